@@ -1,0 +1,44 @@
+"""Receives Freshdesk's WhatsApp webhooks in a Flask application."""
+
+from .blueprint import FreshdeskWhatsApp
+from .events import Actor, DeliveryError, Status, StatusEvent
+from .exceptions import ConfigurationError, FreshdeskWhatsAppError, RetryLater
+from .handlers import handler_name
+from .ledger.current import current_ledger
+from .schemas import OutboundMessageEventSchema
+from .signals import (
+    event_dead,
+    handler_failed,
+    message_delivered,
+    message_failed,
+    message_queued,
+    message_read,
+    message_sent,
+    status_changed,
+    status_received,
+    webhook_rejected,
+)
+
+__all__ = [
+    "Actor",
+    "ConfigurationError",
+    "DeliveryError",
+    "FreshdeskWhatsApp",
+    "FreshdeskWhatsAppError",
+    "OutboundMessageEventSchema",
+    "RetryLater",
+    "Status",
+    "StatusEvent",
+    "current_ledger",
+    "event_dead",
+    "handler_failed",
+    "handler_name",
+    "message_delivered",
+    "message_failed",
+    "message_queued",
+    "message_read",
+    "message_sent",
+    "status_changed",
+    "status_received",
+    "webhook_rejected",
+]

@@ -1,0 +1,197 @@
+"""The blueprint: route, commands, and what happens when it is registered."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import IO, cast
+
+from flask import Blueprint, Flask, Response, request
+from flask.sansio.blueprints import BlueprintSetupState
+from marshmallow import Schema
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.wrappers import Request
+from werkzeug.wsgi import get_input_stream
+
+from .auth import environ_key
+from .commands import group
+from .exceptions import ConfigurationError
+from .ledger import Ledger, MemoryLedger
+from .ledger.current import EXTENSION
+from .outcomes import Result
+from .problems import to_response
+from .receiver import Receiver
+from .schemas import OutboundMessageEventSchema
+from .settings import MEMORY_URL, Settings
+
+logger = logging.getLogger(__name__)
+
+RULE = "/whatsapp"
+
+LedgerFactory = Callable[[Flask], Ledger]
+
+
+class FreshdeskWhatsApp(Blueprint):
+    """Receives Freshdesk's WhatsApp webhooks: registering it is all there is to do.
+
+    It brings the route (``POST <url_prefix>/whatsapp``) and the ``flask fd-whatsapp``
+    commands.  Settings are read and checked when it is registered; no connection is made and
+    no file opened until the first event.  The object holds nothing of an application: it can
+    be registered on several, and several can be registered on one, each with a name,
+    ``config_prefix`` and URL of its own.
+
+    :param name: the blueprint's name, and the receiver's in ``app.extensions["fd_whatsapp"]``.
+    :param config_prefix: what its keys in ``app.config`` begin with.
+    :param url_prefix: what its URL begins with.
+    :param schema: class or instance that loads a :class:`StatusEvent` or a subclass of it;
+        ``None`` for :class:`OutboundMessageEventSchema`.
+    :param ledger: a ledger, or a callable that makes one of the application, called inside the
+        application context at first use; ``None`` for the one of ``LEDGER_URL``.
+    :raises ConfigurationError: at registration, if a setting is missing, wrong or unknown, or
+        another receiver has the same URL.
+    """
+
+    def __init__(
+        self,
+        name: str = "fd_whatsapp",
+        *,
+        config_prefix: str = "FD_WHATSAPP",
+        url_prefix: str = "/freshdesk",
+        schema: Schema | type[Schema] | None = None,
+        ledger: Ledger | LedgerFactory | None = None,
+    ) -> None:
+        super().__init__(name, "flask_fd_whatsapp", url_prefix=url_prefix)
+        if not config_prefix.isidentifier() or not config_prefix.isupper():
+            raise ConfigurationError(
+                f"config_prefix: {config_prefix!r} is not the upper-case beginning of a key in "
+                'app.config, such as "FD_WHATSAPP".'
+            )
+        self._config_prefix = config_prefix.rstrip("_")
+        self._schema = schema if schema is not None else OutboundMessageEventSchema
+        self._given_ledger = ledger
+        self.record(self._set_up)
+
+    def _set_up(self, state: BlueprintSetupState) -> None:
+        app = cast(Flask, state.app)
+        name = f"{state.name_prefix}.{state.name}".lstrip(".")
+        settings = Settings.from_config(app.config, self._config_prefix)
+        if (
+            settings.dispatch != "inline"
+            and self._given_ledger is None
+            and settings.ledger_url == MEMORY_URL
+        ):
+            raise ConfigurationError(
+                f'{self._config_prefix}_DISPATCH: "{settings.dispatch}" needs a ledger that other '
+                f"processes can read: set {self._config_prefix}_LEDGER_URL to a database."
+            )
+        receiver = Receiver(
+            app=app,
+            name=name,
+            prefix=self._config_prefix,
+            url=(state.url_prefix or "").rstrip("/") + RULE,
+            subdomain=state.subdomain,
+            settings=settings,
+            schema=self._schema() if isinstance(self._schema, type) else self._schema,
+            make_ledger=lambda: self._make_ledger(app, settings),
+        )
+        receivers = app.extensions.setdefault(EXTENSION, {})
+        for other in receivers.values():
+            if (other.url, other.subdomain) == (receiver.url, receiver.subdomain):
+                raise ConfigurationError(
+                    f"Two receivers at one URL: {other.name!r} and {name!r} are both at "
+                    f"{receiver.url}. Give one of them another url_prefix."
+                )
+        receivers[name] = receiver
+        _add_routes(state, receiver)
+        if group.name not in app.cli.commands:
+            app.cli.add_command(group)
+
+    def _make_ledger(self, app: Flask, settings: Settings) -> Ledger:
+        given = self._given_ledger
+        if given is not None:
+            if hasattr(given, "record") and not isinstance(given, type):
+                return cast(Ledger, given)
+            with app.app_context():
+                return cast(LedgerFactory, given)(app)
+        if not (app.debug or app.testing):
+            logger.warning(
+                "%s_LEDGER_URL is memory://: what was received is forgotten when this process "
+                "ends, and known to no other. Set it to a database for production.",
+                self._config_prefix,
+            )
+        return MemoryLedger()
+
+
+def _add_routes(state: BlueprintSetupState, receiver: Receiver) -> None:
+    """Add the views, as functions of their own for each registration."""
+    accepts = receiver.authenticator.accepts
+    limit = receiver.settings.max_body_bytes
+    data_headers = [(name, environ_key(name)) for name in receiver.settings.data_headers]
+
+    def receive() -> Response:
+        environ = request.environ
+        if not accepts(environ):
+            return to_response(
+                receiver.reject(
+                    Result.UNAUTHENTICATED, "A required header is missing or has a wrong value."
+                )
+            )
+        try:
+            body = _read(request, limit)
+        except RequestEntityTooLarge:
+            return to_response(
+                receiver.reject(Result.TOO_LARGE, f"The body is larger than {limit} bytes.")
+            )
+        except ClientDisconnected:
+            return to_response(
+                receiver.reject(
+                    Result.NOT_JSON,
+                    "The body is shorter than Content-Length says: it was cut off, or the "
+                    "application read it before the receiver could.",
+                )
+            )
+        headers = {name: _header_text(environ[key]) for name, key in data_headers if key in environ}
+        return to_response(receiver.receive(body, headers))
+
+    def probe() -> Response:
+        return Response(status=204)
+
+    state.add_url_rule(RULE, "receive", receive, methods=["POST"], strict_slashes=False)
+    state.add_url_rule(RULE, "probe", probe, methods=["GET"], strict_slashes=False)
+
+
+def _read(request: Request, limit: int) -> bytes:
+    """The body, of at most *limit* bytes.
+
+    :raises RequestEntityTooLarge: if it is larger; of a body that says its size nothing is read.
+    :raises ClientDisconnected: if it is shorter than it says.
+    """
+    length = request.content_length
+    if length is not None and length > limit:
+        raise RequestEntityTooLarge
+    if length is None and "stream" not in vars(request):
+        # Chunked, and no hook of the host's has touched it: read no more than one byte too many.
+        body = _read_up_to(limit + 1, get_input_stream(request.environ))
+    else:
+        body = request.get_data(cache=False)
+    if len(body) > limit:
+        raise RequestEntityTooLarge
+    if length is not None and len(body) < length:
+        raise ClientDisconnected
+    return body
+
+
+def _read_up_to(size: int, stream: IO[bytes]) -> bytes:
+    parts: list[bytes] = []
+    while size > 0 and (part := stream.read(size)):
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def _header_text(value: str) -> str:
+    """A header's value, which WSGI gives as Latin-1, as the UTF-8 it may be."""
+    try:
+        return value.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return value

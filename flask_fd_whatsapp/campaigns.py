@@ -1,0 +1,48 @@
+"""The campaign of a message, taken out of its ``external_reference_id``."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+MAX_CAMPAIGN_LENGTH = 255
+
+CampaignOf = Callable[[str], str | None]
+
+
+def from_pattern(pattern: re.Pattern[str]) -> CampaignOf:
+    """Search *pattern*: its group ``campaign``, else its group 1, else the match."""
+    group: str | int = "campaign" if "campaign" in pattern.groupindex else min(pattern.groups, 1)
+
+    def campaign_of(reference: str) -> str | None:
+        match = pattern.search(reference)
+        return match[group] if match else None
+
+    return campaign_of
+
+
+def guarded(campaign_of: CampaignOf) -> CampaignOf:
+    """*campaign_of* that gives ``None``, and warns, where it raises or gives no short text."""
+
+    def checked(reference: str) -> str | None:
+        try:
+            campaign = campaign_of(reference)
+        except Exception as error:
+            logger.warning("FD_WHATSAPP_CAMPAIGN raised %s: no campaign.", type(error).__name__)
+            return None
+        if campaign is None or campaign == "":
+            return None
+        if not isinstance(campaign, str) or len(campaign) > MAX_CAMPAIGN_LENGTH:
+            logger.warning(
+                "FD_WHATSAPP_CAMPAIGN gave %s: it has to give text of at most %d characters, "
+                "or None; no campaign.",
+                type(campaign).__name__,
+                MAX_CAMPAIGN_LENGTH,
+            )
+            return None
+        return campaign
+
+    return checked

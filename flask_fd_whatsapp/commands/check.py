@@ -1,0 +1,172 @@
+"""``flask fd-whatsapp check``: is everything in place?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+import click
+from flask import Flask, current_app
+from flask.cli import with_appcontext
+
+from ..handlers import handlers_of
+from ..receiver import Receiver
+from ..settings import FORM_HEADERS
+from ..signals import EVENT_SIGNALS, NOTICES
+from .options import chosen_receiver, json_option, print_json, receiver_option, receivers
+from .probe import probe
+
+_MASK = "********"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is wrong (``error``) or doubtful (``warning``), with its remedy."""
+
+    level: str
+    text: str
+
+
+@dataclass
+class Report:
+    """What is known of one receiver."""
+
+    receiver: str
+    url: str
+    settings: dict[str, Any]
+    ledger: str
+    findings: list[Finding] = field(default_factory=list)
+
+
+@click.command(epilog="Example: flask fd-whatsapp check --json")
+@receiver_option
+@json_option
+@with_appcontext
+def check(name: str | None, as_json: bool) -> None:
+    """Check routes, settings, ledger and handlers; exit 1 on errors.
+
+    Posts through the application's own stack, without credentials, and expects the receiver's
+    401: a CSRF guard, a login hook or an HTTPS redirect in its way is named.
+    """
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    chosen = [chosen_receiver(name)] if name else list(receivers().values())
+    reports = [_report(app, receiver) for receiver in chosen]
+    handlers = {
+        signal.name: [handler.name for handler in handlers_of([signal], app)]
+        for signal in (*EVENT_SIGNALS, *NOTICES)
+    }
+    findings = list(_check_handlers(app))
+    if as_json:
+        print_json(
+            {
+                "receivers": [asdict(report) for report in reports],
+                "handlers": handlers,
+                "findings": [asdict(finding) for finding in findings],
+            }
+        )
+    else:
+        _print(reports, handlers, findings)
+    if any(f.level == "error" for f in [*findings, *(f for r in reports for f in r.findings)]):
+        raise SystemExit(1)
+
+
+def _report(app: Flask, receiver: Receiver) -> Report:
+    report = Report(receiver.name, receiver.url, _masked(receiver), "")
+    report.findings.extend(_check_settings(app, receiver))
+    try:
+        ledger = receiver.ledger
+        report.ledger = f"{type(ledger).__name__} ({'durable' if ledger.durable else 'in memory'})"
+        if not ledger.durable and not (app.debug or app.testing):
+            report.findings.append(
+                Finding(
+                    "warning",
+                    "The ledger is in memory: what was received is forgotten when the process "
+                    f"ends, and known to no other. Set {receiver.prefix}_LEDGER_URL to a database.",
+                )
+            )
+    except Exception as error:
+        report.ledger = "cannot be used"
+        report.findings.append(Finding("error", f"The ledger cannot be used: {error}"))
+    report.findings.extend(Finding("error", text) for text in probe(app, receiver))
+    return report
+
+
+def _masked(receiver: Receiver) -> dict[str, Any]:
+    """The settings by key, without the values of headers and the password of the ledger."""
+    settings = receiver.settings
+    shown: dict[str, Any] = {}
+    for item in fields(settings):
+        value = getattr(settings, item.name)
+        if item.name == "headers":
+            value = {header: [_MASK] * len(values) for header, values in value.items()}
+        elif item.name == "ledger_url":
+            value = masked_url(value)
+        elif item.name == "account_ids" and value is not None:
+            value = sorted(value)
+        elif item.name == "campaign" and value is not None:
+            value = "set"
+        shown[f"{receiver.prefix}_{item.name.upper()}"] = value
+    return shown
+
+
+def masked_url(url: str) -> str:
+    """A database URL without its password (and without its query, which may hold one)."""
+    scheme, _, rest = url.partition("://")
+    credentials, at, place = rest.partition("?")[0].rpartition("@")
+    user, colon, _ = credentials.partition(":")
+    return f"{scheme}://{user}{colon}{_MASK if colon else ''}{at}{place}"
+
+
+def _check_settings(app: Flask, receiver: Receiver) -> Iterator[Finding]:
+    settings, prefix = receiver.settings, receiver.prefix
+    if not settings.headers:
+        yield Finding(
+            "warning",
+            f"Anybody can post events: {prefix}_ALLOW_UNAUTHENTICATED is set and {prefix}_HEADERS "
+            "is not.",
+        )
+    if len(settings.headers) + len(settings.data_headers) > FORM_HEADERS:
+        yield Finding(
+            "warning",
+            f"{prefix}_HEADERS and {prefix}_DATA_HEADERS name more than {FORM_HEADERS} headers: "
+            "Freshdesk's form takes no more.",
+        )
+
+
+def _check_handlers(app: Flask) -> Iterator[Finding]:
+    handlers = handlers_of(EVENT_SIGNALS, app)
+    if not handlers:
+        yield Finding(
+            "warning",
+            "No handler is connected. Blinker holds functions weakly: one defined inside a "
+            "function vanishes with it unless connected with connect_via(app), and a module "
+            "with handlers has to be imported.",
+        )
+    for handler in handlers:
+        if handler.is_numbered:
+            yield Finding(
+                "warning",
+                f"Handler {handler.name} shares its identity with another and is numbered by "
+                "order of connection: give each its own with handler_name(...).",
+            )
+
+
+def _print(reports: list[Report], handlers: dict[str, list[str]], findings: list[Finding]) -> None:
+    for report in reports:
+        click.echo(f"Receiver {report.receiver}")
+        click.echo(f"  POST {report.url}")
+        click.echo(f"  Ledger: {report.ledger}")
+        for key, value in report.settings.items():
+            click.echo(f"  {key} = {value!r}")
+    click.echo("Handlers")
+    for signal, names in handlers.items():
+        click.echo(f"  {signal}: {', '.join(names) or '-'}")
+    everything = [
+        *((f"{report.receiver}: ", finding) for report in reports for finding in report.findings),
+        *(("", finding) for finding in findings),
+    ]
+    for where, finding in everything:
+        click.echo(f"{finding.level.capitalize()}: {where}{finding.text}")
+    if not everything:
+        click.echo("All in place.")

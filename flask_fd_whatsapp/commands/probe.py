@@ -1,0 +1,88 @@
+"""Posts through the application's own stack, as Freshdesk would, and reads the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from ..auth import CHALLENGE
+from ..receiver import Receiver
+from ..signals import webhook_rejected
+
+
+def probe(app: Flask, receiver: Receiver) -> Iterator[str]:
+    """What keeps a request from the receiver, and the remedy; nothing if all is well."""
+    owner = _owner(app, receiver)
+    if owner is not None:
+        yield (
+            f"POST {receiver.url} goes to the application's own {owner!r}: give the blueprint "
+            "another url_prefix, or that route another rule."
+        )
+        return
+    try:
+        with webhook_rejected.muted():
+            answer = _post(app, receiver)
+    except Exception as error:
+        yield (
+            f"POST {receiver.url} made the application raise {type(error).__name__}: {error}. "
+            "A before_request hook or a middleware stands in the way."
+        )
+        return
+    if not _is_ours(answer, receiver):
+        yield f"POST {receiver.url} was answered with {_explain(answer, receiver)}"
+
+
+def _owner(app: Flask, receiver: Receiver) -> str | None:
+    """The endpoint that takes the receiver's URL from it, if one does."""
+    adapter = app.url_map.bind("localhost", subdomain=receiver.subdomain)
+    try:
+        endpoint, _ = adapter.match(receiver.url, method="POST")
+    except Exception:
+        return None  # the post will show
+    return None if endpoint == f"{receiver.name}.receive" else str(endpoint)
+
+
+def _post(app: Flask, receiver: Receiver) -> TestResponse:
+    """A post without credentials, as it comes from a proxy that ends TLS."""
+    return app.test_client(use_cookies=False).post(
+        receiver.url,
+        subdomain=receiver.subdomain,
+        headers={"X-Forwarded-Proto": "https"},
+    )
+
+
+def _is_ours(answer: TestResponse, receiver: Receiver) -> bool:
+    if receiver.settings.headers:
+        return answer.status_code == 401 and answer.headers.get("WWW-Authenticate") == CHALLENGE
+    return answer.status_code == 200 and answer.get_json(silent=True) == {"result": "ignored"}
+
+
+def _explain(answer: TestResponse, receiver: Receiver) -> str:
+    status, location = answer.status, answer.headers.get("Location", "")
+    target = urlsplit(location)
+    if target.scheme == "https" and target.path.rstrip("/") == receiver.url:
+        return (
+            f"{status} to {location}: something redirects to HTTPS. Behind a proxy that ends TLS "
+            "use werkzeug.middleware.proxy_fix.ProxyFix, or exempt this URL from the redirect."
+        )
+    if 300 <= answer.status_code < 400:
+        return (
+            f"{status} to {location}: a login hook, it seems. Let it pass requests whose "
+            f"request.blueprint is {receiver.name!r}; the receiver authenticates by itself."
+        )
+    if answer.status_code in (401, 403):
+        return (
+            f"{status}, which is not the receiver's: a login hook or a firewall, it seems. Let it "
+            f"pass requests whose request.blueprint is {receiver.name!r}."
+        )
+    if answer.status_code == 400:
+        return f"{status}, not the receiver's: a CSRF guard, it seems: csrf.exempt(blueprint)."
+    if answer.status_code in (404, 405):
+        return (
+            f"{status}: something in front of the receiver swallows its URL, such as a middleware "
+            "mounted at a prefix of it, or an application root."
+        )
+    return f"{status}: a hook or a middleware stands in the way."

@@ -1,0 +1,117 @@
+"""The event that travels from the request to the handlers, and its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+EVENT_TYPE: Final = "outbound_message_event"
+"""The only event type that the vendor documents for message updates."""
+
+
+class Status(StrEnum):
+    """The documented statuses of an outbound message.
+
+    Ordering of the strings means nothing: compare :func:`rank_of` or ``event.rank``.
+    """
+
+    QUEUED = "QUEUED"
+    SENT = "SENT"
+    DELIVERED = "DELIVERED"
+    READ = "READ"
+    FAILED = "FAILED"
+
+
+_RANKS: Final[Mapping[str, int]] = {
+    Status.QUEUED: 0,
+    Status.SENT: 1,
+    Status.FAILED: 2,
+    Status.DELIVERED: 3,
+    Status.READ: 4,
+}
+
+
+def rank_of(status: str | None) -> int | None:
+    """The place of *status* on a message's way forward, ``None`` for an unknown one.
+
+    FAILED stands below DELIVERED: with several devices a message may be delivered after
+    it failed, and a failure never takes back a delivery.
+    """
+    return None if status is None else _RANKS.get(status)
+
+
+def is_ahead(status: str | None, of: str | None) -> bool:
+    """Whether *status* lies further on a message's way than *of*."""
+    rank, other = rank_of(status), rank_of(of)
+    return rank is not None and (other is None or rank > other)
+
+
+class EventKey(NamedTuple):
+    """What makes an event the same event: Freshdesk sends no event id."""
+
+    account_id: str
+    message_id: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who caused the event: an agent (QUEUED) or the system (all that follows).
+
+    ``name`` is a person's name and therefore not part of the ``repr``.
+    """
+
+    id: str | None = None
+    name: str | None = field(default=None, repr=False)
+    type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryError:
+    """Why a message failed; ``code`` is text, whatever Freshdesk sent."""
+
+    code: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusEvent:
+    """One status of one outbound WhatsApp message.
+
+    ``event_time`` (when Freshdesk made the webhook) and ``timestamp`` (when the status
+    changed, as WhatsApp reports it) are aware UTC datetimes with microseconds.
+    ``payload`` is the JSON object as received, not to be changed and not part of equality.
+    ``headers`` holds the values of ``FD_WHATSAPP_DATA_HEADERS``.  ``previous_status`` is
+    the message's status before this event, and ``is_stale`` says that this event did not
+    move the message forward.
+    """
+
+    account_id: str
+    message_id: str
+    status: Status | str
+    timestamp: datetime
+    version: str | None = None
+    account_domain: str | None = None
+    event_type: str = EVENT_TYPE
+    event_time: datetime | None = None
+    actor: Actor | None = None
+    external_reference_id: str | None = None
+    error: DeliveryError | None = None
+    payload: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
+    campaign: str | None = None
+    previous_status: Status | None = None
+    is_stale: bool = False
+
+    @property
+    def rank(self) -> int | None:
+        """The place of ``status`` on a message's way, ``None`` for an unknown status."""
+        return rank_of(self.status)
+
+    @property
+    def key(self) -> EventKey:
+        """The identity of the event."""
+        return EventKey(self.account_id, self.message_id, self.status)

@@ -1,0 +1,50 @@
+"""What can go wrong, one base error and its children."""
+
+from __future__ import annotations
+
+import math
+
+MAX_RETRY_LATER_SECONDS = 30 * 24 * 3600.0
+
+
+class FreshdeskWhatsAppError(Exception):
+    """The base of every error of this package."""
+
+
+class ConfigurationError(FreshdeskWhatsAppError):
+    """A setting is missing, wrong or unknown: the message names the key and the remedy."""
+
+
+class RetryLater(FreshdeskWhatsAppError):
+    """Raised by a handler that wants to be called again later.
+
+    It is no failure: nothing is counted against the event and nothing is logged as an
+    error.  Handlers that have succeeded are not called again.
+
+    :param seconds: how long to wait, from 0 to 30 days; sent to Freshdesk as ``Retry-After``.
+    :raises ValueError: if *seconds* is negative, not finite or more than 30 days.
+    """
+
+    def __init__(self, seconds: float = 60.0) -> None:
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+            raise TypeError(f"RetryLater takes a number of seconds, not {seconds!r}.")
+        if not math.isfinite(seconds) or not 0 <= seconds <= MAX_RETRY_LATER_SECONDS:
+            raise ValueError(f"RetryLater takes 0 to 2592000 seconds (30 days), not {seconds!r}.")
+        self.seconds = float(seconds)
+        super().__init__(f"Call this handler again in {seconds:g} seconds.")
+
+
+class LedgerUnavailable(FreshdeskWhatsAppError):
+    """The ledger cannot be read or written now; the request is answered with 503."""
+
+
+class ClaimLost(FreshdeskWhatsAppError):
+    """The lease on a message ran out and another process has taken the message."""
+
+
+class NoSuchReceiver(FreshdeskWhatsAppError, LookupError):
+    """Which receiver is meant cannot be told, or there is none of that name."""
+
+
+class AmbiguousMessage(FreshdeskWhatsAppError, LookupError):
+    """Two accounts share a message id: ``account_id`` has to be given."""

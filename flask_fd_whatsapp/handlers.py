@@ -1,0 +1,102 @@
+"""Which handlers a signal has, in what order, and what each is called in the ledger."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any, Final, NamedTuple, TypeVar
+
+from blinker import NamedSignal
+from blinker.base import make_id  # type: ignore[attr-defined]  # how blinker keys receivers
+from flask import Flask
+
+_ATTRIBUTE: Final = "__fd_whatsapp_handler_name__"
+MAX_NAME_LENGTH: Final = 200
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Handler(NamedTuple):
+    """A connected function, with the identity under which its success is recorded."""
+
+    name: str
+    signal: NamedSignal
+    function: Callable[..., Any]
+    is_numbered: bool
+
+
+def handler_name(name: str) -> Callable[[F], F]:
+    """Give a handler its identity, so that it may be renamed, moved or wrapped.
+
+    .. code-block:: python
+
+        @status_changed.connect
+        @handler_name("tickets")
+        def sync_ticket(app, event): ...
+
+    :param name: 1 to 200 printable characters.
+    :raises ValueError: if *name* is anything else.
+    """
+    if not isinstance(name, str) or not 1 <= len(name) <= MAX_NAME_LENGTH or not name.isprintable():
+        raise ValueError(
+            f"A handler's name is 1 to {MAX_NAME_LENGTH} printable characters, not {name!r}."
+        )
+
+    def decorate(function: F) -> F:
+        setattr(function, _ATTRIBUTE, name)
+        return function
+
+    return decorate
+
+
+def handlers_of(signals: Iterable[NamedSignal], app: Flask) -> list[Handler]:
+    """The handlers of *signals* for *app*, in the order they are called.
+
+    Those that share an identity are numbered, so that one's success is never taken for
+    another's.
+    """
+    handlers: list[Handler] = []
+    taken: Counter[str] = Counter()
+    for signal in signals:
+        for function in connected(signal, app):
+            name = identity(signal, function)
+            taken[name] += 1
+            number = taken[name]
+            handlers.append(
+                Handler(name if number == 1 else f"{name}#{number}", signal, function, number > 1)
+            )
+    return handlers
+
+
+def connected(signal: NamedSignal, app: Flask) -> list[Callable[..., Any]]:
+    """The functions connected to *signal* for *app*, in the order of connection."""
+    if signal.is_muted or not signal.receivers:
+        return []
+    functions = list(signal.receivers_for(app))
+    if len(functions) > 1:
+        # receivers_for gives a set's order; ``receivers`` is filled in the order of connection.
+        order = {key: place for place, key in enumerate(list(signal.receivers))}
+        functions.sort(key=lambda function: order.get(make_id(function), len(order)))
+    return functions
+
+
+def identity(signal: NamedSignal, function: Callable[..., Any]) -> str:
+    """``signal:module.qualified_name``, or the name given with :func:`handler_name`."""
+    given = getattr(function, _ATTRIBUTE, None)
+    while given is None and isinstance(function, functools.partial):
+        function = function.func
+        given = getattr(function, _ATTRIBUTE, None)
+    if given is not None:
+        return str(given)
+    named = function if hasattr(function, "__qualname__") else type(function)
+    path = f"{signal.name}:{named.__module__}.{named.__qualname__}"
+    return path if len(path) <= MAX_NAME_LENGTH else path[-MAX_NAME_LENGTH:]
+
+
+def is_coroutine_function(function: Callable[..., Any]) -> bool:
+    """Whether calling *function* gives a coroutine (a callable object's too)."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004
+    )

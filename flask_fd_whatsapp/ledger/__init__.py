@@ -1,0 +1,29 @@
+"""What has been seen: the protocol of a ledger, and the one in memory."""
+
+from .base import (
+    Claim,
+    Entry,
+    Ledger,
+    Message,
+    Policy,
+    Quarantined,
+    Recorded,
+    State,
+    Tried,
+)
+from .current import current_ledger
+from .memory import MemoryLedger
+
+__all__ = [
+    "Claim",
+    "Entry",
+    "Ledger",
+    "MemoryLedger",
+    "Message",
+    "Policy",
+    "Quarantined",
+    "Recorded",
+    "State",
+    "Tried",
+    "current_ledger",
+]

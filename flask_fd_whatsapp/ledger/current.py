@@ -1,0 +1,75 @@
+"""The claim under which a handler is being called, and ``current_ledger``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import NamedTuple, cast
+
+from flask import Flask, current_app
+from werkzeug.local import LocalProxy
+
+from ..exceptions import FreshdeskWhatsAppError, NoSuchReceiver
+from .base import Claim, Ledger
+
+EXTENSION = "fd_whatsapp"
+"""The key in ``app.extensions``: a mapping from registered name to receiver."""
+
+
+class _Handling(NamedTuple):
+    app: Flask
+    ledger: Ledger
+    claim: Claim
+
+
+_handling: ContextVar[_Handling | None] = ContextVar("fd_whatsapp_handling", default=None)
+
+
+@contextmanager
+def handling(app: Flask, ledger: Ledger, claim: Claim) -> Iterator[None]:
+    """While this lasts, ``current_ledger`` is *ledger*, and its transaction *claim*'s."""
+    token = _handling.set(_Handling(app, ledger, claim))
+    try:
+        yield
+    finally:
+        _handling.reset(token)
+
+
+def current_claim(ledger: Ledger) -> Claim:
+    """The claim of the handler being called.
+
+    :raises FreshdeskWhatsAppError: outside a handler, or in one of another ledger's events.
+    """
+    now = _handling.get()
+    if now is None or now.ledger is not ledger:
+        raise FreshdeskWhatsAppError(
+            "current_ledger.transaction is there for the handlers of this ledger's events, while "
+            "they run: elsewhere there is no success that could be recorded with your writes."
+        )
+    return now.claim
+
+
+def _find_ledger() -> Ledger:
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    now = _handling.get()
+    if now is not None and now.app is app:
+        return now.ledger
+    receivers = app.extensions.get(EXTENSION, {})
+    if len(receivers) != 1:
+        raise NoSuchReceiver(
+            "current_ledger: no FreshdeskWhatsApp blueprint is registered on this application."
+            if not receivers
+            else "current_ledger: outside a handler it cannot tell which of the receivers "
+            f"{', '.join(receivers)} is meant: use app.extensions['fd_whatsapp'][<name>].ledger."
+        )
+    (receiver,) = receivers.values()
+    return cast(Ledger, receiver.ledger)
+
+
+current_ledger: Ledger = cast(Ledger, LocalProxy(_find_ledger))
+"""The ledger of the receiver that is handling an event, else the application's only one.
+
+:raises NoSuchReceiver: where there is no receiver, or several and none is handling an event.
+:raises RuntimeError: outside an application context.
+"""

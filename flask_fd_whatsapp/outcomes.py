@@ -1,0 +1,47 @@
+"""What can become of a request, before it is put into HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from http import HTTPStatus
+
+
+class Result(Enum):
+    """Name and HTTP status of everything that can become of a request."""
+
+    ACCEPTED = "accepted", HTTPStatus.OK
+    DUPLICATE = "duplicate", HTTPStatus.OK
+    DEAD = "dead", HTTPStatus.OK
+    IGNORED = "ignored", HTTPStatus.OK
+    QUARANTINED = "quarantined", HTTPStatus.OK
+    UNAUTHENTICATED = "unauthenticated", HTTPStatus.UNAUTHORIZED
+    ACCOUNT = "account", HTTPStatus.FORBIDDEN
+    TOO_LARGE = "too_large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    NOT_JSON = "not_json", HTTPStatus.BAD_REQUEST
+    NOT_OBJECT = "not_object", HTTPStatus.BAD_REQUEST
+    INVALID = "invalid", HTTPStatus.UNPROCESSABLE_ENTITY
+    BUSY = "busy", HTTPStatus.SERVICE_UNAVAILABLE
+    UNFINISHED = "unfinished", HTTPStatus.SERVICE_UNAVAILABLE
+    UNAVAILABLE = "unavailable", HTTPStatus.SERVICE_UNAVAILABLE
+
+    def __init__(self, label: str, status: HTTPStatus) -> None:
+        self.label = label
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one request.
+
+    :param result: which of the possible results.
+    :param detail: what was wrong, for the sender; never a secret, never a value sent.
+    :param errors: messages by field path, for :attr:`Result.INVALID`.
+    :param retry_after: whole seconds after which to send again, for a 503.
+    """
+
+    result: Result
+    detail: str = ""
+    errors: Mapping[str, list[str]] = field(default_factory=dict)
+    retry_after: int | None = None

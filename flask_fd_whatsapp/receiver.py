@@ -1,0 +1,267 @@
+"""The way of an event, from a body to what the request is answered; no HTTP in here."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from threading import Lock
+from typing import Any
+
+from flask import Flask
+from marshmallow import Schema, ValidationError
+
+from .auth import Authenticator
+from .bodies import NotJSON, NotObject, decode
+from .dispatch import bury, dispatch, notify
+from .events import EVENT_TYPE, StatusEvent
+from .exceptions import ClaimLost
+from .ledger import Entry, Ledger, Policy, Recorded, State
+from .outcomes import Outcome, Result
+from .schemas import field_errors
+from .settings import Settings
+from .signals import webhook_rejected
+
+logger = logging.getLogger(__name__)
+
+Errors = Mapping[str, list[str]]
+
+WAIT_SECONDS = 2.0
+RETRY_BUSY = 5
+RETRY_UNFINISHED = 30
+RETRY_UNAVAILABLE = 30
+
+
+class Receiver:
+    """One registered blueprint on one application.
+
+    :param app: the application whose handlers are called.
+    :param name: the name the blueprint is registered with, as in ``app.blueprints``.
+    :param prefix: what its keys in ``app.config`` begin with.
+    :param url: the path that Freshdesk posts to.
+    :param subdomain: the subdomain it is at, if the application has several.
+    :param make_ledger: makes the ledger, in an application context, when it is first used.
+    """
+
+    wait_seconds = WAIT_SECONDS
+
+    def __init__(
+        self,
+        app: Flask,
+        name: str,
+        prefix: str,
+        url: str,
+        subdomain: str | None,
+        settings: Settings,
+        schema: Schema,
+        make_ledger: Callable[[], Ledger],
+    ) -> None:
+        self.app = app
+        self.name = name
+        self.prefix = prefix
+        self.url = url
+        self.subdomain = subdomain
+        self.settings = settings
+        self.schema = schema
+        self.authenticator = Authenticator(settings.headers)
+        self._policy = Policy(
+            lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts
+        )
+        self._make_ledger = make_ledger
+        self._ledger: Ledger | None = None
+        self._lock = Lock()
+        self._has_warned_of_version = False
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger, made when it is first asked for."""
+        if self._ledger is None:
+            with self._lock:
+                if self._ledger is None:
+                    self._ledger = self._make_ledger()
+        return self._ledger
+
+    def receive(self, body: bytes, headers: Mapping[str, str]) -> Outcome:
+        """Take in an authenticated body.
+
+        :param headers: the values of the data headers that came with it.
+        """
+        try:
+            return self._receive(body, headers)
+        except ClaimLost as error:
+            logger.warning("%s Raise FD_WHATSAPP_LEASE_SECONDS if handlers need longer.", error)
+            return _BUSY
+        except Exception:
+            # Handlers' and schemas' errors are dealt with where they are called: what comes
+            # here is the ledger's, and an event that may not be recorded is never acknowledged.
+            logger.critical("The ledger cannot be used; answered with 503.", exc_info=True)
+            return _UNAVAILABLE
+
+    def reject(self, result: Result, detail: str, errors: Errors | None = None) -> Outcome:
+        """Tell of a rejection, and give its outcome."""
+        outcome = Outcome(result, detail, errors or {})
+        notify(
+            webhook_rejected,
+            self.app,
+            reason=result.label,
+            status_code=result.status.value,
+            errors=dict(outcome.errors),
+        )
+        return outcome
+
+    def _receive(self, body: bytes, headers: Mapping[str, str]) -> Outcome:
+        if not body:
+            return Outcome(Result.IGNORED)
+        try:
+            text, payload = decode(body)
+        except NotJSON as error:
+            return self._refuse(body, headers, Result.NOT_JSON, str(error))
+        except NotObject as error:
+            return self._refuse(body, headers, Result.NOT_OBJECT, str(error))
+        event_type = payload.get("event_type")
+        if isinstance(event_type, str) and event_type != EVENT_TYPE:
+            self._keep(body, headers, Result.IGNORED, f"event_type is not {EVENT_TYPE}")
+            return Outcome(Result.IGNORED)
+        try:
+            event = self.load(payload)
+        except ValidationError as error:
+            errors = field_errors(error.messages)
+            return self._refuse(
+                body, headers, Result.INVALID, "The event does not meet the schema.", errors
+            )
+        accounts = self.settings.account_ids
+        if accounts is not None and event.account_id not in accounts:
+            detail = "The event is of an account that is not taken here."
+            self._keep(body, headers, Result.ACCOUNT, detail)
+            return self.reject(Result.ACCOUNT, detail)
+        return self.accept(event, text, headers)
+
+    def load(self, payload: dict[str, Any]) -> StatusEvent:
+        """*payload* as an event.
+
+        :raises marshmallow.ValidationError: if it does not meet the schema, or if a schema of
+            the host's breaks on it: what came in is kept all the same.
+        """
+        try:
+            event = self.schema.load(payload)
+        except ValidationError:
+            raise
+        except Exception as error:
+            logger.exception("The schema %s broke on an event.", type(self.schema).__name__)
+            raise ValidationError(f"The schema broke on it: {type(error).__name__}.") from error
+        if not isinstance(event, StatusEvent):
+            logger.error(
+                "The schema %s has to load a StatusEvent, and gave %s.",
+                type(self.schema).__name__,
+                type(event).__name__,
+            )
+            raise ValidationError("The schema gave no StatusEvent.")
+        self._warn_of_version(event)
+        return event
+
+    def accept(self, event: StatusEvent, body: str, headers: Mapping[str, str]) -> Outcome:
+        """Record an event and, where dispatch is inline, call its handlers."""
+        campaign_of, reference = self.settings.campaign, event.external_reference_id
+        entry = Entry(
+            receiver=self.name,
+            event=event,
+            body=body,
+            headers=headers,
+            campaign=campaign_of(reference) if campaign_of and reference else None,
+        )
+        is_inline = self.settings.dispatch == "inline"
+        recorded = self.ledger.record(entry, self._policy, claim=is_inline)
+        if recorded.state is State.PENDING and recorded.claim is None:
+            if not is_inline:
+                return Outcome(Result.ACCEPTED)
+            waited = self.ledger.claim(recorded.id, self._policy, wait=self.wait_seconds)
+            if waited is None:
+                return Outcome(Result.DUPLICATE)  # handled, and dropped, in the meantime
+            recorded = waited
+        return self.handle(event, recorded)
+
+    def handle(self, event: StatusEvent, recorded: Recorded) -> Outcome:
+        """Call the handlers that *event* still has to reach, under the claim it came with."""
+        if recorded.claim is None:
+            if recorded.has_died:
+                bury(self.app, event)
+            return _SETTLED[recorded.state]
+        event = replace(
+            event,
+            external_reference_id=event.external_reference_id or recorded.external_reference_id,
+            headers=recorded.headers,
+            campaign=recorded.campaign,
+            previous_status=recorded.previous_status,
+            is_stale=recorded.is_stale,
+        )
+        state, retry_after = dispatch(self.app, self.ledger, event, recorded, recorded.claim)
+        if state is State.DONE:
+            return Outcome(Result.ACCEPTED)
+        seconds = RETRY_UNFINISHED if retry_after is None else max(1, math.ceil(retry_after))
+        return Outcome(
+            Result.UNFINISHED,
+            "The event is recorded, but not handled yet. Send it again.",
+            retry_after=seconds,
+        )
+
+    def _refuse(
+        self,
+        body: bytes,
+        headers: Mapping[str, str],
+        result: Result,
+        detail: str,
+        errors: Errors | None = None,
+    ) -> Outcome:
+        """Keep an unusable body; the answer says so unless an error is better."""
+        self._keep(body, headers, result, detail, errors)
+        rejects = self.settings.reject_invalid
+        if rejects is None:
+            rejects = not self.ledger.durable
+        outcome = self.reject(result, detail, errors)
+        return outcome if rejects else Outcome(Result.QUARANTINED)
+
+    def _keep(
+        self,
+        body: bytes,
+        headers: Mapping[str, str],
+        result: Result,
+        detail: str,
+        errors: Errors | None = None,
+    ) -> None:
+        if errors:
+            detail = "; ".join(f"{path}: {' '.join(texts)}" for path, texts in errors.items())
+        self.ledger.quarantine(
+            body,
+            receiver=self.name,
+            reason=result.label,
+            detail=detail,
+            headers=headers,
+            keep=self.settings.quarantine_max,
+        )
+
+    def _warn_of_version(self, event: StatusEvent) -> None:
+        if event.version is None or event.version.partition(".")[0] == "1":
+            return
+        if not self._has_warned_of_version:
+            self._has_warned_of_version = True
+            logger.warning(
+                "An event has version %r; version 1 is what is known here. It is taken, and "
+                "this is said once.",
+                event.version[:20],
+            )
+
+
+_BUSY = Outcome(Result.BUSY, "The message is being handled right now.", retry_after=RETRY_BUSY)
+
+_UNAVAILABLE = Outcome(
+    Result.UNAVAILABLE,
+    "The event could not be recorded. Send it again.",
+    retry_after=RETRY_UNAVAILABLE,
+)
+
+_SETTLED = {
+    State.PENDING: _BUSY,
+    State.DONE: Outcome(Result.DUPLICATE),
+    State.DEAD: Outcome(Result.DEAD),
+}

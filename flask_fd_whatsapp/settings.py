@@ -1,0 +1,137 @@
+"""Every ``FD_WHATSAPP_*`` key, read and checked once, at registration."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final
+
+from . import values
+from .campaigns import CampaignOf
+from .exceptions import ConfigurationError
+
+logger = logging.getLogger(__name__)
+
+FORM_HEADERS: Final = 3
+"""How many headers Freshdesk's form takes (vendor's page, "Webhook Setup")."""
+
+MIN_RETENTION_DAYS: Final = 37
+
+MEMORY_URL: Final = "memory://"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings of one receiver.
+
+    :param headers: the accepted values by header name; never part of the ``repr``.
+    :param data_headers: names of the headers that are kept with the event.
+    :param account_ids: the accounts whose events are taken, ``None`` for all.
+    :param max_body_bytes: the largest body that is read.
+    :param ledger_url: ``memory://`` or an SQLAlchemy URL; never part of the ``repr``.
+    :param campaign: takes the campaign out of an ``external_reference_id``.
+    :param dispatch: ``inline``, ``deferred`` or ``celery``.
+    :param reject_invalid: whether an unusable body is answered with an error; ``None``: unless
+        the ledger is durable.
+    :param lease_seconds: after this a message whose process died may be taken again.
+    :param max_attempts: failed tries before an event is dead.
+    :param quarantine_max: entries kept in the quarantine.
+    :param retention_days: what ``prune`` keeps.
+    """
+
+    headers: Mapping[str, tuple[str, ...]] = field(repr=False)
+    allow_unauthenticated: bool = False
+    data_headers: tuple[str, ...] = ()
+    account_ids: frozenset[str] | None = None
+    max_body_bytes: int = 65536
+    ledger_url: str = field(default=MEMORY_URL, repr=False)
+    campaign: CampaignOf | None = None
+    dispatch: str = "inline"
+    reject_invalid: bool | None = None
+    lease_seconds: float = 60
+    max_attempts: int = 10
+    quarantine_max: int = 10_000
+    retention_days: int = 90
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], prefix: str) -> Settings:
+        """Read the keys with *prefix* from *config*.
+
+        :raises ConfigurationError: for a wrong or unknown key, with the remedy.
+        """
+        _refuse_unknown(config, prefix)
+        given: dict[str, Any] = {"headers": MappingProxyType({})}
+        for name, parse in _PARSERS.items():
+            key = f"{prefix}_{name}"
+            if key in config:
+                try:
+                    given[name.lower()] = parse(config[key])
+                except ValueError as error:
+                    raise ConfigurationError(f"{key}: {error}") from None
+        settings = cls(**given)
+        settings._check_together(prefix)
+        return settings
+
+    def _check_together(self, prefix: str) -> None:
+        if not self.headers and not self.allow_unauthenticated:
+            raise ConfigurationError(
+                f"{prefix}_HEADERS is not set, and without it anybody could post events. Set it "
+                'to the headers of Freshdesk\'s form, such as {"Authorization": "Bearer <token>"}'
+                " (`python -c 'import secrets; print(secrets.token_urlsafe(32))'` makes a token),"
+                f" or set {prefix}_ALLOW_UNAUTHENTICATED = True if something in front of this"
+                " application authenticates."
+            )
+        secret = {name.lower() for name in self.headers}
+        for name in self.data_headers:
+            if name.lower() in secret:
+                raise ConfigurationError(
+                    f"{prefix}_DATA_HEADERS: {name} is in {prefix}_HEADERS too, whose values are "
+                    "secrets and never kept. Take it out of one of them."
+                )
+        if len(self.headers) + len(self.data_headers) > FORM_HEADERS:
+            logger.warning(
+                "%s_HEADERS and %s_DATA_HEADERS name more than %d headers, and Freshdesk's form "
+                "takes no more: the others have to be added on the way, by a gateway.",
+                prefix,
+                prefix,
+                FORM_HEADERS,
+            )
+
+
+_PARSERS: Final = {
+    "HEADERS": values.headers,
+    "DATA_HEADERS": values.header_names,
+    "ALLOW_UNAUTHENTICATED": values.boolean,
+    "ACCOUNT_IDS": values.account_ids,
+    "MAX_BODY_BYTES": values.whole_number(minimum=1),
+    "LEDGER_URL": values.ledger_url,
+    "CAMPAIGN": values.campaign,
+    "DISPATCH": values.dispatch,
+    "REJECT_INVALID": values.boolean_or_none,
+    "LEASE_SECONDS": values.seconds,
+    "MAX_ATTEMPTS": values.whole_number(minimum=1),
+    "QUARANTINE_MAX": values.whole_number(minimum=1),
+    "RETENTION_DAYS": values.whole_number(
+        minimum=MIN_RETENTION_DAYS,
+        because="a late DELIVERED may come after 30 days and WhatsApp tries again for 7; "
+        "forgotten earlier, a duplicate would pass as new",
+    ),
+}
+
+KNOWN_KEYS: Final = tuple(_PARSERS)
+
+
+def _refuse_unknown(config: Mapping[str, Any], prefix: str) -> None:
+    known = [f"{prefix}_{name}" for name in KNOWN_KEYS]
+    for key in config:
+        if not key.startswith(f"{prefix}_") or key in known:
+            continue
+        if any(key.endswith(f"_{name}") for name in KNOWN_KEYS):
+            continue  # another receiver's, whose prefix begins with this one
+        nearest = difflib.get_close_matches(key, known, n=1, cutoff=0)[0]
+        raise ConfigurationError(
+            f"{key} is not a known setting. Did you mean {nearest}? (Known are {', '.join(known)}.)"
+        )

@@ -1,0 +1,210 @@
+"""The values of settings: each function takes what stands in ``app.config`` and gives what the
+package works with, or raises :class:`ValueError` with the mistake and the remedy.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence, Set
+from types import MappingProxyType
+from typing import Any, Final, cast
+
+from . import campaigns
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^`|~0-9A-Za-z-]+")
+"""A header name (RFC 9110, ``token``) without the underscore, which WSGI servers drop."""
+
+_VALUE: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
+
+_DRIVERS: Final = {
+    "sqlite": ("sql", ("sqlalchemy", "alembic")),
+    "postgresql+psycopg": ("postgresql", ("sqlalchemy", "alembic", "psycopg")),
+    "mariadb+pymysql": ("mariadb", ("sqlalchemy", "alembic", "pymysql")),
+}
+
+
+def header_name(value: Any) -> str:
+    """A header name that reaches a WSGI application."""
+    if not isinstance(value, str) or not _TOKEN.fullmatch(value):
+        raise ValueError(
+            f"{value!r} is no header name that arrives: use letters, digits and hyphens "
+            "(WSGI servers drop names with an underscore)."
+        )
+    return value
+
+
+def header_names(value: Any) -> tuple[str, ...]:
+    """Several header names; a lone text is one name."""
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, Sequence):
+        raise ValueError(f"has to be a list of header names, not {_kind(value)}.")
+    return _distinct(header_name(name) for name in names)
+
+
+def headers(value: Any) -> Mapping[str, tuple[str, ...]]:
+    """Header names with the accepted values of each."""
+    if not isinstance(value, Mapping):
+        raise ValueError(
+            'has to be a mapping such as {"Authorization": "Bearer <token>"}, '
+            f"not {_kind(value)}."
+        )
+    _distinct(header_name(name) for name in value)
+    return MappingProxyType({name: _header_values(name, entry) for name, entry in value.items()})
+
+
+def _header_values(name: str, entry: Any) -> tuple[str, ...]:
+    entries = entry if isinstance(entry, (list, tuple)) else [entry]
+    if not entries:
+        raise ValueError(f"{name} has no value: give the one entered in Freshdesk's form.")
+    return tuple(_header_value(name, value) for value in entries)
+
+
+def _header_value(name: str, value: Any) -> str:
+    # Messages here never show the value: it is a secret.
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        raise ValueError(
+            f"the value of {name} is a number where text is wanted: quote it "
+            "(in the environment too: '\"123\"')."
+        )
+    if not isinstance(value, str):
+        raise ValueError(
+            f"the value of {name} has to be text or a list of texts, not {_kind(value)}."
+        )
+    if not value:
+        raise ValueError(f"the value of {name} is empty: give the one entered in Freshdesk's form.")
+    if not _VALUE.fullmatch(value):
+        raise ValueError(
+            f"the value of {name} has to be visible ASCII without spaces around it: anything "
+            "else does not arrive as it was entered."
+        )
+    return value
+
+
+def _distinct(names: Any) -> tuple[str, ...]:
+    seen: dict[str, str] = {}
+    for name in names:
+        if name.lower() in seen:
+            raise ValueError(f"{name} stands there twice (header names have no case).")
+        seen[name.lower()] = name
+    return tuple(seen.values())
+
+
+def boolean(value: Any) -> bool:
+    """``True`` or ``False``, and nothing that only looks like it."""
+    if not isinstance(value, bool):
+        raise ValueError(
+            f"has to be True or False, not {value!r} (in the environment: true or false)."
+        )
+    return value
+
+
+def boolean_or_none(value: Any) -> bool | None:
+    """A boolean, or ``None`` for the default."""
+    return None if value is None else boolean(value)
+
+
+def account_ids(value: Any) -> frozenset[str] | None:
+    """Account ids as text; numbers are taken, a lone id too."""
+    if value is None:
+        return None
+    entries = [value] if isinstance(value, (str, int)) else value
+    if not isinstance(entries, (Sequence, Set)):
+        raise ValueError(f"has to be a list of account ids, not {_kind(value)}.")
+    if not entries:
+        raise ValueError(
+            "is empty, so that no event would be taken: list the accounts, or leave it out."
+        )
+    return frozenset(_account_id(entry) for entry in entries)
+
+
+def _account_id(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        raise ValueError(f"{value!r} is no account id: give text or a whole number.")
+    text = str(value)
+    if not re.fullmatch(r"[^\s,;]{1,255}", text):
+        raise ValueError(
+            f'{text!r} is no account id: give a list, such as ["123", "456"] (in the '
+            "environment too), one id an entry."
+        )
+    return text
+
+
+def whole_number(*, minimum: int, because: str = "") -> Callable[[Any], int]:
+    """A parser of whole numbers from *minimum* up."""
+
+    def parse(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValueError(f"has to be a whole number, not {value!r}.")
+        if value < minimum:
+            reason = f" ({because})" if because else ""
+            raise ValueError(f"has to be at least {minimum}, not {value}{reason}.")
+        return value
+
+    return parse
+
+
+def seconds(value: Any) -> float:
+    """A length of time above zero."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"has to be a number of seconds, not {value!r}.")
+    if not math.isfinite(value) or value <= 0:
+        raise ValueError(f"has to be more than 0 seconds, not {value!r}.")
+    return value
+
+
+def ledger_url(value: Any) -> str:
+    """``memory://`` or the URL of a database whose driver is installed."""
+    known = ", ".join(["memory://", *(f"{scheme}://..." for scheme in _DRIVERS)])
+    if not isinstance(value, str):
+        raise ValueError(f"has to be text, one of {known}; not {_kind(value)}.")
+    # Messages here never show the URL: it may hold a password.
+    scheme, separator, rest = value.partition("://")
+    if scheme == "memory" and separator and not rest:
+        return value
+    if scheme not in _DRIVERS or not separator:
+        raise ValueError(f"is no URL that is known here: write one of {known}.")
+    if scheme == "sqlite" and rest.partition("?")[0] in ("", "/", "/:memory:"):
+        raise ValueError("names no file: write sqlite:///<path>, or memory:// for no file at all.")
+    extra, modules = _DRIVERS[scheme]
+    _require(f"{scheme}://", extra, modules)
+    return value
+
+
+def dispatch(value: Any) -> str:
+    """How recorded events come to the handlers."""
+    if value not in ("inline", "deferred", "celery"):
+        raise ValueError(f'has to be "inline", "deferred" or "celery", not {value!r}.')
+    if value == "celery":
+        _require('"celery"', "celery", ("celery",))
+    return str(value)
+
+
+def campaign(value: Any) -> campaigns.CampaignOf | None:
+    """A callable or a regular expression, as a callable that never raises."""
+    if value is None:
+        return None
+    if isinstance(value, (str, re.Pattern)):
+        try:
+            pattern = re.compile(value)
+        except re.error as error:
+            raise ValueError(f"{value!r} is no regular expression: {error}.") from None
+        if not isinstance(pattern.pattern, str):
+            raise ValueError("has to be a regular expression for text, not for bytes.")
+        return campaigns.guarded(campaigns.from_pattern(pattern))
+    if callable(value):
+        return campaigns.guarded(cast(campaigns.CampaignOf, value))
+    raise ValueError(f"has to be a callable or a regular expression, not {_kind(value)}.")
+
+
+def _require(what: str, extra: str, modules: Sequence[str]) -> None:
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ValueError(
+            f"{what} needs {' and '.join(missing)}: install flask_fd_whatsapp[{extra}]."
+        )
+
+
+def _kind(value: Any) -> str:
+    return "None" if value is None else f"a value of type {type(value).__name__}"
