@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from marshmallow import fields
 
@@ -67,7 +67,7 @@ class Identifier(Text):
     :param blank_is_none: load the empty text as ``None``.
     """
 
-    default_error_messages: ClassVar[dict[str, str]] = {
+    default_error_messages = {  # noqa: RUF012
         "identifier": "Must be 1 to 255 characters without control characters or surrogates."
     }
 
@@ -104,7 +104,7 @@ class Timestamp(_FastString):
     Digits past the microsecond are cut off.  There is no leap second and no 24:00.
     """
 
-    default_error_messages: ClassVar[dict[str, str]] = {
+    default_error_messages = {  # noqa: RUF012
         "timestamp": "Must be an RFC 3339 date-time, such as 2025-11-18T09:25:46.167422931Z."
     }
 

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import copy
+import json
+import weakref
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from flask_fd_whatsapp import FreshdeskWhatsApp
+from flask_fd_whatsapp.ledger import Ledger
+from flask_fd_whatsapp.signals import EVENT_SIGNALS, NOTICES
+
+TOKEN = "Bearer s3cret"
+URL = "/freshdesk/whatsapp"
+PAYLOADS = Path(__file__).parent / "payloads"
+SAMPLES = ("queued", "sent", "delivered", "read", "failed")
+
+MakeApp = Callable[..., Flask]
+Payload = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(autouse=True)
+def _disconnect_handlers() -> Iterator[None]:
+    """No test leaves a handler connected."""
+    yield
+    for signal in (*EVENT_SIGNALS, *NOTICES):
+        for reference in list(signal.receivers.values()):
+            receiver = reference() if isinstance(reference, weakref.ref) else reference
+            if receiver is not None:
+                signal.disconnect(receiver)
+
+
+@pytest.fixture
+def make_app() -> MakeApp:
+    """A factory of applications with one receiver; keywords are settings without the prefix."""
+
+    def make(blueprint: FreshdeskWhatsApp | None = None, **settings: Any) -> Flask:
+        app = Flask("host")
+        app.testing = True
+        app.config["FD_WHATSAPP_HEADERS"] = {"Authorization": TOKEN}
+        app.config.update({f"FD_WHATSAPP_{key}": value for key, value in settings.items()})
+        app.register_blueprint(blueprint or FreshdeskWhatsApp())
+        return app
+
+    return make
+
+
+@pytest.fixture
+def app(make_app: MakeApp) -> Flask:
+    return make_app()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A client that sends the right header."""
+    client = app.test_client()
+    client.environ_base["HTTP_AUTHORIZATION"] = TOKEN
+    return client
+
+
+@pytest.fixture
+def ledger(app: Flask) -> Ledger:
+    """The ledger of ``app``."""
+    ledger: Ledger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
+    return ledger
+
+
+@pytest.fixture
+def payload() -> Payload:
+    """The vendor's samples by name, with fields changed by their path.
+
+    ``payload("sent", account_id=7, data__message_id="M2")``
+    """
+
+    def make(name: str = "queued", /, **changes: Any) -> dict[str, Any]:
+        sample: dict[str, Any] = json.loads((PAYLOADS / f"{name}.json").read_text())
+        sample = copy.deepcopy(sample)
+        for path, value in changes.items():
+            *parents, key = path.split("__")
+            part = sample
+            for parent in parents:
+                part = part[parent]
+            part[key] = value
+        return sample
+
+    return make
+
+
+@pytest.fixture
+def signals_seen() -> list[tuple[str, dict[str, Any]]]:
+    """Name and arguments of every signal sent, in order."""
+    seen: list[tuple[str, dict[str, Any]]] = []
+
+    def listen(name: str) -> None:
+        def receiver(sender: object, **arguments: Any) -> None:
+            seen.append((name, arguments))
+
+        signal.connect(receiver, weak=False)
+
+    for signal in (*EVENT_SIGNALS, *NOTICES):
+        listen(signal.name)
+    return seen
