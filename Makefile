@@ -3,15 +3,16 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+SERVED = $(VENV)/.served
 INSTALLED = $(VENV)/.installed
 
 .PHONY: demo run test check format clean
 
-demo: $(INSTALLED)
+demo: $(SERVED)
 	$(BIN)/python examples/demo.py
 
-run: $(INSTALLED)
-	$(BIN)/gunicorn --chdir examples/quickstart --threads 8 --bind 127.0.0.1:8000 app:app
+run: $(SERVED)
+	$(BIN)/python -m gunicorn --chdir examples/quickstart --threads 8 --bind 127.0.0.1:8000 app:app
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
@@ -29,8 +30,14 @@ format: $(INSTALLED)
 clean:
 	rm -rf $(VENV) build dist *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
-$(INSTALLED): pyproject.toml setup.cfg
+$(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable ".[dev]"
+
+# The package and a server: all that the example needs.
+$(SERVED): pyproject.toml setup.cfg | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable . gunicorn
 	touch $@
+
+$(INSTALLED): pyproject.toml setup.cfg | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	touch $@ $(SERVED)

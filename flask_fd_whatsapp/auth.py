@@ -34,16 +34,20 @@ class Authenticator:
     def accepts(self, environ: Mapping[str, object]) -> bool:
         """Whether every configured header is there with one of its values."""
         accepted = True
+        old: list[tuple[str, int]] = []
         for name, key, values in self._expected:
             # Configured values are ASCII, so that no other text can encode to one of them.
             given = str(environ.get(key, "")).encode("utf-8", "surrogatepass")
             position = None
             for index, value in enumerate(values):
-                if hmac.compare_digest(given, value):
+                if hmac.compare_digest(given, value) and position is None:
                     position = index
             if position is None:
                 accepted = False
             elif position:
+                old.append((name, position))
+        if accepted:
+            for name, position in old:
                 self._note_old_entry(name, position)
         return accepted
 

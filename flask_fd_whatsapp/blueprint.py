@@ -113,6 +113,10 @@ class FreshdeskWhatsApp(Blueprint):
                 return cast(Ledger, given)
             with app.app_context():
                 return cast(LedgerFactory, given)(app)
+        if settings.ledger_url != MEMORY_URL:
+            from .ledger.sql import SQLLedger  # needs an extra
+
+            return SQLLedger.from_url(settings.ledger_url, app)
         if not (app.debug or app.testing):
             logger.warning(
                 "%s_LEDGER_URL is memory://: what was received is forgotten when this process "

@@ -12,7 +12,7 @@ from blinker import NamedSignal
 from flask import Flask
 
 from .events import StatusEvent
-from .exceptions import ClaimLost, RetryLater
+from .exceptions import ClaimLost, LedgerUnavailable, RetryLater
 from .handlers import Handler, connected, handlers_of, identity, is_coroutine_function
 from .ledger import Claim, Ledger, Recorded, State, Tried
 from .ledger.current import handling
@@ -33,39 +33,13 @@ def dispatch(
     :return: what has become of the event, and in how many seconds a handler that raised
         :class:`RetryLater` wants to be called again.
     :raises ClaimLost: if the lease ran out; what is not recorded by then will be done again.
+    :raises LedgerUnavailable: likewise, if the ledger went down.
     """
     due, superseded = _due(app, event, recorded)
-    failed: dict[str, str] = {}
-    retry_after: float | None = None
-    succeeded: str | None = None
+    this = _Try(app, ledger, event, claim, superseded)
     for handler in due:
-        if succeeded is not None:
-            claim.succeeded(succeeded)
-            succeeded = None
-        try:
-            with handling(app, ledger, claim):
-                call(app, handler.function, event=event)
-        except ClaimLost:
-            raise
-        except RetryLater as later:
-            claim.undo()
-            retry_after = max(later.seconds, retry_after or 0)
-            logger.info("Handler %s wants to be called again: %s", handler.name, later)
-        except _FAILURES as error:
-            claim.undo()
-            failed[handler.name] = _describe(error)
-            _report(app, handler, event, error)
-        except BaseException as error:
-            _let_go(claim, Tried(superseded=superseded, failed={handler.name: _describe(error)}))
-            raise
-        else:
-            succeeded = handler.name
-    state = claim.finish(
-        Tried(succeeded=succeeded, superseded=superseded, failed=failed, retry_after=retry_after)
-    )
-    if state is State.DEAD:
-        bury(app, event)
-    return state, retry_after
+        this.call(handler, is_last=handler is due[-1])
+    return this.end(), this.retry_after
 
 
 def _due(app: Flask, event: StatusEvent, recorded: Recorded) -> tuple[list[Handler], list[str]]:
@@ -82,19 +56,90 @@ def _due(app: Flask, event: StatusEvent, recorded: Recorded) -> tuple[list[Handl
     return due, superseded
 
 
-def _let_go(claim: Claim, tried: Tried) -> None:
-    """Give the message back on the way out: without this it stays claimed until its lease ends."""
-    try:
-        claim.undo()
-        claim.finish(tried)
-    except Exception:
-        logger.exception("The claim could not be given back; its lease will end.")
+class _Try:
+    """One try at an event, under one claim."""
+
+    def __init__(
+        self, app: Flask, ledger: Ledger, event: StatusEvent, claim: Claim, superseded: list[str]
+    ) -> None:
+        self.app = app
+        self.ledger = ledger
+        self.event = event
+        self.claim = claim
+        self.superseded = superseded
+        self.failed: dict[str, str] = {}
+        self.retry_after: float | None = None
+        self.state: State | None = None
+
+    def call(self, handler: Handler, *, is_last: bool) -> None:
+        """Call a handler and record its success; the last one's ends the try."""
+        try:
+            try:
+                with handling(self.app, self.ledger, self.claim):
+                    call(self.app, handler.function, event=self.event)
+                if is_last:
+                    self.state = self._finish(handler.name)
+                else:
+                    self.claim.succeeded(handler.name)
+            except (ClaimLost, LedgerUnavailable):
+                raise
+            except RetryLater as later:
+                self.claim.undo()
+                self.retry_after = max(later.seconds, self.retry_after or 0)
+                logger.info("Handler %s wants to be called again: %s", handler.name, later)
+            except _FAILURES as error:
+                self.claim.undo()
+                self.failed[handler.name] = _describe(error)
+                self._report(handler, error)
+        except (ClaimLost, LedgerUnavailable):
+            self.claim.undo()
+            raise
+        except BaseException as error:
+            self.failed[handler.name] = _describe(error)
+            self._give_back()
+            raise
+
+    def end(self) -> State:
+        """Record what is not recorded yet; tell if the event is dead."""
+        state = self.state or self._finish()
+        if state is State.DEAD:
+            bury(self.app, self.event)
+        return state
+
+    def _finish(self, succeeded: str | None = None) -> State:
+        return self.claim.finish(
+            Tried(
+                succeeded=succeeded,
+                superseded=self.superseded,
+                failed=self.failed,
+                retry_after=self.retry_after,
+            )
+        )
+
+    def _give_back(self) -> None:
+        """On the way out of the process, or the message stays claimed until its lease ends."""
+        try:
+            self.claim.undo()
+            self.end()
+        except Exception:
+            logger.exception("The claim could not be given back; its lease will end.")
+
+    def _report(self, handler: Handler, error: BaseException) -> None:
+        logger.error(
+            "Handler %s failed on %s of message %s.",
+            handler.name,
+            self.event.status,
+            self.event.message_id,
+            exc_info=error,
+        )
+        notify(handler_failed, self.app, event=self.event, handler=handler.name, exception=error)
 
 
 def bury(app: Flask, event: StatusEvent) -> None:
     """Tell that *event* is given up."""
     logger.error(
-        "Event %s of message %s is dead: it failed FD_WHATSAPP_MAX_ATTEMPTS times.",
+        "%s of message %s is dead: too many tries failed. `flask fd-whatsapp events --state dead` "
+        "lists such events, `flask fd-whatsapp retry --dead` tries them again.",
         event.status,
         event.message_id,
     )
@@ -117,9 +162,9 @@ def call(app: Flask, function: Callable[..., Any], **arguments: Any) -> None:
     """
     with app.app_context():
         if is_coroutine_function(function):
-            app.async_to_sync(function)(app, **arguments)
-            return
-        result = function(app, **arguments)
+            result = app.async_to_sync(_await)(function, app, **arguments)
+        else:
+            result = function(app, **arguments)
         if inspect.isawaitable(result):
             if inspect.iscoroutine(result):
                 result.close()
@@ -129,16 +174,9 @@ def call(app: Flask, function: Callable[..., Any], **arguments: Any) -> None:
             )
 
 
+async def _await(function: Callable[..., Any], app: Flask, **arguments: Any) -> Any:
+    return await function(app, **arguments)
+
+
 def _describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"[:MAX_ERROR_LENGTH]
-
-
-def _report(app: Flask, handler: Handler, event: StatusEvent, error: BaseException) -> None:
-    logger.error(
-        "Handler %s failed on %s of message %s.",
-        handler.name,
-        event.status,
-        event.message_id,
-        exc_info=error,
-    )
-    notify(handler_failed, app, event=event, handler=handler.name, exception=error)

@@ -42,6 +42,10 @@ class ClaimLost(FreshdeskWhatsAppError):
     """The lease on a message ran out and another process has taken the message."""
 
 
+class TransactionFailed(FreshdeskWhatsAppError):
+    """What a handler wrote through ``current_ledger.transaction`` could not be committed."""
+
+
 class NoSuchReceiver(FreshdeskWhatsAppError, LookupError):
     """Which receiver is meant cannot be told, or there is none of that name."""
 

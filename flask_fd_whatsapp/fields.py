@@ -55,8 +55,8 @@ class Text(_FastString):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         if isinstance(value, str):
             return value
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if self.numbers and is_number and math.isfinite(value):
+        is_number = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+        if self.numbers and is_number and not isinstance(value, bool):
             return str(value)
         raise self.make_error("invalid")
 

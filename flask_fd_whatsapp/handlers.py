@@ -36,12 +36,18 @@ def handler_name(name: str) -> Callable[[F], F]:
         @handler_name("tickets")
         def sync_ticket(app, event): ...
 
-    :param name: 1 to 200 printable characters.
+    :param name: 1 to 200 printable characters other than ``#``, which numbers namesakes.
     :raises ValueError: if *name* is anything else.
     """
-    if not isinstance(name, str) or not 1 <= len(name) <= MAX_NAME_LENGTH or not name.isprintable():
+    if (
+        not isinstance(name, str)
+        or not 1 <= len(name) <= MAX_NAME_LENGTH
+        or not name.isprintable()
+        or "#" in name
+    ):
         raise ValueError(
-            f"A handler's name is 1 to {MAX_NAME_LENGTH} printable characters, not {name!r}."
+            f"A handler's name is 1 to {MAX_NAME_LENGTH} printable characters other than #, "
+            f"not {name!r}."
         )
 
     def decorate(function: F) -> F:
@@ -57,16 +63,21 @@ def handlers_of(signals: Iterable[NamedSignal], app: Flask) -> list[Handler]:
     Those that share an identity are numbered, so that one's success is never taken for
     another's.
     """
+    found = [
+        (identity(signal, function), signal, function)
+        for signal in signals
+        for function in connected(signal, app)
+    ]
+    totals = Counter(name for name, _, _ in found)
+    numbers: Counter[str] = Counter()
     handlers: list[Handler] = []
-    taken: Counter[str] = Counter()
-    for signal in signals:
-        for function in connected(signal, app):
-            name = identity(signal, function)
-            taken[name] += 1
-            number = taken[name]
-            handlers.append(
-                Handler(name if number == 1 else f"{name}#{number}", signal, function, number > 1)
-            )
+    for name, signal, function in found:
+        is_shared = totals[name] > 1
+        if is_shared:
+            numbers[name] += 1
+            # With the total: should one of them go, its success is not taken for another's.
+            name = f"{name}#{numbers[name]}/{totals[name]}"
+        handlers.append(Handler(name, signal, function, is_shared))
     return handlers
 
 
@@ -97,6 +108,8 @@ def identity(signal: NamedSignal, function: Callable[..., Any]) -> str:
 
 def is_coroutine_function(function: Callable[..., Any]) -> bool:
     """Whether calling *function* gives a coroutine (a callable object's too)."""
+    while isinstance(function, functools.partial):
+        function = function.func
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(function, "__call__", None)  # noqa: B004
     )

@@ -16,8 +16,9 @@ from .auth import Authenticator
 from .bodies import NotJSON, NotObject, decode
 from .dispatch import bury, dispatch, notify
 from .events import EVENT_TYPE, StatusEvent
-from .exceptions import ClaimLost
+from .exceptions import ClaimLost, LedgerUnavailable
 from .ledger import Entry, Ledger, Policy, Recorded, State
+from .ledger.current import handling
 from .outcomes import Outcome, Result
 from .schemas import field_errors
 from .settings import Settings
@@ -92,21 +93,26 @@ class Receiver:
         except ClaimLost as error:
             logger.warning("%s Raise FD_WHATSAPP_LEASE_SECONDS if handlers need longer.", error)
             return _BUSY
+        except LedgerUnavailable as error:
+            logger.critical("The ledger cannot be used: answered with 503. %s %s", error, _SEE)
+            return _UNAVAILABLE
         except Exception:
             # Handlers' and schemas' errors are dealt with where they are called: what comes
             # here is the ledger's, and an event that may not be recorded is never acknowledged.
-            logger.critical("The ledger cannot be used; answered with 503.", exc_info=True)
+            logger.critical("The ledger cannot be used: answered with 503. %s", _SEE, exc_info=True)
             return _UNAVAILABLE
 
     def reject(self, result: Result, detail: str, errors: Errors | None = None) -> Outcome:
         """Tell of a rejection, and give its outcome."""
-        outcome = Outcome(result, detail, errors or {})
+        return self._tell(result, Outcome(result, detail, errors or {}), errors)
+
+    def _tell(self, result: Result, outcome: Outcome, errors: Errors | None = None) -> Outcome:
         notify(
             webhook_rejected,
             self.app,
             reason=result.label,
-            status_code=result.status.value,
-            errors=dict(outcome.errors),
+            status_code=outcome.result.status.value,
+            errors=dict(errors or {}),
         )
         return outcome
 
@@ -185,7 +191,8 @@ class Receiver:
         """Call the handlers that *event* still has to reach, under the claim it came with."""
         if recorded.claim is None:
             if recorded.has_died:
-                bury(self.app, event)
+                with handling(self.app, self.ledger, None):
+                    bury(self.app, event)
             return _SETTLED[recorded.state]
         event = replace(
             event,
@@ -195,7 +202,8 @@ class Receiver:
             previous_status=recorded.previous_status,
             is_stale=recorded.is_stale,
         )
-        state, retry_after = dispatch(self.app, self.ledger, event, recorded, recorded.claim)
+        with handling(self.app, self.ledger, None):
+            state, retry_after = dispatch(self.app, self.ledger, event, recorded, recorded.claim)
         if state is State.DONE:
             return Outcome(Result.ACCEPTED)
         seconds = RETRY_UNFINISHED if retry_after is None else max(1, math.ceil(retry_after))
@@ -218,8 +226,9 @@ class Receiver:
         rejects = self.settings.reject_invalid
         if rejects is None:
             rejects = not self.ledger.durable
-        outcome = self.reject(result, detail, errors)
-        return outcome if rejects else Outcome(Result.QUARANTINED)
+        if rejects:
+            return self.reject(result, detail, errors)
+        return self._tell(result, Outcome(Result.QUARANTINED), errors)
 
     def _keep(
         self,
@@ -251,6 +260,8 @@ class Receiver:
                 event.version[:20],
             )
 
+
+_SEE = "`flask fd-whatsapp check` says more."
 
 _BUSY = Outcome(Result.BUSY, "The message is being handled right now.", retry_after=RETRY_BUSY)
 

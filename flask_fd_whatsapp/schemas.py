@@ -100,7 +100,7 @@ def _merge(schema: Schema, dumped: Mapping[str, Any], sent: Mapping[str, Any]) -
         if isinstance(field, Nested) and isinstance(value, dict):
             merged[key] = _merge(field.schema, value, as_sent if isinstance(as_sent, dict) else {})
         elif value is None:
-            if as_sent not in (None, ""):
+            if key in merged and not _means(field, as_sent, None):
                 del merged[key]
         elif not _means(field, as_sent, value):
             merged[key] = value

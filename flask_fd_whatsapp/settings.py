@@ -129,9 +129,10 @@ def _refuse_unknown(config: Mapping[str, Any], prefix: str) -> None:
     for key in config:
         if not key.startswith(f"{prefix}_") or key in known:
             continue
-        if any(key.endswith(f"_{name}") for name in KNOWN_KEYS):
+        name = key.removeprefix(f"{prefix}_")
+        if name[:1] != "_" and any(name.endswith(f"_{other}") for other in KNOWN_KEYS):
             continue  # another receiver's, whose prefix begins with this one
-        nearest = difflib.get_close_matches(key, known, n=1, cutoff=0)[0]
+        nearest = f"{prefix}_{difflib.get_close_matches(name, KNOWN_KEYS, n=1, cutoff=0)[0]}"
         raise ConfigurationError(
             f"{key} is not a known setting. Did you mean {nearest}? (Known are {', '.join(known)}.)"
         )

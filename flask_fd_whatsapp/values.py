@@ -5,7 +5,6 @@ package works with, or raises :class:`ValueError` with the mistake and the remed
 from __future__ import annotations
 
 import importlib.util
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence, Set
 from types import MappingProxyType
@@ -15,6 +14,8 @@ from . import campaigns
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^`|~0-9A-Za-z-]+")
 """A header name (RFC 9110, ``token``) without the underscore, which WSGI servers drop."""
+
+MAX_SECONDS: Final = 86_400
 
 _VALUE: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 
@@ -28,8 +29,11 @@ _DRIVERS: Final = {
 def header_name(value: Any) -> str:
     """A header name that reaches a WSGI application."""
     if not isinstance(value, str) or not _TOKEN.fullmatch(value):
+        # A value may have slipped in ("Authorization: Bearer ..."): what is no word is not shown.
+        is_word = not isinstance(value, str) or re.fullmatch(r"[\w-]*", value)
         raise ValueError(
-            f"{value!r} is no header name that arrives: use letters, digits and hyphens "
+            f"{repr(value) if is_word else 'a text with spaces or marks'} is no header name that "
+            "arrives: use letters, digits and hyphens "
             "(WSGI servers drop names with an underscore)."
         )
     return value
@@ -110,7 +114,7 @@ def account_ids(value: Any) -> frozenset[str] | None:
     if value is None:
         return None
     entries = [value] if isinstance(value, (str, int)) else value
-    if not isinstance(entries, (Sequence, Set)):
+    if not isinstance(entries, (Sequence, Set)) or isinstance(entries, (bytes, bytearray)):
         raise ValueError(f"has to be a list of account ids, not {_kind(value)}.")
     if not entries:
         raise ValueError(
@@ -149,8 +153,8 @@ def seconds(value: Any) -> float:
     """A length of time above zero."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError(f"has to be a number of seconds, not {value!r}.")
-    if not math.isfinite(value) or value <= 0:
-        raise ValueError(f"has to be more than 0 seconds, not {value!r}.")
+    if not 0 < value <= MAX_SECONDS:
+        raise ValueError(f"has to be more than 0 seconds and at most a day, not {value!r}.")
     return value
 
 
@@ -188,7 +192,7 @@ def campaign(value: Any) -> campaigns.CampaignOf | None:
     if isinstance(value, (str, re.Pattern)):
         try:
             pattern = re.compile(value)
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise ValueError(f"{value!r} is no regular expression: {error}.") from None
         if not isinstance(pattern.pattern, str):
             raise ValueError("has to be a regular expression for text, not for bytes.")

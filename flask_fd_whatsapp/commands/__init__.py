@@ -5,7 +5,11 @@ from flask.cli import AppGroup
 from .check import check
 from .setup import setup
 
-group = AppGroup("fd-whatsapp", help="Freshdesk's WhatsApp webhooks.")
+group = AppGroup(
+    "fd-whatsapp",
+    help="Freshdesk's WhatsApp webhooks.",
+    epilog="Example: flask fd-whatsapp check",
+)
 group.add_command(check)
 group.add_command(setup)
 

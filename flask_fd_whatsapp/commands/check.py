@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
+from urllib.parse import unquote
 
 import click
 from flask import Flask, current_app
@@ -13,11 +15,19 @@ from flask.cli import with_appcontext
 from ..handlers import handlers_of
 from ..receiver import Receiver
 from ..settings import FORM_HEADERS
-from ..signals import EVENT_SIGNALS, NOTICES
+from ..signals import EVENT_SIGNALS, NOTICES, status_changed, status_received
 from .options import chosen_receiver, json_option, print_json, receiver_option, receivers
 from .probe import probe
 
 _MASK = "********"
+
+_URL = re.compile(
+    r"(?P<scheme>[\w+.-]+)://(?:(?P<user>[^:/?@]*)(?P<password>:[^@?]*)?@)?"
+    r"(?P<place>[^@?]*)(?:\?[^@]*)?"
+)
+
+_NO_MESSAGE = "flask fd-whatsapp check"
+"""A message id that no message has, to read the ledger with."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +49,7 @@ class Report:
     findings: list[Finding] = field(default_factory=list)
 
 
-@click.command(epilog="Example: flask fd-whatsapp check --json")
+@click.command(epilog="Example: flask fd-whatsapp check --receiver fd_whatsapp --json")
 @receiver_option
 @json_option
 @with_appcontext
@@ -76,6 +86,7 @@ def _report(app: Flask, receiver: Receiver) -> Report:
     report.findings.extend(_check_settings(app, receiver))
     try:
         ledger = receiver.ledger
+        ledger.message(_NO_MESSAGE)
         report.ledger = f"{type(ledger).__name__} ({'durable' if ledger.durable else 'in memory'})"
         if not ledger.durable and not (app.debug or app.testing):
             report.findings.append(
@@ -87,8 +98,14 @@ def _report(app: Flask, receiver: Receiver) -> Report:
             )
     except Exception as error:
         report.ledger = "cannot be used"
-        report.findings.append(Finding("error", f"The ledger cannot be used: {error}"))
+        report.findings.append(
+            Finding("error", f"The ledger cannot be used: {type(error).__name__}: {error}")
+        )
     report.findings.extend(Finding("error", text) for text in probe(app, receiver))
+    report.findings = [
+        Finding(finding.level, _without_secrets(finding.text, receiver))
+        for finding in report.findings
+    ]
     return report
 
 
@@ -111,11 +128,30 @@ def _masked(receiver: Receiver) -> dict[str, Any]:
 
 
 def masked_url(url: str) -> str:
-    """A database URL without its password (and without its query, which may hold one)."""
-    scheme, _, rest = url.partition("://")
-    credentials, at, place = rest.partition("?")[0].rpartition("@")
-    user, colon, _ = credentials.partition(":")
-    return f"{scheme}://{user}{colon}{_MASK if colon else ''}{at}{place}"
+    """A database URL without its password (and without its query, which may hold one).
+
+    Of one whose password cannot be told from the rest (an ``@`` or a ``?`` in it), only the
+    scheme is left.
+    """
+    match = _URL.fullmatch(url)
+    if match is None:
+        return f"{url.partition('://')[0]}://{_MASK}"
+    scheme, user, password, place = match.group("scheme", "user", "password", "place")
+    credentials = "" if user is None else f"{user}{f':{_MASK}' if password else ''}@"
+    return f"{scheme}://{credentials}{place}"
+
+
+def _without_secrets(text: str, receiver: Receiver) -> str:
+    """*text*, which may hold the message of any error, without what the settings keep secret."""
+    url = receiver.settings.ledger_url
+    text = text.replace(url, masked_url(url))
+    credentials = url.partition("://")[2].rpartition("@")[0]
+    password = credentials.partition(":")[2]
+    secrets = [value for values in receiver.settings.headers.values() for value in values]
+    for secret in (password, unquote(password), *secrets):
+        if secret:
+            text = text.replace(secret, _MASK)
+    return text
 
 
 def _check_settings(app: Flask, receiver: Receiver) -> Iterator[Finding]:
@@ -135,21 +171,31 @@ def _check_settings(app: Flask, receiver: Receiver) -> Iterator[Finding]:
 
 
 def _check_handlers(app: Flask) -> Iterator[Finding]:
-    handlers = handlers_of(EVENT_SIGNALS, app)
-    if not handlers:
+    if not handlers_of(EVENT_SIGNALS, app):
         yield Finding(
             "warning",
             "No handler is connected. Blinker holds functions weakly: one defined inside a "
             "function vanishes with it unless connected with connect_via(app), and a module "
             "with handlers has to be imported.",
         )
-    for handler in handlers:
-        if handler.is_numbered:
-            yield Finding(
-                "warning",
-                f"Handler {handler.name} shares its identity with another and is numbered by "
-                "order of connection: give each its own with handler_name(...).",
-            )
+    for name in _numbered(app):
+        yield Finding(
+            "warning",
+            f"Handler {name} shares its identity with another and is numbered by order of "
+            "connection: give each its own with handler_name(...).",
+        )
+
+
+def _numbered(app: Flask) -> list[str]:
+    """The handlers that share their identity with another that the same event calls."""
+    always = (status_changed, status_received)
+    numbered: dict[str, None] = {}
+    for signal in EVENT_SIGNALS:
+        of_one_event = always if signal in always else (signal, *always)
+        for handler in handlers_of(of_one_event, app):
+            if handler.is_numbered:
+                numbered[handler.name] = None
+    return list(numbered)
 
 
 def _print(reports: list[Report], handlers: dict[str, list[str]], findings: list[Finding]) -> None:

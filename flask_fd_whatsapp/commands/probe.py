@@ -47,10 +47,15 @@ def _owner(app: Flask, receiver: Receiver) -> str | None:
 
 def _post(app: Flask, receiver: Receiver) -> TestResponse:
     """A post without credentials, as it comes from a proxy that ends TLS."""
+    trusted = app.config.get("TRUSTED_HOSTS")
+    is_named = app.config["SERVER_NAME"] is not None
+    host = {"HTTP_HOST": trusted[0].lstrip(".")} if trusted and not is_named else {}
     return app.test_client(use_cookies=False).post(
         receiver.url,
         subdomain=receiver.subdomain,
+        url_scheme="http",  # whatever PREFERRED_URL_SCHEME says: that is for links
         headers={"X-Forwarded-Proto": "https"},
+        environ_overrides=host,
     )
 
 
@@ -63,7 +68,7 @@ def _is_ours(answer: TestResponse, receiver: Receiver) -> bool:
 def _explain(answer: TestResponse, receiver: Receiver) -> str:
     status, location = answer.status, answer.headers.get("Location", "")
     target = urlsplit(location)
-    if target.scheme == "https" and target.path.rstrip("/") == receiver.url:
+    if target.scheme == "https" and target.path.rstrip("/").endswith(receiver.url):
         return (
             f"{status} to {location}: something redirects to HTTPS. Behind a proxy that ends TLS "
             "use werkzeug.middleware.proxy_fix.ProxyFix, or exempt this URL from the redirect."
@@ -73,13 +78,13 @@ def _explain(answer: TestResponse, receiver: Receiver) -> str:
             f"{status} to {location}: a login hook, it seems. Let it pass requests whose "
             f"request.blueprint is {receiver.name!r}; the receiver authenticates by itself."
         )
+    if answer.status_code == 400 or "csrf" in answer.get_data(as_text=True).lower():
+        return f"{status}, not the receiver's: a CSRF guard, it seems: csrf.exempt(blueprint)."
     if answer.status_code in (401, 403):
         return (
             f"{status}, which is not the receiver's: a login hook or a firewall, it seems. Let it "
             f"pass requests whose request.blueprint is {receiver.name!r}."
         )
-    if answer.status_code == 400:
-        return f"{status}, not the receiver's: a CSRF guard, it seems: csrf.exempt(blueprint)."
     if answer.status_code in (404, 405):
         return (
             f"{status}: something in front of the receiver swallows its URL, such as a middleware "

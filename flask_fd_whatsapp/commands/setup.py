@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import secrets
+import shlex
 from urllib.parse import urlsplit
 
 import click
@@ -14,11 +16,9 @@ from ..receiver import Receiver
 from ..schemas import field_errors
 from .options import chosen_receiver, json_option, print_json, receiver_option
 
-_OPTIONS = {"destination_url": "--url", "headers": "headers", "alert_emails": "--alert-email"}
-
 
 @click.command(
-    epilog="Example: flask fd-whatsapp setup --url https://example.com/freshdesk/whatsapp "
+    epilog="\b\nExample:\n  flask fd-whatsapp setup --url https://example.com/freshdesk/whatsapp "
     "--alert-email ops@example.com"
 )
 @click.option("--url", required=True, help="Where Freshdesk posts to: an https:// URL.")
@@ -42,7 +42,7 @@ def setup(url: str, alert_emails: tuple[str, ...], name: str | None, as_json: bo
     try:
         WebhookForm().load(form)
     except ValidationError as error:
-        raise click.UsageError(_explain(error)) from None
+        raise click.UsageError(_explain(error, receiver)) from None
     secret = {name: value for name, value in headers.items() if value != _CUSTOM}
     warning = _path_warning(url, receiver)
     if as_json:
@@ -58,7 +58,10 @@ def setup(url: str, alert_emails: tuple[str, ...], name: str | None, as_json: bo
         click.echo(f"  Failed notification email   {email}")
     click.echo("\nSave, then switch the toggle at the top of the page to Enabled.\n")
     click.echo("In this application's configuration:\n")
-    click.echo(f'  app.config["{receiver.prefix}_HEADERS"] = {secret!r}\n')
+    key = f"{receiver.prefix}_HEADERS"
+    click.echo(f'  app.config["{key}"] = {secret!r}\n')
+    click.echo("or in its environment, if it calls app.config.from_prefixed_env():\n")
+    click.echo(f"  FLASK_{key}={shlex.quote(json.dumps(secret))}\n")
     click.echo("To rotate a token without a gap, list both until the new one is entered:")
     click.echo('  {"<header>": ["<new value>", "<old value>"]}')
     if warning:
@@ -79,9 +82,14 @@ def _new_headers(receiver: Receiver) -> dict[str, str]:
     return headers | dict.fromkeys(receiver.settings.data_headers, _CUSTOM)
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(error: ValidationError, receiver: Receiver) -> str:
+    entered_as = {
+        "destination_url": "--url",
+        "headers": f"{receiver.prefix}_HEADERS and {receiver.prefix}_DATA_HEADERS",
+        "alert_emails": "--alert-email",
+    }
     return "Freshdesk's form would refuse this. " + " ".join(
-        f"{_OPTIONS.get(field.partition('.')[0], field)}: {' '.join(texts)}"
+        f"{entered_as.get(field.partition('.')[0], field)}: {' '.join(texts)}"
         for field, texts in field_errors(error.messages).items()
     )
 

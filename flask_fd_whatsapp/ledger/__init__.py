@@ -1,8 +1,10 @@
 """What has been seen: the protocol of a ledger, and the one in memory."""
 
 from .base import (
+    Backlog,
     Claim,
     Entry,
+    Event,
     Ledger,
     Message,
     Policy,
@@ -15,8 +17,10 @@ from .current import current_ledger
 from .memory import MemoryLedger
 
 __all__ = [
+    "Backlog",
     "Claim",
     "Entry",
+    "Event",
     "Ledger",
     "MemoryLedger",
     "Message",

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from ..events import DeliveryError, Status, StatusEvent
 
@@ -147,6 +147,54 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A recorded event, as listed.
+
+    :param id: the ledger's own id of it.
+    :param received_at: when it was recorded (UTC).
+    :param timestamp: when the status was reached, as WhatsApp reports it (UTC).
+    :param attempts: tries in which a handler failed or whose process died.
+    :param last_error: handler, type and message of the last failure.
+    :param due_at: when the sweep may try it again (UTC), ``None`` once it is done or dead.
+    """
+
+    id: Any
+    account_id: str
+    message_id: str
+    status: str
+    timestamp: datetime
+    received_at: datetime
+    receiver: str
+    state: State
+    is_stale: bool
+    attempts: int
+    last_error: str | None
+    due_at: datetime | None
+    external_reference_id: str | None
+    campaign: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """How a ledger stands.
+
+    :param last_received: when the last event was recorded (UTC), ``None`` if there is none.
+    :param pending: how many events are still to be handled.
+    :param dead: how many are given up.
+    :param oldest_pending: when the oldest unfinished one was recorded (UTC).
+    """
+
+    last_received: datetime | None
+    pending: int
+    dead: int
+    oldest_pending: datetime | None
+
+
+IGNORED: Final = "ignored"
+"""The reason under which events of other types are quarantined, with a bound of their own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Quarantined:
     """An authenticated body that could not be used, once however often it came.
 
@@ -186,10 +234,15 @@ class Ledger(Protocol):
         """
         ...
 
-    def claim(self, event_id: Any, policy: Policy, *, wait: float = 0) -> Recorded | None:
+    def claim(
+        self, event_id: Any, policy: Policy, *, wait: float = 0, settled: bool = False
+    ) -> Recorded | None:
         """Claim the message of a recorded event, waiting at most *wait* seconds for its holder.
 
         ``None`` if there is no such event (any more).
+
+        :param settled: claim it even if the event is done or dead; that counts as no try, and
+            finishing such a claim changes nothing of the event.
         """
         ...
 
@@ -206,6 +259,14 @@ class Ledger(Protocol):
         """Keep *body*; of ignored and of other bodies the *keep* newest stay."""
         ...
 
+    def discard(self, quarantined_id: Any) -> bool:
+        """Take an entry out of quarantine; whether there was one."""
+        ...
+
+    def quarantined(self) -> list[Quarantined]:
+        """What is in quarantine, oldest first."""
+        ...
+
     def message(self, message_id: str, account_id: str | None = None) -> Message | None:
         """One message, ``None`` if it is unknown.
 
@@ -217,6 +278,71 @@ class Ledger(Protocol):
         """The messages sent with this reference, in the order they were first heard of."""
         ...
 
-    def quarantined(self) -> list[Quarantined]:
-        """What is in quarantine, oldest first."""
+    def events(
+        self,
+        *,
+        status: str | None = None,
+        account_id: str | None = None,
+        campaign: str | None = None,
+        external_reference_id: str | None = None,
+        message_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        state: State | None = None,
+        receiver: str | None = None,
+        before: Any = None,
+        after: Any = None,
+        limit: int = 100,
+    ) -> list[Event]:
+        """Events that meet every condition given, newest first.
+
+        :param since: received at or after this (aware datetime).
+        :param until: received before this (aware datetime).
+        :param before: recorded before the event of this id: the next page.
+        :param after: recorded after the event of this id (0 for all), oldest first.
+        """
+        ...
+
+    def counts(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        campaign: str | None = None,
+    ) -> dict[str, int]:
+        """How many messages are at each :class:`Status`, by the furthest each has reached.
+
+        :param since: first heard of at or after this (aware datetime).
+        :param until: first heard of before this (aware datetime).
+        """
+        ...
+
+    def due(self, *, receiver: str, limit: int) -> Sequence[Any]:
+        """Ids of events that are due and whose message nobody handles, longest due first."""
+        ...
+
+    def revive(self, event_id: Any) -> bool:
+        """Make a dead event pending and due, its attempts forgotten; whether it was dead."""
+        ...
+
+    def backlog(self) -> Backlog:
+        """How the ledger stands."""
+        ...
+
+    def prune(self, *, before: datetime, limit: int) -> int:
+        """Forget at most *limit* messages not heard of since *before*, none that is unfinished.
+
+        :return: how many were forgotten; fewer than *limit* if no more are left.
+        """
+        ...
+
+    def check(self) -> list[str]:
+        """What is doubtful about the ledger.
+
+        :raises LedgerUnavailable: if it cannot be used, with the remedy.
+        """
+        ...
+
+    def upgrade(self) -> None:
+        """Create what the ledger needs to record, or bring it up to date."""
         ...

@@ -20,15 +20,15 @@ EXTENSION = "fd_whatsapp"
 class _Handling(NamedTuple):
     app: Flask
     ledger: Ledger
-    claim: Claim
+    claim: Claim | None
 
 
 _handling: ContextVar[_Handling | None] = ContextVar("fd_whatsapp_handling", default=None)
 
 
 @contextmanager
-def handling(app: Flask, ledger: Ledger, claim: Claim) -> Iterator[None]:
-    """While this lasts, ``current_ledger`` is *ledger*, and its transaction *claim*'s."""
+def handling(app: Flask, ledger: Ledger, claim: Claim | None) -> Iterator[None]:
+    """While this lasts, ``current_ledger`` is *ledger*, and its transaction *claim*'s, if any."""
     token = _handling.set(_Handling(app, ledger, claim))
     try:
         yield
@@ -42,7 +42,7 @@ def current_claim(ledger: Ledger) -> Claim:
     :raises FreshdeskWhatsAppError: outside a handler, or in one of another ledger's events.
     """
     now = _handling.get()
-    if now is None or now.ledger is not ledger:
+    if now is None or now.claim is None or now.ledger is not ledger:
         raise FreshdeskWhatsAppError(
             "current_ledger.transaction is there for the handlers of this ledger's events, while "
             "they run: elsewhere there is no success that could be recorded with your writes."

@@ -4,87 +4,23 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import count
 from threading import Condition
 from typing import Any, Final, Never
 
-from ..events import DeliveryError, EventKey, Status, is_ahead
-from ..exceptions import AmbiguousMessage, ClaimLost, FreshdeskWhatsAppError, LedgerUnavailable
-from .base import Entry, Message, Policy, Quarantined, Recorded, State, Tried
-from .quarantine import MemoryQuarantine
+from ..events import is_ahead
+from ..exceptions import ClaimLost, FreshdeskWhatsAppError, LedgerUnavailable
+from .base import Entry, Policy, Recorded, State, Tried
+from .memory_quarantine import MemoryQuarantine, Shelves
+from .memory_queries import MemoryQueries
+from .memory_store import MemoryEvent, MemoryMessage
 
 MAX_EVENTS: Final = 10_000
 
 
-@dataclass(slots=True, kw_only=True)
-class _Event:
-    key: EventKey
-    body: str
-    headers: Mapping[str, str]
-    previous_status: Status | None
-    is_stale: bool
-    state: State = State.PENDING
-    attempts: int = 0
-    succeeded: set[str] = field(default_factory=set)
-
-
-@dataclass(slots=True, kw_only=True)
-class _Message:
-    account_id: str
-    message_id: str
-    status: Status | None = None
-    external_reference_id: str | None = None
-    campaign: str | None = None
-    times: dict[str, datetime] = field(default_factory=dict)
-    error: DeliveryError | None = None
-    events: dict[str, _Event] = field(default_factory=dict)
-    token: object | None = None
-    lease_until: float = 0
-
-    @property
-    def is_finished(self) -> bool:
-        return all(event.state is not State.PENDING for event in self.events.values())
-
-    def add(self, entry: Entry) -> _Event:
-        event, before = entry.event, self.status
-        moves = is_ahead(event.status, before)
-        if moves:
-            self.status = Status(event.status)
-        self.times[event.status] = event.timestamp
-        if event.error is not None and event.status == Status.FAILED:
-            self.error = event.error
-        added = _Event(
-            key=event.key,
-            body=entry.body,
-            headers=entry.headers,
-            previous_status=before,
-            is_stale=not moves,
-        )
-        self.events[event.status] = added
-        return added
-
-    def learn(self, entry: Entry) -> None:
-        """Take the reference and campaign from whichever event carries them."""
-        if self.external_reference_id is None:
-            self.external_reference_id = entry.event.external_reference_id
-        if self.campaign is None:
-            self.campaign = entry.campaign
-
-    def view(self) -> Message:
-        return Message(
-            account_id=self.account_id,
-            message_id=self.message_id,
-            status=self.status,
-            external_reference_id=self.external_reference_id,
-            campaign=self.campaign,
-            times=dict(self.times),
-            error=self.error,
-        )
-
-
-class MemoryLedger:
+class MemoryLedger(MemoryQueries, MemoryQuarantine):
     """Remembers the newest events, in this process and as long as it lives.
 
     :param max_events: how many events are kept.  At the bound the oldest message that is
@@ -97,13 +33,14 @@ class MemoryLedger:
     def __init__(
         self, *, max_events: int = MAX_EVENTS, clock: Callable[[], float] = time.monotonic
     ) -> None:
+        self.clock = clock
+        self.changed = Condition()
         self._max_events = max_events
-        self._clock = clock
-        self._changed = Condition()
-        self._messages: dict[str, dict[str, _Message]] = {}
-        self._finished: OrderedDict[tuple[str, str], _Message] = OrderedDict()
-        self._count = 0
-        self._quarantine = MemoryQuarantine()
+        self._ids = count(1)
+        self._messages: dict[str, dict[str, MemoryMessage]] = {}
+        self._events: dict[int, tuple[MemoryMessage, MemoryEvent]] = {}
+        self._finished: OrderedDict[tuple[str, str], MemoryMessage] = OrderedDict()
+        self._shelves = Shelves()
 
     @property
     def transaction(self) -> Never:
@@ -114,64 +51,109 @@ class MemoryLedger:
         )
 
     def record(self, entry: Entry, policy: Policy, *, claim: bool = True) -> Recorded:
-        key = entry.event.key
-        with self._changed:
-            message = self._messages.get(key.message_id, {}).get(key.account_id)
-            event = message.events.get(key.status) if message else None
+        """Insert the event unless it was seen, raise its message's status and claim the message."""
+        account_id, message_id, status = entry.event.key
+        with self.changed:
+            message = self._messages.get(message_id, {}).get(account_id)
+            event = message.events.get(status) if message else None
             if message is None or event is None:
                 message, event = self._insert(message, entry)
             message.learn(entry)
             return self._recorded(message, event, policy if claim else None)
 
-    def claim(self, event_id: EventKey, policy: Policy, *, wait: float = 0) -> Recorded | None:
+    def claim(
+        self, event_id: int, policy: Policy, *, wait: float = 0, settled: bool = False
+    ) -> Recorded | None:
+        """Claim the message of a recorded event, waiting at most *wait* seconds for its holder."""
         deadline = time.monotonic() + wait
-        with self._changed:
+        with self.changed:
             while True:
-                message = self._messages.get(event_id.message_id, {}).get(event_id.account_id)
-                event = message.events.get(event_id.status) if message else None
+                message, event = self._events.get(event_id, (None, None))
                 if message is None or event is None:
                     return None
-                recorded = self._recorded(message, event, policy)
+                recorded = self._recorded(message, event, policy, settled=settled)
                 remaining = deadline - time.monotonic()
-                if recorded.claim or recorded.state is not State.PENDING or remaining <= 0:
+                waits = self.is_held(message) and (event.state is State.PENDING) != settled
+                if recorded.claim or not waits or remaining <= 0:
                     return recorded
-                self._changed.wait(min(remaining, max(message.lease_until - self._clock(), 0.01)))
+                self.changed.wait(min(remaining, max(message.lease_until - self.clock(), 0.01)))
 
-    def _insert(self, message: _Message | None, entry: Entry) -> tuple[_Message, _Event]:
+    def is_held(self, message: MemoryMessage) -> bool:
+        """Whether somebody is handling *message*."""
+        return message.token is not None and message.lease_until > self.clock()
+
+    def let_go(self, message: MemoryMessage) -> None:
+        """Nobody is handling *message* any more; wakes those who wait for it."""
+        message.token = None
+        if message.is_finished:
+            self._finished[message.account_id, message.message_id] = message
+        self.changed.notify_all()
+
+    def forget(self, message: MemoryMessage) -> None:
+        """Drop *message* and its events."""
+        self._finished.pop((message.account_id, message.message_id), None)
+        for event in message.events.values():
+            del self._events[event.id]
+        accounts = self._messages[message.message_id]
+        del accounts[message.account_id]
+        if not accounts:
+            del self._messages[message.message_id]
+
+    def check(self) -> list[str]:
+        """Nothing can be wrong with memory."""
+        return []
+
+    def upgrade(self) -> None:
+        """Memory needs nothing."""
+
+    def _insert(
+        self, message: MemoryMessage | None, entry: Entry
+    ) -> tuple[MemoryMessage, MemoryEvent]:
         self._make_room(keep=message)
-        key = entry.event.key
+        account_id, message_id, _ = entry.event.key
         if message is None:
-            message = _Message(account_id=key.account_id, message_id=key.message_id)
-            self._messages.setdefault(key.message_id, {})[key.account_id] = message
-        self._finished.pop((key.account_id, key.message_id), None)
-        self._count += 1
-        return message, message.add(entry)
+            now = datetime.now(UTC)
+            message = MemoryMessage(
+                account_id=account_id, message_id=message_id, first_seen=now, last_seen=now
+            )
+            self._messages.setdefault(message_id, {})[account_id] = message
+        self._finished.pop((account_id, message_id), None)
+        event = message.add(entry, next(self._ids))
+        self._events[event.id] = message, event
+        return message, event
 
-    def _make_room(self, keep: _Message | None) -> None:
-        while self._count >= self._max_events:
-            oldest = next((key for key, m in self._finished.items() if m is not keep), None)
+    def _make_room(self, keep: MemoryMessage | None) -> None:
+        while len(self._events) >= self._max_events:
+            oldest = next((m for m in self._finished.values() if m is not keep), None)
             if oldest is None:
                 raise LedgerUnavailable(
-                    f"The memory ledger holds {self._count} events, none of which is finished. "
-                    "Mend the handlers that fail, or set FD_WHATSAPP_LEDGER_URL to a database."
+                    f"The memory ledger holds {len(self._events)} events, and no message that is "
+                    "finished could make room. Mend the handlers that fail, or set "
+                    "FD_WHATSAPP_LEDGER_URL to a database."
                 )
-            message = self._finished.pop(oldest)
-            self._count -= len(message.events)
-            accounts = self._messages[message.message_id]
-            del accounts[message.account_id]
-            if not accounts:
-                del self._messages[message.message_id]
+            self.forget(oldest)
 
-    def _recorded(self, message: _Message, event: _Event, policy: Policy | None) -> Recorded:
-        claim, has_died = None, False
-        if policy and event.state is State.PENDING and not self._is_held(message):
-            if event.attempts >= policy.max_attempts:
-                event.state, has_died = State.DEAD, True
-                self._let_go(message)
+    def _recorded(
+        self,
+        message: MemoryMessage,
+        event: MemoryEvent,
+        policy: Policy | None,
+        *,
+        settled: bool = False,
+    ) -> Recorded:
+        claim: Any = None
+        has_died = False
+        is_pending = event.state is State.PENDING
+        if policy and is_pending != settled and not self.is_held(message):
+            if settled or event.attempts < policy.max_attempts:
+                event.attempts += is_pending
+                claim = MemoryClaim(self, message, event, policy)
             else:
-                claim = _MemoryClaim(self, message, event, policy)
+                event.end(State.DEAD)
+                has_died = True
+                self.let_go(message)
         return Recorded(
-            id=event.key,
+            id=event.id,
             state=event.state,
             claim=claim,
             body=event.body,
@@ -181,78 +163,32 @@ class MemoryLedger:
             external_reference_id=message.external_reference_id,
             campaign=message.campaign,
             succeeded=frozenset(event.succeeded),
-            superseded=is_ahead(message.status, of=event.key.status),
+            superseded=is_ahead(message.status, of=event.status),
             has_died=has_died,
         )
 
-    def _is_held(self, message: _Message) -> bool:
-        return message.token is not None and message.lease_until > self._clock()
 
-    def _let_go(self, message: _Message) -> None:
-        message.token = None
-        if message.is_finished:
-            self._finished[message.account_id, message.message_id] = message
-        self._changed.notify_all()
+class MemoryClaim:
+    """One thread's right to a message."""
 
-    def quarantine(
-        self,
-        body: bytes,
-        *,
-        receiver: str,
-        reason: str,
-        detail: str,
-        headers: Mapping[str, str],
-        keep: int,
-    ) -> None:
-        self._quarantine.add(
-            body, receiver=receiver, reason=reason, detail=detail, headers=headers, keep=keep
-        )
-
-    def message(self, message_id: str, account_id: str | None = None) -> Message | None:
-        with self._changed:
-            accounts = self._messages.get(message_id, {})
-            if account_id is None and len(accounts) > 1:
-                raise AmbiguousMessage(
-                    f"Message {message_id} is known of several accounts: give account_id, one "
-                    f"of {', '.join(sorted(accounts))}."
-                )
-            found = accounts.get(account_id) if account_id else next(iter(accounts.values()), None)
-            return found.view() if found else None
-
-    def messages(self, *, external_reference_id: str) -> list[Message]:
-        with self._changed:
-            return [
-                message.view()
-                for message in self._all()
-                if message.external_reference_id == external_reference_id
-            ]
-
-    def _all(self) -> Iterator[_Message]:
-        for accounts in self._messages.values():
-            yield from accounts.values()
-
-    def quarantined(self) -> list[Quarantined]:
-        return self._quarantine.entries()
-
-
-class _MemoryClaim:
     def __init__(
-        self, ledger: MemoryLedger, message: _Message, event: _Event, policy: Policy
+        self, ledger: MemoryLedger, message: MemoryMessage, event: MemoryEvent, policy: Policy
     ) -> None:
         self._ledger = ledger
         self._message = message
         self._event = event
         self._policy = policy
         self._token = message.token = object()
-        event.attempts += 1
         self._renew()
 
     @property
     def transaction(self) -> Any:
+        """Not there: see :attr:`MemoryLedger.transaction`."""
         return self._ledger.transaction
 
     def succeeded(self, handler: str) -> None:
-        with self._ledger._changed:
+        """Record a success, and renew the lease."""
+        with self._ledger.changed:
             self._check()
             self._event.succeeded.add(handler)
             self._renew()
@@ -261,28 +197,19 @@ class _MemoryClaim:
         """Nothing to roll back: there is no transaction."""
 
     def finish(self, tried: Tried) -> State:
-        event = self._event
-        with self._ledger._changed:
+        """Record what the try brought, and let the message go."""
+        with self._ledger.changed:
             self._check()
-            event.succeeded.update(tried.superseded)
-            if tried.succeeded:
-                event.succeeded.add(tried.succeeded)
-            if tried.failed:
-                if event.attempts >= self._policy.max_attempts:
-                    event.state = State.DEAD
-            elif tried.retry_after is not None:
-                event.attempts -= 1
-            else:
-                event.state = State.DONE
-            self._ledger._let_go(self._message)
-            return event.state
+            self._event.settle(tried, self._policy)
+            self._ledger.let_go(self._message)
+            return self._event.state
 
     def _check(self) -> None:
         if self._message.token is not self._token:
             raise ClaimLost(
-                f"Message {self._message.message_id} was taken by another, since this try took "
+                f"Message {self._message.message_id} was taken by another, since the try took "
                 f"longer than its lease of {self._policy.lease_seconds:g} seconds."
             )
 
     def _renew(self) -> None:
-        self._message.lease_until = self._ledger._clock() + self._policy.lease_seconds
+        self._message.lease_until = self._ledger.clock() + self._policy.lease_seconds

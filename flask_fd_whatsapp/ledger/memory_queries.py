@@ -1,0 +1,158 @@
+"""What can be asked of the ledger in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from threading import Condition
+
+from ..events import Status
+from ..exceptions import AmbiguousMessage
+from .base import Backlog, Event, Message, State
+from .memory_store import MemoryEvent, MemoryMessage
+
+
+class MemoryQueries:
+    """The part of :class:`MemoryLedger` that answers questions."""
+
+    changed: Condition
+    _messages: dict[str, dict[str, MemoryMessage]]
+    _events: dict[int, tuple[MemoryMessage, MemoryEvent]]
+
+    def is_held(self, message: MemoryMessage) -> bool:
+        """Whether somebody is handling *message*."""
+        raise NotImplementedError
+
+    def forget(self, message: MemoryMessage) -> None:
+        """Drop *message* and its events."""
+        raise NotImplementedError
+
+    def message(self, message_id: str, account_id: str | None = None) -> Message | None:
+        """One message, ``None`` if it is unknown."""
+        with self.changed:
+            accounts = self._messages.get(message_id, {})
+            if account_id is None and len(accounts) > 1:
+                raise AmbiguousMessage(
+                    f"Message {message_id} is known of several accounts: give account_id, such as "
+                    f"{next(iter(accounts))}."
+                )
+            if account_id is None:
+                found = next(iter(accounts.values()), None)
+            else:
+                found = accounts.get(account_id)
+            return found.view() if found else None
+
+    def messages(self, *, external_reference_id: str) -> list[Message]:
+        """The messages sent with this reference, in the order they were first heard of."""
+        with self.changed:
+            return [
+                message.view()
+                for message in self._all()
+                if message.external_reference_id == external_reference_id
+            ]
+
+    def events(
+        self,
+        *,
+        status: str | None = None,
+        account_id: str | None = None,
+        campaign: str | None = None,
+        external_reference_id: str | None = None,
+        message_id: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        state: State | None = None,
+        receiver: str | None = None,
+        before: int | None = None,
+        after: int | None = None,
+        limit: int = 100,
+    ) -> list[Event]:
+        """Events that meet every condition given, newest first."""
+        wanted = {
+            "status": status,
+            "account_id": account_id,
+            "campaign": campaign,
+            "external_reference_id": external_reference_id,
+            "message_id": message_id,
+            "state": state,
+            "receiver": receiver,
+        }
+        with self.changed:
+            views = [message.view_of(event) for message, event in self._events.values()]
+        found = [
+            view
+            for view in views
+            if all(value is None or getattr(view, name) == value for name, value in wanted.items())
+            and (since is None or view.received_at >= since)
+            and (until is None or view.received_at < until)
+            and (before is None or view.id < before)
+            and (after is None or view.id > after)
+        ]
+        return sorted(found, key=lambda view: view.id, reverse=after is None)[:limit]
+
+    def counts(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        campaign: str | None = None,
+    ) -> dict[str, int]:
+        """How many messages are at each status."""
+        counts: dict[str, int] = dict.fromkeys(Status, 0)
+        with self.changed:
+            for message in self._all():
+                if (
+                    message.status is not None
+                    and (since is None or message.first_seen >= since)
+                    and (until is None or message.first_seen < until)
+                    and (campaign is None or message.campaign == campaign)
+                ):
+                    counts[message.status] += 1
+        return counts
+
+    def due(self, *, receiver: str, limit: int) -> Sequence[int]:
+        """Ids of events that are due and whose message nobody handles, longest due first."""
+        now = datetime.now(UTC)
+        with self.changed:
+            due = [
+                (event.due_at, event.id)
+                for message, event in self._events.values()
+                if event.due_at is not None
+                and event.due_at <= now
+                and event.receiver == receiver
+                and not self.is_held(message)
+            ]
+        return [event_id for _, event_id in sorted(due)[:limit]]
+
+    def revive(self, event_id: int) -> bool:
+        """Make a dead event pending and due, its attempts forgotten; whether it was dead."""
+        with self.changed:
+            _, event = self._events.get(event_id, (None, None))
+            if event is None or event.state is not State.DEAD:
+                return False
+            event.state, event.due_at, event.attempts = State.PENDING, datetime.now(UTC), 0
+            return True
+
+    def backlog(self) -> Backlog:
+        """How the ledger stands."""
+        with self.changed:
+            events = [event for _, event in self._events.values()]
+        pending = [event.received_at for event in events if event.state is State.PENDING]
+        return Backlog(
+            last_received=max((event.received_at for event in events), default=None),
+            pending=len(pending),
+            dead=sum(event.state is State.DEAD for event in events),
+            oldest_pending=min(pending, default=None),
+        )
+
+    def prune(self, *, before: datetime, limit: int) -> int:
+        """Forget at most *limit* messages not heard of since *before*, none that is unfinished."""
+        with self.changed:
+            old = [m for m in self._all() if m.last_seen < before and m.is_finished][:limit]
+            for message in old:
+                self.forget(message)
+        return len(old)
+
+    def _all(self) -> Iterator[MemoryMessage]:
+        for accounts in self._messages.values():
+            yield from accounts.values()

@@ -1,0 +1,142 @@
+"""What the ledger in memory holds: messages with their events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from ..events import DeliveryError, Status, is_ahead
+from .backoff import backoff
+from .base import Entry, Event, Message, Policy, State, Tried
+
+
+@dataclass(slots=True, kw_only=True)
+class MemoryEvent:
+    """An event as recorded."""
+
+    id: int
+    status: str
+    timestamp: datetime
+    received_at: datetime
+    receiver: str
+    body: str
+    headers: Mapping[str, str]
+    previous_status: Status | None
+    is_stale: bool
+    due_at: datetime | None
+    state: State = State.PENDING
+    attempts: int = 0
+    last_error: str | None = None
+    succeeded: set[str] = field(default_factory=set)
+
+    def settle(self, tried: Tried, policy: Policy) -> None:
+        """Take in what a try brought."""
+        self.succeeded.update(tried.superseded)
+        if tried.succeeded:
+            self.succeeded.add(tried.succeeded)
+        if self.state is not State.PENDING:
+            return
+        delay = tried.retry_after or 0
+        if tried.failed:
+            self.last_error = "; ".join(f"{name}: {text}" for name, text in tried.failed.items())
+            delay = backoff(self.attempts)
+        elif tried.retry_after is not None:
+            self.attempts -= 1  # asking to be called later is no failed attempt
+        else:
+            self.end(State.DONE)
+            return
+        if tried.failed and self.attempts >= policy.max_attempts:
+            self.end(State.DEAD)
+        else:
+            self.due_at = datetime.now(UTC) + timedelta(seconds=delay)
+
+    def end(self, state: State) -> None:
+        """Nothing is to be done with it any more."""
+        self.state, self.due_at = state, None
+
+
+@dataclass(slots=True, kw_only=True)
+class MemoryMessage:
+    """A message: its state, its events by status, and who is handling it."""
+
+    account_id: str
+    message_id: str
+    first_seen: datetime
+    last_seen: datetime
+    status: Status | None = None
+    external_reference_id: str | None = None
+    campaign: str | None = None
+    times: dict[str, datetime] = field(default_factory=dict)
+    error: DeliveryError | None = None
+    events: dict[str, MemoryEvent] = field(default_factory=dict)
+    token: object | None = None
+    lease_until: float = 0
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether none of its events is still to be handled."""
+        return all(event.state is not State.PENDING for event in self.events.values())
+
+    def add(self, entry: Entry, event_id: int) -> MemoryEvent:
+        """Add an event that was not seen before."""
+        event, before, now = entry.event, self.status, datetime.now(UTC)
+        moves = is_ahead(event.status, before)
+        if moves:
+            self.status = Status(event.status)
+        self.times[event.status] = event.timestamp
+        if event.error is not None and event.status == Status.FAILED:
+            self.error = event.error
+        added = MemoryEvent(
+            id=event_id,
+            status=str(event.status),
+            timestamp=event.timestamp,
+            received_at=now,
+            receiver=entry.receiver,
+            body=entry.body,
+            headers=entry.headers,
+            previous_status=before,
+            is_stale=not moves,
+            due_at=now,
+        )
+        self.events[event.status] = added
+        return added
+
+    def learn(self, entry: Entry) -> None:
+        """Take the reference and campaign from whichever event carries them."""
+        self.last_seen = datetime.now(UTC)
+        if self.external_reference_id is None:
+            self.external_reference_id = entry.event.external_reference_id
+        if self.campaign is None:
+            self.campaign = entry.campaign
+
+    def view(self) -> Message:
+        """The message as asked for."""
+        return Message(
+            account_id=self.account_id,
+            message_id=self.message_id,
+            status=self.status,
+            external_reference_id=self.external_reference_id,
+            campaign=self.campaign,
+            times=dict(self.times),
+            error=self.error,
+        )
+
+    def view_of(self, event: MemoryEvent) -> Event:
+        """One of its events as listed."""
+        return Event(
+            id=event.id,
+            account_id=self.account_id,
+            message_id=self.message_id,
+            status=event.status,
+            timestamp=event.timestamp,
+            received_at=event.received_at,
+            receiver=event.receiver,
+            state=event.state,
+            is_stale=event.is_stale,
+            attempts=event.attempts,
+            last_error=event.last_error,
+            due_at=event.due_at,
+            external_reference_id=self.external_reference_id,
+            campaign=self.campaign,
+        )

@@ -1,0 +1,194 @@
+"""Connections: a driver's for the way of an event, SQLAlchemy's for all else."""
+
+from __future__ import annotations
+
+import os
+import re
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from flask import Flask
+from sqlalchemy import Connection, Engine, create_engine, event, func, make_url
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from ...exceptions import LedgerUnavailable
+from .statements import Statements, statements_for
+
+BUSY_SECONDS: Final = 5
+POOL_SIZE: Final = 10
+MAX_OVERFLOW: Final = 40
+
+_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
+
+
+def engine_from_url(url: str, app: Flask) -> Engine:
+    """An engine for the ledger alone; a SQLite path is relative to ``app.instance_path``."""
+    parsed = make_url(url)
+    options: dict[str, Any] = {
+        "hide_parameters": True,
+        "pool_size": POOL_SIZE,
+        "max_overflow": MAX_OVERFLOW,
+        "pool_timeout": BUSY_SECONDS,
+    }
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(parsed, **options)
+    path = Path(app.instance_path, str(parsed.database))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    parsed = parsed.set(database=str(path))
+    engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS}, **options)
+    event.listen(engine, "connect", _set_pragmas)
+    return engine
+
+
+def _set_pragmas(connection: Any, _: object) -> None:
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+class Database:
+    """An engine with what the ledger needs of it, for every dialect the same."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.dialect = engine.dialect.name
+        self.is_sqlite = self.dialect == "sqlite"
+        self.is_mariadb = self.dialect in ("mysql", "mariadb")
+        self.driver_error: type[Any] = engine.dialect.loaded_dbapi.Error
+        self.integrity_error: type[Exception] = engine.dialect.loaded_dbapi.IntegrityError
+        self.statements: Statements = statements_for(self.dialect)
+        _forget_connections_after_fork(engine)
+
+    @contextmanager
+    def cursor(self) -> Iterator[Any]:
+        """A driver's cursor in a transaction, committed at the end of the block."""
+        with self._driver_connection() as connection:
+            cursor = connection.cursor()
+            if self.is_sqlite and not connection.driver_connection.in_transaction:
+                cursor.execute("BEGIN IMMEDIATE")
+            yield cursor
+            connection.commit()
+
+    @contextmanager
+    def reading(self) -> Iterator[Any]:
+        """A driver's cursor for a single query."""
+        with self._driver_connection() as connection:
+            yield connection.cursor()
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """An SQLAlchemy connection in a transaction that may write from its first statement."""
+        with self.translated(), self.engine.begin() as connection:
+            self.lock(connection)
+            yield connection
+
+    @contextmanager
+    def querying(self) -> Iterator[Connection]:
+        """An SQLAlchemy connection to read with."""
+        with self.translated(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _driver_connection(self) -> Iterator[Any]:
+        with self.translated():
+            connection = self.engine.raw_connection()
+            try:
+                yield connection
+            finally:
+                connection.close()
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Whatever the database says no with, as :class:`LedgerUnavailable`."""
+        try:
+            yield
+        except (self.driver_error, SQLAlchemyError) as error:
+            self._drop_broken_connections(error)
+            # The first line alone: what follows may show the values of a row.
+            reason = (str(error).splitlines() or [""])[0]
+            raise LedgerUnavailable(f"{type(error).__name__}: {reason}") from error
+
+    def doubts(self) -> list[str]:
+        """Pragmas with which SQLite forgets, or waits for nobody; an engine may be the host's."""
+        if not self.is_sqlite:
+            return []
+        with self.querying() as connection:
+            found = {
+                name: str(connection.exec_driver_sql(f"PRAGMA {name}").scalar()).lower()
+                for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+            }
+        wanted = {
+            "journal_mode": (found["journal_mode"] == "wal", "WAL, or readers and writers block"),
+            "synchronous": (
+                found["synchronous"] in ("2", "3"),
+                "FULL, or a power cut loses events",
+            ),
+            "foreign_keys": (found["foreign_keys"] == "1", "ON"),
+            "busy_timeout": (int(found["busy_timeout"]) >= 1000, "1000 (milliseconds) or more"),
+        }
+        return [
+            f"SQLite's PRAGMA {name} is {found[name]}: set it to {remedy}."
+            for name, (is_right, remedy) in wanted.items()
+            if not is_right
+        ]
+
+    def lock(self, connection: Connection) -> None:
+        """On SQLite, take the write lock now: a transaction that read first may not get it."""
+        if self.is_sqlite and not connection.connection.driver_connection.in_transaction:  # type: ignore[union-attr]
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    def times(self, lease: float, delay: float = 0) -> dict[str, Any]:
+        """The parameters of the statements' times; ``now`` only where it is not the database's."""
+        if not self.is_sqlite:
+            return {"lease": lease, "delay": delay}
+        now = datetime.now(UTC)
+        return {
+            "now": self.moment(now),
+            "lease_end": self.moment(now + timedelta(seconds=lease)),
+            "due": self.moment(now + timedelta(seconds=delay)),
+        }
+
+    def now(self) -> Any:
+        """The database's clock for a query: SQLite's is this machine's."""
+        if self.is_sqlite:
+            return datetime.now(UTC)
+        return func.utc_timestamp(6) if self.is_mariadb else func.clock_timestamp()
+
+    def moment(self, value: datetime) -> Any:
+        """A UTC time as the driver takes it."""
+        if self.dialect == "postgresql":
+            return value
+        naive = value.replace(tzinfo=None)
+        return naive.isoformat(" ", "microseconds") if self.is_sqlite else naive
+
+    def _drop_broken_connections(self, error: BaseException) -> None:
+        """After a restart of the server every pooled connection is dead, not only this one."""
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        if isinstance(cause, self.driver_error) and (
+            self.engine.dialect.is_disconnect(cause, None, None)
+        ):
+            self.engine.dispose()
+
+
+def storable(text: str | None) -> str | None:
+    """*text* with U+FFFD for what a database would refuse: NUL and lone surrogates."""
+    return None if text is None else _UNSTORABLE.sub("\ufffd", text)
+
+
+def _forget_connections_after_fork(engine: Engine) -> None:
+    """A forked worker opens connections of its own and leaves its parent's alone."""
+    reference = weakref.ref(engine)
+
+    def forget() -> None:
+        engine = reference()
+        if engine is not None:
+            engine.dispose(close=False)
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=forget)

@@ -1,0 +1,104 @@
+"""The quarantine in a database: bodies that could not be used, once each."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
+
+from ..base import IGNORED, Quarantined
+from .database import Database, storable
+from .tables import quarantine as table
+
+logger = logging.getLogger(__name__)
+
+
+class SQLQuarantine:
+    """The part of :class:`SQLLedger` that keeps what could not be used."""
+
+    @property
+    def database(self) -> Database:
+        """The database, its tables being up to date."""
+        raise NotImplementedError
+
+    def quarantine(
+        self,
+        body: bytes,
+        *,
+        receiver: str,
+        reason: str,
+        detail: str,
+        headers: Mapping[str, str],
+        keep: int,
+    ) -> None:
+        """Keep *body*, or count it once more; the oldest of more than *keep* goes."""
+        now = datetime.now(UTC)
+        is_same = (table.c.receiver == receiver) & (
+            table.c.digest == hashlib.sha256(body).hexdigest()
+        )
+        seen = {
+            "is_ignored": reason == IGNORED,
+            "reason": reason,
+            "detail": storable(detail),
+            "headers": json.dumps(dict(headers)),
+            "last_seen": now,
+        }
+        with self.database.writing() as connection:
+            again = update(table).where(is_same).values(**seen, count=table.c.count + 1)
+            if connection.execute(again).rowcount:
+                return
+            connection.execute(
+                insert(table).values(
+                    **seen,
+                    receiver=receiver,
+                    digest=hashlib.sha256(body).hexdigest(),
+                    body=body,
+                    first_seen=now,
+                    count=1,
+                )
+            )
+            self._drop_oldest(connection, keep, is_ignored=reason == IGNORED)
+
+    def _drop_oldest(self, connection: Connection, keep: int, *, is_ignored: bool) -> None:
+        shelf = table.c.is_ignored == is_ignored
+        count = connection.scalar(select(func.count()).select_from(table).where(shelf)) or 0
+        if count <= keep:
+            return
+        oldest = (
+            select(table.c.id)
+            .where(shelf)
+            .order_by(table.c.last_seen, table.c.id)
+            .limit(count - keep)
+        )
+        ids = connection.scalars(oldest).all()
+        connection.execute(delete(table).where(table.c.id.in_(ids)))
+        logger.warning(
+            "The quarantine is full (FD_WHATSAPP_QUARANTINE_MAX is %d): its oldest %d are dropped.",
+            keep,
+            len(ids),
+        )
+
+    def quarantined(self) -> list[Quarantined]:
+        """What is in quarantine, oldest first."""
+        query = select(table).order_by(table.c.last_seen, table.c.id)
+        with self.database.querying() as connection:
+            return [_view(row) for row in connection.execute(query).mappings()]
+
+    def discard(self, quarantined_id: Any) -> bool:
+        """Take an entry out of quarantine; whether there was one."""
+        with self.database.writing() as connection:
+            gone = connection.execute(delete(table).where(table.c.id == quarantined_id))
+            return gone.rowcount == 1
+
+
+_HIDDEN = ("digest", "is_ignored")
+
+
+def _view(row: RowMapping) -> Quarantined:
+    values: dict[str, Any] = {str(name): row[name] for name in row if name not in _HIDDEN}
+    return Quarantined(**{**values, "headers": json.loads(row["headers"])})

@@ -1,0 +1,216 @@
+"""The statements on the way of an event, as text for the driver, one set a database.
+
+They go past SQLAlchemy's statement machinery, which costs more than the database does.  The
+message comes first and with it the row's lock, so that events of one message follow each other.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+_UPSERT: Final = """
+INSERT INTO fd_whatsapp_message
+  (account_id, message_id, external_reference_id, campaign, status, status_rank,
+   queued_at, sent_at, delivered_at, read_at, failed_at, error_code, error_message,
+   first_seen, last_seen, claim_token, claim_until)
+VALUES
+  (:account_id, :message_id, :reference, :campaign, :known_status, :rank,
+   :queued_at, :sent_at, :delivered_at, :read_at, :failed_at, :error_code, :error_message,
+   {now}, {now}, :token, {lease_end})
+{on_conflict}
+  previous_status = {old}status,
+  status = CASE WHEN {new_rank} > COALESCE({old}status_rank, -1)
+                THEN {new_status} ELSE {old}status END,
+  status_rank = CASE WHEN {new_rank} > COALESCE({old}status_rank, -1)
+                     THEN {new_rank} ELSE {old}status_rank END,
+  external_reference_id = COALESCE({old}external_reference_id, {new_external_reference_id}),
+  campaign = COALESCE({old}campaign, {new_campaign}),
+  queued_at = COALESCE({old}queued_at, {new_queued_at}),
+  sent_at = COALESCE({old}sent_at, {new_sent_at}),
+  delivered_at = COALESCE({old}delivered_at, {new_delivered_at}),
+  read_at = COALESCE({old}read_at, {new_read_at}),
+  failed_at = COALESCE({old}failed_at, {new_failed_at}),
+  error_code = COALESCE({new_error_code}, {old}error_code),
+  error_message = COALESCE({new_error_message}, {old}error_message),
+  last_seen = {now},
+  claim_token = CASE WHEN {new_claim_token} IS NOT NULL
+                          AND ({old}claim_token IS NULL OR {old}claim_until <= {now})
+                     THEN {new_claim_token} ELSE {old}claim_token END,
+  claim_until = {claim_until}
+RETURNING id, previous_status, status, external_reference_id, campaign, claim_token
+"""
+
+_INSERT_EVENT: Final = """
+INSERT INTO fd_whatsapp_event
+  (message_key, status, timestamp, received_at, receiver, payload, headers,
+   previous_status, is_stale, attempts, due_at)
+VALUES
+  (:message_key, :status, :timestamp, {now}, :receiver, :payload, :headers,
+   :previous_status, :is_stale, :attempts, {now})
+{on_seen}RETURNING id
+"""
+
+_FIND: Final = """
+SELECT e.id, m.id, e.attempts, e.due_at IS NOT NULL, e.dead_at IS NOT NULL, e.payload, e.headers,
+       e.previous_status, e.is_stale, m.status, m.external_reference_id, m.campaign,
+       m.claim_token, e.status
+FROM fd_whatsapp_event e JOIN fd_whatsapp_message m ON m.id = e.message_key
+WHERE {which}
+"""
+
+_CLAIM: Final = """
+UPDATE fd_whatsapp_message SET claim_token = :token, claim_until = {lease_end}
+WHERE id = (SELECT message_key FROM fd_whatsapp_event
+            WHERE id = :event_id{only_pending})
+  AND (claim_token IS NULL OR claim_until <= {now})
+"""
+
+_RENEW: Final = """
+UPDATE fd_whatsapp_message SET claim_until = {lease_end}
+WHERE id = :message_key AND claim_token = :token
+"""
+
+_RELEASE: Final = """
+UPDATE fd_whatsapp_message SET claim_token = NULL, claim_until = NULL
+WHERE id = :message_key AND claim_token = :token
+"""
+
+_HANDLED: Final = """
+INSERT INTO fd_whatsapp_handling (event_id, handler, is_superseded, handled_at)
+VALUES (:event_id, :handler, :is_superseded, {now})
+"""
+
+_HANDLERS: Final = "SELECT handler FROM fd_whatsapp_handling WHERE event_id = :event_id"
+
+_TRY: Final = "UPDATE fd_whatsapp_event SET attempts = attempts + 1 WHERE id = :event_id"
+
+_DONE: Final = "UPDATE fd_whatsapp_event SET due_at = NULL WHERE id = :event_id"
+
+_DEAD: Final = """
+UPDATE fd_whatsapp_event
+SET due_at = NULL, dead_at = {now}, last_error = COALESCE(:last_error, last_error)
+WHERE id = :event_id
+"""
+
+_AGAIN: Final = """
+UPDATE fd_whatsapp_event
+SET due_at = {due}, attempts = :attempts, last_error = COALESCE(:last_error, last_error)
+WHERE id = :event_id
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statements:
+    """Driver text by purpose; parameters are passed as a mapping."""
+
+    upsert: str
+    insert_event: str
+    find: str
+    find_by_id: str
+    claim: str
+    claim_settled: str
+    renew: str
+    release: str
+    handled: str
+    handlers: str
+    tried: str
+    done: str
+    dead: str
+    again: str
+
+
+_CONFLICT: Final = {
+    "on_conflict": "ON CONFLICT (account_id, message_id) DO UPDATE SET",
+    "on_seen": "ON CONFLICT (message_key, status) DO NOTHING\n",
+    "old": "fd_whatsapp_message.",
+    "new": "excluded.{}",
+    "claim_until": (
+        "CASE WHEN excluded.claim_token IS NOT NULL AND (fd_whatsapp_message.claim_token IS NULL"
+        " OR fd_whatsapp_message.claim_until <= {now})"
+        " THEN excluded.claim_until ELSE fd_whatsapp_message.claim_until END"
+    ),
+}
+
+_NEW: Final = (
+    "status",
+    "external_reference_id",
+    "campaign",
+    "queued_at",
+    "sent_at",
+    "delivered_at",
+    "read_at",
+    "failed_at",
+    "error_code",
+    "error_message",
+    "claim_token",
+)
+
+_PARTS: Final = {
+    # SQLite runs on this machine, so that its clock is this process's, given as :now.
+    "sqlite": {
+        **_CONFLICT,
+        "now": ":now",
+        "lease_end": ":lease_end",
+        "due": ":due",
+    },
+    "postgresql": {
+        **_CONFLICT,
+        "now": "clock_timestamp()",
+        "lease_end": "clock_timestamp() + make_interval(secs => :lease)",
+        "due": "clock_timestamp() + make_interval(secs => :delay)",
+    },
+    # MariaDB assigns from left to right: claim_token is the new one when claim_until is set.
+    "mysql": {
+        "on_conflict": "ON DUPLICATE KEY UPDATE",
+        "on_seen": "",
+        "old": "",
+        "new": "VALUES({})",
+        "claim_until": (
+            "CASE WHEN claim_token = VALUES(claim_token) THEN VALUES(claim_until)"
+            " ELSE claim_until END"
+        ),
+        "now": "UTC_TIMESTAMP(6)",
+        "lease_end": "UTC_TIMESTAMP(6) + INTERVAL :lease * 1000000 MICROSECOND",
+        "due": "UTC_TIMESTAMP(6) + INTERVAL :delay * 1000000 MICROSECOND",
+    },
+}
+
+
+def statements_for(dialect: str) -> Statements:
+    """The statements for a database, in its driver's parameter style.
+
+    :param dialect: SQLAlchemy's name of the dialect.
+    """
+    parts = _PARTS["mysql" if dialect == "mariadb" else dialect]
+    times = {name: parts[name] for name in ("now", "lease_end", "due")}
+    new = {f"new_{column}": parts["new"].format(column) for column in _NEW}
+    new["new_rank"] = parts["new"].format("status_rank")
+    upsert = _UPSERT.format(
+        **times,
+        **new,
+        on_conflict=parts["on_conflict"],
+        old=parts["old"],
+        claim_until=parts["claim_until"].format(**times),
+    )
+    by_key = "m.account_id = :account_id AND m.message_id = :message_id AND e.status = :status"
+    texts = {
+        "upsert": upsert,
+        "insert_event": _INSERT_EVENT.format(**times, on_seen=parts["on_seen"]),
+        "find": _FIND.format(which=by_key),
+        "find_by_id": _FIND.format(which="e.id = :event_id"),
+        "claim": _CLAIM.format(**times, only_pending=" AND due_at IS NOT NULL"),
+        "claim_settled": _CLAIM.format(**times, only_pending=""),
+        "renew": _RENEW.format(**times),
+        "release": _RELEASE,
+        "handled": _HANDLED.format(**times),
+        "handlers": _HANDLERS,
+        "tried": _TRY,
+        "done": _DONE,
+        "dead": _DEAD.format(**times),
+        "again": _AGAIN.format(**times),
+    }
+    if dialect != "sqlite":  # psycopg and PyMySQL want %(name)s, sqlite3 takes :name as it is
+        texts = {name: re.sub(r":(\w+)", r"%(\1)s", text) for name, text in texts.items()}
+    return Statements(**texts)

@@ -1,0 +1,77 @@
+"""The commands where an application has several receivers, and their help."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from flask import Flask
+
+from flask_fd_whatsapp import FreshdeskWhatsApp
+
+from ..conftest import TOKEN
+from .conftest import RunCommand
+from .test_check import DownLedger
+
+
+@pytest.fixture
+def two() -> Flask:
+    """An application with the receivers ``up`` and ``down``; the latter's ledger is broken."""
+    app = Flask("host")
+    app.testing = True
+    for name, ledger in (("up", None), ("down", DownLedger())):
+        app.config[f"{name.upper()}_HEADERS"] = {"Authorization": TOKEN}
+        app.register_blueprint(
+            FreshdeskWhatsApp(
+                name, config_prefix=name.upper(), url_prefix=f"/{name}", ledger=ledger
+            )
+        )
+    return app
+
+
+def test_check_covers_all(two: Flask, run: RunCommand) -> None:
+    """Without --receiver the check covers every receiver, and one's error is enough to fail."""
+    result = run(two, "check", "--json")
+    receivers = json.loads(result.stdout)["receivers"]
+    assert [receiver["receiver"] for receiver in receivers] == ["up", "down"]
+    assert result.exit_code == 1
+
+
+@pytest.mark.parametrize(("name", "status"), [("up", 0), ("down", 1)])
+def test_check_covers_one(two: Flask, run: RunCommand, name: str, status: int) -> None:
+    """With --receiver the check covers that receiver alone."""
+    result = run(two, "check", "--json", "--receiver", name)
+    (receiver,) = json.loads(result.stdout)["receivers"]
+    assert (receiver["receiver"], result.exit_code) == (name, status)
+
+
+def test_setup_is_told_which(two: Flask, run: RunCommand) -> None:
+    """Setup works for the chosen receiver, with its URL and keys, though its ledger is down."""
+    result = run(
+        two, "setup", "--json", "--receiver", "down", "--url", "https://x.org/down/whatsapp"
+    )
+    assert result.exit_code == 0
+    assert list(json.loads(result.stdout)["configuration"]) == ["DOWN_HEADERS"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("setup", "--url", "https://x.org/up/whatsapp"),
+        ("setup", "--url", "https://x.org/up/whatsapp", "--receiver", "left"),
+        ("check", "--receiver", "left"),
+    ],
+)
+def test_wrong_choice(two: Flask, run: RunCommand, arguments: tuple[str, ...]) -> None:
+    """A receiver that has to be named, or is not known, is asked for with those there are."""
+    result = run(two, *arguments)
+    assert result.exit_code == 2
+    assert "up, down" in result.output
+
+
+@pytest.mark.parametrize("command", [(), ("setup",), ("check",)])
+def test_help_has_an_example(app: Flask, run: RunCommand, command: tuple[str, ...]) -> None:
+    """Every --help shows an example that can be copied."""
+    result = run(app, *command, "--help")
+    assert result.exit_code == 0
+    assert " ".join(("flask fd-whatsapp", *command)) in result.output.partition("Example:")[2]

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from flask_fd_whatsapp.ledger import Ledger
+
+from .bodies import SAMPLE, assert_accepted, assert_refused
+from .conftest import URL, Payload
+
+FIELDS = {
+    "version": False,
+    "account_id": True,
+    "account_domain": False,
+    "event_type": True,
+    "event_time": False,
+    "actor": False,
+    "actor.id": False,
+    "actor.name": False,
+    "actor.type": False,
+    "data": True,
+    "data.external_reference_id": False,
+    "data.message_id": True,
+    "data.status": True,
+    "data.timestamp": True,
+    "data.error": False,
+    "data.error.code": False,
+    "data.error.message": False,
+}
+"""Every field by its path, and whether it has to be there."""
+
+TEXTS = [path for path in FIELDS if path not in ("actor", "data", "data.error")]
+NUMBERS_TOO = {
+    *("version", "account_id", "actor.id", "data.external_reference_id"),
+    *("data.message_id", "data.error.code"),
+}
+STRICT = {
+    *("account_id", "data.external_reference_id", "data.message_id", "data.status"),
+    *("event_time", "data.timestamp"),
+}
+WRONG_OR_NUMBER = [
+    *((path, value) for path in FIELDS for value in (True, False, [], ["x"], 7, 1.5)),
+    *((path, {"x": 1}) for path in (*TEXTS, "data")),
+    *((path, "text") for path in FIELDS if path not in TEXTS or "time" in path),
+]
+_MISSING = object()
+
+
+def changed(path: str, value: object) -> bytes:
+    """The sample with an error, and with one field set or left out."""
+    payload: dict[str, Any] = json.loads(SAMPLE)
+    payload["data"]["error"] = {"code": "1", "message": "m"}
+    *parents, key = path.split(".")
+    part = payload
+    for parent in parents:
+        part = part[parent]
+    if value is _MISSING:
+        del part[key]
+    else:
+        part[key] = value
+    return json.dumps(payload).encode()
+
+
+@pytest.mark.parametrize("value", [_MISSING, None], ids=["missing", "null"])
+@pytest.mark.parametrize("path", FIELDS)
+def test_field_that_is_not_there(
+    client: FlaskClient, ledger: Ledger, path: str, value: object
+) -> None:
+    """A required field that is missing or null is a 422 that names it; any other may be."""
+    body = changed(path, value)
+    if FIELDS[path]:
+        assert set(assert_refused(client, ledger, body, 422, "invalid")["errors"]) == {path}
+    else:
+        assert_accepted(client, body)
+
+
+@pytest.mark.parametrize(("path", "value"), WRONG_OR_NUMBER)
+def test_field_of_another_type(
+    client: FlaskClient, ledger: Ledger, path: str, value: object
+) -> None:
+    """A wrong type is a 422 that names the field or its part; ids may be numbers."""
+    body = changed(path, value)
+    if type(value) in (int, float) and path in NUMBERS_TOO:
+        assert_accepted(client, body)
+    else:
+        errors = assert_refused(client, ledger, body, 422, "invalid")["errors"]
+        assert {name for name in errors if name.startswith(path)} == set(errors)
+
+
+@pytest.mark.parametrize("text", ["a\0b", "a\ud800b", "\udfff", "\x1f"], ids=ascii)
+@pytest.mark.parametrize("path", TEXTS)
+def test_text_no_database_takes(client: FlaskClient, ledger: Ledger, path: str, text: str) -> None:
+    """NUL, lone surrogates and controls are a 422 in what identifies, and taken elsewhere."""
+    body = changed(path, text)
+    if path in STRICT:
+        assert set(assert_refused(client, ledger, body, 422, "invalid")["errors"]) == {path}
+    elif path == "event_type":
+        assert client.post(URL, data=body).get_json() == {"result": "ignored"}
+        assert [entry.body for entry in ledger.quarantined()] == [body]
+    else:
+        assert_accepted(client, body)
+
+
+@pytest.mark.parametrize("length", [1, 255, 256, 60_000])
+@pytest.mark.parametrize("character", ["x", "\U0001f600", "9"], ids=ascii)
+@pytest.mark.parametrize(
+    "path", ["account_id", "data.message_id", "data.external_reference_id", "data.status"]
+)
+def test_length_of_ids(
+    client: FlaskClient, ledger: Ledger, path: str, length: int, character: str
+) -> None:
+    """An id has 1 to 255 characters, counted as characters."""
+    payload = json.loads(changed(path, length * character))
+    body = json.dumps(payload, ensure_ascii=False).encode()
+    if len(body) > 65536:
+        assert client.post(URL, data=body).status_code == 413
+    elif length > 255:
+        assert set(assert_refused(client, ledger, body, 422, "invalid")["errors"]) == {path}
+    else:
+        assert_accepted(client, body)
+
+
+TIMES = {
+    "without zone": "2025-11-18T09:25:43",
+    "date only": "2025-11-18",
+    "24:00": "2025-11-18T24:00:00Z",
+    "leap second": "2025-11-18T23:59:60Z",
+    "before year 1 in UTC": "0001-01-01T00:00:00+23:59",
+    "after year 9999 in UTC": "9999-12-31T23:59:59-00:01",
+    "year 0": "0000-01-01T00:00:00Z",
+    "year 10000": "10000-01-01T00:00:00Z",
+    "30 fraction digits": f"2025-11-18T09:25:43.{30 * '1'}Z",
+    "10 fraction digits": "2025-11-18T09:25:43.1234567891Z",
+    "no fraction digit": "2025-11-18T09:25:43.Z",
+    "30 February": "2025-02-30T00:00:00Z",
+    "space for the T": "2025-11-18 09:25:43Z",
+    "Arabic-Indic digits": "\u0662\u0660\u0662\u0665-11-18T09:25:43Z",
+    "line feed at the end": "2025-11-18T09:25:43Z\n",
+    "week date": "2025-W47-2T09:25:43Z",
+    "compact": "20251118T092543Z",
+    "zone of 24 hours": "2025-11-18T09:25:43+24:00",
+    "empty": "",
+}
+
+
+@pytest.mark.parametrize("text", TIMES.values(), ids=TIMES)
+@pytest.mark.parametrize("path", ["data.timestamp", "event_time"])
+def test_time_that_is_none(client: FlaskClient, ledger: Ledger, path: str, text: str) -> None:
+    """A time that is no RFC 3339 instant is a 422 that names the field."""
+    problem = assert_refused(client, ledger, changed(path, text), 422, "invalid")
+    assert set(problem["errors"]) == {path}
+
+
+@pytest.mark.parametrize(
+    ("status", "known"),
+    [("delivered", "DELIVERED"), ("Read", "READ"), ("PLAYED", None), ("\u017fent", None)],
+)
+def test_status_in_other_words(
+    client: FlaskClient, ledger: Ledger, payload: Payload, status: str, known: str | None
+) -> None:
+    """A known status may come in any case; an unknown one is kept and changes nothing."""
+    assert_accepted(client, json.dumps(payload(data__status=status)).encode())
+    (message,) = ledger.messages(external_reference_id="MM-T1-00001")
+    assert (message.status, set(message.times)) == (known, {known or status})
+
+
+def test_status_empty(client: FlaskClient, ledger: Ledger) -> None:
+    """An empty status is a 422."""
+    assert_refused(client, ledger, changed("data.status", ""), 422, "invalid")

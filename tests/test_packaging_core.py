@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import ast
+import inspect
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import metadata, resources
+from pathlib import Path
+
+import pytest
+
+import flask_fd_whatsapp
+from flask_fd_whatsapp import FreshdeskWhatsApp, FreshdeskWhatsAppError
+
+ROOT = "flask_fd_whatsapp"
+FOLDER = Path(flask_fd_whatsapp.__file__).parent
+OPTIONAL = {"alembic", "asgiref", "celery", "flask_sqlalchemy", "psycopg", "pymysql", "sqlalchemy"}
+MAY_IMPORT_OPTIONAL = ("ledger/sql", "queue", "freshdesk", "testing")
+SIGNALS = (
+    "status_received status_changed message_queued message_sent message_delivered message_read "
+    "message_failed webhook_rejected handler_failed event_dead"
+)
+NAMES = (
+    "FreshdeskWhatsApp OutboundMessageEventSchema StatusEvent Actor DeliveryError Status "
+    "current_ledger handler_name ConfigurationError RetryLater FreshdeskWhatsAppError " + SIGNALS
+)
+
+IMPORT_ALL = """
+import importlib, pathlib, sys
+folder = pathlib.Path(sys.argv[1])
+for path in sorted(folder.rglob("*.py")):
+    relative = path.relative_to(folder.parent).with_suffix("")
+    if not str(path.relative_to(folder)).startswith(tuple(sys.argv[2].split())):
+        importlib.import_module(".".join(relative.parts).removesuffix(".__init__"))
+print(*sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+
+
+def imported_by(*arguments: str) -> set[str]:
+    """The top-level packages that a new interpreter has imported at its end."""
+    done = subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, check=True, cwd=FOLDER.parent
+    )
+    return set(done.stdout.split())
+
+
+def modules() -> dict[str, Path]:
+    """The package's modules by dotted name."""
+    found = {}
+    for path in FOLDER.rglob("*.py"):
+        parts = path.relative_to(FOLDER.parent).with_suffix("").parts
+        found[".".join(parts).removesuffix(".__init__")] = path
+    return found
+
+
+def imports_of(path: Path, name: str) -> Iterator[str]:
+    """The dotted names that a module imports anywhere in it, relative ones made absolute."""
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package.rsplit(".", node.level - 1)[0] if node.level else ""
+            module = ".".join(part for part in (base, node.module) if part)
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def import_graph() -> dict[str, set[str]]:
+    """Which of the package's modules imports which, its parents' ``__init__`` left out."""
+    known = modules()
+    graph: dict[str, set[str]] = {}
+    for name, path in known.items():
+        parents = {name.rsplit(".", depth)[0] for depth in range(1, name.count(".") + 1)}
+        named = {target for target in imports_of(path, name) if target in known}
+        for target in list(named):  # importing a module runs the packages that it is in
+            named |= {target.rsplit(".", depth)[0] for depth in range(1, target.count(".") + 1)}
+        graph[name] = named - parents - {name}
+    return graph
+
+
+def circle_in(graph: dict[str, set[str]]) -> list[str] | None:
+    """A circle of imports, if there is one."""
+    done: set[str] = set()
+
+    def follow(name: str, way: list[str]) -> list[str] | None:
+        if name in way:
+            return [*way[way.index(name) :], name]
+        if name in done:
+            return None
+        for target in sorted(graph[name]):
+            circle = follow(target, [*way, name])
+            if circle:
+                return circle
+        done.add(name)
+        return None
+
+    return next(filter(None, (follow(name, []) for name in sorted(graph))), None)
+
+
+def test_importing_the_package_imports_no_optional_dependency() -> None:
+    """``import flask_fd_whatsapp`` imports no optional dependency."""
+    code = "import flask_fd_whatsapp, sys; print(*{n.partition('.')[0] for n in sys.modules})"
+    imported = imported_by("-c", code)
+    assert {"flask", "marshmallow", "blinker", ROOT} <= imported
+    assert not imported & OPTIONAL
+
+
+def test_no_core_module_imports_an_optional_dependency() -> None:
+    """None of the modules outside the optional parts imports an optional dependency."""
+    imported = imported_by("-c", IMPORT_ALL, str(FOLDER), " ".join(MAY_IMPORT_OPTIONAL))
+    assert ROOT in imported
+    assert not imported & OPTIONAL
+
+
+def test_no_core_module_names_an_optional_dependency() -> None:
+    """Not even inside a function is an optional dependency imported outside the optional parts."""
+    for name, path in modules().items():
+        if not path.relative_to(FOLDER).as_posix().startswith(MAY_IMPORT_OPTIONAL):
+            tops = {target.partition(".")[0] for target in imports_of(path, name)}
+            assert not tops & OPTIONAL, name
+
+
+def test_the_public_names() -> None:
+    """``__all__`` is in alphabetical order and holds the documented names, all of them there."""
+    names = flask_fd_whatsapp.__all__
+    assert names == sorted(names)
+    assert set(names) == set(NAMES.split())
+    assert all(hasattr(flask_fd_whatsapp, name) for name in names)
+
+
+def test_nothing_else_is_public() -> None:
+    """Apart from submodules the package has no public name that is not in ``__all__``."""
+    public = {
+        name
+        for name, value in vars(flask_fd_whatsapp).items()
+        if not name.startswith("_") and not inspect.ismodule(value)
+    }
+    assert public == set(flask_fd_whatsapp.__all__)
+
+
+@pytest.mark.parametrize("name", SIGNALS.split())
+def test_signals_have_their_names(name: str) -> None:
+    """A signal is called what its variable is called, and says what it is for."""
+    signal = getattr(flask_fd_whatsapp, name)
+    assert signal.name == name
+    assert signal.__doc__
+
+
+@pytest.mark.parametrize("name", ["ConfigurationError", "RetryLater"])
+def test_exceptions_have_one_base(name: str) -> None:
+    """Each public exception derives from the package's base error."""
+    assert issubclass(getattr(flask_fd_whatsapp, name), FreshdeskWhatsAppError)
+    assert issubclass(FreshdeskWhatsAppError, Exception)
+
+
+def test_the_blueprints_signature() -> None:
+    """The blueprint takes what is documented, with the documented defaults."""
+    parameters = inspect.signature(FreshdeskWhatsApp).parameters.values()
+    assert [(p.name, p.default) for p in parameters] == [
+        ("name", "fd_whatsapp"),
+        ("config_prefix", "FD_WHATSAPP"),
+        ("url_prefix", "/freshdesk"),
+        ("schema", None),
+        ("ledger", None),
+    ]
+    assert [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY] == ["name"]
+
+
+def test_no_circles() -> None:
+    """No module imports another in a circle, not even inside a function."""
+    graph = import_graph()
+    assert graph[f"{ROOT}.blueprint"] >= {f"{ROOT}.receiver", f"{ROOT}.ledger.current"}
+    assert circle_in(graph) is None
+
+
+def test_circles_are_found() -> None:
+    """The search for circles finds one where there is one."""
+    assert circle_in({"a": {"b", "c"}, "b": set(), "c": {"d"}, "d": {"c"}}) == ["c", "d", "c"]
+
+
+def test_imports_point_one_way() -> None:
+    """Each layer imports lower ones alone: ground, what stands on it, dispatch, blueprint."""
+    below = {
+        "events": set(),
+        "exceptions": set(),
+        "signals": {"events"},
+        "fields": {"events"},
+        "schemas": {"events", "fields"},
+        "auth": set(),
+        "bodies": set(),
+        "campaigns": set(),
+        "values": {"campaigns"},
+        "settings": {"campaigns", "exceptions", "values"},
+        "ledger": {"events", "exceptions", "ledger"},
+    }
+    for name, targets in import_graph().items():
+        layer = name.split(".")[1] if "." in name else ""
+        tops = {target.split(".")[1] for target in targets if target != ROOT}
+        if layer in below and not name.startswith(f"{ROOT}.ledger.sql"):
+            assert tops <= below[layer], name
+        if name not in (ROOT, f"{ROOT}.blueprint"):
+            assert "blueprint" not in tops, name
+
+
+def test_what_is_installed_with_it() -> None:
+    """The package requires Flask, marshmallow and blinker, and nothing else without an extra."""
+    required = metadata.requires(ROOT) or []
+    core = {line.partition(">")[0] for line in required if "extra ==" not in line}
+    assert core == {"flask", "marshmallow", "blinker"}
+
+
+def test_the_package_is_typed() -> None:
+    """Type checkers are told to read the package's annotations."""
+    assert resources.files(ROOT).joinpath("py.typed").is_file()

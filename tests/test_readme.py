@@ -1,0 +1,128 @@
+"""The README: its code runs, and its tables are those of the package."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from flask_fd_whatsapp import FreshdeskWhatsApp, handler_failed
+from flask_fd_whatsapp.outcomes import Result
+from flask_fd_whatsapp.settings import KNOWN_KEYS, Settings
+from flask_fd_whatsapp.signals import EVENT_SIGNALS, NOTICES
+
+from .conftest import PAYLOADS, SAMPLES, TOKEN, MakeApp
+
+README = Path(__file__).parents[1] / "README.md"
+TEXT = README.read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```python\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
+COMMANDS = re.findall(r"^\s*(flask fd-whatsapp .*)$", TEXT, re.MULTILINE)
+
+
+def rows(title: str) -> list[list[str]]:
+    """The cells of the table under a heading, without its head."""
+    section = TEXT.split(f"### {title}\n", 1)[1].split("\n#", 1)[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")][2:]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+def post_samples(app: Flask) -> list[int]:
+    """The statuses of the answers to all samples, posted to every receiver."""
+    statuses = []
+    for receiver in app.extensions["fd_whatsapp"].values():
+        headers = {name: values[0] for name, values in receiver.settings.headers.items()}
+        data = dict.fromkeys(receiver.settings.data_headers, "acme")
+        for name in SAMPLES:
+            body = (PAYLOADS / f"{name}.json").read_bytes()
+            answer = app.test_client().post(receiver.url, data=body, headers=headers | data)
+            statuses.append(answer.status_code)
+    return statuses
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
+def test_python(block: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every block runs, alone or after ``app = Flask(...)``, and handles the samples."""
+    monkeypatch.setenv("FLASK_FD_WHATSAPP_HEADERS", f'{{"Authorization": "{TOKEN}"}}')
+    app = Flask("readme")
+    app.config["FD_WHATSAPP_HEADERS"] = {"Authorization": TOKEN}
+    failures: list[Any] = []
+    handler_failed.connect(lambda app, exception, **_: failures.append(exception), weak=False)
+    namespace: dict[str, Any] = {"__name__": "readme", "app": app}
+    exec(compile(block, str(README), "exec", dont_inherit=True), namespace)
+    for name, value in list(namespace.items()):
+        if name.startswith("test_"):
+            value()
+    app = namespace["create_app"]() if "create_app" in namespace else namespace["app"]
+    if "fd_whatsapp" not in app.extensions:
+        app.register_blueprint(FreshdeskWhatsApp())
+    assert set(post_samples(app)) == {200}
+    assert failures == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands(command: str, make_app: MakeApp) -> None:
+    """Every command of this package that the README shows works."""
+    result = make_app().test_cli_runner().invoke(args=shlex.split(command)[1:])
+    assert result.exit_code == 0, result.output
+
+
+def test_there_is_something_to_run() -> None:
+    """Blocks and commands are found."""
+    assert len(BLOCKS) >= 10
+    assert {shlex.split(command)[2] for command in COMMANDS} >= {"setup", "check"}
+
+
+def test_page(app: Flask) -> None:
+    """The view that shows a message works, known or not."""
+    (block,) = [block for block in BLOCKS if "/messages/<message_id>" in block]
+    exec(compile(block, str(README), "exec", dont_inherit=True), {"app": app})
+    post_samples(app)
+    client = app.test_client()
+    assert client.get("/messages/M0").status_code == 404
+    shown = client.get("/messages/01KAB4HHTBE081898E432RCMA7").get_json()
+    assert (shown["status"], len(shown["times"])) == ("READ", 5)
+
+
+def test_settings_table() -> None:
+    """Every setting stands there, in the order of the code, with its default."""
+    table = {row[0].strip("`"): row[1].strip("`") for row in rows("Settings")}
+    assert set(table) == {f"FD_WHATSAPP_{key}" for key in KNOWN_KEYS}
+    assert table.pop("FD_WHATSAPP_HEADERS") == "required"
+    defaults = Settings(headers={})
+    for key, default in table.items():
+        name = key.removeprefix("FD_WHATSAPP_").lower()
+        assert ast.literal_eval(default) == getattr(defaults, name), key
+
+
+def test_signals_table() -> None:
+    """Every signal stands there, with the reasons of a rejection."""
+    table = {row[0].strip("`"): row[2] for row in rows("Signals")}
+    assert set(table) == {signal.name for signal in (*EVENT_SIGNALS, *NOTICES)}
+    reasons = re.findall(r"`(\w+)`", table["webhook_rejected"].split("(")[1].split(")")[0])
+    assert set(reasons) == {r.label for r in Result if 400 <= r.status < 500}
+
+
+def test_answers_table() -> None:
+    """Every answer stands there."""
+    answers = [row[1] for row in rows("Answers")]
+    words = {result.label for result in Result if result.status == 200}
+    assert {
+        word for answer in answers for word in re.findall(r'"result": "(\w+)"', answer)
+    } == words
+    assert {int(answer[:3]) for answer in answers} == {r.status.value for r in Result} | {204}
+
+
+def test_links() -> None:
+    """Links to headings and files lead somewhere."""
+    headings = re.findall(r"^#+ (.*)$", TEXT, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+    for target in re.findall(r"\]\((?!https:)([^)]+)\)", TEXT):
+        if target.startswith("#"):
+            assert target[1:] in anchors
+        else:
+            assert (README.parent / target).is_file(), target

@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from marshmallow import ValidationError
+
+from flask_fd_whatsapp import Actor, DeliveryError, OutboundMessageEventSchema, Status, StatusEvent
+from flask_fd_whatsapp.schemas import field_errors
+
+from .conftest import PAYLOADS, SAMPLES, Payload
+
+SCHEMA = OutboundMessageEventSchema()
+
+TEXT, NUMBERS, OTHER = "text", "text or number", "other"
+REQUIRED = ("account_id", "event_type", "data", "data.message_id", "data.status", "data.timestamp")
+KINDS = {
+    "version": NUMBERS,
+    "account_id": NUMBERS,
+    "account_domain": TEXT,
+    "event_type": TEXT,
+    "event_time": TEXT,
+    "actor": OTHER,
+    "actor.id": NUMBERS,
+    "actor.name": TEXT,
+    "actor.type": TEXT,
+    "data": OTHER,
+    "data.external_reference_id": NUMBERS,
+    "data.message_id": NUMBERS,
+    "data.status": TEXT,
+    "data.timestamp": TEXT,
+    "data.error": OTHER,
+    "data.error.code": NUMBERS,
+    "data.error.message": TEXT,
+}
+OPTIONAL = [path for path in KINDS if path not in REQUIRED]
+FREE_TEXTS = ["version", "account_domain", "actor.id", "actor.name", "actor.type"]
+FREE_TEXTS += ["data.error.code", "data.error.message"]
+IDS = ["account_id", "data.message_id", "data.external_reference_id", "data.status"]
+
+
+@pytest.fixture
+def full(payload: Payload) -> dict[str, Any]:
+    """A payload that has every field."""
+    return payload("failed", data__external_reference_id="MM-T1-00001")
+
+
+def at(payload: dict[str, Any], path: str) -> tuple[dict[str, Any], str]:
+    """The object that holds the field at *path*, and the field's name."""
+    *parents, key = path.split(".")
+    for parent in parents:
+        payload = payload[parent]
+    return payload, key
+
+
+def put(payload: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    part, key = at(payload, path)
+    part[key] = value
+    return payload
+
+
+def value_of(event: Any, path: str) -> Any:
+    """What an event has for the field at *path*."""
+    for name in path.removeprefix("data.").split("."):
+        event = getattr(event, name)
+    return event
+
+
+def errors_of(payload: Any) -> dict[str, list[str]]:
+    with pytest.raises(ValidationError) as caught:
+        SCHEMA.load(payload)
+    return field_errors(caught.value.messages)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_the_samples(name: str, payload: Payload) -> None:
+    """Each sample loads to an event of its status, with every field that it has."""
+    sent = payload(name)
+    event = SCHEMA.load(sent)
+    assert type(event) is StatusEvent
+    assert event.status is Status(name.upper())
+    assert event.payload is sent
+    assert event.key == ("11011399037", "01KAB4HHTBE081898E432RCMA7", name.upper())
+    assert (event.version, event.account_domain) == ("1.0.0", "mm-fd.freshpo.com")
+    assert event.external_reference_id == (None if name == "failed" else "MM-T1-00001")
+    assert event.error == (DeliveryError("INVALID", "FAILED") if name == "failed" else None)
+
+
+def test_a_sample_in_full(payload: Payload) -> None:
+    """The QUEUED sample loads to exactly this event, with times cut to microseconds."""
+    assert SCHEMA.load(payload("queued")) == StatusEvent(
+        version="1.0.0",
+        account_id="11011399037",
+        account_domain="mm-fd.freshpo.com",
+        event_type="outbound_message_event",
+        event_time=datetime(2025, 11, 18, 9, 25, 43, 455954, tzinfo=UTC),
+        actor=Actor(id="48046815001", name="Maruthamuthu G", type="agent"),
+        external_reference_id="MM-T1-00001",
+        message_id="01KAB4HHTBE081898E432RCMA7",
+        status=Status.QUEUED,
+        timestamp=datetime(2025, 11, 18, 9, 25, 43, 455951, tzinfo=UTC),
+    )
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_loading_and_dumping_are_the_identity(name: str) -> None:
+    """A sample dumps to itself, in its order and types, and what is dumped loads to the event."""
+    text = (PAYLOADS / f"{name}.json").read_text()
+    event = SCHEMA.load(json.loads(text))
+    assert json.dumps(SCHEMA.dump(event)) == json.dumps(json.loads(text))
+    assert SCHEMA.load(SCHEMA.dump(event)) == event
+    assert event.payload == json.loads(text)
+
+
+@pytest.mark.parametrize("path", OPTIONAL)
+@pytest.mark.parametrize("is_missing", [True, False], ids=["missing", "null"])
+def test_what_may_be_missing(path: str, is_missing: bool, full: dict[str, Any]) -> None:
+    """An optional field that is missing or null is ``None``, and stays as it was on dump."""
+    part, key = at(full, path)
+    if is_missing:
+        del part[key]
+    else:
+        part[key] = None
+    event = SCHEMA.load(full)
+    assert value_of(event, path) is None
+    assert json.dumps(SCHEMA.dump(event)) == json.dumps(full)
+
+
+@pytest.mark.parametrize("path", REQUIRED)
+def test_what_may_not_be_missing(path: str, full: dict[str, Any]) -> None:
+    """A required field that is missing or null is an error under its path alone."""
+    assert errors_of(put(full, path, None)) == {path: ["Field may not be null."]}
+    part, key = at(full, path)
+    del part[key]
+    assert errors_of(full) == {path: ["Missing data for required field."]}
+
+
+@pytest.mark.parametrize("path", KINDS)
+@pytest.mark.parametrize("value", [True, False, [], ["x"], {}, 7, 0.5, "x", float("inf")])
+def test_wrong_types(path: str, value: Any, full: dict[str, Any]) -> None:
+    """A value of a wrong type is an error under its field's path; numbers pass for some text."""
+    kind = KINDS[path]
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    put(full, path, value)
+    if kind == NUMBERS and is_number and value != float("inf"):
+        assert value_of(SCHEMA.load(full), path) == str(value)
+        assert json.dumps(SCHEMA.dump(SCHEMA.load(full))) == json.dumps(full)
+    elif kind == OTHER and value == {}:
+        wrong = {name for name in REQUIRED if name.startswith("data.")} if path == "data" else set()
+        assert (set(errors_of(full)) if wrong else set()) == wrong
+    elif value == "x" and kind in (TEXT, NUMBERS):
+        if path in ("event_type", "event_time", "data.timestamp"):
+            assert set(errors_of(full)) == {path}
+        else:
+            assert value_of(SCHEMA.load(full), path) == "x"
+    else:
+        assert set(errors_of(full)) == {path}
+
+
+@pytest.mark.parametrize("value", [None, [], "x", 7, True, [{}]])
+def test_what_is_no_object(value: Any) -> None:
+    """What is no object is an error of the whole."""
+    assert set(errors_of(value)) == {"_schema"}
+
+
+def test_all_errors_at_once(full: dict[str, Any]) -> None:
+    """Every field that is wrong is named, in one answer."""
+    full.update(account_id=True, event_time="yesterday", actor=[])
+    full["data"].update(message_id="", timestamp=None, error={"code": []})
+    assert set(errors_of(full)) == {
+        "account_id",
+        "event_time",
+        "actor",
+        "data.message_id",
+        "data.timestamp",
+        "data.error.code",
+    }
+
+
+@pytest.mark.parametrize("path", IDS)
+@pytest.mark.parametrize(
+    "text", ["a\x00b", "a\ud800b", "\udfff", "a\nb", "a\x7fb", "a\x85b", "x" * 256]
+)
+def test_ids_hold_no_odd_text(path: str, text: str, full: dict[str, Any]) -> None:
+    """Ids and statuses that a database could not hold are an error under their path."""
+    assert set(errors_of(put(full, path, text))) == {path}
+
+
+@pytest.mark.parametrize("path", IDS)
+def test_long_ids(path: str, full: dict[str, Any]) -> None:
+    """Ids and statuses of 255 characters are taken."""
+    assert value_of(SCHEMA.load(put(full, path, "ä" * 255)), path) == "ä" * 255
+
+
+@pytest.mark.parametrize("path", ["account_id", "data.message_id", "data.status"])
+def test_empty_ids(path: str, full: dict[str, Any]) -> None:
+    """An empty id or status is an error, unlike an empty reference, which is ``None``."""
+    assert set(errors_of(put(full, path, ""))) == {path}
+
+
+def test_an_empty_reference(full: dict[str, Any]) -> None:
+    """An empty reference is ``None``, and stays as it was on dump."""
+    event = SCHEMA.load(put(full, "data.external_reference_id", ""))
+    assert event.external_reference_id is None
+    assert SCHEMA.dump(event) == full
+
+
+@pytest.mark.parametrize("path", FREE_TEXTS)
+@pytest.mark.parametrize("text", ["", "a\x00b", "a\ud800b", "\udfff", "a\nb", "x" * 70_000])
+def test_free_text_may_be_odd(path: str, text: str, full: dict[str, Any]) -> None:
+    """What a database would refuse in a name or message never makes an event fail."""
+    event = SCHEMA.load(put(full, path, text))
+    assert value_of(event, path) == text
+    assert SCHEMA.dump(event) == full
+
+
+@pytest.mark.parametrize("path", ["event_type", "event_time", "data.timestamp"])
+@pytest.mark.parametrize("extra", ["\x00", "\ud800"])
+def test_odd_text_in_what_is_fixed(path: str, extra: str, full: dict[str, Any]) -> None:
+    """An event type or a time with a stray character is an error under its path."""
+    part, key = at(full, path)
+    part[key] += extra
+    assert set(errors_of(full)) == {path}
