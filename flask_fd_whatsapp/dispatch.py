@@ -42,6 +42,23 @@ def dispatch(
     return this.end(), this.retry_after
 
 
+def dispatch_one(
+    app: Flask, ledger: Ledger, event: StatusEvent, recorded: Recorded, claim: Claim, name: str
+) -> bool | None:
+    """Call the handler called *name* with an event that is settled, and record its success.
+
+    :return: whether it succeeded; ``None`` if the event has no such handler, or if it has
+        succeeded before.
+    """
+    this = _Try(app, ledger, event, claim, [])
+    found = [h for h in handlers_of(signals_of(event), app) if h.name == name]
+    due = [handler for handler in found if handler.name not in recorded.succeeded]
+    for handler in due:
+        this.call(handler, is_last=False)
+    claim.finish(Tried())
+    return not (this.failed or this.retry_after is not None) if due else None
+
+
 def _due(app: Flask, event: StatusEvent, recorded: Recorded) -> tuple[list[Handler], list[str]]:
     """The handlers to call, and the names of those the message has moved past."""
     due: list[Handler] = []

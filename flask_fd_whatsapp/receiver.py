@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 from collections.abc import Callable, Mapping
@@ -14,11 +15,12 @@ from marshmallow import Schema, ValidationError
 
 from .auth import Authenticator
 from .bodies import NotJSON, NotObject, decode
-from .dispatch import bury, dispatch, notify
+from .dispatch import bury, dispatch, dispatch_one, notify
 from .events import EVENT_TYPE, StatusEvent
 from .exceptions import ClaimLost, LedgerUnavailable
-from .ledger import Entry, Ledger, Policy, Recorded, State
+from .ledger import Entry, Ledger, Policy, Recorded, State, Tried
 from .ledger.current import handling
+from .loading import Loader
 from .outcomes import Outcome, Result
 from .schemas import field_errors
 from .settings import Settings
@@ -64,7 +66,7 @@ class Receiver:
         self.url = url
         self.subdomain = subdomain
         self.settings = settings
-        self.schema = schema
+        self.loader = Loader(schema)
         self.authenticator = Authenticator(settings.headers)
         self._policy = Policy(
             lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts
@@ -72,7 +74,6 @@ class Receiver:
         self._make_ledger = make_ledger
         self._ledger: Ledger | None = None
         self._lock = Lock()
-        self._has_warned_of_version = False
 
     @property
     def ledger(self) -> Ledger:
@@ -91,8 +92,7 @@ class Receiver:
         try:
             return self._receive(body, headers)
         except ClaimLost as error:
-            logger.warning("%s Raise FD_WHATSAPP_LEASE_SECONDS if handlers need longer.", error)
-            return _BUSY
+            return self._late(error)
         except LedgerUnavailable as error:
             logger.critical("The ledger cannot be used: answered with 503. %s %s", error, _SEE)
             return _UNAVAILABLE
@@ -130,7 +130,7 @@ class Receiver:
             self._keep(body, headers, Result.IGNORED, f"event_type is not {EVENT_TYPE}")
             return Outcome(Result.IGNORED)
         try:
-            event = self.load(payload)
+            event = self.loader.load(payload)
         except ValidationError as error:
             errors = field_errors(error.messages)
             return self._refuse(
@@ -142,29 +142,6 @@ class Receiver:
             self._keep(body, headers, Result.ACCOUNT, detail)
             return self.reject(Result.ACCOUNT, detail)
         return self.accept(event, text, headers)
-
-    def load(self, payload: dict[str, Any]) -> StatusEvent:
-        """*payload* as an event.
-
-        :raises marshmallow.ValidationError: if it does not meet the schema, or if a schema of
-            the host's breaks on it: what came in is kept all the same.
-        """
-        try:
-            event = self.schema.load(payload)
-        except ValidationError:
-            raise
-        except Exception as error:
-            logger.exception("The schema %s broke on an event.", type(self.schema).__name__)
-            raise ValidationError(f"The schema broke on it: {type(error).__name__}.") from error
-        if not isinstance(event, StatusEvent):
-            logger.error(
-                "The schema %s has to load a StatusEvent, and gave %s.",
-                type(self.schema).__name__,
-                type(event).__name__,
-            )
-            raise ValidationError("The schema gave no StatusEvent.")
-        self._warn_of_version(event)
-        return event
 
     def accept(self, event: StatusEvent, body: str, headers: Mapping[str, str]) -> Outcome:
         """Record an event and, where dispatch is inline, call its handlers."""
@@ -194,24 +171,60 @@ class Receiver:
                 with handling(self.app, self.ledger, None):
                     bury(self.app, event)
             return _SETTLED[recorded.state]
-        event = replace(
-            event,
-            external_reference_id=event.external_reference_id or recorded.external_reference_id,
-            headers=recorded.headers,
-            campaign=recorded.campaign,
-            previous_status=recorded.previous_status,
-            is_stale=recorded.is_stale,
-        )
+        event = _enriched(event, recorded)
         with handling(self.app, self.ledger, None):
             state, retry_after = dispatch(self.app, self.ledger, event, recorded, recorded.claim)
         if state is State.DONE:
             return Outcome(Result.ACCEPTED)
-        seconds = RETRY_UNFINISHED if retry_after is None else max(1, math.ceil(retry_after))
-        return Outcome(
-            Result.UNFINISHED,
-            "The event is recorded, but not handled yet. Send it again.",
-            retry_after=seconds,
-        )
+        if retry_after is None:
+            return _UNFINISHED
+        return replace(_UNFINISHED, retry_after=max(1, math.ceil(retry_after)))
+
+    def resume(self, event_id: Any) -> Outcome | None:
+        """Go on with a recorded event; ``None`` if there is no such event (any more).
+
+        :raises LedgerUnavailable: if the ledger cannot be used.
+        """
+        recorded = self.ledger.claim(event_id, self._policy)
+        if recorded is None:
+            return None
+        try:
+            event = self.loader.load(json.loads(recorded.body))
+            return self.handle(event, recorded)
+        except ValidationError:
+            # It met the schema when it was recorded: the schema has changed since.
+            if recorded.claim is not None:
+                recorded.claim.finish(Tried(failed={"schema": "does not take the event any more"}))
+            return _UNFINISHED
+        except ClaimLost as error:
+            return self._late(error)
+
+    def replay(self, event_id: Any, handler_name: str) -> bool | None:
+        """Call one handler with an event that is settled.
+
+        :return: whether it succeeded; ``None`` if it was not called, since it has succeeded
+            before, or the event has no such handler, or is pending or being handled.
+        :raises LedgerUnavailable: if the ledger cannot be used.
+        """
+        recorded = self.ledger.claim(event_id, self._policy, wait=self.wait_seconds, settled=True)
+        if recorded is None or recorded.claim is None:
+            return None
+        try:
+            event = _enriched(self.loader.load(json.loads(recorded.body)), recorded)
+            with handling(self.app, self.ledger, None):
+                return dispatch_one(
+                    self.app, self.ledger, event, recorded, recorded.claim, handler_name
+                )
+        except ValidationError:
+            recorded.claim.finish(Tried())
+            return False
+        except ClaimLost as error:
+            self._late(error)
+            return False
+
+    def _late(self, error: ClaimLost) -> Outcome:
+        logger.warning("%s Raise %s_LEASE_SECONDS if handlers need longer.", error, self.prefix)
+        return _BUSY
 
     def _refuse(
         self,
@@ -249,21 +262,28 @@ class Receiver:
             keep=self.settings.quarantine_max,
         )
 
-    def _warn_of_version(self, event: StatusEvent) -> None:
-        if event.version is None or event.version.partition(".")[0] == "1":
-            return
-        if not self._has_warned_of_version:
-            self._has_warned_of_version = True
-            logger.warning(
-                "An event has version %r; version 1 is what is known here. It is taken, and "
-                "this is said once.",
-                event.version[:20],
-            )
+
+def _enriched(event: StatusEvent, recorded: Recorded) -> StatusEvent:
+    """The event as handlers get it, with what the ledger knows of its message."""
+    return replace(
+        event,
+        external_reference_id=event.external_reference_id or recorded.external_reference_id,
+        headers=recorded.headers,
+        campaign=recorded.campaign,
+        previous_status=recorded.previous_status,
+        is_stale=recorded.is_stale,
+    )
 
 
 _SEE = "`flask fd-whatsapp check` says more."
 
 _BUSY = Outcome(Result.BUSY, "The message is being handled right now.", retry_after=RETRY_BUSY)
+
+_UNFINISHED = Outcome(
+    Result.UNFINISHED,
+    "The event is recorded, but not handled yet. Send it again.",
+    retry_after=RETRY_UNFINISHED,
+)
 
 _UNAVAILABLE = Outcome(
     Result.UNAVAILABLE,
