@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import IO, cast
+from typing import cast
 
 from flask import Blueprint, Flask, Response, request
 from flask.sansio.blueprints import BlueprintSetupState
 from marshmallow import Schema
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
-from werkzeug.wrappers import Request
-from werkzeug.wsgi import get_input_stream
 
 from .auth import environ_key
 from .commands import group
@@ -20,6 +18,7 @@ from .ledger import Ledger, MemoryLedger
 from .ledger.current import EXTENSION
 from .outcomes import Result
 from .problems import to_response
+from .reading import header_text, read_body
 from .receiver import Receiver
 from .schemas import OutboundMessageEventSchema
 from .settings import MEMORY_URL, Settings
@@ -84,11 +83,17 @@ class FreshdeskWhatsApp(Blueprint):
                 f'{self._config_prefix}_DISPATCH: "{settings.dispatch}" needs a ledger that other '
                 f"processes can read: set {self._config_prefix}_LEDGER_URL to a database."
             )
+        url = (state.url_prefix or "").rstrip("/") + RULE
+        if "<" in url:
+            raise ConfigurationError(
+                f"url_prefix: {url} has a variable part. The receiver is at one URL; register a "
+                "blueprint for each account instead."
+            )
         receiver = Receiver(
             app=app,
             name=name,
             prefix=self._config_prefix,
-            url=(state.url_prefix or "").rstrip("/") + RULE,
+            url=url,
             subdomain=state.subdomain,
             settings=settings,
             schema=self._schema() if isinstance(self._schema, type) else self._schema,
@@ -141,20 +146,21 @@ def _add_routes(state: BlueprintSetupState, receiver: Receiver) -> None:
                 )
             )
         try:
-            body = _read(request, limit)
+            body = read_body(request, limit)
         except RequestEntityTooLarge:
+            allowed = min(limit, request.max_content_length or limit)
             return to_response(
-                receiver.reject(Result.TOO_LARGE, f"The body is larger than {limit} bytes.")
+                receiver.reject(Result.TOO_LARGE, f"The body is larger than {allowed} bytes.")
             )
         except ClientDisconnected:
             return to_response(
                 receiver.reject(
                     Result.NOT_JSON,
-                    "The body is shorter than Content-Length says: it was cut off, or the "
-                    "application read it before the receiver could.",
+                    "The body did not arrive whole: it was cut off, or the application or its "
+                    "server took it before the receiver could.",
                 )
             )
-        headers = {name: _header_text(environ[key]) for name, key in data_headers if key in environ}
+        headers = {name: header_text(environ[key]) for name, key in data_headers if key in environ}
         return to_response(receiver.receive(body, headers))
 
     def probe() -> Response:
@@ -162,40 +168,3 @@ def _add_routes(state: BlueprintSetupState, receiver: Receiver) -> None:
 
     state.add_url_rule(RULE, "receive", receive, methods=["POST"], strict_slashes=False)
     state.add_url_rule(RULE, "probe", probe, methods=["GET"], strict_slashes=False)
-
-
-def _read(request: Request, limit: int) -> bytes:
-    """The body, of at most *limit* bytes.
-
-    :raises RequestEntityTooLarge: if it is larger; of a body that says its size nothing is read.
-    :raises ClientDisconnected: if it is shorter than it says.
-    """
-    length = request.content_length
-    if length is not None and length > limit:
-        raise RequestEntityTooLarge
-    if length is None and "stream" not in vars(request):
-        # Chunked, and no hook of the host's has touched it: read no more than one byte too many.
-        body = _read_up_to(limit + 1, get_input_stream(request.environ))
-    else:
-        body = request.get_data(cache=False)
-    if len(body) > limit:
-        raise RequestEntityTooLarge
-    if length is not None and len(body) < length:
-        raise ClientDisconnected
-    return body
-
-
-def _read_up_to(size: int, stream: IO[bytes]) -> bytes:
-    parts: list[bytes] = []
-    while size > 0 and (part := stream.read(size)):
-        parts.append(part)
-        size -= len(part)
-    return b"".join(parts)
-
-
-def _header_text(value: str) -> str:
-    """A header's value, which WSGI gives as Latin-1, as the UTF-8 it may be."""
-    try:
-        return value.encode("latin-1").decode("utf-8")
-    except UnicodeError:
-        return value
