@@ -14,21 +14,17 @@ from flask import Flask
 from marshmallow import Schema, ValidationError
 
 from .auth import Authenticator
-from .bodies import NotJSON, NotObject, decode
-from .dispatch import bury, dispatch, dispatch_one, notify
-from .events import EVENT_TYPE, StatusEvent
+from .dispatch import bury, dispatch, dispatch_one
+from .events import StatusEvent
 from .exceptions import ClaimLost, LedgerUnavailable
+from .intake import Intake
 from .ledger import Entry, Ledger, Policy, Recorded, State, Tried
 from .ledger.current import handling
 from .loading import Loader
 from .outcomes import Outcome, Result
-from .schemas import field_errors
 from .settings import Settings
-from .signals import webhook_rejected
 
 logger = logging.getLogger(__name__)
-
-Errors = Mapping[str, list[str]]
 
 WAIT_SECONDS = 2.0
 RETRY_BUSY = 5
@@ -66,7 +62,8 @@ class Receiver:
         self.url = url
         self.subdomain = subdomain
         self.settings = settings
-        self.loader = Loader(schema)
+        self._loader = Loader(schema)
+        self._intake = Intake(app, name, settings, self._loader, lambda: self.ledger)
         self.authenticator = Authenticator(settings.headers)
         self._policy = Policy(
             lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts
@@ -102,45 +99,15 @@ class Receiver:
             logger.critical("The ledger cannot be used: answered with 503. %s", _SEE, exc_info=True)
             return _UNAVAILABLE
 
-    def reject(self, result: Result, detail: str, errors: Errors | None = None) -> Outcome:
-        """Tell of a rejection, and give its outcome."""
-        return self._tell(result, Outcome(result, detail, errors or {}), errors)
-
-    def _tell(self, result: Result, outcome: Outcome, errors: Errors | None = None) -> Outcome:
-        notify(
-            webhook_rejected,
-            self.app,
-            reason=result.label,
-            status_code=outcome.result.status.value,
-            errors=dict(errors or {}),
-        )
-        return outcome
+    def reject(self, result: Result, detail: str) -> Outcome:
+        """Tell of a request refused before its body was looked at."""
+        return self._intake.reject(result, detail)
 
     def _receive(self, body: bytes, headers: Mapping[str, str]) -> Outcome:
-        if not body:
-            return Outcome(Result.IGNORED)
-        try:
-            text, payload = decode(body)
-        except NotJSON as error:
-            return self._refuse(body, headers, Result.NOT_JSON, str(error))
-        except NotObject as error:
-            return self._refuse(body, headers, Result.NOT_OBJECT, str(error))
-        event_type = payload.get("event_type")
-        if isinstance(event_type, str) and event_type != EVENT_TYPE:
-            self._keep(body, headers, Result.IGNORED, f"event_type is not {EVENT_TYPE}")
-            return Outcome(Result.IGNORED)
-        try:
-            event = self.loader.load(payload)
-        except ValidationError as error:
-            errors = field_errors(error.messages)
-            return self._refuse(
-                body, headers, Result.INVALID, "The event does not meet the schema.", errors
-            )
-        accounts = self.settings.account_ids
-        if accounts is not None and event.account_id not in accounts:
-            detail = "The event is of an account that is not taken here."
-            self._keep(body, headers, Result.ACCOUNT, detail)
-            return self.reject(Result.ACCOUNT, detail)
+        taken = self._intake.take(body, headers)
+        if isinstance(taken, Outcome):
+            return taken
+        event, text = taken
         return self.accept(event, text, headers)
 
     def accept(self, event: StatusEvent, body: str, headers: Mapping[str, str]) -> Outcome:
@@ -189,7 +156,7 @@ class Receiver:
         if recorded is None:
             return None
         try:
-            event = self.loader.load(json.loads(recorded.body))
+            event = self._loader.load(json.loads(recorded.body))
             return self.handle(event, recorded)
         except ValidationError:
             # It met the schema when it was recorded: the schema has changed since.
@@ -210,7 +177,7 @@ class Receiver:
         if recorded is None or recorded.claim is None:
             return None
         try:
-            event = _enriched(self.loader.load(json.loads(recorded.body)), recorded)
+            event = _enriched(self._loader.load(json.loads(recorded.body)), recorded)
             with handling(self.app, self.ledger, None):
                 return dispatch_one(
                     self.app, self.ledger, event, recorded, recorded.claim, handler_name
@@ -225,42 +192,6 @@ class Receiver:
     def _late(self, error: ClaimLost) -> Outcome:
         logger.warning("%s Raise %s_LEASE_SECONDS if handlers need longer.", error, self.prefix)
         return _BUSY
-
-    def _refuse(
-        self,
-        body: bytes,
-        headers: Mapping[str, str],
-        result: Result,
-        detail: str,
-        errors: Errors | None = None,
-    ) -> Outcome:
-        """Keep an unusable body; the answer says so unless an error is better."""
-        self._keep(body, headers, result, detail, errors)
-        rejects = self.settings.reject_invalid
-        if rejects is None:
-            rejects = not self.ledger.durable
-        if rejects:
-            return self.reject(result, detail, errors)
-        return self._tell(result, Outcome(Result.QUARANTINED), errors)
-
-    def _keep(
-        self,
-        body: bytes,
-        headers: Mapping[str, str],
-        result: Result,
-        detail: str,
-        errors: Errors | None = None,
-    ) -> None:
-        if errors:
-            detail = "; ".join(f"{path}: {' '.join(texts)}" for path, texts in errors.items())
-        self.ledger.quarantine(
-            body,
-            receiver=self.name,
-            reason=result.label,
-            detail=detail,
-            headers=headers,
-            keep=self.settings.quarantine_max,
-        )
 
 
 def _enriched(event: StatusEvent, recorded: Recorded) -> StatusEvent:
