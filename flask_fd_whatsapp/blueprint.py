@@ -138,7 +138,8 @@ def _add_routes(state: BlueprintSetupState, receiver: Receiver) -> None:
     data_headers = [(name, environ_key(name)) for name in receiver.settings.data_headers]
 
     def receive() -> Response:
-        environ = request.environ
+        current = request._get_current_object()  # type: ignore[attr-defined]  # a proxy is slow
+        environ = current.environ
         if not accepts(environ):
             return to_response(
                 receiver.reject(
@@ -146,7 +147,7 @@ def _add_routes(state: BlueprintSetupState, receiver: Receiver) -> None:
                 )
             )
         try:
-            body = read_body(request, limit)
+            body = read_body(current, limit)
         except RequestEntityTooLarge:
             allowed = min(limit, request.max_content_length or limit)
             return to_response(

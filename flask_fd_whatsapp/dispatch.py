@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from asyncio import CancelledError
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from blinker import NamedSignal
@@ -178,10 +178,11 @@ def call(app: Flask, function: Callable[..., Any], **arguments: Any) -> None:
     :raises TypeError: if it returns an awaitable, which nobody awaits.
     """
     with app.app_context():
-        if is_coroutine_function(function):
-            result = app.async_to_sync(_await)(function, app, **arguments)
-        else:
-            result = function(app, **arguments)
+        result = function(app, **arguments)
+        if result is None:
+            return
+        if inspect.iscoroutine(result) and is_coroutine_function(function):
+            result = _run(app, result)
         if inspect.isawaitable(result):
             if inspect.iscoroutine(result):
                 result.close()
@@ -189,10 +190,18 @@ def call(app: Flask, function: Callable[..., Any], **arguments: Any) -> None:
                 "The handler returned an awaitable that nobody awaits: make it a coroutine "
                 "function (async def), or wait in it."
             )
+        if inspect.isgenerator(result) or inspect.isasyncgen(result):
+            raise TypeError("The handler is a generator, whose code nobody runs: take yield out.")
 
 
-async def _await(function: Callable[..., Any], app: Flask, **arguments: Any) -> Any:
-    return await function(app, **arguments)
+def _run(app: Flask, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    async def wait() -> Any:
+        return await coroutine
+
+    try:
+        return app.async_to_sync(wait)()
+    finally:
+        coroutine.close()
 
 
 def _describe(error: BaseException) -> str:

@@ -1,8 +1,4 @@
-"""marshmallow fields for the values of a payload.
-
-Each overrides ``deserialize`` only to take the common case (an exact ``str``, no extra
-validators) past marshmallow's per-field plumbing; the rule itself stands in ``_deserialize``.
-"""
+"""marshmallow fields for the values of a payload: each rule stands here, once."""
 
 from __future__ import annotations
 
@@ -27,22 +23,7 @@ _RFC3339: Final = re.compile(
 _STATUSES: Final[Mapping[str, Status]] = {status.value: status for status in Status}
 
 
-class _FastString(fields.String):
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        # pre_load and post_load came with marshmallow 4.3.
-        steps = [getattr(self, name, None) for name in ("validators", "pre_load", "post_load")]
-        self._is_plain = not any(steps)
-
-    def deserialize(
-        self, value: Any, attr: str | None = None, data: Any = None, **kwargs: Any
-    ) -> Any:
-        if type(value) is str and self._is_plain:
-            return self._deserialize(value, attr, data, **kwargs)
-        return super().deserialize(value, attr, data, **kwargs)
-
-
-class Text(_FastString):
+class Text(fields.String):
     """Text of any length and content.
 
     :param numbers: take a JSON number for the text it is written as.
@@ -54,11 +35,14 @@ class Text(_FastString):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         if isinstance(value, str):
-            return value
-        is_number = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
-        if self.numbers and is_number and not isinstance(value, bool):
-            return str(value)
+            return self._from_text(value)
+        is_number = type(value) is int or (type(value) is float and math.isfinite(value))
+        if self.numbers and is_number:
+            return self._from_text(str(value))
         raise self.make_error("invalid")
+
+    def _from_text(self, text: str) -> Any:
+        return text
 
 
 class Identifier(Text):
@@ -75,8 +59,7 @@ class Identifier(Text):
         super().__init__(numbers=numbers, **kwargs)
         self.blank_is_none = blank_is_none
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
-        text = super()._deserialize(value, attr, data, **kwargs)
+    def _from_text(self, text: str) -> str | None:
         if _IDENTIFIER.fullmatch(text):
             return text
         if self.blank_is_none and text == "":
@@ -90,15 +73,14 @@ class StatusField(Identifier):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(numbers=False, **kwargs)
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
-        text = super()._deserialize(value, attr, data, **kwargs)
-        # ASCII alone: the upper case of U+017F (long s) is S.
-        return (
-            _STATUSES.get(text) or (_STATUSES.get(text.upper()) if text.isascii() else None) or text
-        )
+    def _from_text(self, text: str) -> str | None:
+        known = _STATUSES.get(text)
+        if known is None and text.isascii():  # the upper case of U+017F (long s) is S
+            known = _STATUSES.get(text.upper())
+        return known or super()._from_text(text)
 
 
-class Timestamp(_FastString):
+class Timestamp(fields.String):
     """An RFC 3339 date-time with 0 to 9 fraction digits, as an aware UTC datetime.
 
     Digits past the microsecond are cut off.  There is no leap second and no 24:00.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple, TypeVar
 
 from blinker import NamedSignal
@@ -63,22 +63,27 @@ def handlers_of(signals: Iterable[NamedSignal], app: Flask) -> list[Handler]:
     Those that share an identity are numbered, so that one's success is never taken for
     another's.
     """
-    found = [
-        (identity(signal, function), signal, function)
+    handlers = [
+        Handler(identity(signal, function), signal, function, is_numbered=False)
         for signal in signals
         for function in connected(signal, app)
     ]
-    totals = Counter(name for name, _, _ in found)
+    names = [handler.name for handler in handlers]
+    return handlers if len(set(names)) == len(names) else _numbered(handlers, Counter(names))
+
+
+def _numbered(handlers: Iterable[Handler], totals: Mapping[str, int]) -> list[Handler]:
     numbers: Counter[str] = Counter()
-    handlers: list[Handler] = []
-    for name, signal, function in found:
-        is_shared = totals[name] > 1
-        if is_shared:
-            numbers[name] += 1
+    numbered: list[Handler] = []
+    for handler in handlers:
+        total = totals[handler.name]
+        if total > 1:
+            numbers[handler.name] += 1
             # With the total: should one of them go, its success is not taken for another's.
-            name = f"{name}#{numbers[name]}/{totals[name]}"
-        handlers.append(Handler(name, signal, function, is_shared))
-    return handlers
+            name = f"{handler.name}#{numbers[handler.name]}/{total}"
+            handler = handler._replace(name=name, is_numbered=True)
+        numbered.append(handler)
+    return numbered
 
 
 def connected(signal: NamedSignal, app: Flask) -> list[Callable[..., Any]]:

@@ -8,6 +8,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError
 
 from .events import StatusEvent
+from .fast_load import fast_load_of
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +23,7 @@ class Loader:
 
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
+        self._load = fast_load_of(schema)
         self._has_warned_of_version = False
 
     def load(self, payload: dict[str, Any]) -> StatusEvent:
@@ -31,7 +33,7 @@ class Loader:
             breaks on it: what came in is kept all the same.
         """
         try:
-            event = self.schema.load(payload)
+            event = self._load(payload)
         except ValidationError:
             raise
         except Exception as error:

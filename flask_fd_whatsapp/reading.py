@@ -6,7 +6,7 @@ from typing import IO
 
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Request
-from werkzeug.wsgi import get_input_stream
+from werkzeug.wsgi import get_content_length, get_input_stream
 
 
 def read_body(request: Request, limit: int) -> bytes:
@@ -15,15 +15,19 @@ def read_body(request: Request, limit: int) -> bytes:
     :raises RequestEntityTooLarge: if it is larger; of a body that says its size nothing is read.
     :raises ClientDisconnected: if it did not arrive whole, or may have been taken by another.
     """
-    length = request.content_length
+    environ = request.environ
+    limit = min(limit, request.max_content_length or limit)
+    length = get_content_length(environ)
     if length is not None and length > limit:
         raise RequestEntityTooLarge
     try:
-        if length is None and "stream" not in vars(request):
-            # Chunked, and no hook of the host's has touched it: one byte too many is enough.
-            body = _read_up_to(limit + 1, get_input_stream(request.environ))
-        else:
+        if "stream" in vars(request):  # a hook of the host's has touched it
             body = request.get_data(cache=False)
+        elif length is None:
+            # Chunked: one byte too many is enough.
+            body = _read_up_to(limit + 1, get_input_stream(environ))
+        else:
+            body = _read_up_to(length, environ["wsgi.input"])
     except HTTPException:
         raise
     except Exception as error:

@@ -36,11 +36,11 @@ def _disconnect_handlers() -> Iterator[None]:
 
 
 @pytest.fixture
-def make_app() -> MakeApp:
+def make_app(tmp_path: Path) -> MakeApp:
     """A factory of applications with one receiver; keywords are settings without the prefix."""
 
     def make(blueprint: FreshdeskWhatsApp | None = None, **settings: Any) -> Flask:
-        app = Flask("host")
+        app = Flask("host", instance_path=str(tmp_path / "instance"))
         app.testing = True
         app.config["FD_WHATSAPP_HEADERS"] = {"Authorization": TOKEN}
         app.config.update({f"FD_WHATSAPP_{key}": value for key, value in settings.items()})

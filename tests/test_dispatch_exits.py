@@ -183,3 +183,21 @@ def test_awaitable_nobody_awaits(
     assert client.post(URL, json=payload()).status_code == 503
     assert "returned an awaitable that nobody awaits" in caplog.text
     assert len(after.events) == 1
+
+
+def generator(app: Flask, event: StatusEvent) -> Any:
+    yield event
+
+
+async def async_generator(app: Flask, event: StatusEvent) -> Any:
+    yield event
+
+
+@pytest.mark.parametrize("handler", [generator, async_generator])
+def test_generator_nobody_runs(
+    client: FlaskClient, payload: Payload, caplog: pytest.LogCaptureFixture, handler: Any
+) -> None:
+    """A handler that is a generator, whose code never runs, has failed."""
+    status_received.connect(handler)
+    assert client.post(URL, json=payload()).status_code == 503
+    assert "take yield out" in caplog.text

@@ -14,6 +14,7 @@ from flask import Flask
 from sqlalchemy import Connection, Engine
 
 from ...events import Status, StatusEvent, is_ahead, rank_of
+from ...exceptions import ConfigurationError
 from ..base import Entry, Policy, Recorded, State
 from ..current import current_claim
 from .claim import SQLClaim
@@ -36,14 +37,19 @@ class SQLLedger(Queries, SQLQuarantine):
         On SQLite its pragmas are the host's too: ``check`` says if they are not durable.
     :param upgrades: create and upgrade the tables at first use, instead of asking for
         ``flask fd-whatsapp upgrade``.
+    :param migrated_by_host: the tables are in the host's own migrations: neither upgrade them
+        nor look which version they are.
     """
 
     durable = True
 
-    def __init__(self, engine: Engine, *, upgrades: bool = False) -> None:
+    def __init__(
+        self, engine: Engine, *, upgrades: bool = False, migrated_by_host: bool = False
+    ) -> None:
         self._database = Database(engine)
         self._upgrades = upgrades
-        self._is_ready = False
+        self._migrated_by_host = migrated_by_host
+        self._is_ready = migrated_by_host
         self._lock = Lock()
 
     @classmethod
@@ -76,7 +82,15 @@ class SQLLedger(Queries, SQLQuarantine):
             require_current(engine)
 
     def upgrade(self) -> None:
-        """Create the tables, or bring them up to date."""
+        """Create the tables, or bring them up to date.
+
+        :raises ConfigurationError: if that is for the host's own migrations to do.
+        """
+        if self._migrated_by_host:
+            raise ConfigurationError(
+                "The ledger's tables are in the application's own migrations "
+                "(migrated_by_host=True): run those, such as `flask db upgrade`."
+            )
         with self._database.translated():
             upgrade(self._database.engine)
 

@@ -1,0 +1,122 @@
+"""What has to hold when all is over."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, create_engine, select
+from sqlalchemy.pool import NullPool
+
+from flask_fd_whatsapp.events import rank_of
+from flask_fd_whatsapp.ledger.sql import SQLLedger
+from flask_fd_whatsapp.ledger.sql.tables import event, handling, message
+
+from .burst import timestamp
+from .host import changed, metadata, received
+from .server import Server
+from .waiting import wait_until
+
+Key = tuple[str, str]
+
+
+def prepare(url: str) -> None:
+    """Make the ledger's tables and the host's."""
+    engine = create_engine(url, poolclass=NullPool)
+    SQLLedger(engine).upgrade()
+    metadata.create_all(engine)
+
+
+@contextmanager
+def connected(url: str) -> Iterator[Connection]:
+    with create_engine(url, poolclass=NullPool).connect() as connection:
+        yield connection
+
+
+def sweep_all(server: Server, url: str) -> None:
+    """Run ``retry`` until nothing is pending."""
+
+    def is_finished() -> bool:
+        done = server.run(sys.executable, "-m", "tests.processes.sweep")
+        assert done.returncode == 0, done.stdout + done.stderr
+        with connected(url) as connection:
+            pending = select(event.c.id).where(event.c.due_at.is_not(None)).limit(1)
+            return connection.execute(pending).first() is None
+
+    wait_until(is_finished, "nothing is pending", 20)
+
+
+class Aftermath:
+    """What ledger, host and files hold in the end."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        with connected(url) as connection:
+            found = connection.execute(
+                select(event, message.c.message_id).join_from(event, message)
+            ).mappings()
+            self.events = {(row["message_id"], row["status"]): row for row in found}
+            self.messages = {
+                row["message_id"]: row for row in connection.execute(select(message)).mappings()
+            }
+            self.received = Counter(_keys(connection, received))
+            self.changed = _keys(connection, changed)
+            successes = connection.execute(select(handling)).mappings().all()
+        ids = {row["id"]: key for key, row in self.events.items()}
+        self.successes: dict[Key, list[str]] = defaultdict(list)
+        self.superseded: set[Key] = set()
+        for row in successes:
+            if row["is_superseded"]:
+                self.superseded.add(ids[row["event_id"]])
+            else:
+                self.successes[ids[row["event_id"]]].append(row["handler"])
+        lines = (folder / "lines").read_text().splitlines()
+        self.lines = {tuple(line.split()) for line in lines}
+
+    def verify(self, acknowledged: set[Key]) -> None:
+        """Nothing lost, nothing doubled, no state wrong."""
+        doubled = {key: rows for key, rows in self.received.items() if rows != 1}
+        assert not doubled, f"rows that are not one: {doubled}"
+        assert acknowledged <= self.events.keys()
+        for key, row in self.events.items():
+            assert row["due_at"] is None, key
+            assert row["dead_at"] is None, key
+            is_changed = not row["is_stale"] and key not in self.superseded
+            expected = ["changed"] * is_changed + ["line", "received"]
+            if key[1] == "QUEUED":
+                expected.append("slow")
+            assert sorted(self.successes[key]) == expected, key
+            assert self.changed.count(key) == is_changed, f"{key}: {self.changed.count(key)} rows"
+        assert self.received.keys() == self.events.keys()
+        assert self.lines == self.events.keys()
+        self._verify_messages()
+
+    def _verify_messages(self) -> None:
+        statuses = defaultdict(list)
+        for message_id, status in self.events:
+            statuses[message_id].append(status)
+        assert statuses.keys() == self.messages.keys()
+        for message_id, seen in statuses.items():
+            row = self.messages[message_id]
+            assert row["status"] == max(seen, key=_rank)
+            assert row["claim_token"] is None
+            for status in ("QUEUED", "SENT", "DELIVERED", "READ", "FAILED"):
+                expected = timestamp(status) if status in seen else None
+                assert row[f"{status.lower()}_at"] == expected, (message_id, status)
+            ranks = [_rank(status) for changed_id, status in self.changed if changed_id == message_id]
+            assert ranks == sorted(set(ranks)), f"{message_id} moved backwards: {ranks}"
+
+
+def _rank(status: str) -> int:
+    rank = rank_of(status)
+    assert rank is not None
+    return rank
+
+
+def _keys(connection: Connection, table: Any) -> list[Key]:
+    order = [table.c.number] if "number" in table.c else []
+    rows = connection.execute(select(table.c.message_id, table.c.status).order_by(*order))
+    return [(row.message_id, row.status) for row in rows]

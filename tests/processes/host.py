@@ -1,0 +1,122 @@
+"""A host application whose handlers leave traces: rows in its tables, lines in a file.
+
+The environment sets it up: ``FLASK_FD_WHATSAPP_...`` as ever, ``HOST_FOLDER`` for its files,
+``HOST_LEDGER=broken`` for a ledger that commits a handler's writes apart from its success.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import Column, Integer, MetaData, String, Table
+
+from flask_fd_whatsapp import (
+    FreshdeskWhatsApp,
+    StatusEvent,
+    current_ledger,
+    handler_name,
+    message_queued,
+    status_changed,
+    status_received,
+)
+from flask_fd_whatsapp.ledger.sql import SQLLedger
+from flask_fd_whatsapp.ledger.sql.claim import SQLClaim, _allow
+
+from ..conftest import TOKEN
+from .waiting import wait_until
+
+metadata = MetaData()
+
+received = Table(
+    "host_received",  # no key at all: what is written twice stands there twice
+    metadata,
+    Column("message_id", String(64)),
+    Column("status", String(16)),
+)
+changed = Table(
+    "host_changed",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("message_id", String(64)),
+    Column("status", String(16)),
+)
+
+HANDLERS = ("received", "line")
+"""The handlers of every event."""
+
+
+class BrokenClaim(SQLClaim):
+    """Commits what the handler wrote, and only then records its success."""
+
+    def _write(self, write: Any) -> Any:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            _allow(connection)
+            connection.commit()
+            connection.close()
+        return super()._write(write)
+
+
+class BrokenLedger(SQLLedger):
+    def _claim(self, *arguments: Any) -> SQLClaim:
+        claim = super()._claim(*arguments)
+        claim.__class__ = BrokenClaim
+        return claim
+
+
+def create_app() -> Flask:
+    """The application; its handlers are connected for the life of the process."""
+    app = Flask(__name__)
+    app.config["FD_WHATSAPP_HEADERS"] = {"Authorization": TOKEN}
+    app.config.from_prefixed_env()
+    folder = Path(os.environ["HOST_FOLDER"])
+
+    def broken(app: Flask) -> SQLLedger:
+        return BrokenLedger.from_url(app.config["FD_WHATSAPP_LEDGER_URL"], app)
+
+    is_broken = os.environ.get("HOST_LEDGER") == "broken"
+    app.register_blueprint(FreshdeskWhatsApp(ledger=broken if is_broken else None))
+    connect_handlers(app, folder)
+    return app
+
+
+def connect_handlers(app: Flask, folder: Path) -> None:
+    @status_received.connect_via(app)
+    @handler_name("received")
+    def insert_received(app: Flask, event: StatusEvent) -> None:
+        insert(received, event)
+
+    @status_changed.connect_via(app)
+    @handler_name("changed")
+    def insert_changed(app: Flask, event: StatusEvent) -> None:
+        insert(changed, event)
+
+    @status_received.connect_via(app)
+    @handler_name("line")
+    def append_line(app: Flask, event: StatusEvent) -> None:
+        with (folder / "lines").open("a") as lines:
+            lines.write(f"{event.message_id} {event.status}\n")
+
+    @message_queued.connect_via(app)
+    @handler_name("slow")
+    def outlive_the_lease(app: Flask, event: StatusEvent) -> None:
+        """Of messages that ask for it, the first call waits until it is let go."""
+        when = event.message_id.partition("-")[0]
+        if when not in ("before", "after"):
+            return
+        is_first = not (folder / "entered").exists()
+        if when == "before":
+            insert(received, event)
+        if is_first:
+            (folder / "entered").touch()
+            wait_until((folder / "let-go").exists, "the late handler is let go")
+        if when == "after":
+            insert(received, event)
+
+
+def insert(table: Table, event: StatusEvent) -> None:
+    values = {"message_id": event.message_id, "status": str(event.status)}
+    current_ledger.transaction.execute(table.insert().values(values))
