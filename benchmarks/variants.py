@@ -19,6 +19,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, val
 
 from flask_fd_whatsapp import FreshdeskWhatsApp, Status, StatusEvent, status_changed
 
+from .durable import floor, sqlite
 from .requests import TOKEN, URL
 
 Make = Callable[[Path], Flask]
@@ -77,7 +78,13 @@ def memory(directory: Path) -> Flask:
     return app
 
 
-VARIANTS: dict[str, Make] = {"bare": bare, "naive": naive, "memory": memory}
+VARIANTS: dict[str, Make] = {
+    "bare": bare,
+    "naive": naive,
+    "memory": memory,
+    "sqlite": sqlite,
+    "floor": floor,
+}
 """All variants by name; the first is what the others are compared with."""
 
 

@@ -45,11 +45,8 @@ class MemoryQueries:
     def messages(self, *, external_reference_id: str) -> list[Message]:
         """The messages sent with this reference, in the order they were first heard of."""
         with self.changed:
-            return [
-                message.view()
-                for message in self._all()
-                if message.external_reference_id == external_reference_id
-            ]
+            found = [m for m in self._all() if m.external_reference_id == external_reference_id]
+            return [message.view() for message in sorted(found, key=_first_event_id)]
 
     def events(
         self,
@@ -148,11 +145,16 @@ class MemoryQueries:
     def prune(self, *, before: datetime, limit: int) -> int:
         """Forget at most *limit* messages not heard of since *before*, none that is unfinished."""
         with self.changed:
-            old = [m for m in self._all() if m.last_seen < before and m.is_finished][:limit]
-            for message in old:
+            old = [m for m in self._all() if m.last_seen < before and m.is_finished]
+            oldest = sorted(old, key=lambda message: message.last_seen)[:limit]
+            for message in oldest:
                 self.forget(message)
-        return len(old)
+        return len(oldest)
 
     def _all(self) -> Iterator[MemoryMessage]:
         for accounts in self._messages.values():
             yield from accounts.values()
+
+
+def _first_event_id(message: MemoryMessage) -> int:
+    return min(event.id for event in message.events.values())

@@ -67,7 +67,7 @@ class SQLClaim:
     def _write(self, write: Any) -> Any:
         connection = self._connection
         if connection is None:
-            with self._database.cursor() as cursor:
+            with self._database.transaction() as cursor:
                 return write(cursor)
         _allow(connection)
         try:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -16,11 +14,11 @@ from sqlalchemy import Connection, Engine, create_engine, event, func, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ...exceptions import LedgerUnavailable
+from .connections import Connections
 from .statements import Statements, statements_for
 
 BUSY_SECONDS: Final = 5
 POOL_SIZE: Final = 10
-MAX_OVERFLOW: Final = 40
 
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
@@ -31,15 +29,19 @@ def engine_from_url(url: str, app: Flask) -> Engine:
     options: dict[str, Any] = {
         "hide_parameters": True,
         "pool_size": POOL_SIZE,
-        "max_overflow": MAX_OVERFLOW,
+        "max_overflow": -1,  # as many as there are threads
         "pool_timeout": BUSY_SECONDS,
     }
+    if parsed.get_backend_name() == "mariadb":
+        options["isolation_level"] = "READ COMMITTED"  # fewer locks on gaps, fewer deadlocks
     if parsed.get_backend_name() != "sqlite":
         return create_engine(parsed, **options)
     path = Path(app.instance_path, str(parsed.database))
     path.parent.mkdir(parents=True, exist_ok=True)
-    parsed = parsed.set(database=str(path))
-    engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS}, **options)
+    parsed = parsed.set(database=str(path)).update_query_dict(
+        {"timeout": str(BUSY_SECONDS), **parsed.query}
+    )
+    engine = create_engine(parsed, **options)
     event.listen(engine, "connect", _set_pragmas)
     return engine
 
@@ -53,33 +55,32 @@ def _set_pragmas(connection: Any, _: object) -> None:
 
 
 class Database:
-    """An engine with what the ledger needs of it, for every dialect the same."""
+    """An engine with what the ledger needs of it, for every dialect the same.
 
-    def __init__(self, engine: Engine) -> None:
+    :param is_own: the engine is the ledger's alone, not the host's.
+    """
+
+    def __init__(self, engine: Engine, *, is_own: bool = False) -> None:
         self.engine = engine
+        self.connections = Connections(engine, keeps=is_own)
         self.dialect = engine.dialect.name
         self.is_sqlite = self.dialect == "sqlite"
         self.is_mariadb = self.dialect in ("mysql", "mariadb")
         self.driver_error: type[Any] = engine.dialect.loaded_dbapi.Error
         self.integrity_error: type[Exception] = engine.dialect.loaded_dbapi.IntegrityError
         self.statements: Statements = statements_for(self.dialect)
-        _forget_connections_after_fork(engine)
 
-    @contextmanager
-    def cursor(self) -> Iterator[Any]:
-        """A driver's cursor in a transaction, committed at the end of the block."""
-        with self._driver_connection() as connection:
-            cursor = connection.cursor()
-            if self.is_sqlite and not connection.driver_connection.in_transaction:
-                cursor.execute("BEGIN IMMEDIATE")
-            yield cursor
-            connection.commit()
+    def transaction(self, *, locks: bool = True) -> DriverTransaction:
+        """A driver's cursor in a transaction, committed at the end of the ``with`` block.
 
-    @contextmanager
-    def reading(self) -> Iterator[Any]:
-        """A driver's cursor for a single query."""
-        with self._driver_connection() as connection:
-            yield connection.cursor()
+        :param locks: on SQLite, take the write lock at once; else by :meth:`lock_now`.
+        """
+        return DriverTransaction(self, locks=locks)
+
+    def lock_now(self, cursor: Any) -> None:
+        """On SQLite, take the write lock: a transaction that read first may not get it."""
+        if self.is_sqlite and not cursor.connection.in_transaction:
+            cursor.execute("BEGIN IMMEDIATE")
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -95,24 +96,23 @@ class Database:
             yield connection
 
     @contextmanager
-    def _driver_connection(self) -> Iterator[Any]:
-        with self.translated():
-            connection = self.engine.raw_connection()
-            try:
-                yield connection
-            finally:
-                connection.close()
-
-    @contextmanager
     def translated(self) -> Iterator[None]:
         """Whatever the database says no with, as :class:`LedgerUnavailable`."""
         try:
             yield
         except (self.driver_error, SQLAlchemyError) as error:
-            self._drop_broken_connections(error)
-            # The first line alone: what follows may show the values of a row.
-            reason = (str(error).splitlines() or [""])[0]
-            raise LedgerUnavailable(f"{type(error).__name__}: {reason}") from error
+            raise self.translate(error) from error
+
+    def translate(self, error: Exception) -> LedgerUnavailable:
+        """What to say of an error; connections that are dead are let go of."""
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        if isinstance(cause, self.driver_error) and (
+            self.engine.dialect.is_disconnect(cause, None, None)
+        ):
+            self.connections.forget()
+        # The first line alone: what follows may show the values of a row.
+        reason = (str(error).splitlines() or [""])[0]
+        return LedgerUnavailable(f"{type(error).__name__}: {reason}")
 
     def doubts(self) -> list[str]:
         """Pragmas with which SQLite forgets, or waits for nobody; an engine may be the host's."""
@@ -167,28 +167,42 @@ class Database:
         naive = value.replace(tzinfo=None)
         return naive.isoformat(" ", "microseconds") if self.is_sqlite else naive
 
-    def _drop_broken_connections(self, error: BaseException) -> None:
-        """After a restart of the server every pooled connection is dead, not only this one."""
-        cause = error.orig if isinstance(error, DBAPIError) else error
-        if isinstance(cause, self.driver_error) and (
-            self.engine.dialect.is_disconnect(cause, None, None)
-        ):
-            self.engine.dispose()
+
+class DriverTransaction:
+    """See :meth:`Database.transaction`; a class, since a generator costs more."""
+
+    def __init__(self, database: Database, *, locks: bool) -> None:
+        self._database = database
+        self._locks = locks
+
+    def __enter__(self) -> Any:
+        database = self._database
+        with database.translated():
+            self._connection = database.connections.take()
+        try:
+            cursor = self._connection.cursor()
+            if self._locks:
+                database.lock_now(cursor)
+        except BaseException as error:
+            self.__exit__(None, error, None)
+            raise
+        return cursor
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        database, connection = self._database, self._connection
+        if error is None:
+            try:
+                connection.commit()
+            except database.driver_error as failure:
+                connection.invalidate()
+                raise database.translate(failure) from failure
+            database.connections.give_back(connection)
+            return
+        connection.invalidate()
+        if isinstance(error, database.driver_error):
+            raise database.translate(error) from error
 
 
 def storable(text: str | None) -> str | None:
     """*text* with U+FFFD for what a database would refuse: NUL and lone surrogates."""
     return None if text is None else _UNSTORABLE.sub("\ufffd", text)
-
-
-def _forget_connections_after_fork(engine: Engine) -> None:
-    """A forked worker opens connections of its own and leaves its parent's alone."""
-    reference = weakref.ref(engine)
-
-    def forget() -> None:
-        engine = reference()
-        if engine is not None:
-            engine.dispose(close=False)
-
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=forget)

@@ -35,19 +35,19 @@ class SQLLedger(Queries, SQLQuarantine):
 
     :param engine: an SQLAlchemy engine of the host's own (Flask-SQLAlchemy's ``db.engine``, say).
         On SQLite its pragmas are the host's too: ``check`` says if they are not durable.
-    :param upgrades: create and upgrade the tables at first use, instead of asking for
-        ``flask fd-whatsapp upgrade``.
     :param migrated_by_host: the tables are in the host's own migrations: neither upgrade them
         nor look which version they are.
+    :param is_own: the engine is used by nobody else, as :meth:`from_url` makes it: connections
+        are kept for each thread, and a SQLite file is created and upgraded at first use.
     """
 
     durable = True
 
     def __init__(
-        self, engine: Engine, *, upgrades: bool = False, migrated_by_host: bool = False
+        self, engine: Engine, *, migrated_by_host: bool = False, is_own: bool = False
     ) -> None:
-        self._database = Database(engine)
-        self._upgrades = upgrades
+        self._database = Database(engine, is_own=is_own)
+        self._upgrades = is_own and self._database.is_sqlite
         self._migrated_by_host = migrated_by_host
         self._is_ready = migrated_by_host
         self._lock = Lock()
@@ -58,8 +58,7 @@ class SQLLedger(Queries, SQLQuarantine):
 
         SQLite files are created and upgraded at first use.
         """
-        engine = engine_from_url(url, app)
-        return cls(engine, upgrades=engine.dialect.name == "sqlite")
+        return cls(engine_from_url(url, app), is_own=True)
 
     @property
     def database(self) -> Database:
@@ -115,13 +114,14 @@ class SQLLedger(Queries, SQLQuarantine):
     def record(self, entry: Entry, policy: Policy, *, claim: bool = True) -> Recorded:
         """Insert the event unless it was seen, raise its message's status and claim the message."""
         database = self.database
-        if database.is_sqlite:
-            seen = self._find_settled(entry)
-            if seen is not None:
-                return seen
         token = secrets.token_hex(16) if claim else None
         times = database.times(policy.lease_seconds)
-        with database.cursor() as cursor:
+        with database.transaction(locks=False) as cursor:
+            if database.is_sqlite:
+                seen = self._find_settled(cursor, entry)
+                if seen is not None:
+                    return seen
+                database.lock_now(cursor)
             cursor.execute(database.statements.upsert, self._message_values(entry, token) | times)
             key, before, status, reference, campaign, holder = cursor.fetchone()
             is_ours = token is not None and holder == token
@@ -180,7 +180,7 @@ class SQLLedger(Queries, SQLQuarantine):
         database = self.database
         statements = database.statements
         token = secrets.token_hex(16)
-        with database.cursor() as cursor:
+        with database.transaction() as cursor:
             cursor.execute(
                 statements.claim_settled if settled else statements.claim,
                 {"event_id": event_id, "token": token, **database.times(policy.lease_seconds)},
@@ -192,17 +192,15 @@ class SQLLedger(Queries, SQLQuarantine):
                 return None
             return self._recorded(cursor, row, policy, token if is_ours else None, settled=settled)
 
-    def _find_settled(self, entry: Entry) -> Recorded | None:
+    def _find_settled(self, cursor: Any, entry: Entry) -> Recorded | None:
         """A duplicate of what is done or dead, found without taking SQLite's write lock."""
-        database = self.database
-        with database.reading() as cursor:
-            cursor.execute(database.statements.find, _key(entry.event))
-            row = cursor.fetchone()
-            if row is None or row[3]:
-                return None
-            if row[10] is None and entry.event.external_reference_id is not None:
-                return None  # it brings the reference that the message still lacks
-            return self._recorded(cursor, row, Policy(), None)
+        cursor.execute(self._database.statements.find, _key(entry.event))
+        row = cursor.fetchone()
+        if row is None or row[3]:
+            return None
+        if row[10] is None and entry.event.external_reference_id is not None:
+            return None  # it brings the reference that the message still lacks
+        return self._recorded(cursor, row, Policy(), None)
 
     def _recorded(
         self,

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
+from sqlalchemy import Connection, Insert, RowMapping, delete, func, select
+from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from ..base import IGNORED, Quarantined
 from .database import Database, storable
@@ -38,10 +39,14 @@ class SQLQuarantine:
     ) -> None:
         """Keep *body*, or count it once more; the oldest of more than *keep* goes."""
         now = datetime.now(UTC)
-        is_same = (table.c.receiver == receiver) & (
-            table.c.digest == hashlib.sha256(body).hexdigest()
-        )
-        seen = {
+        first = {
+            "receiver": receiver,
+            "digest": hashlib.sha256(body).hexdigest(),
+            "body": body,
+            "first_seen": now,
+            "count": 1,
+        }
+        last = {
             "is_ignored": reason == IGNORED,
             "reason": reason,
             "detail": storable(detail),
@@ -49,20 +54,20 @@ class SQLQuarantine:
             "last_seen": now,
         }
         with self.database.writing() as connection:
-            again = update(table).where(is_same).values(**seen, count=table.c.count + 1)
-            if connection.execute(again).rowcount:
-                return
-            connection.execute(
-                insert(table).values(
-                    **seen,
-                    receiver=receiver,
-                    digest=hashlib.sha256(body).hexdigest(),
-                    body=body,
-                    first_seen=now,
-                    count=1,
-                )
-            )
+            connection.execute(self._upsert(first, last))
             self._drop_oldest(connection, keep, is_ignored=reason == IGNORED)
+
+    def _upsert(self, first: Mapping[str, Any], last: Mapping[str, Any]) -> Insert:
+        """One statement: of two processes with the same body at once none may fail."""
+        again = {**last, "count": table.c.count + 1}
+        if self.database.is_mariadb:
+            return mysql.insert(table).values(**first, **last).on_duplicate_key_update(again)
+        insert = sqlite.insert if self.database.is_sqlite else postgresql.insert
+        return (
+            insert(table)
+            .values(**first, **last)
+            .on_conflict_do_update(index_elements=["receiver", "digest"], set_=again)
+        )
 
     def _drop_oldest(self, connection: Connection, keep: int, *, is_ignored: bool) -> None:
         shelf = table.c.is_ignored == is_ignored

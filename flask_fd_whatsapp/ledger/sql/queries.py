@@ -144,7 +144,7 @@ class Queries:
         if campaign is not None:
             query = query.where(message.c.campaign == campaign)
         with self.database.querying() as connection:
-            found: dict[str, int] = dict(connection.execute(query).tuples().all())
+            found = {row[0]: row[1] for row in connection.execute(query)}
         return {status: found.get(status, 0) for status in Status}
 
     def due(self, *, receiver: str, limit: int) -> Sequence[int]:
@@ -200,6 +200,8 @@ class Queries:
             .where(message.c.last_seen < before, ~is_unfinished)
             .order_by(message.c.last_seen)
             .limit(limit)
+            # Locked until they are gone, or an event recorded meanwhile would go with them.
+            .with_for_update(skip_locked=True)
         )
         with self.database.writing() as connection:
             keys = connection.scalars(oldest).all()
