@@ -26,11 +26,13 @@ class SQLClaim:
         message_key: int,
         event_id: int,
         attempts: int,
+        state: State,
     ) -> None:
         self._database = database
         self._policy = policy
         self._key = {"token": token, "message_key": message_key, "event_id": event_id}
         self._attempts = attempts
+        self._state = state
         self._connection: Connection | None = None
 
     @property
@@ -109,6 +111,8 @@ class SQLClaim:
                 statements.handled,
                 {**self._key, **self._times(), "handler": handler, "is_superseded": True},
             )
+        if self._state is not State.PENDING:
+            return self._state  # a replay, which changes nothing of the event
         errors = "; ".join(f"{name}: {text}" for name, text in tried.failed.items())
         error = storable(errors) or None
         if tried.failed and self._attempts >= self._policy.max_attempts:

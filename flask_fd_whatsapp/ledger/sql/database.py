@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,11 +16,11 @@ from sqlalchemy import Connection, Engine, create_engine, event, func, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ...exceptions import LedgerUnavailable
-from .connections import Connections
 from .statements import Statements, statements_for
 
 BUSY_SECONDS: Final = 5
 POOL_SIZE: Final = 10
+MAX_OVERFLOW: Final = 10
 
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
@@ -29,7 +31,7 @@ def engine_from_url(url: str, app: Flask) -> Engine:
     options: dict[str, Any] = {
         "hide_parameters": True,
         "pool_size": POOL_SIZE,
-        "max_overflow": -1,  # as many as there are threads
+        "max_overflow": MAX_OVERFLOW,
         "pool_timeout": BUSY_SECONDS,
     }
     if parsed.get_backend_name() == "mariadb":
@@ -55,20 +57,17 @@ def _set_pragmas(connection: Any, _: object) -> None:
 
 
 class Database:
-    """An engine with what the ledger needs of it, for every dialect the same.
+    """An engine with what the ledger needs of it, for every dialect the same."""
 
-    :param is_own: the engine is the ledger's alone, not the host's.
-    """
-
-    def __init__(self, engine: Engine, *, is_own: bool = False) -> None:
+    def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.connections = Connections(engine, keeps=is_own)
         self.dialect = engine.dialect.name
         self.is_sqlite = self.dialect == "sqlite"
         self.is_mariadb = self.dialect in ("mysql", "mariadb")
         self.driver_error: type[Any] = engine.dialect.loaded_dbapi.Error
         self.integrity_error: type[Exception] = engine.dialect.loaded_dbapi.IntegrityError
         self.statements: Statements = statements_for(self.dialect)
+        _leave_connections_to_parent(engine)
 
     def transaction(self, *, locks: bool = True) -> DriverTransaction:
         """A driver's cursor in a transaction, committed at the end of the ``with`` block.
@@ -109,7 +108,7 @@ class Database:
         if isinstance(cause, self.driver_error) and (
             self.engine.dialect.is_disconnect(cause, None, None)
         ):
-            self.connections.forget()
+            self.engine.dispose()
         # The first line alone: what follows may show the values of a row.
         reason = (str(error).splitlines() or [""])[0]
         return LedgerUnavailable(f"{type(error).__name__}: {reason}")
@@ -178,7 +177,7 @@ class DriverTransaction:
     def __enter__(self) -> Any:
         database = self._database
         with database.translated():
-            self._connection = database.connections.take()
+            self._connection = database.engine.raw_connection()
         try:
             cursor = self._connection.cursor()
             if self._locks:
@@ -196,11 +195,24 @@ class DriverTransaction:
             except database.driver_error as failure:
                 connection.invalidate()
                 raise database.translate(failure) from failure
-            database.connections.give_back(connection)
+            connection.close()
             return
         connection.invalidate()
         if isinstance(error, database.driver_error):
             raise database.translate(error) from error
+
+
+def _leave_connections_to_parent(engine: Engine) -> None:
+    """A forked worker opens connections of its own, and does not touch its parent's."""
+    reference = weakref.ref(engine)
+
+    def leave() -> None:
+        engine = reference()
+        if engine is not None:
+            engine.dispose(close=False)
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=leave)
 
 
 def storable(text: str | None) -> str | None:

@@ -37,17 +37,17 @@ class SQLLedger(Queries, SQLQuarantine):
         On SQLite its pragmas are the host's too: ``check`` says if they are not durable.
     :param migrated_by_host: the tables are in the host's own migrations: neither upgrade them
         nor look which version they are.
-    :param is_own: the engine is used by nobody else, as :meth:`from_url` makes it: connections
-        are kept for each thread, and a SQLite file is created and upgraded at first use.
+    :param upgrades: create and upgrade the tables at first use, instead of asking for
+        ``flask fd-whatsapp upgrade``.
     """
 
     durable = True
 
     def __init__(
-        self, engine: Engine, *, migrated_by_host: bool = False, is_own: bool = False
+        self, engine: Engine, *, upgrades: bool = False, migrated_by_host: bool = False
     ) -> None:
-        self._database = Database(engine, is_own=is_own)
-        self._upgrades = is_own and self._database.is_sqlite
+        self._database = Database(engine)
+        self._upgrades = upgrades
         self._migrated_by_host = migrated_by_host
         self._is_ready = migrated_by_host
         self._lock = Lock()
@@ -58,7 +58,8 @@ class SQLLedger(Queries, SQLQuarantine):
 
         SQLite files are created and upgraded at first use.
         """
-        return cls(engine_from_url(url, app), is_own=True)
+        engine = engine_from_url(url, app)
+        return cls(engine, upgrades=engine.dialect.name == "sqlite")
 
     @property
     def database(self) -> Database:
@@ -168,7 +169,7 @@ class SQLLedger(Queries, SQLQuarantine):
             recorded = self._try_to_claim(event_id, policy, settled=settled)
             if recorded is None or recorded.claim:
                 return recorded
-            if recorded.state is not State.PENDING and not settled:
+            if (recorded.state is State.PENDING) == settled:
                 return recorded
             remaining = deadline - time.monotonic()
             if remaining <= 0:
@@ -198,8 +199,11 @@ class SQLLedger(Queries, SQLQuarantine):
         row = cursor.fetchone()
         if row is None or row[3]:
             return None
-        if row[10] is None and entry.event.external_reference_id is not None:
-            return None  # it brings the reference that the message still lacks
+        reference, campaign = row[10], row[11]
+        if (reference is None and entry.event.external_reference_id is not None) or (
+            campaign is None and entry.campaign is not None
+        ):
+            return None  # it brings what the message still lacks
         return self._recorded(cursor, row, Policy(), None)
 
     def _recorded(
@@ -224,7 +228,7 @@ class SQLLedger(Queries, SQLQuarantine):
             if is_pending == settled:
                 cursor.execute(statements.release, parameters)
             elif settled:
-                claim = self._claim(policy, token, key, event_id, attempts)
+                claim = self._claim(policy, token, key, event_id, attempts, state)
             elif attempts < policy.max_attempts:
                 cursor.execute(statements.tried, parameters)
                 claim = self._claim(policy, token, key, event_id, attempts + 1)
@@ -286,7 +290,13 @@ class SQLLedger(Queries, SQLQuarantine):
         return values
 
     def _claim(
-        self, policy: Policy, token: str, key: int, event_id: int, attempts: int
+        self,
+        policy: Policy,
+        token: str,
+        key: int,
+        event_id: int,
+        attempts: int,
+        state: State = State.PENDING,
     ) -> SQLClaim:
         return SQLClaim(
             self._database,
@@ -295,6 +305,7 @@ class SQLLedger(Queries, SQLQuarantine):
             message_key=key,
             event_id=event_id,
             attempts=attempts,
+            state=state,
         )
 
 

@@ -27,13 +27,14 @@ VALUES
                      THEN {new_rank} ELSE {old}status_rank END,
   external_reference_id = COALESCE({old}external_reference_id, {new_external_reference_id}),
   campaign = COALESCE({old}campaign, {new_campaign}),
+  error_code = CASE WHEN {old}failed_at IS NULL THEN {new_error_code} ELSE {old}error_code END,
+  error_message = CASE WHEN {old}failed_at IS NULL
+                       THEN {new_error_message} ELSE {old}error_message END,
   queued_at = COALESCE({old}queued_at, {new_queued_at}),
   sent_at = COALESCE({old}sent_at, {new_sent_at}),
   delivered_at = COALESCE({old}delivered_at, {new_delivered_at}),
   read_at = COALESCE({old}read_at, {new_read_at}),
   failed_at = COALESCE({old}failed_at, {new_failed_at}),
-  error_code = COALESCE({new_error_code}, {old}error_code),
-  error_message = COALESCE({new_error_message}, {old}error_message),
   last_seen = {now},
   claim_token = CASE WHEN {new_claim_token} IS NOT NULL
                           AND ({old}claim_token IS NULL OR {old}claim_until <= {now})
@@ -161,7 +162,8 @@ _PARTS: Final = {
         "lease_end": "clock_timestamp() + make_interval(secs => :lease)",
         "due": "clock_timestamp() + make_interval(secs => :delay)",
     },
-    # MariaDB assigns from left to right: claim_token is the new one when claim_until is set.
+    # MariaDB assigns from left to right: claim_token is the new one when claim_until is set, and
+    # error_code still sees the old failed_at.
     "mysql": {
         "on_conflict": "ON DUPLICATE KEY UPDATE",
         "on_seen": "",
