@@ -12,7 +12,8 @@ demo: $(SERVED)
 	$(BIN)/python examples/demo.py
 
 run: $(SERVED)
-	$(BIN)/python -m gunicorn --chdir examples/quickstart --threads 8 --bind 127.0.0.1:8000 app:app
+	FLASK_FD_WHATSAPP_LEDGER_URL=sqlite:///ledger.db $(BIN)/python -m gunicorn \
+		--chdir examples/quickstart --workers 2 --threads 8 --bind 127.0.0.1:8000 app:app
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
@@ -33,9 +34,9 @@ clean:
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-# The package and a server: all that the example needs.
+# The package with its ledger on SQLite, and a server: all that the example needs.
 $(SERVED): pyproject.toml setup.cfg | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable . gunicorn
+	$(BIN)/python -m pip install --quiet --editable ".[sql]" gunicorn
 	touch $@
 
 $(INSTALLED): pyproject.toml setup.cfg | $(BIN)/python

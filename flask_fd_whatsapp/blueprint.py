@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 from flask import Blueprint, Flask, Response, request
 from flask.sansio.blueprints import BlueprintSetupState
@@ -98,6 +98,7 @@ class FreshdeskWhatsApp(Blueprint):
             settings=settings,
             schema=self._schema() if isinstance(self._schema, type) else self._schema,
             make_ledger=lambda: self._make_ledger(app, settings),
+            hand_over=_hand_over(app, name) if settings.dispatch == "celery" else None,
         )
         receivers = app.extensions.setdefault(EXTENSION, {})
         for other in receivers.values():
@@ -129,6 +130,12 @@ class FreshdeskWhatsApp(Blueprint):
                 self._config_prefix,
             )
         return MemoryLedger()
+
+
+def _hand_over(app: Flask, name: str) -> Callable[[Any], None]:
+    from .queue import HandOver  # needs an extra
+
+    return HandOver(app, name)
 
 
 def _add_routes(state: BlueprintSetupState, receiver: Receiver) -> None:

@@ -41,6 +41,8 @@ class Receiver:
     :param url: the path that Freshdesk posts to.
     :param subdomain: the subdomain it is at, if the application has several.
     :param make_ledger: makes the ledger, in an application context, when it is first used.
+    :param hand_over: takes the id of a recorded event to where its handlers will be called; it
+        may do nothing, but not raise.
     """
 
     wait_seconds = WAIT_SECONDS
@@ -55,6 +57,7 @@ class Receiver:
         settings: Settings,
         schema: Schema,
         make_ledger: Callable[[], Ledger],
+        hand_over: Callable[[Any], None] | None = None,
     ) -> None:
         self.app = app
         self.name = name
@@ -69,6 +72,7 @@ class Receiver:
             lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts
         )
         self._make_ledger = make_ledger
+        self._hand_over = hand_over
         self._ledger: Ledger | None = None
         self._lock = Lock()
 
@@ -124,6 +128,8 @@ class Receiver:
         recorded = self.ledger.record(entry, self._policy, claim=is_inline)
         if recorded.state is State.PENDING and recorded.claim is None:
             if not is_inline:
+                if self._hand_over is not None:
+                    self._hand_over(recorded.id)
                 return Outcome(Result.ACCEPTED)
             waited = self.ledger.claim(recorded.id, self._policy, wait=self.wait_seconds)
             if waited is None:
@@ -147,12 +153,13 @@ class Receiver:
             return _UNFINISHED
         return replace(_UNFINISHED, retry_after=max(1, math.ceil(retry_after)))
 
-    def resume(self, event_id: Any) -> Outcome | None:
+    def resume(self, event_id: Any, *, wait: float = 0) -> Outcome | None:
         """Go on with a recorded event; ``None`` if there is no such event (any more).
 
+        :param wait: how many seconds to wait for another that is handling its message.
         :raises LedgerUnavailable: if the ledger cannot be used.
         """
-        recorded = self.ledger.claim(event_id, self._policy)
+        recorded = self.ledger.claim(event_id, self._policy, wait=wait)
         if recorded is None:
             return None
         try:

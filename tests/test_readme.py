@@ -20,7 +20,11 @@ from .conftest import PAYLOADS, SAMPLES, TOKEN, MakeApp
 
 README = Path(__file__).parents[1] / "README.md"
 TEXT = README.read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
+BLOCKS = [
+    block
+    for block in re.findall(r"^```python\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
+    if "flask_fd_whatsapp.testing" not in block  # run by tests/testing/test_readme_recipe.py
+]
 COMMANDS = re.findall(r"^\s*(flask fd-whatsapp .*)$", TEXT, re.MULTILINE)
 
 
@@ -45,8 +49,9 @@ def post_samples(app: Flask) -> list[int]:
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
-def test_python(block: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python(block: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Every block runs, alone or after ``app = Flask(...)``, and handles the samples."""
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FLASK_FD_WHATSAPP_HEADERS", f'{{"Authorization": "{TOKEN}"}}')
     app = Flask("readme")
     app.config["FD_WHATSAPP_HEADERS"] = {"Authorization": TOKEN}
@@ -67,7 +72,7 @@ def test_python(block: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands(command: str, make_app: MakeApp) -> None:
     """Every command of this package that the README shows works."""
-    result = make_app().test_cli_runner().invoke(args=shlex.split(command)[1:])
+    result = make_app(LEDGER_URL="sqlite:///readme.db").test_cli_runner().invoke(args=shlex.split(command)[1:])
     assert result.exit_code == 0, result.output
 
 

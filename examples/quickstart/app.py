@@ -8,6 +8,7 @@ from flask_fd_whatsapp import FreshdeskWhatsApp, StatusEvent, message_failed, st
 
 app = Flask(__name__)
 app.config["FD_WHATSAPP_HEADERS"] = {"Authorization": "Bearer s3cret"}
+app.config.from_prefixed_env()  # FLASK_FD_WHATSAPP_LEDGER_URL, say
 app.register_blueprint(FreshdeskWhatsApp())  # POST /freshdesk/whatsapp
 
 

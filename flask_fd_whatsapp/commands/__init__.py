@@ -1,16 +1,36 @@
 """``flask fd-whatsapp ...``: one group, however many receivers there are."""
 
-from flask.cli import AppGroup
-
 from .check import check
+from .errors import Commands
+from .events import events
+from .message import message
+from .prune import prune
+from .quarantine import quarantine
+from .replay import replay
+from .retry import retry
 from .setup import setup
+from .simulate import simulate
+from .status import status
+from .upgrade import upgrade
 
-group = AppGroup(
+group = Commands(
     "fd-whatsapp",
     help="Freshdesk's WhatsApp webhooks.",
     epilog="Example: flask fd-whatsapp check",
 )
-group.add_command(check)
-group.add_command(setup)
+for _command in (
+    check,
+    events,
+    message,
+    prune,
+    quarantine,
+    replay,
+    retry,
+    setup,
+    simulate,
+    status,
+    upgrade,
+):
+    group.add_command(_command)
 
 __all__ = ["group"]

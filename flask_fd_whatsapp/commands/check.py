@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
-from urllib.parse import unquote
 
 import click
 from flask import Flask, current_app
@@ -16,18 +14,10 @@ from ..handlers import handlers_of
 from ..receiver import Receiver
 from ..settings import FORM_HEADERS
 from ..signals import EVENT_SIGNALS, NOTICES, status_changed, status_received
-from .options import chosen_receiver, json_option, print_json, receiver_option, receivers
+from .masking import MASK, masked_url, without_secrets
+from .options import chosen_receivers, json_option, receiver_option
+from .output import plain, print_json
 from .probe import probe
-
-_MASK = "********"
-
-_URL = re.compile(
-    r"(?P<scheme>[\w+.-]+)://(?:(?P<user>[^:/?@]*)(?P<password>:[^@?]*)?@)?"
-    r"(?P<place>[^@?]*)(?:\?[^@]*)?"
-)
-
-_NO_MESSAGE = "flask fd-whatsapp check"
-"""A message id that no message has, to read the ledger with."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +50,7 @@ def check(name: str | None, as_json: bool) -> None:
     401: a CSRF guard, a login hook or an HTTPS redirect in its way is named.
     """
     app = current_app._get_current_object()  # type: ignore[attr-defined]
-    chosen = [chosen_receiver(name)] if name else list(receivers().values())
-    reports = [_report(app, receiver) for receiver in chosen]
+    reports = [_report(app, receiver) for receiver in chosen_receivers(name)]
     handlers = {
         signal.name: [handler.name for handler in handlers_of([signal], app)]
         for signal in (*EVENT_SIGNALS, *NOTICES)
@@ -86,8 +75,9 @@ def _report(app: Flask, receiver: Receiver) -> Report:
     report.findings.extend(_check_settings(app, receiver))
     try:
         ledger = receiver.ledger
-        ledger.message(_NO_MESSAGE)
+        doubts = ledger.check()
         report.ledger = f"{type(ledger).__name__} ({'durable' if ledger.durable else 'in memory'})"
+        report.findings.extend(Finding("warning", doubt) for doubt in doubts)
         if not ledger.durable and not (app.debug or app.testing):
             report.findings.append(
                 Finding(
@@ -103,7 +93,7 @@ def _report(app: Flask, receiver: Receiver) -> Report:
         )
     report.findings.extend(Finding("error", text) for text in probe(app, receiver))
     report.findings = [
-        Finding(finding.level, _without_secrets(finding.text, receiver))
+        Finding(finding.level, without_secrets(finding.text, [receiver]))
         for finding in report.findings
     ]
     return report
@@ -116,7 +106,7 @@ def _masked(receiver: Receiver) -> dict[str, Any]:
     for item in fields(settings):
         value = getattr(settings, item.name)
         if item.name == "headers":
-            value = {header: [_MASK] * len(values) for header, values in value.items()}
+            value = {header: [MASK] * len(values) for header, values in value.items()}
         elif item.name == "ledger_url":
             value = masked_url(value)
         elif item.name == "account_ids" and value is not None:
@@ -125,33 +115,6 @@ def _masked(receiver: Receiver) -> dict[str, Any]:
             value = "set"
         shown[f"{receiver.prefix}_{item.name.upper()}"] = value
     return shown
-
-
-def masked_url(url: str) -> str:
-    """A database URL without its password (and without its query, which may hold one).
-
-    Of one whose password cannot be told from the rest (an ``@`` or a ``?`` in it), only the
-    scheme is left.
-    """
-    match = _URL.fullmatch(url)
-    if match is None:
-        return f"{url.partition('://')[0]}://{_MASK}"
-    scheme, user, password, place = match.group("scheme", "user", "password", "place")
-    credentials = "" if user is None else f"{user}{f':{_MASK}' if password else ''}@"
-    return f"{scheme}://{credentials}{place}"
-
-
-def _without_secrets(text: str, receiver: Receiver) -> str:
-    """*text*, which may hold the message of any error, without what the settings keep secret."""
-    url = receiver.settings.ledger_url
-    text = text.replace(url, masked_url(url))
-    credentials = url.partition("://")[2].rpartition("@")[0]
-    password = credentials.partition(":")[2]
-    secrets = [value for values in receiver.settings.headers.values() for value in values]
-    for secret in (password, unquote(password), *secrets):
-        if secret:
-            text = text.replace(secret, _MASK)
-    return text
 
 
 def _check_settings(app: Flask, receiver: Receiver) -> Iterator[Finding]:
@@ -213,6 +176,6 @@ def _print(reports: list[Report], handlers: dict[str, list[str]], findings: list
         *(("", finding) for finding in findings),
     ]
     for where, finding in everything:
-        click.echo(f"{finding.level.capitalize()}: {where}{finding.text}")
+        click.echo(plain(f"{finding.level.capitalize()}: {where}{finding.text}"))
     if not everything:
         click.echo("All in place.")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import cast
 
 import click
 from flask import current_app
 
+from ..ledger import Ledger
 from ..ledger.current import EXTENSION
 from ..receiver import Receiver
+from .errors import ledger_of
 
 receiver_option = click.option(
     "--receiver", "name", metavar="NAME", help="Which receiver, where there are several."
@@ -41,6 +42,25 @@ def chosen_receiver(name: str | None) -> Receiver:
     return known[name]
 
 
-def print_json(value: Any) -> None:
-    """Print *value* as JSON, for people and programs."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+def chosen_receivers(name: str | None) -> list[Receiver]:
+    """The receiver of that name, or all.
+
+    :raises click.UsageError: if it is not known.
+    """
+    return [chosen_receiver(name)] if name else list(receivers().values())
+
+
+def shared_ledger(receiver: Receiver) -> Ledger:
+    """The ledger of *receiver*; one in memory is this process's own, which is said.
+
+    :raises LedgerUnavailable: if it cannot be made.
+    """
+    ledger = ledger_of(receiver)
+    if not ledger.durable:
+        click.echo(
+            f"Note: the ledger of {receiver.name} is in memory, and that of another process, such "
+            f"as the server's, cannot be seen from here: set {receiver.prefix}_LEDGER_URL to a "
+            "database.",
+            err=True,
+        )
+    return ledger

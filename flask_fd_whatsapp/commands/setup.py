@@ -14,7 +14,8 @@ from marshmallow import ValidationError
 from ..freshdesk import WebhookForm
 from ..receiver import Receiver
 from ..schemas import field_errors
-from .options import chosen_receiver, json_option, print_json, receiver_option
+from .options import chosen_receiver, json_option, receiver_option
+from .output import print_json
 
 
 @click.command(

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import re
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
-from marshmallow import Schema, ValidationError, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate, validates
 
 from ..settings import FORM_HEADERS
 from ..values import header_name
 
 FORM_EMAILS = 2
 
+_VALUE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 
-def _https_url(value: str) -> None:
+
+def _check_url(value: str, *, allow_http: bool) -> None:
     try:
         url = urlsplit(value)
         host, _ = url.hostname, url.port
     except ValueError as error:
         raise ValidationError(f"Not a URL: {error}.") from None
     if url.scheme.lower() != "https":
-        raise ValidationError("Freshdesk posts to https:// URLs only.")
+        if url.scheme.lower() != "http" or not allow_http:
+            raise ValidationError("Freshdesk posts to https:// URLs only.")
+        if not _is_loopback(host or ""):
+            raise ValidationError(
+                "Freshdesk posts to https:// URLs only; http:// is for this machine "
+                "(localhost, 127.0.0.1 or [::1])."
+            )
     if not host or not value.isprintable() or " " in value:
         raise ValidationError(
             "Not a URL with a host, such as https://example.com/freshdesk/whatsapp."
@@ -31,6 +41,13 @@ def _https_url(value: str) -> None:
         )
 
 
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
 def _header_name(value: Any) -> None:
     try:
         header_name(value)
@@ -38,17 +55,28 @@ def _header_name(value: Any) -> None:
         raise ValidationError(str(error)) from None
 
 
+def _header_value(value: str) -> None:
+    if not _VALUE.fullmatch(value):  # which is a secret, and not repeated
+        raise ValidationError("Not a header's value: visible ASCII without outer spaces.")
+
+
 class WebhookForm(Schema):
     """The form's fields, checked as it checks them (vendor's page, "Webhook Setup").
 
+    :param allow_http: take an HTTP destination on this machine (loopback) too, which Freshdesk
+        does not.
     :raises marshmallow.ValidationError: on ``load``: for a destination that is not HTTPS, more
         than three headers, more than two addresses, or an address that is none.
     """
 
-    destination_url = fields.String(required=True, validate=_https_url)
+    def __init__(self, *, allow_http: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._allow_http = allow_http
+
+    destination_url = fields.String(required=True)
     headers = fields.Dict(
         keys=fields.String(validate=_header_name),
-        values=fields.String(validate=validate.Length(min=1)),
+        values=fields.String(validate=_header_value),
         load_default=dict,
         validate=validate.Length(
             max=FORM_HEADERS, error=f"The form takes at most {FORM_HEADERS} headers."
@@ -61,3 +89,7 @@ class WebhookForm(Schema):
             max=FORM_EMAILS, error=f"The form takes at most {FORM_EMAILS} alert addresses."
         ),
     )
+
+    @validates("destination_url")
+    def _check_destination(self, value: str, **_: Any) -> None:
+        _check_url(value, allow_http=self._allow_http)

@@ -12,7 +12,7 @@ from flask import Flask
 
 from flask_fd_whatsapp import FreshdeskWhatsApp, handler_name, message_read, message_sent
 from flask_fd_whatsapp import status_changed as changed
-from flask_fd_whatsapp.commands.check import masked_url
+from flask_fd_whatsapp.commands.masking import masked_url
 from flask_fd_whatsapp.exceptions import LedgerUnavailable
 from flask_fd_whatsapp.ledger import MemoryLedger
 from flask_fd_whatsapp.signals import EVENT_SIGNALS, NOTICES
@@ -27,7 +27,7 @@ SECRETS = ("s3cret", "0ther", "pa55w")
 class DownLedger(MemoryLedger):
     """A ledger whose database is away."""
 
-    def message(self, message_id: str, account_id: str | None = None) -> Never:
+    def check(self) -> Never:
         raise LedgerUnavailable("The database does not answer.")
 
 

@@ -8,6 +8,8 @@ import pytest
 from flask import Flask
 
 from flask_fd_whatsapp import FreshdeskWhatsApp
+from flask_fd_whatsapp.commands import group
+from flask_fd_whatsapp.commands.quarantine import quarantine
 
 from ..conftest import TOKEN
 from .conftest import RunCommand
@@ -69,9 +71,16 @@ def test_wrong_choice(two: Flask, run: RunCommand, arguments: tuple[str, ...]) -
     assert "up, down" in result.output
 
 
-@pytest.mark.parametrize("command", [(), ("setup",), ("check",)])
+@pytest.mark.parametrize(
+    "command",
+    [
+        (),
+        *((name,) for name in group.commands),
+        *(("quarantine", name) for name in quarantine.commands),
+    ],
+)
 def test_help_has_an_example(app: Flask, run: RunCommand, command: tuple[str, ...]) -> None:
     """Every --help shows an example that can be copied."""
     result = run(app, *command, "--help")
     assert result.exit_code == 0
-    assert " ".join(("flask fd-whatsapp", *command)) in result.output.partition("Example:")[2]
+    assert " ".join(("flask fd-whatsapp", *command)) in result.output.partition("Example")[2]

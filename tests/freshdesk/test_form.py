@@ -84,7 +84,18 @@ def test_three_headers() -> None:
 
 
 @pytest.mark.parametrize(
-    "header", [{"": "x"}, {"X_A": "x"}, {"X A": "x"}, {"X-A": ""}, {"X-A": 7}, {"X:": "x"}]
+    "header",
+    [
+        {"": "x"},
+        {"X_A": "x"},
+        {"X A": "x"},
+        {"X-A": ""},
+        {"X-A": 7},
+        {"X:": "x"},
+        {"X-A": " x"},
+        {"X-A": "a\nb"},
+        {"X-A": "é"},
+    ],
 )
 def test_no_header(header: dict[str, Any]) -> None:
     """A header without a value, or with a name that does not arrive, is refused."""

@@ -6,37 +6,36 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine
 
 from flask_fd_whatsapp.ledger import Ledger
 from flask_fd_whatsapp.ledger.sql import SQLLedger, metadata
-from flask_fd_whatsapp.ledger.sql.migrate import upgrade
 
 from .databases import KINDS, fresh_database
 from .entries import new_memory_ledger
 
 LEDGERS = ("memory", *KINDS)
 
-Bases = Callable[[str], str]
+Shared = Callable[[str], SQLLedger]
 
 
 @pytest.fixture(scope="session")
-def upgraded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bases]:
-    """The URL of the session's database of a kind, its tables there: made when first asked for."""
-    urls: dict[str, str] = {}
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    """The session's ledger in a kind of database, made when first asked for; it may be full."""
+    ledgers: dict[str, SQLLedger] = {}
     with ExitStack() as stack:
 
-        def url_of(kind: str) -> str:
-            if kind not in urls:
+        def ledger_of(kind: str) -> SQLLedger:
+            if kind not in ledgers:
                 directory = tmp_path_factory.mktemp("ledger")
                 url = stack.enter_context(fresh_database(kind, directory))
-                engine = create_engine(url)
-                upgrade(engine)
-                engine.dispose()
-                urls[kind] = url
-            return urls[kind]
+                ledgers[kind] = SQLLedger.from_url(url, Flask("host"))
+                stack.callback(ledgers[kind].engine.dispose)
+                ledgers[kind].upgrade()
+            wipe(ledgers[kind].engine)
+            return ledgers[kind]
 
-        yield url_of
+        yield ledger_of
 
 
 @pytest.fixture(params=KINDS)
@@ -46,13 +45,20 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def url(kind: str, upgraded: Bases) -> str:
-    """A database with the ledger's tables, and nothing in them."""
-    url = upgraded(kind)
-    engine = create_engine(url)
-    wipe(engine)
-    engine.dispose()
-    return url
+def sql_ledger(kind: str, shared: Shared) -> SQLLedger:
+    """An empty ledger in each kind of database."""
+    return shared(kind)
+
+
+@pytest.fixture
+def engine(sql_ledger: SQLLedger) -> Engine:
+    return sql_ledger.engine
+
+
+@pytest.fixture
+def url(engine: Engine) -> str:
+    """The URL of ``sql_ledger``'s database."""
+    return engine.url.render_as_string(hide_password=False)
 
 
 @pytest.fixture
@@ -62,29 +68,10 @@ def bare_url(kind: str, tmp_path: Path) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture
-def sql_ledger(url: str) -> Iterator[SQLLedger]:
-    """An empty ledger in each kind of database."""
-    ledger = SQLLedger.from_url(url, Flask("host"))
-    yield ledger
-    ledger.engine.dispose()
-
-
-@pytest.fixture
-def engine(sql_ledger: SQLLedger) -> Engine:
-    return sql_ledger.engine
-
-
 @pytest.fixture(params=LEDGERS)
-def ledger(request: pytest.FixtureRequest, upgraded: Bases) -> Iterator[Ledger]:
+def ledger(request: pytest.FixtureRequest, shared: Shared) -> Ledger:
     """An empty ledger of each kind."""
-    if request.param == "memory":
-        yield new_memory_ledger()
-        return
-    ledger = SQLLedger.from_url(upgraded(request.param), Flask("host"))
-    wipe(ledger.engine)
-    yield ledger
-    ledger.engine.dispose()
+    return new_memory_ledger() if request.param == "memory" else shared(request.param)
 
 
 def wipe(engine: Engine) -> None:

@@ -66,7 +66,7 @@ def test_identity(ledger: Ledger, other: dict[str, str]) -> None:
 
 
 def test_duplicate(ledger: Ledger) -> None:
-    """A duplicate has its first one's id and body, whatever receiver, time or body it comes with."""
+    """A duplicate gives what was recorded first, whatever receiver, time or body it has."""
     event_id = handle(ledger, body="first")
     again = ledger.record(
         entry(body="second", receiver="other", timestamp=MOMENT.replace(year=2026)), POLICY

@@ -6,12 +6,12 @@ import http.client
 import json
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
-from queue import Empty, SimpleQueue
+from queue import Empty, Queue
 from typing import Any
 
 from ..conftest import PAYLOADS, SAMPLES, TOKEN, URL
@@ -57,16 +57,16 @@ def timestamp(status: str) -> datetime:
     return datetime.fromisoformat(_SAMPLES[status.lower()]["data"]["timestamp"])
 
 
-def make_burst(count: int, rng: random.Random, *, prefix: str = "M") -> list[Sent]:
-    """*count* events, each message's five roughly in a random order, and half of them doubled.
+def make_burst(count: int, rng: random.Random, *, given_up: float = 0) -> list[Sent]:
+    """*count* events, each message's five roughly in a random order, and a quarter of them doubled.
 
-    One of ten is given up at the first refusal, as Freshdesk gives up at some time.
+    :param given_up: the share of those sent once only, as Freshdesk gives up at some time.
     """
     events = [
-        make_event(f"{prefix}{number // 5}", SAMPLES[number % 5], is_repeated=rng.random() > 0.1)
+        make_event(f"M{number // 5}", SAMPLES[number % 5], is_repeated=rng.random() >= given_up)
         for number in range(count)
     ]
-    doubled = [*events, *(event for event in events if rng.random() < 0.5)]
+    doubled = [*events, *(event for event in events if rng.random() < 0.25)]
     places = {id(event): number for number, event in enumerate(events)}
     return sorted(doubled, key=lambda event: places[id(event)] + rng.uniform(0, 25))
 
@@ -86,16 +86,16 @@ def post_once(port: int, event: Sent) -> Answer:
 class Client:
     """Posts events from several threads until each is acknowledged, or given up.
 
-    ``acknowledged`` and ``answers`` (all but the acknowledgements) grow meanwhile.
+    To be used in a ``with`` statement, at whose end all of that is done.
     """
 
-    def __init__(self, port: int, events: Sequence[Sent], *, threads: int = 8) -> None:
+    def __init__(self, port: int, events: Sequence[Sent], *, threads: int = 16) -> None:
         self.acknowledged: set[tuple[str, str]] = set()
-        self.done = 0
+        self.answered = 0
         self.refused: list[Answer] = []
         self.broken_connections = 0
         self._port = port
-        self._queue: SimpleQueue[Sent] = SimpleQueue()
+        self._queue: Queue[Sent] = Queue()
         self._open = len(events)
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -104,29 +104,26 @@ class Client:
         self._pool = ThreadPoolExecutor(threads)
         self._threads = [self._pool.submit(self._post_all) for _ in range(threads)]
 
-    def run(self, meanwhile: Callable[[Client], None], timeout: float = 90) -> None:
-        """Post all; *meanwhile* is called again and again until that is done."""
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
-            while not self.is_over():
-                meanwhile(self)
-            self.wait(timeout)
+            if kind is None:
+                wait_until(self.is_over, "all events are acknowledged", 90)
         finally:
             self._stopped.set()
             self._pool.shutdown()
+        for thread in self._threads:
+            thread.result()
 
     def is_over(self) -> bool:
         return self._open == 0 or any(thread.done() for thread in self._threads)
 
-    def wait(self, timeout: float) -> None:
-        wait_until(self.is_over, "all events are acknowledged", timeout)
-        self._stopped.set()
-        for thread in self._threads:
-            thread.result(timeout)
-
     def wait_for_more(self, count: int) -> None:
-        """Wait until *count* more are acknowledged than now, or all."""
-        goal = self.done + count
-        wait_until(lambda: self.done >= goal or self.is_over(), f"{count} more are acknowledged")
+        """Wait until *count* more events are acknowledged than now, or all."""
+        goal = self.answered + count
+        wait_until(lambda: self.answered >= goal or self.is_over(), f"{count} are acknowledged")
 
     def _post_all(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
@@ -148,7 +145,7 @@ class Client:
         with self._lock:
             if is_acknowledged:
                 self.acknowledged.add(event.key)
-                self.done += 1
+                self.answered += 1
             elif answer is not None:
                 self.refused.append(answer)
             else:

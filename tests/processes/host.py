@@ -7,6 +7,7 @@ The environment sets it up: ``FLASK_FD_WHATSAPP_...`` as ever, ``HOST_FOLDER`` f
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,12 @@ received = Table(
     Column("message_id", String(64)),
     Column("status", String(16)),
 )
+slow = Table(
+    "host_slow",
+    metadata,
+    Column("message_id", String(64)),
+    Column("status", String(16)),
+)
 changed = Table(
     "host_changed",
     metadata,
@@ -44,8 +51,11 @@ changed = Table(
     Column("status", String(16)),
 )
 
-HANDLERS = ("received", "line")
-"""The handlers of every event."""
+WRITES_EARLY, WRITES_LATE = "early", "late"
+"""How ids of messages begin whose first handler outlives its lease: when it writes."""
+
+APART_SECONDS = 0.005
+"""What lies between the two commits of the broken ledger, as on a slow disk."""
 
 
 class BrokenClaim(SQLClaim):
@@ -57,6 +67,7 @@ class BrokenClaim(SQLClaim):
             _allow(connection)
             connection.commit()
             connection.close()
+            time.sleep(APART_SECONDS)
         return super()._write(write)
 
 
@@ -104,17 +115,16 @@ def connect_handlers(app: Flask, folder: Path) -> None:
     @handler_name("slow")
     def outlive_the_lease(app: Flask, event: StatusEvent) -> None:
         """Of messages that ask for it, the first call waits until it is let go."""
-        when = event.message_id.partition("-")[0]
-        if when not in ("before", "after"):
+        writes = event.message_id.partition("-")[0]
+        if writes not in (WRITES_EARLY, WRITES_LATE):
             return
-        is_first = not (folder / "entered").exists()
-        if when == "before":
-            insert(received, event)
-        if is_first:
+        if writes == WRITES_EARLY:
+            insert(slow, event)
+        if not (folder / "entered").exists():
             (folder / "entered").touch()
             wait_until((folder / "let-go").exists, "the late handler is let go")
-        if when == "after":
-            insert(received, event)
+        if writes == WRITES_LATE:
+            insert(slow, event)
 
 
 def insert(table: Table, event: StatusEvent) -> None:

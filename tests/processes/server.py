@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -23,7 +23,7 @@ class Server:
 
     :param folder: where the host's files and the log go.
     :param settings: the ``FD_WHATSAPP_...`` settings, without the prefix.
-    :param user: the user id it runs as, if not this process's.
+    :param prepare: called in each new process before gunicorn (or a command) takes its place.
     """
 
     def __init__(
@@ -34,10 +34,11 @@ class Server:
         workers: int = 2,
         threads: int = 4,
         ledger: str = "",
-        user: int | None = None,
+        prepare: Callable[[], None] | None = None,
     ) -> None:
         self.folder = folder
-        self.user = user
+        self.count = workers
+        self.prepare = prepare
         self.command = [sys.executable, "-m", "gunicorn", "--preload", "--worker-class=gthread"]
         self.command += [f"--workers={workers}", f"--threads={threads}"]
         self.environment = {
@@ -64,7 +65,7 @@ class Server:
                 stderr=log,
                 pass_fds=[descriptor],
                 start_new_session=True,
-                user=self.user,
+                preexec_fn=self.prepare,
             )
 
     @property
@@ -104,7 +105,7 @@ class Server:
         assert self.process.wait(TIMEOUT) == 0, self.log
 
     def flask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run ``flask fd-whatsapp`` with the same settings, as the same user."""
+        """Run ``flask fd-whatsapp`` with the same settings, in the same conditions."""
         command = [sys.executable, "-m", "flask", "--app", "tests.processes.host"]
         return self.run(*command, "fd-whatsapp", *arguments)
 
@@ -117,7 +118,7 @@ class Server:
             text=True,
             timeout=TIMEOUT,
             check=False,
-            user=self.user,
+            preexec_fn=self.prepare,
         )
 
 
@@ -126,7 +127,7 @@ def running(server: Server) -> Iterator[Server]:
     """The server, started; nothing of it is left afterwards."""
     try:
         server.start()
-        wait_until(server.workers, "there is a worker")
+        wait_until(lambda: len(server.workers()) == server.count, "there are its workers")
         yield server
     finally:
         if server.process is not None and server.process.poll() is None:

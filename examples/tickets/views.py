@@ -1,0 +1,31 @@
+"""The host's own pages, which use ``db.session`` as any Flask-SQLAlchemy application."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint
+from sqlalchemy import select
+
+from .models import Ticket, db
+
+blueprint = Blueprint("tickets", __name__, url_prefix="/tickets")
+
+
+@blueprint.put("/<reference>")
+def send(reference: str) -> tuple[dict[str, str], int]:
+    """Make a ticket, before its message is sent: its events may come at once."""
+    db.session.add(Ticket(reference=reference))
+    db.session.commit()
+    return {"reference": reference}, 201
+
+
+@blueprint.get("/<reference>")
+def show(reference: str) -> dict[str, Any]:
+    """A ticket and what happened to it."""
+    ticket = db.first_or_404(select(Ticket).where(Ticket.reference == reference))
+    return {
+        "status": ticket.status,
+        "is_open": ticket.is_open,
+        "notes": [note.text for note in ticket.notes],
+    }

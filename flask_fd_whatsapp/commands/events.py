@@ -1,0 +1,112 @@
+"""``flask fd-whatsapp events``: the recorded events, newest first."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import click
+from flask.cli import with_appcontext
+
+from ..events import Status
+from ..ledger import Event, Ledger, State
+from .options import chosen_receiver, json_option, receiver_option, shared_ledger
+from .output import plain, print_json, print_table, when
+from .parameters import EventId, Moment
+
+_HEAD = ("id", "received", "status", "state", "account", "message", "reference", "campaign")
+
+
+@click.command(
+    epilog="\b\nExample:\n  flask fd-whatsapp events --status FAILED --since 2h\n"
+    "  flask fd-whatsapp events --state dead --json"
+)
+@click.option("--status", help="Of this status, such as FAILED.")
+@click.option("--account", "account_id", metavar="ID", help="Of this account.")
+@click.option("--campaign", help="Of this campaign.")
+@click.option("--reference", "external_reference_id", help="Of this external_reference_id.")
+@click.option("--message", "message_id", metavar="ID", help="Of this message.")
+@click.option("--since", type=Moment(), help="Received at or after: ISO (UTC), or 2h, 3d ago.")
+@click.option("--until", type=Moment(), help="Received before this.")
+@click.option("--state", type=click.Choice([state.value for state in State]))
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@click.option("--before", type=EventId(), help="The next page: recorded before the one of this id.")
+@receiver_option
+@json_option
+@with_appcontext
+def events(
+    status: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    state: str | None,
+    limit: int,
+    before: int | None,
+    name: str | None,
+    as_json: bool,
+    **wanted: str | None,
+) -> None:
+    """List recorded events, newest first.
+
+    An event is pending until every handler has succeeded, then done; dead is one that was given
+    up after too many failures. Given several conditions, an event has to meet all.
+    """
+    receiver = chosen_receiver(name)
+    found = shared_ledger(receiver).events(
+        status=_known(status),
+        since=since,
+        until=until,
+        state=State(state) if state else None,
+        receiver=receiver.name if name else None,
+        before=before,
+        limit=limit + 1,
+        **wanted,
+    )
+    page = found[:limit]
+    next_page = page[-1].id if len(found) > limit else None
+    if as_json:
+        print_json({"events": [asdict(event) for event in page], "before": next_page})
+        return
+    if not page:
+        click.echo("No events.")
+        return
+    print_table(_HEAD, [_row(event) for event in page])
+    for event in page:
+        if event.last_error and event.state is not State.DONE:
+            click.echo(describe(event))
+    if next_page is not None:
+        click.echo(f"Older ones: --before {next_page}", err=True)
+
+
+def find_event(ledger: Ledger, event_id: Any) -> Event | None:
+    """The event of that id, ``None`` if there is none (any more)."""
+    found = ledger.events(after=event_id - 1, before=event_id + 1, limit=1)
+    return found[0] if found else None
+
+
+def describe(event: Event) -> str:
+    """An event that is not done, in one line: how often it was tried, and what went wrong."""
+    next_try = f", to be tried again from {when(event.due_at)}" if event.due_at else ""
+    return plain(
+        f"Event {event.id} ({event.status} of {event.message_id}) is {event.state.value} after "
+        f"{event.attempts} {'try' if event.attempts == 1 else 'tries'}{next_try}: "
+        f"{event.last_error or 'no handler failed'}"
+    )
+
+
+def _known(status: str | None) -> str | None:
+    """A known status in any case; an unknown one as given."""
+    return status.upper() if status and status.upper() in list(Status) else status
+
+
+def _row(event: Event) -> tuple[object, ...]:
+    return (
+        event.id,
+        when(event.received_at),
+        event.status + (" (stale)" if event.is_stale else ""),
+        event.state.value,
+        event.account_id,
+        event.message_id,
+        event.external_reference_id or "-",
+        event.campaign or "-",
+    )

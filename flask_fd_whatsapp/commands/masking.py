@@ -1,0 +1,45 @@
+"""Keeps secrets out of what the commands print."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import unquote
+
+from ..receiver import Receiver
+
+MASK: Final = "********"
+
+_URL: Final = re.compile(
+    r"(?P<scheme>[\w+.-]+)://(?:(?P<user>[^:/?@]*)(?P<password>:[^@?]*)?@)?"
+    r"(?P<place>[^@?]*)(?:\?[^@]*)?"
+)
+
+
+def masked_url(url: str) -> str:
+    """A database URL without its password (and without its query, which may hold one).
+
+    Of one whose password cannot be told from the rest (an ``@`` or a ``?`` in it), only the
+    scheme is left.
+    """
+    match = _URL.fullmatch(url)
+    if match is None:
+        return f"{url.partition('://')[0]}://{MASK}"
+    scheme, user, password, place = match.group("scheme", "user", "password", "place")
+    credentials = "" if user is None else f"{user}{f':{MASK}' if password else ''}@"
+    return f"{scheme}://{credentials}{place}"
+
+
+def without_secrets(text: str, receivers: Iterable[Receiver]) -> str:
+    """*text*, which may hold the message of any error, without what the settings keep secret."""
+    for receiver in receivers:
+        url = receiver.settings.ledger_url
+        text = text.replace(url, masked_url(url))
+        credentials = url.partition("://")[2].rpartition("@")[0]
+        password = credentials.partition(":")[2]
+        headers = [value for values in receiver.settings.headers.values() for value in values]
+        for secret in (password, unquote(password), *headers):
+            if secret:
+                text = text.replace(secret, MASK)
+    return text

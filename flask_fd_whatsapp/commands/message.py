@@ -1,0 +1,147 @@
+"""``flask fd-whatsapp message``: what became of a message."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from flask.cli import with_appcontext
+
+from ..events import is_ahead
+from ..exceptions import AmbiguousMessage
+from ..ledger import Event, Ledger, Message, State
+from ..reasons import classify
+from .events import describe
+from .options import chosen_receiver, json_option, receiver_option, shared_ledger
+from .output import plain, print_json, print_table, when
+
+_MAX_EVENTS = 1000
+
+
+@click.command(
+    epilog="\b\nExample:\n  flask fd-whatsapp message 01KAB4HHTBE081898E432RCMA7\n"
+    "  flask fd-whatsapp message MM-T1-00001 --json"
+)
+@click.argument("id_or_reference")
+@click.option("--account", metavar="ID", help="Of this account, where several share the id.")
+@receiver_option
+@json_option
+@with_appcontext
+def message(id_or_reference: str, account: str | None, name: str | None, as_json: bool) -> None:
+    """Show what became of a message: its timeline, and why it failed.
+
+    ID_OR_REFERENCE is Freshdesk's message id, or the external_reference_id, which several messages
+    can share.
+    """
+    ledger = shared_ledger(chosen_receiver(name))
+    found = _find(ledger, id_or_reference, account)
+    if not found:
+        raise click.ClickException(
+            f"No message is known of the id or reference {plain(id_or_reference)!r}."
+        )
+    timelines = [_timeline(ledger, one) for one in found]
+    if as_json:
+        both = zip(found, timelines, strict=True)
+        print_json({"messages": [_as_json(one, timeline) for one, timeline in both]})
+        return
+    for one, timeline in zip(found, timelines, strict=True):
+        if one is not found[0]:
+            click.echo()
+        _print(one, timeline)
+
+
+def _find(ledger: Ledger, id_or_reference: str, account: str | None) -> list[Message]:
+    try:
+        by_id = ledger.message(id_or_reference, account)
+    except AmbiguousMessage:
+        events = ledger.events(message_id=id_or_reference, limit=_MAX_EVENTS)
+        accounts = ", ".join(sorted({event.account_id for event in events}))
+        raise click.UsageError(
+            f"Several accounts have a message {id_or_reference}: choose one with --account "
+            f"({plain(accounts)})."
+        ) from None
+    if by_id is not None:
+        return [by_id]
+    found = ledger.messages(external_reference_id=id_or_reference)
+    return [one for one in found if account is None or one.account_id == account]
+
+
+def _timeline(ledger: Ledger, one: Message) -> list[Event]:
+    events = ledger.events(
+        message_id=one.message_id, account_id=one.account_id, after=0, limit=_MAX_EVENTS
+    )
+    return sorted(events, key=lambda event: (event.timestamp, event.id))
+
+
+def _as_json(one: Message, timeline: Sequence[Event]) -> dict[str, Any]:
+    error = one.error
+    failure_class = classify(error.code) if error else None
+    return {
+        "account_id": one.account_id,
+        "message_id": one.message_id,
+        "external_reference_id": one.external_reference_id,
+        "campaign": one.campaign,
+        "status": one.status,
+        "timeline": [
+            {
+                "status": event.status,
+                "timestamp": event.timestamp,
+                "received_at": event.received_at,
+                "event": event.id,
+                "is_stale": event.is_stale,
+                "state": event.state,
+                "attempts": event.attempts,
+                "last_error": event.last_error,
+            }
+            for event in timeline
+        ],
+        "failure": {
+            "code": error.code,
+            "message": error.message,
+            "class": failure_class,
+            "advice": failure_class.advice,
+        }
+        if error and failure_class
+        else None,
+    }
+
+
+def _print(one: Message, timeline: Sequence[Event]) -> None:
+    click.echo(plain(f"Message {one.message_id} of account {one.account_id}"))
+    click.echo(plain(f"Reference: {one.external_reference_id or '-'}"))
+    click.echo(plain(f"Campaign: {one.campaign or '-'}"))
+    click.echo(f"Status: {one.status or '-'}")
+    print_table(
+        ("status", "reached", "after", "received", "event", "handlers"),
+        [_row(event, timeline[0]) for event in timeline],
+    )
+    for event in timeline:
+        if event.state is not State.DONE:
+            click.echo(describe(event))
+    if one.error is not None:
+        _explain(one)
+
+
+def _row(event: Event, first: Event) -> tuple[object, ...]:
+    after = (event.timestamp - first.timestamp).total_seconds()
+    return (
+        event.status + (" (stale)" if event.is_stale else ""),
+        when(event.timestamp),
+        f"{after:.3f} s",
+        when(event.received_at),
+        event.id,
+        event.state.value,
+    )
+
+
+def _explain(one: Message) -> None:
+    error = one.error
+    if error is None:
+        return
+    said = ": ".join(text for text in (error.code, error.message) if text)
+    failure_class = classify(error.code)
+    click.echo(plain(f"Failed: {said}"))
+    click.echo(f"  {failure_class.value}: {failure_class.advice}")
+    if is_ahead(one.status, of="FAILED"):
+        click.echo(f"  It is {one.status} all the same.")

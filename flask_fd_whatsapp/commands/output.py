@@ -1,0 +1,100 @@
+"""How the commands print: JSON, tables, times, and text that came from elsewhere."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import click
+
+T = TypeVar("T")
+
+
+def print_json(value: Any) -> None:
+    """Print *value* as JSON, for people and programs."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=_jsonable)
+    click.echo("\n".join(plain(line) for line in text.split("\n")))
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, timedelta):
+        return round(value.total_seconds(), 3)
+    return str(value)
+
+
+def plain(text: str) -> str:
+    """*text* with escapes, as in JSON, for what is no printable character.
+
+    What came from elsewhere could otherwise steer the terminal, or not be encoded.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
+
+
+def when(moment: datetime | None) -> str:
+    """A time in UTC with milliseconds."""
+    if moment is None:
+        return "-"
+    return moment.astimezone(UTC).isoformat(" ", "milliseconds").replace("+00:00", "Z")
+
+
+def many(count: int, thing: str) -> str:
+    """A number of things, such as ``1 event`` or ``2 events``."""
+    return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
+_UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
+
+
+def span(length: timedelta) -> str:
+    """A length of time by its two largest units, such as ``2h5m``."""
+    seconds = max(round(length.total_seconds()), 0)
+    parts = []
+    for unit, size in _UNITS:
+        count, seconds = divmod(seconds, size)
+        parts.append((count, unit))
+    while len(parts) > 1 and not parts[0][0]:
+        del parts[0]
+    return "".join(f"{count}{unit}" for count, unit in parts[:2] if count) or "0s"
+
+
+def print_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows in columns."""
+    texts = [list(head), *([plain(str(cell)) for cell in row] for row in rows)]
+    widths = [max(len(row[column]) for row in texts) for column in range(len(head))]
+    for row in texts:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
+
+
+@contextmanager
+def progress(
+    items: Iterable[T],
+    label: str,
+    length: int | None = None,
+    show: Callable[[T | None], str | None] | None = None,
+) -> Iterator[Iterable[T]]:
+    """*items*, with a bar that moves as they are taken, where somebody is looking.
+
+    :param length: how many there are, ``None`` if nobody knows.
+    :param show: what to say of an item, instead of how many there were.
+    """
+    if not sys.stderr.isatty():
+        yield items
+        return
+    with click.progressbar(
+        items,
+        length=length,
+        label=label,
+        show_pos=show is None,
+        item_show_func=show,
+        file=sys.stderr,
+    ) as shown:
+        yield shown

@@ -1,0 +1,89 @@
+"""What the commands take: lengths of time, moments, ids."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import click
+
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_DURATION: Final = re.compile(r"(?:\d{1,9}[smhdw])+", re.ASCII)
+_PART: Final = re.compile(r"(\d+)([smhdw])", re.ASCII)
+
+_LARGEST_ID: Final = 2**63 - 2
+"""What databases count to, less the one that is added to find it."""
+
+
+class Duration(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2
+    """A length of time such as ``90s``, ``15m``, ``2h``, ``3d`` or ``1d12h``."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        """The length as a ``timedelta``."""
+        if isinstance(value, timedelta):
+            return value
+        length = parse_duration(value)
+        if length is None:
+            self.fail(
+                f"{value!r} is no length of time: write 90s, 15m, 2h, 3d or 1d12h.", param, ctx
+            )
+        return length
+
+
+class Moment(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2
+    """A moment: ISO 8601 (UTC unless it says otherwise), or how long ago, such as ``2h``."""
+
+    name = "moment"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """The moment as an aware ``datetime`` in UTC."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            ago = parse_duration(value)
+            if ago is not None:
+                return datetime.now(UTC) - ago
+            moment = datetime.fromisoformat(value)
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        except (ValueError, OverflowError):
+            self.fail(
+                f"{value!r} is no moment: write one such as 2025-11-18, 2025-11-18T09:30 (UTC), "
+                "2025-11-18T09:30+02:00, or how long ago, such as 2h or 3d.",
+                param,
+                ctx,
+            )
+
+
+class EventId(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2
+    """The number that the ledger gave an event, or an entry in quarantine."""
+
+    name = "id"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number."""
+        text = str(value)
+        if not (text.isascii() and text.isdigit() and len(text) < 20):
+            self.fail(f"{value!r} is no id: ids are the numbers that the lists show.", param, ctx)
+        if not 1 <= int(text) <= _LARGEST_ID:
+            self.fail(f"{value!r} is no id: it is out of range.", param, ctx)
+        return int(text)
+
+
+def parse_duration(text: str) -> timedelta | None:
+    """A length of time, ``None`` if *text* is none."""
+    if not _DURATION.fullmatch(text):
+        return None
+    try:
+        return sum(
+            (timedelta(**{_UNITS[unit]: int(count)}) for count, unit in _PART.findall(text)),
+            timedelta(),
+        )
+    except OverflowError:
+        return None

@@ -1,0 +1,103 @@
+"""``flask fd-whatsapp retry``: tries again what is due, once or as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import click
+from flask.cli import with_appcontext
+
+from ..ledger import State
+from ..receiver import Receiver
+from ..sweep import Swept, sweep, sweep_dead, try_one
+from .errors import noting
+from .events import find_event
+from .follow import follow
+from .options import (
+    chosen_receiver,
+    chosen_receivers,
+    json_option,
+    receiver_option,
+    shared_ledger,
+)
+from .output import progress
+from .parameters import EventId
+from .stopping import Stop, stopping
+from .tally import Tally
+
+
+@click.command(
+    epilog="\b\nExample:\n  flask fd-whatsapp retry\n  flask fd-whatsapp retry --follow\n"
+    "  flask fd-whatsapp retry --event 4711"
+)
+@click.option("--follow", "follows", is_flag=True, help="Go on until SIGTERM or Ctrl-C.")
+@click.option("--dead", is_flag=True, help="Revive what was given up, and try it.")
+@click.option("--event", "event_id", type=EventId(), help="Try this one now, due or dead.")
+@receiver_option
+@json_option
+@with_appcontext
+def retry(follows: bool, dead: bool, event_id: int | None, name: str | None, as_json: bool) -> None:
+    """Call the handlers of events that are due, of every receiver; exit 1 if one failed.
+
+    Due is what has not been handled yet, be it that a handler failed, that its process died or
+    that dispatch is deferred. With --follow, what comes in is dispatched within a second; it ends
+    between two events. Any number of these may run, on any number of machines.
+    """
+    if follows + dead + (event_id is not None) > 1:
+        raise click.UsageError("Only one of --follow, --dead and --event can be given.")
+    if follows:
+        tally = _follow(chosen_receivers(name))
+    elif event_id is not None:
+        tally = _one(chosen_receiver(name), event_id)
+    else:
+        tally = _all(chosen_receivers(name), is_dead=dead)
+    tally.show(as_json=as_json)
+    if tally.failed or tally.problems:
+        raise SystemExit(1)
+
+
+def _follow(receivers: list[Receiver]) -> Tally:
+    with stopping() as stop:
+        return follow(receivers, stop)
+
+
+def _one(receiver: Receiver, event_id: int) -> Tally:
+    ledger = shared_ledger(receiver)
+    event = find_event(ledger, event_id)
+    if event is None:
+        raise click.ClickException(f"The ledger of {receiver.name} has no event {event_id}.")
+    if event.receiver != receiver.name:
+        raise click.ClickException(
+            f"Event {event_id} was taken in by receiver {event.receiver}: choose it with "
+            "--receiver, or register one of that name."
+        )
+    if event.state is State.DEAD:
+        ledger.revive(event_id)
+    elif event.state is State.DONE:
+        click.echo(f"Event {event_id} is done already.", err=True)
+    tally = Tally()
+    with stopping():
+        tally.add(receiver, try_one(receiver, event_id))
+    return tally
+
+
+def _all(receivers: list[Receiver], *, is_dead: bool) -> Tally:
+    tally = Tally()
+    with stopping() as stop:
+        with progress(_swept(receivers, stop, tally, is_dead=is_dead), "Retrying") as shown:
+            for _ in shown:
+                pass
+        tally.was_stopped = stop.is_asked()
+    return tally
+
+
+def _swept(
+    receivers: Iterable[Receiver], stop: Stop, tally: Tally, *, is_dead: bool
+) -> Iterator[Swept]:
+    swept_by = sweep_dead if is_dead else sweep
+    for receiver in receivers:
+        with noting(tally.problems, receiver):
+            shared_ledger(receiver)
+            for swept in swept_by(receiver, should_stop=stop.is_asked):
+                tally.add(receiver, swept)
+                yield swept

@@ -1,0 +1,75 @@
+"""What a run of ``retry`` did: how many events had which result, and which failed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import Final
+
+import click
+
+from ..ledger import Event, State
+from ..outcomes import Result
+from ..receiver import Receiver
+from ..sweep import Swept
+from .events import describe, find_event
+from .output import print_json
+
+_MOST_SHOWN: Final = 20
+
+
+@dataclass
+class Tally:
+    """Counts results.
+
+    :param failed: how many events a handler failed on, or are dead.
+    :param failures: the first of them.
+    :param problems: ledgers that could not be used.
+    :param was_stopped: it was asked to end before all was tried.
+    """
+
+    results: Counter[str] = field(default_factory=Counter)
+    failed: int = 0
+    failures: list[Event] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    was_stopped: bool = False
+
+    def count(self, swept: Swept) -> None:
+        """Count the result alone."""
+        self.results[swept.result.label] += 1
+
+    def add(self, receiver: Receiver, swept: Swept) -> None:
+        """Count a result, and ask the ledger why where it is none to be glad of."""
+        self.count(swept)
+        if swept.result not in (Result.UNFINISHED, Result.DEAD):
+            return
+        event = find_event(receiver.ledger, swept.event_id)
+        if event is None or event.state is State.DONE:
+            return
+        if event.state is State.PENDING and event.last_error is None:
+            return  # its handler asked to be called later, and nothing has failed
+        self.failed += 1
+        if len(self.failures) < _MOST_SHOWN:
+            self.failures.append(event)
+
+    def show(self, *, as_json: bool) -> None:
+        """Print it."""
+        if as_json:
+            failures = [asdict(event) for event in self.failures]
+            print_json(
+                {
+                    "results": dict(self.results),
+                    "failed": self.failed,
+                    "failures": failures,
+                    "problems": self.problems,
+                    "was_stopped": self.was_stopped,
+                }
+            )
+            return
+        for event in self.failures:
+            click.echo(describe(event))
+        if self.failed > len(self.failures):
+            click.echo(f"... and {self.failed - len(self.failures)} more that failed.")
+        counted = ", ".join(f"{count} {label}" for label, count in self.results.items())
+        if counted or not self.problems:
+            click.echo(f"{'Stopped. ' if self.was_stopped else ''}{counted or 'Nothing to do'}.")

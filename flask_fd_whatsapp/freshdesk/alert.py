@@ -1,0 +1,84 @@
+"""The alert e-mail: for the first delivery failure of a day, to the form's addresses."""
+
+from __future__ import annotations
+
+import logging
+import smtplib
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from email.message import EmailMessage
+from email.utils import format_datetime
+
+from .clock import moment_of
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailServer:
+    """Where e-mails are handed in.
+
+    :param sender: their ``From``.
+    :param timeout: real seconds.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 25
+    sender: str = "webhooks@freshdesk-simulator.example"
+    timeout: float = 10
+
+    def send(self, mail: EmailMessage) -> None:
+        """Hand in an e-mail.
+
+        :raises OSError: if the server cannot be reached, or refuses it.
+        """
+        with smtplib.SMTP(self.host, self.port, timeout=self.timeout) as server:
+            server.send_message(mail)
+
+
+class Alerts:
+    """Sends an alert e-mail, but only one a day (UTC, on the simulator's clock).
+
+    :param server: ``None`` to send none.
+    """
+
+    def __init__(self, server: MailServer | None) -> None:
+        self._server = server
+        self._lock = threading.Lock()
+        self._last_day: date | None = None
+
+    def failed(self, now: int, addresses: Sequence[str], url: str, problem: str) -> bool:
+        """Tell of a delivery that was given up; whether an e-mail was sent.
+
+        :param now: the simulated time, in nanoseconds since 1970.
+        """
+        if self._server is None or not addresses:
+            return False
+        with self._lock:
+            if self._last_day is not None and moment_of(now).date() <= self._last_day:
+                return False
+            try:
+                self._server.send(self._mail(self._server.sender, now, addresses, url, problem))
+            except OSError as error:
+                logger.error("The alert e-mail could not be sent: %s", error)
+                return False
+            self._last_day = moment_of(now).date()
+            return True
+
+    @staticmethod
+    def _mail(
+        sender: str, now: int, addresses: Sequence[str], url: str, problem: str
+    ) -> EmailMessage:
+        mail = EmailMessage()
+        mail["From"] = sender
+        mail["To"] = ", ".join(addresses)
+        mail["Date"] = format_datetime(moment_of(now))
+        mail["Subject"] = "WhatsApp webhook: delivery failed"
+        mail.set_content(
+            f"An event could not be delivered to {url}, and all tries have been used.\n\n"
+            f"The last one: {problem}\n\n"
+            "Further failures of today are not reported.\n"
+        )
+        return mail

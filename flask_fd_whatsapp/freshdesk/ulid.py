@@ -1,0 +1,32 @@
+"""ULIDs, which Freshdesk's message ids are: 48 bits of time and 80 of chance, as 26 letters."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Final
+
+_CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_LENGTH: Final = 26
+_RANDOM_BITS: Final = 80
+
+
+def make_ulid(milliseconds: int, random: Random) -> str:
+    """A ULID.
+
+    :param milliseconds: since 1970, UTC.
+    """
+    number = milliseconds << _RANDOM_BITS | random.getrandbits(_RANDOM_BITS)
+    return "".join(_CROCKFORD[number >> 5 * place & 31] for place in reversed(range(_LENGTH)))
+
+
+def ulid_time(ulid: str) -> int:
+    """When a ULID was made, in milliseconds since 1970 (UTC).
+
+    :raises ValueError: if it is none.
+    """
+    if len(ulid) != _LENGTH or ulid[0] > "7" or set(ulid) - set(_CROCKFORD):
+        raise ValueError(f"{ulid!r} is no ULID.")
+    number = 0
+    for letter in ulid:
+        number = number << 5 | _CROCKFORD.index(letter)
+    return number >> _RANDOM_BITS

@@ -1,0 +1,167 @@
+"""Posts to the application under test, as Freshdesk would."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from flask import Flask
+from werkzeug.datastructures import Headers
+from werkzeug.test import TestResponse
+
+from ..events import StatusEvent
+from ..exceptions import NoSuchReceiver
+from ..ledger.current import EXTENSION
+from ..outcomes import Result
+from ..receiver import Receiver
+from ..signals import handler_failed
+from ..sweep import sweep
+
+_TAKEN = (Result.ACCEPTED.label, Result.DUPLICATE.label)
+
+_Failure = tuple[str, BaseException]
+
+
+class WhatsAppClient:
+    """Posts events to a receiver of *app*, with the headers that it is configured with.
+
+    :param app: the application under test.
+    :param name: which receiver, where there are several; see :meth:`to`.
+    """
+
+    def __init__(self, app: Flask, name: str | None = None) -> None:
+        self.app = app
+        self._name = name
+
+    def to(self, name: str) -> WhatsAppClient:
+        """A client for the receiver of that name, as in ``app.blueprints``."""
+        return WhatsAppClient(self.app, name)
+
+    @property
+    def receiver(self) -> Receiver:
+        """The receiver that is posted to.
+
+        :raises NoSuchReceiver: if there is none, or none of that name, or several to choose from.
+        """
+        known: Mapping[str, Receiver] = self.app.extensions.get(EXTENSION, {})
+        if not known:
+            raise NoSuchReceiver(
+                f"No FreshdeskWhatsApp blueprint is registered on {self.app!r}, which the fixture "
+                "app gave."
+            )
+        if self._name is None and len(known) > 1:
+            raise NoSuchReceiver(
+                f"There are several receivers: choose one with fd_whatsapp_client.to(name), of "
+                f"{', '.join(known)}."
+            )
+        name = next(iter(known)) if self._name is None else self._name
+        if name not in known:
+            raise NoSuchReceiver(f"There is no receiver {name!r}: known are {', '.join(known)}.")
+        return known[name]
+
+    def post(
+        self,
+        payload: Mapping[str, Any] | bytes | str,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> TestResponse:
+        """Post one event and give the answer, whatever it is.
+
+        :param payload: an object, sent as JSON in its own order, or a body as it is.
+        :param headers: further headers, such as data headers, or others in place of the right
+            ones.
+        """
+        receiver, app = self.receiver, self.app
+        body = payload if isinstance(payload, (bytes, str)) else json.dumps(payload)
+        sent = Headers({name: values[0] for name, values in receiver.settings.headers.items()})
+        for name, value in (headers or {}).items():
+            sent[name] = value
+        trusted = app.config.get("TRUSTED_HOSTS")
+        is_named = app.config["SERVER_NAME"] is not None
+        return app.test_client(use_cookies=False).post(
+            receiver.url,
+            subdomain=receiver.subdomain,
+            url_scheme="https",
+            data=body,
+            content_type="application/json",
+            headers=sent,
+            environ_overrides=(
+                {"HTTP_HOST": trusted[0].lstrip(".")} if trusted and not is_named else {}
+            ),
+        )
+
+    def play(self, payloads: Iterable[Mapping[str, Any]]) -> list[str]:
+        """Post events one after the other; each has to be taken, and its handlers to succeed.
+
+        Where dispatch is not inline, what is due is dispatched after each.
+
+        :return: the results, ``"accepted"`` or ``"duplicate"``.
+        :raises AssertionError: if one is not taken, with the answer, or if a handler fails, with
+            its exception as the cause.
+        """
+        return [self._play_one(payload) for payload in payloads]
+
+    def dispatch_due(self) -> list[Result]:
+        """Call the handlers of recorded events that are due, as ``flask fd-whatsapp retry`` does.
+
+        :return: what became of each event.
+        """
+        return [swept.result for swept in sweep(self.receiver)]
+
+    def _play_one(self, payload: Mapping[str, Any]) -> str:
+        with self._failures() as failures:
+            answer = self.post(payload)
+            swept = [] if self.receiver.settings.dispatch == "inline" else self.dispatch_due()
+        if failures:
+            handler, exception = failures[0]
+            raise AssertionError(
+                f"{_title(payload)}: the handler {handler} raised "
+                f"{type(exception).__name__}: {exception}"
+            ) from exception
+        result = (answer.get_json(silent=True) or {}).get("result")
+        if answer.status_code != 200 or result not in _TAKEN:
+            raise AssertionError(f"{_title(payload)} was answered with {_explain(answer)}")
+        if Result.UNFINISHED in swept:
+            raise AssertionError(f"{_title(payload)}: a handler asks to be called again later.")
+        return str(result)
+
+    @contextmanager
+    def _failures(self) -> Iterator[list[_Failure]]:
+        failures: list[_Failure] = []
+
+        def note(app: Flask, event: StatusEvent, handler: str, exception: BaseException) -> None:
+            failures.append((handler, exception))
+
+        with handler_failed.connected_to(note, sender=self.app):
+            yield failures
+
+
+def _title(payload: Mapping[str, Any]) -> str:
+    data = payload.get("data")
+    data = data if isinstance(data, Mapping) else {}
+    return f"{data.get('status')} of message {data.get('message_id')}"
+
+
+def _explain(answer: TestResponse) -> str:
+    found = answer.get_json(force=True, silent=True)
+    problem = found if isinstance(found, dict) else {}
+    parts = [answer.status]
+    if "result" in problem:
+        parts.append(f"({problem['result']})")
+    if "Location" in answer.headers:
+        parts.append(f"to {answer.headers['Location']}")
+    if "detail" in problem:
+        parts.append(f"- {problem['detail']}")
+    parts += [f"{path}: {' '.join(texts)}" for path, texts in problem.get("errors", {}).items()]
+    if answer.status_code == 403 and problem:
+        parts.append("Give the builder an account that is: EventBuilder(account_id=...).")
+    if answer.status_code == 503 and problem:
+        parts.append(
+            f"A handler asks to be called again (Retry-After: {answer.headers['Retry-After']}), "
+            "or the log says what is wrong with the ledger."
+        )
+    if not problem:
+        parts.append("- not by the receiver: `flask fd-whatsapp check` names what is in its way.")
+    return " ".join(parts)

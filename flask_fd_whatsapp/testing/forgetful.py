@@ -1,0 +1,89 @@
+"""A ledger that loses successes: what a handler meets when a process dies at the wrong moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, cast
+
+from ..exceptions import RetryLater
+from ..ledger import Claim, Entry, Ledger, Policy, Recorded, State, Tried
+from ..ledger.current import current_claim
+from ..receiver import Receiver
+
+
+@contextmanager
+def forgetful(receiver: Receiver) -> Iterator[set[str]]:
+    """While this lasts, no handler's first success at an event is recorded.
+
+    It did its work, what it wrote through ``current_ledger.transaction`` is rolled back, and the
+    next try calls it again.
+
+    :return: the names of the handlers to which it happened.
+    """
+    ledger = receiver.ledger
+    lossy = _ForgetfulLedger(ledger)
+    receiver._ledger = cast(Ledger, lossy)
+    try:
+        yield lossy.handlers
+    finally:
+        receiver._ledger = ledger
+
+
+class _ForgetfulLedger:
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._seen: set[tuple[Any, str]] = set()
+        self.handlers: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
+
+    @property
+    def transaction(self) -> Any:
+        return current_claim(cast(Ledger, self)).transaction
+
+    def record(self, entry: Entry, policy: Policy, *, claim: bool = True) -> Recorded:
+        return self._wrapped(self._ledger.record(entry, policy, claim=claim))
+
+    def claim(
+        self, event_id: Any, policy: Policy, *, wait: float = 0, settled: bool = False
+    ) -> Recorded | None:
+        recorded = self._ledger.claim(event_id, policy, wait=wait, settled=settled)
+        return recorded and self._wrapped(recorded)
+
+    def forget(self, event_id: Any, handler: str) -> None:
+        """Lose the success of *handler* if it is its first at the event."""
+        if (event_id, handler) not in self._seen:
+            self._seen.add((event_id, handler))
+            self.handlers.add(handler)
+            raise RetryLater(0)
+
+    def _wrapped(self, recorded: Recorded) -> Recorded:
+        if recorded.claim is None:
+            return recorded
+        return replace(recorded, claim=_ForgetfulClaim(self, recorded.claim, recorded.id))
+
+
+class _ForgetfulClaim:
+    def __init__(self, ledger: _ForgetfulLedger, claim: Claim, event_id: Any) -> None:
+        self._ledger = ledger
+        self._claim = claim
+        self._event_id = event_id
+
+    @property
+    def transaction(self) -> Any:
+        return self._claim.transaction
+
+    def succeeded(self, handler: str) -> None:
+        self._ledger.forget(self._event_id, handler)
+        self._claim.succeeded(handler)
+
+    def undo(self) -> None:
+        self._claim.undo()
+
+    def finish(self, tried: Tried) -> State:
+        if tried.succeeded is not None:
+            self._ledger.forget(self._event_id, tried.succeeded)
+        return self._claim.finish(tried)

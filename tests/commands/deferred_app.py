@@ -1,0 +1,52 @@
+"""A host application whose events are dispatched by a process of their own.
+
+Its ledger is on an engine of the host's, so that nothing creates it but ``upgrade``.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from flask import Flask
+from sqlalchemy import create_engine
+
+from flask_fd_whatsapp import FreshdeskWhatsApp, StatusEvent, handler_name, status_received
+from flask_fd_whatsapp.ledger.sql import SQLLedger
+
+WAIT_SECONDS = 30.0
+
+
+def create_app(folder: str | None = None) -> Flask:
+    """The application that keeps everything in *folder*."""
+    here = Path(folder or os.environ["DEFERRED_APP_FOLDER"])
+    app = Flask("deferred")
+    app.config["FD_WHATSAPP_HEADERS"] = {"Authorization": "Bearer s3cret"}
+    app.config["FD_WHATSAPP_DISPATCH"] = "deferred"
+    engine = create_engine(f"sqlite:///{here / 'ledger.db'}", connect_args={"timeout": 20})
+    app.register_blueprint(FreshdeskWhatsApp(ledger=SQLLedger(engine)))
+
+    @status_received.connect_via(app)
+    @handler_name("note")
+    def note(app: Flask, event: StatusEvent) -> None:
+        """Say that the event has come; one called ``wait`` waits until it may go on."""
+        with (here / "noted").open("a") as noted:
+            noted.write(f"{event.message_id}\n")
+        if event.message_id == "wait":
+            wait_for((here / "go").exists)
+
+    return app
+
+
+def wait_for(is_there: Callable[[], object]) -> None:
+    """Ask until it is so.
+
+    :raises TimeoutError: if it is not in time.
+    """
+    end = time.monotonic() + WAIT_SECONDS
+    while not is_there():
+        if time.monotonic() > end:
+            raise TimeoutError(f"Waited {WAIT_SECONDS} seconds in vain.")
+        time.sleep(0.02)

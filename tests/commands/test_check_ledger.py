@@ -1,0 +1,46 @@
+"""What ``flask fd-whatsapp check`` finds out about a ledger in a database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import create_engine
+
+from flask_fd_whatsapp import FreshdeskWhatsApp
+from flask_fd_whatsapp.ledger.sql import SQLLedger
+
+from ..conftest import MakeApp
+from .conftest import RunJSON, url_in
+
+pytestmark = pytest.mark.usefixtures("sync_ticket")
+
+
+def test_durable(durable: Flask, run_json: RunJSON) -> None:
+    """A ledger in a database is listed as durable, and nothing is wrong with it."""
+    (receiver,) = run_json(durable, "check")["receivers"]
+    assert (receiver["ledger"], receiver["findings"]) == ("SQLLedger (durable)", [])
+
+
+def test_not_upgraded(make_durable: MakeApp, run_json: RunJSON, tmp_path: Path) -> None:
+    """A ledger that is not up to date is an error that names the command."""
+    engine = create_engine(url_in(tmp_path))
+    app = make_durable(FreshdeskWhatsApp(ledger=SQLLedger(engine)))
+    (receiver,) = run_json(app, "check", status=1)["receivers"]
+    assert receiver["ledger"] == "cannot be used"
+    (finding,) = receiver["findings"]
+    assert finding["level"] == "error"
+    assert "flask fd-whatsapp upgrade" in finding["text"]
+
+
+def test_doubts(make_durable: MakeApp, run_json: RunJSON, tmp_path: Path) -> None:
+    """What is doubtful about a host's own engine is a warning each, and no error."""
+    ledger = SQLLedger(create_engine(url_in(tmp_path)))
+    ledger.upgrade()
+    app = make_durable(FreshdeskWhatsApp(ledger=ledger))
+    (receiver,) = run_json(app, "check")["receivers"]
+    assert {finding["level"] for finding in receiver["findings"]} == {"warning"}
+    told = " ".join(finding["text"] for finding in receiver["findings"])
+    assert "PRAGMA journal_mode" in told
+    assert "PRAGMA foreign_keys" in told

@@ -1,0 +1,114 @@
+"""``flask fd-whatsapp events``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from ..conftest import MakeApp
+from .conftest import Post, RunCommand, RunJSON, Tickets
+
+
+@pytest.fixture
+def filled(make_durable: MakeApp, post: Post, tickets: Tickets) -> Flask:
+    """An application with events of three messages: done, dead and pending ones."""
+    app = make_durable(CAMPAIGN=r"^(\w+)-", MAX_ATTEMPTS=1)
+    post(app, "sent", data__message_id="M1", data__external_reference_id="A-1")
+    post(app, "read", data__message_id="M1", data__external_reference_id="A-1")
+    tickets.error = ValueError("no \x1b[1mtickets")
+    post(app, "sent", data__message_id="M2", data__external_reference_id="B-1", account_id="7")
+    post(app, "sent", data__message_id="M3", data__status="PLAYED")
+    make_pending(app)
+    return app
+
+
+def make_pending(app: Flask) -> None:
+    """Revive the last event without trying it."""
+    ledger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
+    (last,) = ledger.events(limit=1)
+    ledger.revive(last.id)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "ids"),
+    [
+        ((), [4, 3, 2, 1]),
+        (("--status", "SENT"), [3, 1]),
+        (("--status", "sent"), [3, 1]),
+        (("--status", "PLAYED"), [4]),
+        (("--status", "played"), []),
+        (("--account", "7"), [3]),
+        (("--campaign", "A"), [2, 1]),
+        (("--reference", "B-1"), [3]),
+        (("--message", "M1"), [2, 1]),
+        (("--message", "m1"), []),
+        (("--state", "done"), [2, 1]),
+        (("--state", "dead"), [3]),
+        (("--state", "pending"), [4]),
+        (("--since", "1h"), [4, 3, 2, 1]),
+        (("--until", "1h"), []),
+        (("--since", "2020-01-01", "--until", "2021-01-01T00:00+02:00"), []),
+        (("--before", "3"), [2, 1]),
+        (("--receiver", "fd_whatsapp"), [4, 3, 2, 1]),
+        (("--status", "SENT", "--state", "done", "--campaign", "A"), [1]),
+    ],
+)
+def test_filters(
+    filled: Flask, run_json: RunJSON, arguments: tuple[str, ...], ids: list[int]
+) -> None:
+    """Events that meet every condition are listed, newest first."""
+    found = run_json(filled, "events", *arguments)
+    assert [event["id"] for event in found["events"]] == ids
+    assert found["before"] is None
+
+
+def test_pages(filled: Flask, run: RunCommand, run_json: RunJSON) -> None:
+    """Page after page gives every event once, and says where the next begins."""
+    seen: list[int] = []
+    more: tuple[str, ...] = ()
+    while True:
+        page: dict[str, Any] = run_json(filled, "events", "--limit", "2", *more)
+        seen += [event["id"] for event in page["events"]]
+        if page["before"] is None:
+            break
+        more = ("--before", str(page["before"]))
+    assert seen == [4, 3, 2, 1]
+    assert "--before 4" in run(filled, "events", "--limit", "1").stderr
+    assert "--before" not in run(filled, "events", "--limit", "4").stderr
+
+
+def test_text(filled: Flask, run: RunCommand) -> None:
+    """A line an event, and the error of those that are not done, without its escapes."""
+    result = run(filled, "events")
+    lines = result.stdout.splitlines()
+    assert result.exit_code == 0
+    assert [line.split()[0] for line in lines[:5]] == ["id", "4", "3", "2", "1"]
+    assert all(word in lines[4] for word in ("SENT", "done", "11011399037", "M1", "A-1"))
+    assert [line.split(" (")[0] for line in lines[5:]] == ["Event 4", "Event 3"]
+    assert "dead after 1 try: tickets: ValueError: no \\u001b[1mtickets" in lines[6]
+
+
+def test_stale(durable: Flask, run: RunCommand, post: Post) -> None:
+    """An event that came late is marked."""
+    post(durable, "read")
+    post(durable, "sent")
+    _, late, first = run(durable, "events").stdout.splitlines()
+    assert ("SENT (stale)" in late, "stale" in first) == (True, False)
+
+
+def test_none(durable: Flask, run: RunCommand) -> None:
+    """Where there is none, it says so."""
+    assert run(durable, "events").stdout == "No events.\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--since", "x"), ("--state", "lost"), ("--limit", "0"), ("--before", "x")],
+)
+def test_usage(durable: Flask, run: RunCommand, arguments: tuple[str, ...]) -> None:
+    """A value that means nothing is refused, with the option's name."""
+    result = run(durable, "events", *arguments)
+    assert result.exit_code == 2
+    assert f"'{arguments[0]}'" in result.output

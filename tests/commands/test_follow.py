@@ -1,0 +1,143 @@
+"""``flask fd-whatsapp retry --follow``, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import text
+
+from ..conftest import MakeApp
+from .conftest import Post, RunCommand, RunJSON, ledger_of, states
+from .deferred_app import WAIT_SECONDS, create_app, wait_for
+
+ROOT = Path(__file__).parents[2]
+FLASK = (sys.executable, "-m", "flask", "--app", "tests.commands.deferred_app")
+
+
+class Follower:
+    """A running ``retry --follow``, and what is to be seen of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._noted = folder / "noted"
+        self._log = folder / "log"
+        with (folder / "out").open("wb") as out, self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [*FLASK, "fd-whatsapp", "retry", "--follow"],
+                cwd=ROOT,
+                env={**os.environ, "DEFERRED_APP_FOLDER": str(folder)},
+                stdout=out,
+                stderr=log,
+            )
+        self._out = folder / "out"
+
+    def noted(self) -> list[str]:
+        """The messages that its handler has been called with."""
+        return self._noted.read_text().split() if self._noted.exists() else []
+
+    def wait_for_note(self, message_id: str) -> None:
+        wait_for(lambda: message_id in self.noted())
+
+    def wait_for_log(self, words: str, times: int = 1) -> None:
+        wait_for(lambda: self._log.read_text().count(words) == times)
+
+    def end(self, number: int = signal.SIGTERM) -> tuple[int, str]:
+        """Ask it to end: its exit status and what it printed."""
+        self.process.send_signal(number)
+        return self.process.wait(WAIT_SECONDS), self._out.read_text()
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[Flask]:
+    """The application in this process, as the server's would be."""
+    app = create_app(str(tmp_path))
+    yield app
+    ledger_of(app).engine.dispose()  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def follower(tmp_path: Path) -> Iterator[Follower]:
+    """A running follower; what is left of it is killed."""
+    follower = Follower(tmp_path)
+    yield follower
+    if follower.process.poll() is None:
+        follower.process.kill()
+        follower.process.wait()
+
+
+def rename(app: Flask, table: str, name: str) -> None:
+    with ledger_of(app).engine.begin() as connection:  # type: ignore[attr-defined]
+        connection.execute(text(f"ALTER TABLE {table} RENAME TO {name}"))
+
+
+def test_follows(host: Flask, follower: Follower, run: RunCommand, post: Post) -> None:
+    """It waits for a ledger that is not there, dispatches what comes, and outlives an outage."""
+    follower.wait_for_log("flask fd-whatsapp upgrade")
+    assert post(host, data__message_id="M0") == "503"
+    assert run(host, "upgrade").exit_code == 0
+    follower.wait_for_log("can be used again")
+    for number in range(1, 4):
+        assert post(host, data__message_id=f"M{number}") == "accepted"
+    follower.wait_for_note("M3")
+    rename(host, "fd_whatsapp_event", "away")
+    follower.wait_for_log("cannot be used, and is waited for", times=2)
+    rename(host, "away", "fd_whatsapp_event")
+    follower.wait_for_log("can be used again", times=2)
+    post(host, data__message_id="M4")
+    follower.wait_for_note("M4")
+    assert follower.end() == (0, "Stopped. 4 accepted.\n")
+    assert follower.noted() == ["M1", "M2", "M3", "M4"]
+    assert set(states(host).values()) == {"done"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda s: s.name)
+def test_stops_between_events(
+    host: Flask, tmp_path: Path, run: RunCommand, post: Post, number: signal.Signals
+) -> None:
+    """Asked to end during an event it ends with that event done, and the next one due."""
+    run(host, "upgrade")
+    for message_id in ("wait", "next"):
+        post(host, data__message_id=message_id)
+    follower = Follower(tmp_path)
+    try:
+        follower.wait_for_note("wait")
+        follower.process.send_signal(number)
+        (tmp_path / "go").touch()
+        assert follower.process.wait(WAIT_SECONDS) == 0
+    finally:
+        follower.process.kill()
+        follower.process.wait()
+    assert follower.noted() == ["wait"]
+    assert states(host) == {"wait": "done", "next": "pending"}
+
+
+def test_memory(app: Flask, run: RunCommand) -> None:
+    """A ledger in memory cannot be followed, which is said at once."""
+    result = run(app, "retry", "--follow")
+    assert result.exit_code == 1
+    assert "another process" in result.stderr
+
+
+def test_failures_are_no_end(
+    make_durable: MakeApp,
+    run_json: RunJSON,
+    post: Post,
+    monkeypatch: pytest.MonkeyPatch,
+    tickets: Any,
+) -> None:
+    """Handlers that fail neither end it nor its exit status, and its turns take in everything."""
+    monkeypatch.setattr("flask_fd_whatsapp.commands.follow.TURN", 2)
+    app = make_durable(DISPATCH="deferred")
+    for number in range(5):
+        post(app, data__message_id=f"M{number}")
+    tickets.error = ValueError("no tickets")
+    tickets.before = lambda: len(tickets.calls) == 5 and os.kill(os.getpid(), signal.SIGTERM)
+    outcome = run_json(app, "retry", "--follow")
+    assert (outcome["results"], outcome["was_stopped"]) == ({"unfinished": 5}, True)

@@ -1,0 +1,194 @@
+"""``flask fd-whatsapp replay``."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from flask_fd_whatsapp import (
+    handler_name,
+    message_read,
+    message_sent,
+    status_changed,
+    status_received,
+)
+
+from ..conftest import MakeApp
+from .conftest import Post, RunCommand, RunJSON, Tickets, ledger_of, states
+
+ALL = [("M1", "READ"), ("M1", "SENT"), ("M2", "SENT"), ("M3", "PLAYED")]
+
+
+@pytest.fixture
+def past(durable: Flask, post: Post) -> Flask:
+    """An application with past events: READ before SENT of M1, SENT of M2, another of M3."""
+    for message_id, status in ALL:
+        post(durable, "sent", data__message_id=message_id, data__status=status)
+    return durable
+
+
+class Late:
+    """A handler that is connected when the events are past."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str]] = []
+        self.failing: set[str] = set()
+        self.after: Callable[[], None] = lambda: None
+
+    def __call__(self, app: Flask, event: Any) -> None:
+        self.calls.append((event.message_id, str(event.status)))
+        if event.message_id in self.failing:
+            raise ValueError("no tickets")
+        self.after()
+
+
+@pytest.fixture
+def late() -> Late:
+    """A handler called ``late``, connected to nothing yet."""
+    return handler_name("late")(Late())
+
+
+@pytest.mark.parametrize(
+    ("signal_", "calls"),
+    [
+        (status_received, ALL),
+        (status_changed, [ALL[0], ALL[2]]),
+        (message_sent, [ALL[1], ALL[2]]),
+        (message_read, [ALL[0]]),
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_catches_up(past: Flask, late: Late, run_json: RunJSON, signal_: Any, calls: Any) -> None:
+    """A new handler is called with the past events of its signal, oldest first."""
+    signal_.connect(late)
+    outcome = run_json(past, "replay", "--handler", "late", "--yes")
+    assert late.calls == calls
+    assert outcome["events"] == len(calls)
+    assert outcome["results"] == {"succeeded": len(calls)}
+
+
+def test_batches(past: Flask, late: Late, run: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More events than are read at once are all replayed, each once."""
+    monkeypatch.setattr(import_module("flask_fd_whatsapp.commands.replay"), "BATCH", 1)
+    status_received.connect(late)
+    assert run(past, "replay", "--handler", "late", "--yes").stdout == "4 succeeded.\n"
+    assert late.calls == ALL
+
+
+def test_goes_on(past: Flask, late: Late, run: RunCommand, run_json: RunJSON) -> None:
+    """Where it has succeeded it is not called again, where it failed it is."""
+    status_received.connect(late)
+    late.failing = {"M2"}
+    result = run(past, "replay", "--handler", "late", "--yes")
+    assert (result.exit_code, result.stdout) == (1, "3 succeeded, 1 failed.\n")
+    late.calls.clear()
+    late.failing = set()
+    outcome = run_json(past, "replay", "--handler", "late", "--yes")
+    assert outcome["results"] == {"succeeded": 1, "skipped": 3}
+    assert late.calls == [("M2", "SENT")]
+    assert {event.state.value for event in ledger_of(past).events()} == {"done"}
+
+
+def test_other_handlers(past: Flask, late: Late, tickets: Tickets, run: RunCommand) -> None:
+    """No handler but the one that is named is called."""
+    status_received.connect(late)
+    assert run(past, "replay", "--handler", "late", "--yes").exit_code == 0
+    assert (len(late.calls), tickets.calls) == (4, [])
+
+
+@pytest.mark.parametrize(("answer", "calls"), [("y\n", 4), ("n\n", 0), ("", 0)])
+def test_asks(past: Flask, late: Late, run: RunCommand, answer: str, calls: int) -> None:
+    """It shows how many events it is for and asks, and calls nothing unless told to."""
+    status_received.connect(late)
+    result = run(past, "replay", "--handler", "late", input=answer)
+    assert "4 events for late, received from 20" in result.stderr
+    assert len(late.calls) == calls
+    assert result.exit_code == (0 if calls else 1)
+
+
+def test_dry_run(past: Flask, late: Late, run: RunCommand, run_json: RunJSON) -> None:
+    """A dry run shows how many, asks nothing and calls nothing."""
+    status_received.connect(late)
+    result = run(past, "replay", "--handler", "late", "--dry-run")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("4 events for late, received from 20")
+    outcome = run_json(past, "replay", "--handler", "late", "--dry-run")
+    assert (outcome["events"], outcome["results"], late.calls) == (4, {}, [])
+
+
+@pytest.mark.parametrize(
+    ("interval", "count"),
+    [
+        (("--since", "1h"), 4),
+        (("--since", "0s"), 0),
+        (("--until", "1h"), 0),
+        (("--until", "0s"), 4),
+    ],
+)
+def test_interval(
+    past: Flask, late: Late, run_json: RunJSON, interval: tuple[str, ...], count: int
+) -> None:
+    """Only events received in the interval are replayed."""
+    status_received.connect(late)
+    assert run_json(past, "replay", "--handler", "late", "--yes", *interval)["events"] == count
+    assert len(late.calls) == count
+
+
+def test_pending(
+    make_durable: MakeApp, post: Post, late: Late, tickets: Tickets, run_json: RunJSON
+) -> None:
+    """What is pending is left to retry, and what is dead is replayed and stays dead."""
+    app = make_durable(MAX_ATTEMPTS=2)
+    tickets.error = ValueError("no tickets")
+    for message_id in ("dead", "dead", "pending"):
+        post(app, data__message_id=message_id)
+    status_received.connect(late)
+    outcome = run_json(app, "replay", "--handler", "late", "--yes")
+    assert (outcome["events"], late.calls) == (1, [("dead", "QUEUED")])
+    assert states(app) == {"dead": "dead", "pending": "pending"}
+
+
+def test_none(durable: Flask, late: Late, run: RunCommand) -> None:
+    """Without a past event there is nothing to ask."""
+    status_received.connect(late)
+    result = run(durable, "replay", "--handler", "late")
+    assert (result.exit_code, result.stdout) == (0, "There is no past event for late.\n")
+
+
+def test_unknown(past: Flask, late: Late, tickets: Tickets, run: RunCommand) -> None:
+    """A handler that is not connected is an error that lists those that are."""
+    status_changed.connect(late)
+    result = run(past, "replay", "--handler", "lat", "--yes")
+    assert result.exit_code == 2
+    assert "no handler 'lat'. Connected are:\n  late\n  tickets\n" in result.stderr
+
+
+def test_stopped(past: Flask, late: Late, run: RunCommand, run_json: RunJSON) -> None:
+    """Asked to end it does so after the event it is at, and can be run again to go on."""
+    status_received.connect(late)
+    late.after = lambda: os.kill(os.getpid(), signal.SIGTERM)
+    result = run(past, "replay", "--handler", "late", "--yes")
+    assert (result.exit_code, result.stdout) == (1, "1 succeeded.\n")
+    assert "Stopped before the end" in result.stderr
+    late.after = lambda: None
+    outcome = run_json(past, "replay", "--handler", "late", "--yes")
+    assert outcome["results"] == {"skipped": 1, "succeeded": 3}
+
+
+def test_interrupted(past: Flask, late: Late, run: RunCommand) -> None:
+    """A handler that ends the process leaves what is done as it was."""
+    status_received.connect(late)
+    late.after = _exit
+    result = run(past, "replay", "--handler", "late", "--yes")
+    assert (result.exit_code, late.calls) == (7, [("M1", "READ")])
+    assert {event.state.value for event in ledger_of(past).events()} == {"done"}
+
+
+def _exit() -> None:
+    raise SystemExit(7)

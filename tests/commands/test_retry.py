@@ -1,0 +1,232 @@
+"""``flask fd-whatsapp retry``, without ``--follow``."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from flask_fd_whatsapp import FreshdeskWhatsApp, RetryLater
+from flask_fd_whatsapp.ledger.memory import MemoryLedger
+
+from ..conftest import MakeApp
+from .conftest import Post, RunCommand, RunJSON, Tickets, ledger_of, make_due, states
+
+
+def test_due(deferred: Flask, post: Post, run: RunCommand, tickets: Tickets) -> None:
+    """What is due is handled, longest due first, and then there is nothing to do."""
+    for message_id in ("M1", "M2", "M3"):
+        post(deferred, data__message_id=message_id)
+    assert tickets.calls == []
+    result = run(deferred, "retry")
+    assert (result.exit_code, result.stdout) == (0, "3 accepted.\n")
+    assert tickets.calls == ["M1", "M2", "M3"]
+    assert set(states(deferred).values()) == {"done"}
+    assert run(deferred, "retry").stdout == "Nothing to do.\n"
+
+
+def test_failure(
+    deferred: Flask, post: Post, run: RunCommand, run_json: RunJSON, tickets: Tickets
+) -> None:
+    """A handler that fails makes it exit with 1 and is told; its event is tried again when due."""
+    for message_id in ("M1", "M2"):
+        post(deferred, data__message_id=message_id)
+    tickets.before = lambda: setattr(tickets, "error", ValueError("no tickets"))
+    outcome = run_json(deferred, "retry", status=1)
+    assert (outcome["results"], outcome["failed"]) == ({"unfinished": 2}, 2)
+    assert [event["message_id"] for event in outcome["failures"]] == ["M1", "M2"]
+    assert outcome["failures"][0]["last_error"] == "tickets: ValueError: no tickets"
+    assert run(deferred, "retry").stdout == "Nothing to do.\n"
+    make_due(deferred)
+    result = run(deferred, "retry")
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (1, "2 unfinished.")
+    assert "is pending after 2 tries, to be tried again from" in result.stdout
+
+
+def test_one_that_fails(deferred: Flask, post: Post, run: RunCommand, tickets: Tickets) -> None:
+    """One event's failure keeps no other from being handled."""
+    for message_id in ("M1", "M2", "M3"):
+        post(deferred, data__message_id=message_id)
+    errors = iter([None, ValueError("no tickets"), None])
+    tickets.before = lambda: setattr(tickets, "error", next(errors))
+    result = run(deferred, "retry")
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (1, "2 accepted, 1 unfinished.")
+    assert states(deferred) == {"M1": "done", "M2": "pending", "M3": "done"}
+
+
+def test_many_failures(deferred: Flask, post: Post, run: RunCommand, tickets: Tickets) -> None:
+    """Of many failures the first are told, and how many more there are."""
+    for number in range(23):
+        post(deferred, data__message_id=f"M{number}")
+    tickets.error = ValueError("no tickets")
+    lines = run(deferred, "retry").stdout.splitlines()
+    assert (len(lines), lines[-2:]) == (22, ["... and 3 more that failed.", "23 unfinished."])
+
+
+def test_later(deferred: Flask, post: Post, run_json: RunJSON, tickets: Tickets) -> None:
+    """A handler that asks to be called later has not failed, and is called once a run."""
+    post(deferred)
+    tickets.error = RetryLater(0)
+    for _ in range(2):
+        outcome = run_json(deferred, "retry")
+        assert (outcome["results"], outcome["failed"]) == ({"unfinished": 1}, 0)
+    assert len(tickets.calls) == 2
+
+
+@pytest.fixture
+def dead(make_durable: MakeApp, post: Post, tickets: Tickets) -> Flask:
+    """An application with three dead events."""
+    app = make_durable(MAX_ATTEMPTS=1)
+    tickets.error = ValueError("no tickets")
+    for message_id in ("M1", "M2", "M3"):
+        post(app, data__message_id=message_id)
+    assert set(states(app).values()) == {"dead"}
+    tickets.calls.clear()
+    return app
+
+
+def test_dead(dead: Flask, run: RunCommand, tickets: Tickets) -> None:
+    """The dead are left alone, and with --dead revived and tried, oldest first."""
+    assert run(dead, "retry").stdout == "Nothing to do.\n"
+    tickets.error = None
+    result = run(dead, "retry", "--dead")
+    assert (result.exit_code, result.stdout) == (0, "3 accepted.\n")
+    assert tickets.calls == ["M1", "M2", "M3"]
+    assert set(states(dead).values()) == {"done"}
+
+
+def test_dead_again(dead: Flask, run: RunCommand, run_json: RunJSON, tickets: Tickets) -> None:
+    """One that dies again is tried once, told as dead, and can be revived again."""
+    outcome = run_json(dead, "retry", "--dead", status=1)
+    assert (outcome["failed"], len(tickets.calls)) == (3, 3)
+    assert {event["state"] for event in outcome["failures"]} == {"dead"}
+    assert (
+        "is dead after 1 try: tickets: ValueError: no tickets"
+        in run(dead, "retry", "--dead").stdout
+    )
+
+
+def test_dead_pages(dead: Flask, run: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More dead events than are read at once are all tried, each once."""
+    monkeypatch.setattr("flask_fd_whatsapp.sweep.BATCH", 2)
+    assert run(dead, "retry", "--dead").stdout.splitlines()[-1] == "3 unfinished."
+
+
+def test_event(dead: Flask, run: RunCommand, tickets: Tickets) -> None:
+    """One dead event is revived and tried, and no other."""
+    tickets.error = None
+    result = run(dead, "retry", "--event", "2")
+    assert (result.exit_code, result.stdout) == (0, "1 accepted.\n")
+    assert states(dead) == {"M1": "dead", "M2": "done", "M3": "dead"}
+
+
+def test_event_that_is_not_due(
+    deferred: Flask, post: Post, run: RunCommand, tickets: Tickets
+) -> None:
+    """One event is tried at once, whatever its back-off."""
+    post(deferred)
+    tickets.error = ValueError("no tickets")
+    assert run(deferred, "retry").exit_code == 1
+    tickets.error = None
+    assert run(deferred, "retry").stdout == "Nothing to do.\n"
+    assert run(deferred, "retry", "--event", "1").stdout == "1 accepted.\n"
+
+
+def test_event_that_fails(dead: Flask, run_json: RunJSON) -> None:
+    """One event that fails is told, and makes it exit with 1."""
+    outcome = run_json(dead, "retry", "--event", "3", status=1)
+    assert [event["id"] for event in outcome["failures"]] == [3]
+
+
+def test_event_that_is_done(durable: Flask, post: Post, run: RunCommand, tickets: Tickets) -> None:
+    """An event that is done is not handled again."""
+    post(durable)
+    result = run(durable, "retry", "--event", "1")
+    assert (result.exit_code, "Event 1 is done already" in result.stderr) == (0, True)
+    assert len(tickets.calls) == 1
+
+
+def test_event_that_is_not_there(durable: Flask, run: RunCommand) -> None:
+    """An event that is not there is an error."""
+    result = run(durable, "retry", "--event", "4")
+    assert (result.exit_code, "has no event 4." in result.stderr) == (1, True)
+
+
+def test_other_receivers(
+    deferred: Flask, post: Post, make_durable: MakeApp, run: RunCommand
+) -> None:
+    """The events of a receiver that is not registered here are left alone."""
+    post(deferred)
+    other = make_durable(FreshdeskWhatsApp("renamed"))
+    assert run(other, "retry").stdout == "Nothing to do.\n"
+    result = run(other, "retry", "--event", "1")
+    assert result.exit_code == 1
+    assert "by receiver fd_whatsapp" in result.stderr
+    assert set(states(deferred).values()) == {"pending"}
+
+
+def test_stopped(deferred: Flask, post: Post, run: RunCommand, tickets: Tickets) -> None:
+    """Asked to end it does so after the event it is at, and leaves the rest due."""
+    for message_id in ("M1", "M2"):
+        post(deferred, data__message_id=message_id)
+    tickets.before = lambda: os.kill(os.getpid(), signal.SIGTERM)
+    result = run(deferred, "retry")
+    assert (result.exit_code, result.stdout) == (0, "Stopped. 1 accepted.\n")
+    assert states(deferred) == {"M1": "done", "M2": "pending"}
+
+
+def test_second_interrupt(deferred: Flask, post: Post, run: RunCommand, tickets: Tickets) -> None:
+    """A second Ctrl-C does not wait for the handler, and its event is left to the next run."""
+    post(deferred, data__message_id="M1")
+
+    def interrupt() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    tickets.before = interrupt
+    assert run(deferred, "retry").exit_code == 1
+    assert (tickets.calls, states(deferred)) == (["M1"], {"M1": "pending"})
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_surprise(
+    deferred: Flask, post: Post, run: RunCommand, tickets: Tickets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An event on which something breaks that should not is left, and the others are handled."""
+    for message_id in ("M1", "M2"):
+        post(deferred, data__message_id=message_id)
+    receiver = deferred.extensions["fd_whatsapp"]["fd_whatsapp"]
+    resume = receiver.resume
+
+    def break_on_the_first(event_id: int) -> Any:
+        if event_id == 1:
+            raise ZeroDivisionError
+        return resume(event_id)
+
+    monkeypatch.setattr(receiver, "resume", break_on_the_first)
+    monkeypatch.setattr("flask_fd_whatsapp.sweep.BATCH", 1)
+    assert run(deferred, "retry").stdout == "1 unfinished, 1 accepted.\n"
+    assert states(deferred) == {"M1": "pending", "M2": "done"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--dead", "--follow"), ("--dead", "--event", "1"), ("--follow", "--event", "1")],
+)
+def test_usage(durable: Flask, run: RunCommand, arguments: tuple[str, ...]) -> None:
+    """What excludes each other is refused."""
+    assert run(durable, "retry", *arguments).exit_code == 2
+
+
+def test_memory(app: Flask, run: RunCommand, post: Post, tickets: Tickets) -> None:
+    """In memory it works on the process's own ledger, and says that it is no other's."""
+    tickets.error = ValueError("no tickets")
+    post(app)
+    tickets.error = None
+    result = run(app, "retry", "--event", "1")
+    assert (result.exit_code, result.stdout) == (0, "1 accepted.\n")
+    assert "another process" in result.stderr
+    assert isinstance(ledger_of(app), MemoryLedger)

@@ -1,0 +1,141 @@
+"""``flask fd-whatsapp simulate``: mistakes, trouble and disagreement."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from flask_fd_whatsapp import StatusEvent, status_received
+
+from ..conftest import URL
+from ..freshdesk.servers import serving
+from .conftest import RunCommand
+from .test_simulate import FAST, noted, table
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_given_headers(app: Flask, run: RunCommand) -> None:
+    """Headers that are given replace the configured ones; refused events are disagreements."""
+    wrong = ("--header", "X-Key: a:b", "--delays", "")
+    with noted(app) as seen:
+        result = run(app, "simulate", "--messages", "2", *FAST, *wrong)
+    assert {(headers["X-Key"], headers.get("Authorization")) for headers, _ in seen} == {
+        ("a:b", None)
+    }
+    assert result.exit_code == 1
+    shown = table(result.output)
+    assert shown["Ledger"] == "0 of 2 agree"
+    assert shown["Given up"] == shown["Answers 401"]
+    assert "QUEUED is missing: given up after 1 tries, answered with 401" in result.output
+
+
+def test_disagreement(app: Flask, run: RunCommand) -> None:
+    """A message of which the ledger says something else is named, and the exit status is 1."""
+    ledger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
+    known = ledger.message
+    ledger.message = lambda message_id, account_id=None: None
+    result = run(app, "simulate", "--messages", "30", *FAST)
+    ledger.message = known
+    assert result.exit_code == 1
+    assert "0 of 30 agree" in result.output
+    assert "QUEUED is missing, though acknowledged" in result.output
+    assert "and 10 more" in result.output
+
+
+def test_handlers_that_fail(app: Flask, run: RunCommand) -> None:
+    """A handler that fails at first makes events be tried again, and all agrees."""
+    failed = set()
+
+    @status_received.connect_via(app)
+    def fail_once(app: Flask, event: StatusEvent) -> None:
+        if event.key not in failed:
+            failed.add(event.key)
+            raise OSError("not now")
+
+    result = run(app, "simulate", "--messages", "3", *FAST)
+    assert result.exit_code == 0
+    shown = table(result.output)
+    assert shown["Tried again"] == shown["Answers 503"] == shown["Events made"]
+
+
+MISTAKES: dict[str, tuple[list[str], str]] = {
+    "unknown fault": (["--fault", "typo"], "no fault 'typo'. Known are skipped-delivered, "),
+    "HTTP elsewhere": (["--url", "http://example.com/in"], "--url: Freshdesk posts to https://"),
+    "no URL": (["--url", "example"], "--url: Freshdesk posts to https://"),
+    "four headers": ([*("--header=A:1", "--header=B:1", "--header=C:1", "--header=D:1")], "most 3"),
+    "three addresses": (["--alert-email=a@x.org"] * 3, "--alert-email: The form takes at most 2"),
+    "header without a colon": (["--header", "secret"], "'Name: value'"),
+    "no messages": (["--messages", "0"], "--messages"),
+    "no rate": (["--rate", "0"], "--rate"),
+    "no speed": (["--speed", "-1"], "--speed"),
+    "no number": (["--speed", "inf"], "--speed"),
+    "before 1970": (["--start", "1960-01-01"], "1970 or later"),
+    "no delays": (["--delays", "soon"], "--delays"),
+    "no SMTP server": (["--smtp", "mail", "--alert-email", "a@x.org"], "--smtp"),
+}
+
+
+@pytest.mark.parametrize(("options", "message"), MISTAKES.values(), ids=MISTAKES)
+def test_mistakes(app: Flask, run: RunCommand, options: list[str], message: str) -> None:
+    """A mistake on the command line is told of, and nothing is posted."""
+    with noted(app) as seen:
+        result = run(app, "simulate", *options)
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.split())
+    assert not seen
+
+
+def test_nobody_listens(app: Flask, run: RunCommand) -> None:
+    """A URL that nobody listens at is told of after the first tries."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    result = run(app, "simulate", "--messages", "1000", "--url", url, "--concurrency", "2")
+    assert result.exit_code == 1
+    assert f"Nobody answers at {url}{URL}, after " in result.output
+    assert int(table(result.output)["Posted"]) < 10
+
+
+HOST = """
+from flask import Flask
+from flask_fd_whatsapp import FreshdeskWhatsApp
+app = Flask("host")
+app.testing = True
+app.config["FD_WHATSAPP_HEADERS"] = {"Authorization": "Bearer s3cret"}
+app.register_blueprint(FreshdeskWhatsApp())
+"""
+
+
+def test_interrupted(app: Flask, tmp_path: Path) -> None:
+    """Ctrl-C ends it with the table and without a traceback."""
+    (tmp_path / "host.py").write_text(HOST)
+    posted = threading.Event()
+    app.after_request(lambda response: posted.set() or response)
+    command = [sys.executable, "-m", "flask", "--app", "host", "fd-whatsapp", "simulate"]
+    with serving(app) as url:
+        process = subprocess.Popen(
+            [*command, "--url", url, "--speed", "1", "--messages", "50"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert posted.wait(30)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    shown = table(output)
+    assert int(shown["Left when the run ended"]) > 0
+    assert int(shown["Posted"]) >= int(shown["Acknowledged"])
+    assert "interrupted" in errors
+    assert "Traceback" not in errors

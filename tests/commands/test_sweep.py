@@ -1,0 +1,78 @@
+"""The sweep by itself."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+
+import pytest
+from flask import Flask
+
+from flask_fd_whatsapp import RetryLater
+from flask_fd_whatsapp.exceptions import LedgerUnavailable
+from flask_fd_whatsapp.outcomes import Result
+from flask_fd_whatsapp.sweep import sweep
+
+from .conftest import Post, Tickets, ledger_of, receiver_of, states
+
+
+@pytest.fixture
+def due(deferred: Flask, post: Post) -> Flask:
+    """An application with five due events."""
+    for number in range(5):
+        post(deferred, data__message_id=f"M{number}")
+    return deferred
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5, 100])
+def test_batches(due: Flask, tickets: Tickets, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many are read at once, every event is handled, each once and in turn."""
+    monkeypatch.setattr("flask_fd_whatsapp.sweep.BATCH", batch)
+    swept = list(sweep(receiver_of(due)))
+    assert [result for _, result in swept] == [Result.ACCEPTED] * 5
+    assert tickets.calls == [f"M{number}" for number in range(5)]
+
+
+def test_due_at_once_again(due: Flask, tickets: Tickets, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events that are due again at once are left to the next sweep, and keep none from its turn."""
+    monkeypatch.setattr("flask_fd_whatsapp.sweep.BATCH", 2)
+    tickets.error = RetryLater(0)
+    assert [result for _, result in sweep(receiver_of(due))] == [Result.UNFINISHED] * 5
+    assert len(tickets.calls) == 5
+
+
+def test_two_at_once(due: Flask, tickets: Tickets) -> None:
+    """Of two sweeps at once, each event is handled by one."""
+    both = zip_longest(sweep(receiver_of(due)), sweep(receiver_of(due)))
+    results = [swept.result for pair in both for swept in pair if swept]
+    assert tickets.calls == [f"M{number}" for number in range(5)]
+    assert set(results) == {Result.ACCEPTED, Result.DUPLICATE}
+
+
+def test_forgotten_in_between(due: Flask, tickets: Tickets) -> None:
+    """An event that is gone before its turn is passed over."""
+    sweeping = sweep(receiver_of(due))
+    next(sweeping)
+    with ledger_of(due).engine.begin() as connection:  # type: ignore[attr-defined]
+        connection.exec_driver_sql("DELETE FROM fd_whatsapp_event WHERE id = 2")
+    assert [result for _, result in sweeping] == [Result.DUPLICATE] + [Result.ACCEPTED] * 3
+
+
+def test_stops(due: Flask, tickets: Tickets) -> None:
+    """It asks before each event whether to stop."""
+    swept = list(sweep(receiver_of(due), should_stop=lambda: len(tickets.calls) == 2))
+    assert len(swept) == 2
+    assert list(states(due).values()) == ["done"] * 2 + ["pending"] * 3
+
+
+def test_ledger_goes_down(due: Flask, tickets: Tickets) -> None:
+    """A ledger that goes down ends the sweep with its error."""
+    engine = ledger_of(due).engine  # type: ignore[attr-defined]
+
+    def rename() -> None:
+        with engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE fd_whatsapp_handling RENAME TO away")
+
+    tickets.before = rename
+    with pytest.raises(LedgerUnavailable):
+        list(sweep(receiver_of(due)))
+    assert tickets.calls == ["M0"]

@@ -1,0 +1,159 @@
+"""Every command where its ledger is down, not up to date, or in memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+from typing import Never
+
+import pytest
+from flask import Flask
+from sqlalchemy import create_engine
+
+from flask_fd_whatsapp import FreshdeskWhatsApp
+from flask_fd_whatsapp.ledger.sql import SQLLedger
+
+from ..conftest import TOKEN, MakeApp
+from .conftest import Post, RunCommand, Tickets, url_in
+from .deferred_app import create_app
+
+DOWN = "postgresql+psycopg://me:pa55w@127.0.0.1:1/none"
+
+COMMANDS = [
+    ("events",),
+    ("message", "M1"),
+    ("prune",),
+    ("quarantine", "list"),
+    ("quarantine", "show", "1"),
+    ("quarantine", "replay", "--all"),
+    ("quarantine", "discard", "1"),
+    ("replay", "--handler", "tickets", "--yes"),
+    ("retry",),
+    ("retry", "--dead"),
+    ("retry", "--event", "1"),
+    ("status",),
+]
+
+every_command = pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+
+
+@pytest.fixture
+def down(make_app: MakeApp, tickets: Tickets) -> Flask:
+    """An application whose database does not answer."""
+    return make_app(LEDGER_URL=DOWN)
+
+
+@every_command
+def test_down(down: Flask, run: RunCommand, command: tuple[str, ...]) -> None:
+    """A ledger that is down is one clear line and exit status 1."""
+    result = run(down, *command)
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    (line,) = [line for line in result.output.splitlines() if "ledger" in line]
+    assert line.startswith(("Error: ", "Problem: "))
+    assert "The ledger cannot be used: " in line
+    assert "pa55w" not in result.output
+
+
+@every_command
+def test_not_upgraded(
+    make_app: MakeApp, run: RunCommand, tmp_path: Path, tickets: Tickets, command: tuple[str, ...]
+) -> None:
+    """A ledger that does not exist yet is one clear line that names the command."""
+    ledger = SQLLedger(create_engine(url_in(tmp_path)))
+    result = run(make_app(FreshdeskWhatsApp(ledger=ledger)), *command)
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    assert result.output.count("run `flask fd-whatsapp upgrade`") == 1
+    ledger.engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql+psycopg://me:pa55w@host:no/db", "sqlite:////dev/null/x"]
+)
+def test_cannot_be_made(make_app: MakeApp, run: RunCommand, url: str) -> None:
+    """A ledger that cannot even be made is one clear line too."""
+    result = run(make_app(LEDGER_URL=url), "events")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: The ledger cannot be used: ")
+    assert result.output.count("\n") == 1
+    assert "pa55w" not in result.output
+
+
+@pytest.mark.parametrize("command", ["events", "upgrade", "status"])
+def test_secrets(make_app: MakeApp, run: RunCommand, command: str) -> None:
+    """An error that tells a database's URL does so without its password."""
+
+    def make_ledger(app: Flask) -> Never:
+        raise RuntimeError(f"cannot reach {DOWN} with {TOKEN}")
+
+    result = run(make_app(FreshdeskWhatsApp(ledger=make_ledger), LEDGER_URL=DOWN), command)
+    assert result.exit_code == 1
+    assert "cannot reach postgresql+psycopg://me:********@127.0.0.1:1/none with" in result.output
+    assert "pa55w" not in result.output
+    assert "s3cret" not in result.output
+
+
+@every_command
+def test_memory(app: Flask, run: RunCommand, tickets: Tickets, command: tuple[str, ...]) -> None:
+    """Of a ledger in memory it is said that another process's cannot be seen."""
+    result = run(app, *command)
+    assert result.stderr.count("another process") == 1
+
+
+@pytest.mark.parametrize("command", [("retry",), ("prune",), ("status",)], ids=" ".join)
+def test_one_of_two_down(
+    run: RunCommand, post: Post, tmp_path: Path, tickets: Tickets, command: tuple[str, ...]
+) -> None:
+    """What works on all receivers works on those it can, and fails for the other."""
+    app = Flask("host")
+    app.testing = True
+    for name, url in (("down", DOWN), ("up", url_in(tmp_path))):
+        app.config[f"{name.upper()}_HEADERS"] = {"Authorization": TOKEN}
+        app.config[f"{name.upper()}_LEDGER_URL"] = url
+        app.config[f"{name.upper()}_DISPATCH"] = "deferred"
+        app.register_blueprint(
+            FreshdeskWhatsApp(name, config_prefix=name.upper(), url_prefix=f"/{name}")
+        )
+    assert post(app, url="/up/whatsapp") == "accepted"
+    result = run(app, *command)
+    assert result.exit_code == 1
+    assert "down: The ledger cannot be used" in result.output
+    expected = {
+        "retry": "1 accepted.",
+        "prune": "up: 0 messages forgotten.",
+        "status": "Pending: 1",
+    }
+    assert expected[command[0]] in result.stdout
+    assert run(app, *command, "--receiver", "up").exit_code == 0
+    app.extensions["fd_whatsapp"]["up"].ledger.engine.dispose()
+
+
+def test_progress(tmp_path: Path, run: RunCommand, post: Post) -> None:
+    """On a terminal there is a progress bar, which leaves the JSON on standard output alone."""
+    app = create_app(str(tmp_path))
+    run(app, "upgrade")
+    post(app)
+    app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger.engine.dispose()
+    flask = (sys.executable, "-m", "flask", "--app", "tests.commands.deferred_app")
+    terminal, end = pty.openpty()
+    try:
+        finished = subprocess.run(
+            [*flask, "fd-whatsapp", "retry", "--json"],
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, "DEFERRED_APP_FOLDER": str(tmp_path), "TERM": "xterm"},
+            stdout=subprocess.PIPE,
+            stderr=end,
+            timeout=60,
+            check=True,
+        )
+        shown = os.read(terminal, 65536).decode()
+    finally:
+        os.close(terminal)
+        os.close(end)
+    assert json.loads(finished.stdout)["results"] == {"accepted": 1}
+    assert "Retrying" in shown

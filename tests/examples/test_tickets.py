@@ -1,0 +1,142 @@
+"""A host with Flask-SQLAlchemy: its tickets in the ledger's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import event as events
+from sqlalchemy.orm import Session
+
+from flask_fd_whatsapp import current_ledger, message_queued
+from flask_fd_whatsapp.ledger.sql import SQLLedger
+
+from ..conftest import TOKEN, URL, Payload
+from ..ledger.databases import KINDS, fresh_database
+
+pytest.importorskip("flask_sqlalchemy")
+
+from examples.tickets import create_app, handlers  # noqa: E402
+from examples.tickets.models import Note, Ticket, db  # noqa: E402
+
+REFERENCE = "MM-T1-00001"
+
+
+@pytest.fixture
+def kind() -> str:
+    return "sqlite"
+
+
+@pytest.fixture
+def app(kind: str, tmp_path: Path) -> Iterator[Flask]:
+    """The example with a ticket whose message has been sent."""
+    with fresh_database(kind, tmp_path) as url:
+        app = create_app(
+            {
+                "TESTING": True,
+                "SQLALCHEMY_DATABASE_URI": url,
+                "FD_WHATSAPP_HEADERS": {"Authorization": TOKEN},
+            }
+        )
+        ledger(app).upgrade()
+        assert app.test_client().put(f"/tickets/{REFERENCE}").status_code == 201
+        yield app
+        ledger(app).engine.dispose()
+        with app.app_context():
+            db.engine.dispose()
+
+
+def ledger(app: Flask) -> SQLLedger:
+    found: SQLLedger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
+    return found
+
+
+def post(app: Flask, payload: dict[str, Any]) -> str | int:
+    """The result, or the status where it is no success."""
+    answer = app.test_client().post(URL, json=payload, headers={"Authorization": TOKEN})
+    return answer.get_json()["result"] if answer.status_code == 200 else answer.status_code
+
+
+def ticket(app: Flask) -> dict[str, Any]:
+    found: dict[str, Any] = app.test_client().get(f"/tickets/{REFERENCE}").get_json()
+    return found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_samples(app: Flask, payload: Payload) -> None:
+    """A ticket follows its message, each step noted once, and the stale failure opens nothing."""
+    names = ("queued", "sent", "delivered", "read", "failed")
+    assert [post(app, payload(name)) for name in names] == ["accepted"] * 5
+    assert [post(app, payload(name)) for name in names] == ["duplicate"] * 5
+    assert ticket(app) == {
+        "status": "READ",
+        "is_open": False,
+        "notes": [
+            "sent -> QUEUED",
+            "QUEUED -> SENT",
+            "SENT -> DELIVERED",
+            "DELIVERED -> READ",
+            "failed late (FAILED), it was READ",
+        ],
+    }
+
+
+def test_failure(app: Flask, payload: Payload) -> None:
+    """A failure opens the ticket, and a message that arrives all the same moves it on."""
+    for name in ("sent", "failed"):
+        post(app, payload(name))
+    assert ticket(app)["status"] == "FAILED"
+    assert ticket(app)["is_open"] is True
+    assert "not delivered (FAILED): call the customer" in ticket(app)["notes"]
+    post(app, payload("delivered"))
+    assert ticket(app)["status"] == "DELIVERED"
+
+
+def test_not_ours(app: Flask, payload: Payload) -> None:
+    """An event of a message that no ticket was made for is taken, and changes none."""
+    assert post(app, payload("sent", data__external_reference_id="other")) == "accepted"
+    assert ticket(app)["notes"] == []
+
+
+def test_failing_handler(app: Flask, payload: Payload, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a handler wrote before it failed is gone, and the next delivery does it once."""
+
+    def write_then_fail(session: Session, *_: object) -> None:
+        raise RuntimeError("after the rows were written")
+
+    events.listen(Session, "after_flush", write_then_fail)
+    try:
+        assert post(app, payload("sent")) == 503
+    finally:
+        events.remove(Session, "after_flush", write_then_fail)
+    assert ticket(app) == {"status": None, "is_open": False, "notes": []}
+    assert post(app, payload("sent")) == "accepted"
+    assert ticket(app)["notes"] == ["sent -> SENT"]
+
+
+def test_commit_only_flushes(app: Flask, payload: Payload) -> None:
+    """``Session.commit()`` does not commit the ledger's transaction: a failure still undoes it."""
+    should_fail = [True, False]
+
+    @message_queued.connect_via(app)
+    def note(app: Flask, event: object) -> None:
+        with Session(bind=current_ledger.transaction) as session:
+            session.add(Note(ticket_id=1, text="mine"))
+            session.commit()
+        if should_fail.pop(0):
+            raise RuntimeError("after the commit")
+
+    assert post(app, payload("queued")) == 503
+    assert "mine" not in ticket(app)["notes"]
+    assert post(app, payload("queued")) == "accepted"
+    assert ticket(app)["notes"].count("mine") == 1
+
+
+def test_check(app: Flask) -> None:
+    """The check finds nothing wrong with it."""
+    result = app.test_cli_runner().invoke(args=["fd-whatsapp", "check"])
+    assert result.exit_code == 0, result.output
+    assert "All in place." in result.output

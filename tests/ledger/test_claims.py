@@ -1,0 +1,268 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from flask_fd_whatsapp.exceptions import ClaimLost
+from flask_fd_whatsapp.ledger import Claim, Ledger, Policy, State, Tried
+
+from ..concurrency.threads import TIMEOUT
+from .entries import (
+    FAILED,
+    POLICY,
+    RECEIVER,
+    claimed,
+    end_leases,
+    entry,
+    handle,
+    make_due,
+    the_event,
+)
+
+
+def due(ledger: Ledger) -> list[Any]:
+    return list(ledger.due(receiver=RECEIVER, limit=100))
+
+
+def test_one_holder(ledger: Ledger) -> None:
+    """While an event is handled no event of its message is claimed, those of others are."""
+    recorded, _ = claimed(ledger, "QUEUED")
+    for status in ("QUEUED", "SENT", "SENT"):
+        other = ledger.record(entry(status), POLICY)
+        assert (other.claim, other.state) == (None, State.PENDING)
+    assert the_event(ledger, other.id).attempts == 0
+    held = ledger.claim(recorded.id, POLICY)
+    assert held is not None
+    assert (held.claim, held.state) == (None, State.PENDING)
+    claimed(ledger, message_id="M2")
+    claimed(ledger, account_id="2")
+
+
+def test_finish_lets_go(ledger: Ledger) -> None:
+    """A finished try lets the message go: its next event is claimed, the first one is done."""
+    first, claim = claimed(ledger, "QUEUED")
+    second = ledger.record(entry("SENT"), POLICY)
+    assert claim.finish(Tried()) is State.DONE
+    assert the_event(ledger, first.id).due_at is None
+    again = ledger.claim(second.id, POLICY)
+    assert again is not None
+    assert again.claim is not None
+    settled = ledger.claim(first.id, POLICY)
+    assert settled is not None
+    assert (settled.state, settled.claim) == (State.DONE, None)
+
+
+def test_success_by_handler(ledger: Ledger) -> None:
+    """Each handler's success is recorded, and comes back with the next claim of that event."""
+    recorded, claim = claimed(ledger)
+    assert recorded.succeeded == frozenset()
+    for handler in ("first", "First", "first "):
+        claim.succeeded(handler)
+    tried = Tried(succeeded="last", superseded=["gone by"], failed={"bad": "ValueError: no"})
+    assert claim.finish(tried) is State.PENDING
+    again, claim = claimed(ledger)
+    assert again.succeeded == {"first", "First", "first ", "last", "gone by"}
+    assert claim.finish(Tried(succeeded="bad")) is State.DONE
+    other, _ = claimed(ledger, "SENT")
+    assert other.succeeded == frozenset()
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda claim: claim.succeeded("late"),
+        lambda claim: claim.finish(Tried(succeeded="late")),
+        lambda claim: claim.finish(Tried(superseded=["late"])),
+        lambda claim: claim.finish(FAILED),
+        lambda claim: claim.finish(Tried(retry_after=5)),
+    ],
+    ids=["succeeded", "finish", "superseded", "failed", "later"],
+)
+@pytest.mark.parametrize("status", ["QUEUED", "SENT"])
+def test_fence(ledger: Ledger, status: str, write: Any) -> None:
+    """Whose lease is over and message taken by another can change nothing any more."""
+    first, late = claimed(ledger, "QUEUED")
+    end_leases(ledger)
+    second, claim = claimed(ledger, status)
+    before = ledger.events(), ledger.message("M1")
+    with pytest.raises(ClaimLost, match=r"lease of 60 seconds"):
+        write(late)
+    assert (ledger.events(), ledger.message("M1")) == before
+    assert ledger.record(entry("READ"), POLICY).claim is None
+    claim.succeeded("in time")
+    assert claim.finish(Tried()) is State.DONE
+    with pytest.raises(ClaimLost):
+        write(late)
+    again = ledger.claim(second.id, POLICY, settled=True)
+    assert again is not None
+    assert again.succeeded == {"in time"}
+    assert the_event(ledger, first.id).last_error is None
+
+
+def test_late_but_not_taken(ledger: Ledger) -> None:
+    """A lease that is over costs nothing as long as nobody else takes the message."""
+    recorded, claim = claimed(ledger)
+    end_leases(ledger)
+    claim.succeeded("first")
+    assert ledger.record(entry(), POLICY).claim is None
+    end_leases(ledger)
+    assert claim.finish(Tried(succeeded="last")) is State.DONE
+    assert the_event(ledger, recorded.id).state is State.DONE
+
+
+def test_finished_claim_is_over(ledger: Ledger) -> None:
+    """A claim that was finished is lost, though nobody has taken the message."""
+    recorded, claim = claimed(ledger)
+    claim.finish(FAILED)
+    for write in (lambda: claim.succeeded("late"), lambda: claim.finish(Tried())):
+        with pytest.raises(ClaimLost):
+            write()
+    assert the_event(ledger, recorded.id).state is State.PENDING
+
+
+def test_lease_is_that_of_the_policy(ledger: Ledger) -> None:
+    """A claim holds as long as its policy says."""
+    short = Policy(lease_seconds=0.01, max_attempts=9)
+    recorded = ledger.record(entry(), short)
+    if hasattr(ledger, "clock"):
+        ledger.clock.now += 0.01
+    again = ledger.claim(recorded.id, short, wait=TIMEOUT)
+    assert again is not None
+    assert again.claim is not None
+
+
+def test_waiting(ledger: Ledger) -> None:
+    """Who waits for the holder gets the message when the holder lets go."""
+    _, holder = claimed(ledger)
+    second = ledger.record(entry("SENT"), POLICY)
+    with ThreadPoolExecutor(1) as pool:
+        waiter = pool.submit(ledger.claim, second.id, POLICY, wait=TIMEOUT)
+        holder.finish(Tried())
+        found = waiter.result(TIMEOUT)
+    assert found is not None
+    assert found.claim is not None
+    assert found.claim.finish(Tried()) is State.DONE
+
+
+def test_waiting_for_the_same_event(ledger: Ledger) -> None:
+    """Who waits for an event that is being handled learns that it is done."""
+    recorded, holder = claimed(ledger)
+    with ThreadPoolExecutor(1) as pool:
+        waiter = pool.submit(ledger.claim, recorded.id, POLICY, wait=TIMEOUT)
+        holder.finish(Tried())
+        found = waiter.result(TIMEOUT)
+    assert found is not None
+    assert (found.state, found.claim) == (State.DONE, None)
+
+
+def test_waiting_in_vain(ledger: Ledger) -> None:
+    """Who waits for a holder that does not let go gets no claim."""
+    recorded, _ = claimed(ledger)
+    found = ledger.claim(recorded.id, POLICY, wait=0.05)
+    assert found is not None
+    assert (found.state, found.claim) == (State.PENDING, None)
+    assert the_event(ledger, recorded.id).attempts == 1
+
+
+@pytest.mark.parametrize("settled", [True, False])
+def test_no_such_event(ledger: Ledger, settled: bool) -> None:
+    """An event that does not exist, or not any more, cannot be claimed or revived."""
+    event_id = handle(ledger)
+    assert ledger.prune(before=datetime.now(UTC) + timedelta(days=1), limit=10) == 1
+    for missing in (event_id, 10**12):
+        assert ledger.claim(missing, POLICY, wait=TIMEOUT, settled=settled) is None
+        assert not ledger.revive(missing)
+
+
+def test_due(ledger: Ledger) -> None:
+    """What is due comes longest due first, by receiver, at most as many as asked for."""
+    ids = [
+        ledger.record(entry(message_id=f"M{number}"), POLICY, claim=False).id for number in range(4)
+    ]
+    ledger.record(entry(message_id="other", receiver="other"), POLICY, claim=False)
+    for event_id, hours in zip(ids, (1, 3, 2, 4), strict=True):
+        make_due(ledger, ago=timedelta(hours=hours), event_id=event_id)
+    make_due(ledger, ago=timedelta(hours=-1), event_id=ids[3])
+    assert due(ledger) == [ids[1], ids[2], ids[0]]
+    assert list(ledger.due(receiver=RECEIVER, limit=2)) == [ids[1], ids[2]]
+    assert len(ledger.due(receiver="other", limit=2)) == 1
+    assert list(ledger.due(receiver="nobody", limit=2)) == []
+
+
+def test_held_messages_are_not_due(ledger: Ledger) -> None:
+    """While a message is handled none of its events is due; its lease over, all of them are."""
+    first, _ = claimed(ledger, "QUEUED")
+    second = ledger.record(entry("SENT"), POLICY, claim=False)
+    assert due(ledger) == []
+    end_leases(ledger)
+    assert due(ledger) == [first.id, second.id]
+
+
+SETTLED = {"done": handle, "dead": lambda ledger: kill_off(ledger)}
+
+
+def kill_off(ledger: Ledger) -> Any:
+    claim: Claim
+    recorded, claim = claimed(ledger)
+    for _ in range(POLICY.max_attempts - 1):
+        claim.finish(FAILED)
+        recorded, claim = claimed(ledger)
+    assert claim.finish(FAILED) is State.DEAD
+    return recorded.id
+
+
+@pytest.mark.parametrize(
+    "tried", [Tried(succeeded="new"), FAILED, Tried(retry_after=9)], ids=["done", "failed", "later"]
+)
+@pytest.mark.parametrize("state", [State.DONE, State.DEAD])
+def test_settled(ledger: Ledger, state: State, tried: Tried) -> None:
+    """A settled event can be claimed for one handler more; nothing of the event changes by it."""
+    event_id = SETTLED[state](ledger)
+    before = the_event(ledger, event_id)
+    found = ledger.claim(event_id, POLICY, settled=True)
+    assert found is not None
+    assert found.claim is not None
+    assert (found.state, the_event(ledger, event_id)) == (state, before)
+    found.claim.succeeded("another")
+    assert ledger.record(entry("SENT"), POLICY).claim is None
+    assert found.claim.finish(tried) is state
+    assert the_event(ledger, event_id) == before
+    again = ledger.claim(event_id, POLICY, settled=True)
+    assert again is not None
+    assert again.succeeded == {"another", *([tried.succeeded] if tried.succeeded else [])}
+    assert due(ledger) == []
+
+
+def test_settled_waits_for_the_holder(ledger: Ledger) -> None:
+    """A replay waits while another event of the message is handled, and gets it then."""
+    event_id = handle(ledger, "QUEUED")
+    _, holder = claimed(ledger, "SENT")
+    held = ledger.claim(event_id, POLICY, settled=True)
+    assert held is not None
+    assert held.claim is None
+    with ThreadPoolExecutor(1) as pool:
+        waiter = pool.submit(ledger.claim, event_id, POLICY, wait=TIMEOUT, settled=True)
+        holder.finish(Tried())
+        found = waiter.result(TIMEOUT)
+    assert found is not None
+    assert found.claim is not None
+
+
+@pytest.mark.parametrize("is_held", [True, False])
+def test_pending_is_not_settled(ledger: Ledger, is_held: bool) -> None:
+    """A pending event is no matter of a replay, which does not wait for it nor keep it."""
+    recorded = ledger.record(entry(), POLICY, claim=is_held)
+    before = the_event(ledger, recorded.id)
+    with ThreadPoolExecutor(1) as pool:
+        replay = pool.submit(ledger.claim, recorded.id, POLICY, wait=TIMEOUT, settled=True)
+        try:
+            found = replay.result(TIMEOUT / 6)
+        finally:
+            end_leases(ledger)
+            ledger.record(entry(), POLICY).claim.finish(Tried())  # lets a replay that waits go
+    assert found is not None
+    assert (found.state, found.claim) == (State.PENDING, None)
+    assert before.attempts == int(is_held)

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from threading import Thread
+from typing import Any
+
+import pytest
+from sqlalchemy import event as events
+from sqlalchemy import select
+
+from flask_fd_whatsapp.ledger import Ledger, State
+from flask_fd_whatsapp.ledger.sql import SQLLedger, metadata
+
+from ..concurrency.threads import TIMEOUT
+from .entries import FAILED, POLICY, claimed, entry, handle
+
+
+def later() -> datetime:
+    """A time by which everything is old."""
+    return datetime.now(UTC) + timedelta(days=1)
+
+
+def left(ledger: Ledger) -> set[str]:
+    return {event.message_id for event in ledger.events()}
+
+
+@pytest.mark.parametrize("statuses", ["QUEUED", "QUEUED SENT READ"])
+def test_finished_goes(ledger: Ledger, statuses: str) -> None:
+    """A message that is finished goes with all its events; one of its id is new after that."""
+    for status in statuses.split():
+        handle(ledger, status, reference="R1")
+    assert ledger.prune(before=later(), limit=10) == 1
+    assert (ledger.events(), ledger.message("M1")) == ([], None)
+    assert ledger.messages(external_reference_id="R1") == []
+    assert sum(ledger.counts().values()) == 0
+    recorded, _ = claimed(ledger, "QUEUED")
+    assert (recorded.previous_status, recorded.succeeded) == (None, frozenset())
+
+
+def test_unfinished_stays(ledger: Ledger) -> None:
+    """A message with an event that is pending stays whole, whether it failed, is held or waits."""
+    _, claim = claimed(ledger, message_id="failed")
+    claim.finish(FAILED)
+    claimed(ledger, message_id="held")
+    ledger.record(entry(message_id="waiting"), POLICY, claim=False)
+    handle(ledger, message_id="partly")
+    ledger.record(entry("SENT", message_id="partly"), POLICY, claim=False)
+    handle(ledger, message_id="finished")
+    assert ledger.prune(before=later(), limit=10) == 1
+    assert left(ledger) == {"failed", "held", "waiting", "partly"}
+    assert len(ledger.events()) == 5
+
+
+def test_recent_stays(ledger: Ledger) -> None:
+    """What was heard of at or after the given time stays."""
+    handle(ledger, message_id="old")
+    heard = age(ledger)
+    handle(ledger, message_id="new")
+    assert ledger.prune(before=heard, limit=10) == 0
+    assert ledger.prune(before=heard + timedelta(microseconds=1), limit=10) == 1
+    assert left(ledger) == {"new"}
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+def test_duplicate_is_heard_of(ledger: Ledger, is_done: bool) -> None:
+    """A message of which a duplicate came lately is not forgotten: more of them may come."""
+    handle(ledger)
+    heard = age(ledger)
+    ledger.record(entry() if is_done else entry("SENT"), POLICY)
+    assert ledger.prune(before=heard + timedelta(days=1), limit=10) == 0
+
+
+def age(ledger: Ledger) -> datetime:
+    """Nothing was heard of any message for 100 days."""
+    moment = datetime.now(UTC) - timedelta(days=100)
+    if isinstance(ledger, SQLLedger):
+        with ledger.engine.begin() as connection:
+            table = metadata.tables["fd_whatsapp_message"]
+            connection.execute(table.update().values(last_seen=moment))
+    else:
+        for message in ledger._all():  # type: ignore[attr-defined]
+            message.last_seen = moment
+    return moment
+
+
+def test_batches(ledger: Ledger) -> None:
+    """Batches of a limit go oldest first, until one that is smaller says that none is left."""
+    for number in range(5):
+        handle(ledger, message_id=f"M{number}")
+    handle(ledger, "SENT", message_id="M0")
+    assert ledger.prune(before=later(), limit=2) == 2
+    assert left(ledger) == {"M0", "M3", "M4"}
+    assert ledger.prune(before=later(), limit=2) == 2
+    assert left(ledger) == {"M0"}
+    assert ledger.prune(before=later(), limit=2) == 1
+
+
+def test_dead_goes(ledger: Ledger) -> None:
+    """What is dead is finished: it goes when its time has come."""
+    for _ in range(POLICY.max_attempts):
+        _, claim = claimed(ledger)
+        state = claim.finish(FAILED)
+    assert state is State.DEAD
+    assert ledger.prune(before=later(), limit=10) == 1
+
+
+def test_nothing_is_left_behind(sql_ledger: SQLLedger) -> None:
+    """No row of a forgotten message stays in any table."""
+    _, claim = claimed(sql_ledger)
+    claim.succeeded("handler")
+    sql_ledger.record(entry("SENT"), POLICY)
+    claim.finish(FAILED)
+    handle(sql_ledger, "QUEUED")
+    handle(sql_ledger, "SENT")
+    assert sql_ledger.prune(before=later(), limit=10) == 1
+    with sql_ledger.engine.connect() as connection:
+        for table in metadata.sorted_tables:
+            assert connection.execute(select(table)).all() == []
+
+
+def test_new_event_meanwhile(sql_ledger: SQLLedger) -> None:
+    """An event recorded while its message is being forgotten is not lost."""
+    handle(sql_ledger)
+    recording = Thread(target=lambda: sql_ledger.record(entry("SENT"), POLICY, claim=False))
+
+    def meanwhile(*_: Any) -> None:
+        if recording.ident is None:
+            recording.start()
+            recording.join(0.3)  # ends at once where nothing makes it wait
+
+    events.listen(sql_ledger.engine, "after_cursor_execute", meanwhile)
+    sql_ledger.prune(before=later(), limit=10)
+    events.remove(sql_ledger.engine, "after_cursor_execute", meanwhile)
+    recording.join(TIMEOUT)
+    assert [event.status for event in sql_ledger.events(state=State.PENDING)] == ["SENT"]

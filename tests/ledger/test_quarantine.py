@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any
+
+import pytest
+
+from flask_fd_whatsapp.ledger import Ledger, Quarantined
+from flask_fd_whatsapp.ledger.base import IGNORED
+
+from ..concurrency.threads import TIMEOUT
+
+THREADS = 16
+BODIES = [b"", b"{", b"\x00\xff\xfe", "\U0001f44b مرحبا".encode(), b"x" * 60_000]
+
+
+def put(ledger: Ledger, body: bytes, *, keep: int = 10_000, **changes: Any) -> None:
+    values: dict[str, Any] = {
+        "receiver": "fd_whatsapp",
+        "reason": "invalid",
+        "detail": "no such status",
+        "headers": {},
+    }
+    ledger.quarantine(body, keep=keep, **{**values, **changes})
+
+
+def bodies(ledger: Ledger) -> list[bytes]:
+    return [entry.body for entry in ledger.quarantined()]
+
+
+def only(ledger: Ledger) -> Quarantined:
+    (entry,) = ledger.quarantined()
+    return entry
+
+
+@pytest.mark.parametrize("body", BODIES, ids=lambda body: str(body[:8]))
+def test_body(ledger: Ledger, body: bytes) -> None:
+    """A body is kept to the byte, with what came with it and what was wrong."""
+    put(ledger, body, headers={"X-Data": "ü\ud800"}, detail="bad \x00 \ud800 \U0001f44b")
+    entry = only(ledger)
+    assert (entry.body, entry.receiver, entry.reason) == (body, "fd_whatsapp", "invalid")
+    assert (entry.headers, entry.count) == ({"X-Data": "ü\ud800"}, 1)
+    assert entry.detail.startswith("bad ")
+    assert entry.detail.endswith("\U0001f44b")
+    assert entry.first_seen == entry.last_seen
+
+
+def test_same_body(ledger: Ledger) -> None:
+    """A body that comes again is counted; the last reason and headers are the ones told."""
+    put(ledger, b"{", reason="not_json", headers={"X-Data": "1"})
+    first = only(ledger)
+    put(ledger, b"{")
+    put(ledger, b"{", reason="account", detail="not ours", headers={"X-Data": "2"})
+    entry = only(ledger)
+    assert (entry.id, entry.first_seen, entry.count) == (first.id, first.first_seen, 3)
+    assert entry.last_seen > first.last_seen
+    assert (entry.reason, entry.detail, entry.headers) == ("account", "not ours", {"X-Data": "2"})
+
+
+@pytest.mark.parametrize("other", [{"body": b"{ "}, {"body": b"[" * 9}, {"receiver": "other"}])
+def test_other_body(ledger: Ledger, other: dict[str, Any]) -> None:
+    """Another body, or the same one at another receiver, is an entry of its own."""
+    put(ledger, b"{")
+    put(ledger, **{"body": b"{", **other})
+    assert [entry.count for entry in ledger.quarantined()] == [1, 1]
+
+
+def test_oldest_first(ledger: Ledger) -> None:
+    """Entries are listed in the order in which they were last seen."""
+    for body in (b"1", b"2", b"3", b"1"):
+        put(ledger, body)
+    assert bodies(ledger) == [b"2", b"3", b"1"]
+
+
+def test_bound(ledger: Ledger, caplog: pytest.LogCaptureFixture) -> None:
+    """Of more entries than are kept the one not seen for longest goes, with a warning."""
+    for body in (b"1", b"2", b"1", b"3"):
+        put(ledger, body, keep=3)
+    assert not caplog.records
+    put(ledger, b"4", keep=3)
+    assert bodies(ledger) == [b"1", b"3", b"4"]
+    put(ledger, b"5", keep=1)
+    assert bodies(ledger) == [b"5"]
+    assert {record.levelno for record in caplog.records} == {logging.WARNING}
+    assert "FD_WHATSAPP_QUARANTINE_MAX" in caplog.text
+
+
+def test_ignored_apart(ledger: Ledger) -> None:
+    """Ignored events have as many entries of their own, and drive nothing else out."""
+    for body in (b"1", b"2"):
+        put(ledger, body, keep=2)
+    for body in (b"a", b"b", b"c"):
+        put(ledger, body, keep=2, reason=IGNORED)
+    assert bodies(ledger) == [b"1", b"2", b"b", b"c"]
+
+
+def test_change_of_shelf(ledger: Ledger) -> None:
+    """A body that is judged anew counts among those of its new reason, and their bound holds."""
+    for body in (b"1", b"2"):
+        put(ledger, body, keep=2)
+    put(ledger, b"a", keep=2, reason=IGNORED)
+    put(ledger, b"a", keep=2)
+    assert bodies(ledger) == [b"2", b"a"]
+    put(ledger, b"b", keep=2, reason=IGNORED)
+    assert bodies(ledger) == [b"2", b"a", b"b"]
+
+
+def test_discard(ledger: Ledger) -> None:
+    """An entry can be taken out, once; seen again, it is new."""
+    put(ledger, b"1")
+    put(ledger, b"2")
+    first, _ = ledger.quarantined()
+    assert ledger.discard(first.id)
+    assert not ledger.discard(first.id)
+    assert bodies(ledger) == [b"2"]
+    put(ledger, b"1")
+    assert [entry.count for entry in ledger.quarantined()] == [1, 1]
+
+
+@pytest.mark.parametrize("distinct", [1, THREADS])
+def test_at_once(ledger: Ledger, distinct: int) -> None:
+    """Bodies that come at once, the same one too, are all kept, each once and counted."""
+    barrier = Barrier(THREADS)
+
+    def arrive(number: int) -> None:
+        barrier.wait(TIMEOUT)
+        for _ in range(3):
+            put(ledger, b"%d" % (number % distinct))
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(arrive, range(THREADS)))
+    found = ledger.quarantined()
+    assert [entry.count for entry in found] == [3 * THREADS // distinct] * distinct

@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from flask_fd_whatsapp.events import DeliveryError, Status
+from flask_fd_whatsapp.ledger import Backlog, Ledger, Message, State, Tried
+
+from .entries import FAILED, MOMENT, POLICY, claimed, entry, handle, the_event, the_message
+
+
+@pytest.fixture
+def names(ledger: Ledger) -> dict[Any, str]:
+    """Seven events in every state, by their ids; the newest is g."""
+    return {
+        handle(ledger, "QUEUED", reference="R1", campaign="spring"): "a",
+        handle(ledger, "SENT", receiver="other"): "b",
+        handle(ledger, "SENT", account_id="2", reference="R1"): "c",
+        handle(ledger, "PLAYED", account_id="2"): "d",
+        kill_off(ledger, message_id="M2"): "e",
+        ledger.record(entry("SENT", message_id="M2", campaign="autumn"), POLICY).id: "f",
+        handle(ledger, "READ"): "g",
+    }
+
+
+def kill_off(ledger: Ledger, **fields: Any) -> Any:
+    for _ in range(POLICY.max_attempts):
+        recorded, claim = claimed(ledger, **fields)
+        claim.finish(FAILED)
+    return recorded.id
+
+
+FILTERS: list[tuple[dict[str, Any], str]] = [
+    ({}, "gfedcba"),
+    ({"status": "SENT"}, "fcb"),
+    ({"status": "PLAYED"}, "d"),
+    ({"status": "sent"}, ""),
+    ({"account_id": "2"}, "dc"),
+    ({"account_id": "1", "status": "SENT"}, "fb"),
+    ({"campaign": "spring"}, "gba"),
+    ({"campaign": "autumn"}, "fe"),
+    ({"campaign": "Spring"}, ""),
+    ({"external_reference_id": "R1"}, "gdcba"),
+    ({"external_reference_id": "R1", "account_id": "1"}, "gba"),
+    ({"message_id": "M2"}, "fe"),
+    ({"message_id": "m2"}, ""),
+    ({"state": State.PENDING}, "f"),
+    ({"state": State.DEAD}, "e"),
+    ({"state": State.DONE}, "gdcba"),
+    ({"receiver": "other"}, "b"),
+    ({"receiver": "fd_whatsapp", "state": State.DONE}, "gdca"),
+    ({"limit": 2}, "gf"),
+    ({"limit": 2, "status": "SENT"}, "fc"),
+    ({"after": 0}, "abcdefg"),
+    ({"after": 0, "limit": 3}, "abc"),
+    ({"after": 0, "status": "SENT", "limit": 2}, "bc"),
+]
+
+
+@pytest.mark.parametrize(("conditions", "expected"), FILTERS, ids=str)
+def test_events(
+    ledger: Ledger, names: dict[Any, str], conditions: dict[str, Any], expected: str
+) -> None:
+    """Events are listed newest first, those alone that meet every condition."""
+    found = ledger.events(**conditions)
+    assert "".join(names[event.id] for event in found) == expected
+
+
+def test_paging(ledger: Ledger, names: dict[Any, str]) -> None:
+    """Page after page, backwards and forwards, gives every event once."""
+    for key, start, expected in (("before", None, "gfedcba"), ("after", 0, "abcdefg")):
+        seen, place = "", start
+        while page := ledger.events(**{key: place}, limit=3):
+            seen += "".join(names[event.id] for event in page)
+            place = page[-1].id
+        assert seen == expected
+    middle = ledger.events()[3].id
+    between = ledger.events(after=middle, before=ledger.events()[0].id)
+    assert "".join(names[event.id] for event in between) == "ef"
+
+
+def test_since_until(ledger: Ledger, names: dict[Any, str]) -> None:
+    """The time of recording counts, from the first moment on and up to before the last."""
+    events = ledger.events()
+    newest, middle = events[0], events[3]
+    elsewhere = timezone(timedelta(hours=5, minutes=30))
+    for moment in (middle.received_at, middle.received_at.astimezone(elsewhere)):
+        since = [event for event in events if event.received_at >= moment]
+        assert ledger.events(since=moment) == since
+        assert ledger.events(until=moment) == [event for event in events if event not in since]
+    assert middle.received_at < newest.received_at
+    assert ledger.events(since=newest.received_at + timedelta(seconds=1)) == []
+
+
+def test_event_as_listed(ledger: Ledger) -> None:
+    """A listed event tells of itself, and of its message what is known by now."""
+    now = datetime.now(UTC)
+    event_id = handle(ledger, "PLAYED", account_id="7", receiver="other")
+    handle(ledger, "SENT", account_id="7", reference="R1", campaign="spring")
+    event = the_event(ledger, event_id)
+    assert (event.account_id, event.message_id, event.status) == ("7", "M1", "PLAYED")
+    assert (event.receiver, event.state, event.is_stale) == ("other", State.DONE, True)
+    assert (event.timestamp, event.external_reference_id, event.campaign) == (
+        MOMENT,
+        "R1",
+        "spring",
+    )
+    assert abs(event.received_at - now) < timedelta(minutes=1)
+    assert event.received_at.tzinfo is not None
+    assert (event.attempts, event.last_error, event.due_at) == (1, None, None)
+
+
+def test_message(ledger: Ledger) -> None:
+    """A message tells its furthest status, the time of each, and why it failed."""
+    times = {
+        status: MOMENT + timedelta(minutes=place, microseconds=place)
+        for place, status in enumerate([*Status, "PLAYED"])
+    }
+    error = DeliveryError("131026", "Undeliverable \U0001f44b")
+    for status, moment in times.items():
+        handle(ledger, status, timestamp=moment, error=error, reference="R", campaign="c")
+    assert the_message(ledger) == Message(
+        account_id="1",
+        message_id="M1",
+        status=Status.READ,
+        external_reference_id="R",
+        campaign="c",
+        times=times,
+        error=error,
+    )
+    assert isinstance(the_message(ledger).status, Status)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC), MOMENT.replace(year=999)],
+    ids=str,
+)
+def test_odd_times(ledger: Ledger, moment: datetime) -> None:
+    """Any time that Python can tell is kept to the microsecond."""
+    event_id = handle(ledger, timestamp=moment)
+    assert the_event(ledger, event_id).timestamp == moment
+    assert the_message(ledger).times == {"QUEUED": moment}
+
+
+def test_messages(ledger: Ledger) -> None:
+    """The messages of a reference come in the order in which they were first heard of."""
+    for message_id, account_id in (("M3", "1"), ("M1", "1"), ("M3", "2"), ("M2", "1")):
+        handle(ledger, message_id=message_id, account_id=account_id, reference="R1")
+    handle(ledger, message_id="M9", reference="r1")
+    found = ledger.messages(external_reference_id="R1")
+    keys = [(message.message_id, message.account_id) for message in found]
+    assert keys == [("M3", "1"), ("M1", "1"), ("M3", "2"), ("M2", "1")]
+    assert ledger.messages(external_reference_id="R") == []
+
+
+def test_counts(ledger: Ledger) -> None:
+    """Messages are counted by the furthest status they have reached; unknown ones are not."""
+    start = datetime.now(UTC) - timedelta(minutes=1)
+    assert ledger.counts() == dict.fromkeys(Status, 0)
+    for number, statuses in enumerate(["SENT", "SENT", "QUEUED READ", "FAILED SENT", "PLAYED"]):
+        for status in statuses.split():
+            campaign = "spring" if number % 2 else None
+            handle(ledger, status, message_id=f"M{number}", campaign=campaign)
+    expected = {"QUEUED": 0, "SENT": 2, "DELIVERED": 0, "READ": 1, "FAILED": 1}
+    assert ledger.counts() == expected
+    assert ledger.counts(campaign="spring") == {**dict.fromkeys(Status, 0), "SENT": 1, "FAILED": 1}
+    assert ledger.counts(since=start, until=start + timedelta(minutes=5)) == expected
+    assert ledger.counts(since=start + timedelta(minutes=5)) == dict.fromkeys(Status, 0)
+    assert ledger.counts(until=start) == dict.fromkeys(Status, 0)
+
+
+def test_backlog(ledger: Ledger, names: dict[Any, str]) -> None:
+    """The backlog tells what is pending, what is dead, and the newest and oldest times."""
+    events = {names[event.id]: event for event in ledger.events()}
+    assert ledger.backlog() == Backlog(
+        last_received=events["g"].received_at,
+        pending=1,
+        dead=1,
+        oldest_pending=events["f"].received_at,
+    )
+
+
+def test_empty_backlog(ledger: Ledger) -> None:
+    """An empty ledger has no times to tell."""
+    assert ledger.backlog() == Backlog(last_received=None, pending=0, dead=0, oldest_pending=None)
+
+
+def test_nothing_is_wrong(ledger: Ledger) -> None:
+    """A fresh ledger has nothing doubtful about it, and upgrading it again does no harm."""
+    handle(ledger)
+    ledger.upgrade()
+    assert ledger.check() == []
+    assert ledger.record(entry(), POLICY).state is State.DONE
+    claimed(ledger, "SENT")[1].finish(Tried())

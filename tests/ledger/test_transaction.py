@@ -1,0 +1,365 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import Connection, Engine, String, create_engine, event, insert, select, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from werkzeug.test import TestResponse
+
+from flask_fd_whatsapp import (
+    FreshdeskWhatsApp,
+    RetryLater,
+    StatusEvent,
+    current_ledger,
+    handler_name,
+    message_sent,
+    status_received,
+)
+from flask_fd_whatsapp.exceptions import FreshdeskWhatsAppError
+from flask_fd_whatsapp.ledger import MemoryLedger
+from flask_fd_whatsapp.ledger.sql import SQLLedger
+
+from ..answers import assert_problem, assert_result, client_of
+from ..conftest import URL, MakeApp, Payload
+from .entries import end_leases
+
+Handler = Callable[[Connection], Any]
+Deliver = Callable[[], TestResponse]
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Row(Base):
+    """A row of the host's, in the ledger's database."""
+
+    __tablename__ = "host_row"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    note: Mapped[str] = mapped_column(String(50))
+
+
+@pytest.fixture(autouse=True)
+def table(engine: Engine) -> Iterator[None]:
+    """The host's table, empty."""
+    Base.metadata.create_all(engine)
+    yield
+    Base.metadata.drop_all(engine)
+
+
+@pytest.fixture
+def app(make_app: MakeApp, sql_ledger: SQLLedger) -> Flask:
+    return make_app(FreshdeskWhatsApp(ledger=sql_ledger))
+
+
+@pytest.fixture
+def deliver(app: Flask, payload: Payload) -> Deliver:
+    return lambda: client_of(app).post(URL, json=payload("sent"))
+
+
+@pytest.fixture
+def rows(engine: Engine) -> Callable[[], list[str]]:
+    """The notes in the host's table, as another connection sees them."""
+
+    def rows() -> list[str]:
+        with engine.connect() as connection:
+            return list(connection.scalars(select(Row.note).order_by(Row.note)))
+
+    return rows
+
+
+@pytest.fixture
+def connect(app: Flask) -> Callable[..., None]:
+    """Connect handlers, called in this order with the ledger's transaction."""
+
+    def connect(*handlers: Handler) -> None:
+        for place, work in enumerate(handlers):
+
+            def handler(app: Flask, event: StatusEvent, work: Handler = work) -> None:
+                work(current_ledger.transaction)
+
+            named = handler_name(f"handler {place}")(handler)
+            message_sent.connect(named, sender=app, weak=False)
+
+    return connect
+
+
+def note(connection: Connection, note: str = "note") -> None:
+    connection.execute(insert(Row).values(note=note))
+
+
+def fail(connection: Connection) -> None:
+    note(connection, "of the failing one")
+    raise ValueError("no")
+
+
+def later(connection: Connection) -> None:
+    note(connection, "of the one that waits")
+    raise RetryLater(1)
+
+
+def successes(engine: Engine) -> list[str]:
+    with engine.connect() as connection:
+        statement = "SELECT handler FROM fd_whatsapp_handling ORDER BY handler"
+        return list(connection.scalars(text(statement)))
+
+
+def test_commits_with_success(deliver: Deliver, connect: Any, rows: Any, engine: Engine) -> None:
+    """What handlers write commits, each with its success, the last one's too, and once."""
+    connect(lambda c: note(c, "first"), lambda c: note(c, "last"))
+    assert_result(deliver(), "accepted")
+    assert_result(deliver(), "duplicate")
+    assert rows() == ["first", "last"]
+    assert successes(engine) == ["handler 0", "handler 1"]
+
+
+@pytest.mark.parametrize("bad", [fail, later])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_rolls_back_with_failure(
+    deliver: Deliver, connect: Any, rows: Any, engine: Engine, bad: Handler, place: int
+) -> None:
+    """What a handler wrote before it failed is gone, wherever it stands; the others' stays."""
+    handlers = [lambda c: note(c, "good"), lambda c: note(c, "good")]
+    handlers.insert(place, bad)
+    connect(*handlers)
+    for _ in range(2):
+        assert deliver().status_code == 503
+        assert rows() == ["good", "good"]
+        names = [f"handler {number}" for number in range(3) if number != place]
+        assert successes(engine) == names
+
+
+def test_nothing_uncommitted_is_seen(deliver: Deliver, connect: Any, rows: Any) -> None:
+    """Others see what a handler wrote once it has succeeded, and the next handler does."""
+    seen: list[list[str]] = []
+    connect(
+        lambda c: (note(c), seen.append(rows())),
+        lambda c: seen.append(list(c.scalars(select(Row.note)))),
+    )
+    assert_result(deliver(), "accepted")
+    assert seen == [[], ["note"]]
+
+
+def test_same_connection(deliver: Deliver, connect: Any) -> None:
+    """Within a handler it is one connection, however often it is asked for."""
+    same: list[bool] = []
+    connect(lambda c: same.append(current_ledger.transaction is c))
+    assert_result(deliver(), "accepted")
+    assert same == [True]
+
+
+BY_HAND: dict[str, Callable[[Connection], Any]] = {
+    "commit": lambda c: c.commit(),
+    "rollback": lambda c: c.rollback(),
+    "transaction commit": lambda c: c.get_transaction().commit(),  # type: ignore[union-attr]
+    "transaction rollback": lambda c: c.get_transaction().rollback(),  # type: ignore[union-attr]
+    "close": lambda c: c.close(),
+    "with": lambda c: c.__enter__().__exit__(None, None, None),
+    "session rollback": lambda c: Session(bind=c).rollback() or Session(c).connection().rollback(),
+}
+
+
+def swallowed(call: Callable[[Connection], Any], connection: Connection) -> None:
+    with suppress(FreshdeskWhatsAppError):
+        call(connection)
+
+
+@pytest.mark.parametrize("is_last", [True, False])
+@pytest.mark.parametrize("swallows", ["no", "yes", "yes, and goes on"])
+@pytest.mark.parametrize("call", BY_HAND.values(), ids=BY_HAND)
+def test_by_hand(
+    deliver: Deliver,
+    connect: Any,
+    rows: Any,
+    engine: Engine,
+    caplog: pytest.LogCaptureFixture,
+    call: Callable[[Connection], Any],
+    swallows: str,
+    is_last: bool,
+) -> None:
+    """Committing or rolling back by hand makes the handler fail, and nothing of it stays."""
+
+    def by_hand(connection: Connection) -> None:
+        note(connection, "before")
+        if swallows == "no":
+            call(connection)
+        else:
+            swallowed(call, connection)
+        if "goes on" in swallows:
+            note(connection, "after")
+
+    connect(by_hand, *([] if is_last else [lambda c: note(c, "good")]))
+    assert deliver().status_code == 503
+    good = [] if is_last else ["good"]
+    assert rows() == good
+    assert len(successes(engine)) == len(good)
+    if swallows == "no":
+        assert "leave" in caplog.text.lower()
+
+
+def test_savepoint(deliver: Deliver, connect: Any, rows: Any) -> None:
+    """A part of what a handler writes can be rolled back, by a savepoint."""
+
+    def in_parts(connection: Connection) -> None:
+        note(connection, "kept")
+        savepoint = connection.begin_nested()
+        note(connection, "dropped")
+        savepoint.rollback()
+        with connection.begin_nested():
+            note(connection, "kept too")
+
+    connect(in_parts)
+    assert_result(deliver(), "accepted")
+    assert rows() == ["kept", "kept too"]
+
+
+@pytest.mark.parametrize("ending", ["commit", "flush", "error"])
+def test_session(deliver: Deliver, connect: Any, rows: Any, ending: str) -> None:
+    """An ORM session bound to the transaction writes in it, and its own commit ends nothing."""
+    fails = [ending == "error"]
+
+    def with_session(connection: Connection) -> None:
+        with Session(bind=connection) as session:
+            session.add(Row(note="orm"))
+            session.flush() if ending == "flush" else session.commit()
+            assert rows() == []
+            if fails.pop():
+                raise ValueError("no")
+            fails.append(False)
+
+    connect(with_session)
+    if ending == "error":
+        assert deliver().status_code == 503
+        assert rows() == []
+        fails.append(False)
+    assert_result(deliver(), "accepted")
+    assert rows() == ["orm"]
+
+
+def test_deferred_constraint(deliver: Deliver, connect: Any, rows: Any, engine: Engine) -> None:
+    """What the database refuses only at the commit makes the handler fail, and nothing stays."""
+    if engine.dialect.name == "mysql" or engine.dialect.name == "mariadb":
+        pytest.skip("MariaDB has no deferred constraints")
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE IF EXISTS host_child"))
+        connection.execute(
+            text(
+                "CREATE TABLE host_child (parent INTEGER NOT NULL REFERENCES host_row (id) "
+                "DEFERRABLE INITIALLY DEFERRED)"
+            )
+        )
+
+    def orphan(connection: Connection) -> None:
+        note(connection, "of the orphan")
+        connection.execute(text("INSERT INTO host_child VALUES (4711)"))
+
+    connect(orphan, lambda c: note(c, "good"), orphan)
+    try:
+        for _ in range(2):
+            assert_problem(deliver(), 503, "30")
+            assert rows() == ["good"]
+            assert successes(engine) == ["handler 1"]
+    finally:
+        with engine.begin() as connection:
+            connection.execute(text("DROP TABLE host_child"))
+
+
+def test_lazy(app: Flask, deliver: Deliver, sql_ledger: SQLLedger) -> None:
+    """A handler that does not use the transaction holds no lock and no connection."""
+    begun: list[Any] = []
+
+    def begins(connection: Connection) -> None:
+        begun.append(connection)
+
+    done: list[Any] = []
+    other = create_engine(
+        sql_ledger.engine.url,
+        connect_args={"timeout": 0} if sql_ledger.engine.dialect.name == "sqlite" else {},
+    )
+
+    @status_received.connect_via(app)
+    def writes_elsewhere(app: Flask, event: StatusEvent) -> None:
+        assert not begun
+        with other.begin() as connection:
+            connection.execute(text("UPDATE fd_whatsapp_message SET last_seen = last_seen"))
+            connection.execute(text("UPDATE fd_whatsapp_event SET attempts = attempts"))
+            note(connection)
+        done.append(event)
+
+    event.listen(sql_ledger.engine, "begin", begins)
+    assert_result(deliver(), "accepted")
+    event.remove(sql_ledger.engine, "begin", begins)
+    other.dispose()
+    assert len(done) == 1
+
+
+def test_async_handler(app: Flask, deliver: Deliver, rows: Any) -> None:
+    """A coroutine function writes in the transaction like any other handler."""
+    fails = [True]
+
+    @status_received.connect_via(app)
+    async def handler(app: Flask, event: StatusEvent) -> None:
+        note(current_ledger.transaction)
+        if fails.pop():
+            raise ValueError("no")
+
+    assert deliver().status_code == 503
+    assert rows() == []
+    fails.append(False)
+    assert_result(deliver(), "accepted")
+    assert rows() == ["note"]
+
+
+def test_late_holder(app: Flask, deliver: Deliver, rows: Any, sql_ledger: SQLLedger) -> None:
+    """A handler whose message was taken by another writes nothing: one row, not two."""
+    answers: list[TestResponse | None] = []
+
+    @status_received.connect_via(app)
+    def slow(app: Flask, event: StatusEvent) -> None:
+        if not answers:
+            answers.append(None)
+            end_leases(sql_ledger)
+            answers.append(deliver())
+        note(current_ledger.transaction, "slow")
+
+    late = deliver()
+    assert_result(answers[1], "accepted")
+    assert_problem(late, 503, "5")
+    assert rows() == ["slow"]
+
+
+def test_no_connection_leaks(deliver: Deliver, connect: Any, engine: Engine) -> None:
+    """Handlers that succeed, fail or end the transaction by hand leave no connection behind."""
+    connect(note, fail, lambda c: c.commit(), lambda c: c.close(), later)
+    out = []
+    for _ in range(4):
+        assert deliver().status_code == 503
+        out.append(engine.pool.checkedout())  # type: ignore[attr-defined]
+    assert out[1] == out[3]
+
+
+def test_outside(app: Flask, sql_ledger: SQLLedger) -> None:
+    """Outside a handler there is no transaction, and the error says why."""
+    with app.app_context(), pytest.raises(FreshdeskWhatsAppError, match=r"handlers"):
+        _ = current_ledger.transaction
+
+
+def test_other_ledger(app: Flask, deliver: Deliver) -> None:
+    """In a handler of another ledger's event there is none either; memory never has one."""
+    errors: list[str] = []
+
+    @status_received.connect_via(app)
+    def handler(app: Flask, event: StatusEvent) -> None:
+        for ledger in (MemoryLedger(), SQLLedger(create_engine("sqlite://"))):
+            with pytest.raises(FreshdeskWhatsAppError) as caught:
+                _ = ledger.transaction
+            errors.append(str(caught.value))
+
+    assert_result(deliver(), "accepted")
+    assert "FD_WHATSAPP_LEDGER_URL" in errors[0]
+    assert "this ledger's events" in errors[1]

@@ -1,0 +1,104 @@
+"""A PostgreSQL server of a test's own, that can be stopped and started."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from .waiting import TIMEOUT
+
+USERS = ("postgres", "nobody")
+"""Whom it runs as where the tests run as root, which PostgreSQL refuses."""
+
+
+class Cluster:
+    """One that listens on a Unix socket in *folder*, so that no port is taken."""
+
+    def __init__(self, programs: Path, folder: Path, user: int | None) -> None:
+        self.url = f"postgresql+psycopg://postgres@/postgres?host={folder}"
+        self._programs = programs
+        self._folder = folder
+        self._user = user
+
+    def create(self) -> None:
+        self._run("initdb", "--auth=trust", "--username=postgres", "--no-sync")
+
+    def start(self) -> None:
+        options = f"-c listen_addresses= -c unix_socket_directories={self._folder}"
+        self._run("pg_ctl", "start", "--wait", f"--log={self._folder}/log", f"--options={options}")
+
+    def stop(self, mode: str) -> None:
+        """:param mode: ``fast``, or ``immediate`` for what is no better than a crash."""
+        self._run("pg_ctl", "stop", "--wait", f"--mode={mode}")
+
+    def is_running(self) -> bool:
+        return (self._folder / "data" / "postmaster.pid").exists()
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [self._programs / program, f"--pgdata={self._folder}/data", *arguments]
+        with (self._folder / "output").open("a+") as output:
+            done = subprocess.run(
+                command,
+                cwd=self._folder,
+                user=self._user,
+                stdout=output,
+                stderr=output,
+                timeout=TIMEOUT,
+                check=False,
+            )
+            output.seek(0)
+            assert done.returncode == 0, output.read()
+
+
+@contextmanager
+def fresh_cluster() -> Iterator[Cluster]:
+    """A running cluster; skips the test where there can be none."""
+    # Not in tmp_path: another user has to reach it, and a socket's path has to be short.
+    with tempfile.TemporaryDirectory(prefix="fdw") as name:
+        user = _user()
+        if user is not None:
+            os.chown(name, user, -1)
+        cluster = Cluster(_programs(), Path(name), user)
+        cluster.create()
+        cluster.start()
+        try:
+            yield cluster
+        finally:
+            if cluster.is_running():
+                cluster.stop("immediate")
+
+
+def _programs() -> Path:
+    found = shutil.which("initdb")
+    places = [Path(found).parent] if found else []
+    places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    for place in places:
+        if (place / "initdb").exists() and (place / "pg_ctl").exists():
+            return place
+    return _give_up("PostgreSQL's initdb and pg_ctl are not installed here.")
+
+
+def _user() -> int | None:
+    if os.geteuid() != 0:
+        return None
+    for name in USERS:
+        try:
+            return pwd.getpwnam(name).pw_uid
+        except KeyError:
+            continue
+    return _give_up(f"PostgreSQL does not run as root, and there is no user {' or '.join(USERS)}.")
+
+
+def _give_up(reason: str) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{reason} With CI=true this test is not skipped.")
+    pytest.skip(reason)

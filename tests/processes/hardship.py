@@ -1,0 +1,60 @@
+"""A disk that is full and a file that cannot be written, for processes of one's own."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import resource
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+_PR_CAPBSET_DROP = 24
+_CAP_DAC_OVERRIDE = 1
+_BLOCK = bytes(65536)
+
+
+def obey_file_modes() -> None:
+    """In a process of root's: let what it executes next obey the modes of files, as others do."""
+    if os.geteuid() == 0:
+        ctypes.CDLL(None).prctl(_PR_CAPBSET_DROP, _CAP_DAC_OVERRIDE, 0, 0, 0)
+
+
+def limit_file_size(process: int, size: int | None) -> None:
+    """Let no file of a process grow beyond *size* bytes, as a quota does; ``None`` ends that."""
+    _, most = resource.prlimit(process, resource.RLIMIT_FSIZE)
+    resource.prlimit(process, resource.RLIMIT_FSIZE, (most if size is None else size, most))
+
+
+@contextmanager
+def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
+    """A file system of its own; skips the test where none may be mounted."""
+    place = folder / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(place)]
+    done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"No file system can be mounted here: {done.stderr.strip()}")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Write to *disk* until nothing more goes in; gives the file to remove."""
+    filler = disk / "filler"
+    size = len(_BLOCK)
+    with filler.open("wb", buffering=0) as output:
+        while size:
+            try:
+                output.write(_BLOCK[:size])
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+                size //= 2
+    return filler

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from ..ledger.databases import fresh_database
+from .aftermath import Aftermath, prepare
+from .burst import make_event, post_once
+from .host import WRITES_EARLY, WRITES_LATE
+from .server import Server, running
+from .waiting import wait_until
+
+
+@pytest.mark.parametrize(
+    ("kind", "writes"),
+    [
+        # Not SQLite and early: who has written there holds the lock that all others wait for.
+        ("sqlite", WRITES_LATE),
+        ("postgresql", WRITES_EARLY),
+        ("postgresql", WRITES_LATE),
+        ("mariadb", WRITES_EARLY),
+        ("mariadb", WRITES_LATE),
+    ],
+)
+def test_late_holder(kind: str, writes: str, tmp_path: Path) -> None:
+    """A handler that outlives its lease writes nothing, and a warning tells of the setting."""
+    event = make_event(f"{writes}-1")
+    with fresh_database(kind, tmp_path) as url, ThreadPoolExecutor(1) as pool:
+        prepare(url)
+        server = Server(tmp_path, {"LEDGER_URL": url, "LEASE_SECONDS": 0.2})
+        with running(server):
+            late = pool.submit(post_once, server.port, event)
+            wait_until((tmp_path / "entered").exists, "the handler is being called")
+            assert post_once(server.port, event).body == {"result": "accepted"}
+            (tmp_path / "let-go").touch()
+            answer = late.result()
+            assert (answer.status, answer.retry_after) == (503, "5")
+            assert post_once(server.port, event).body == {"result": "duplicate"}
+            assert "Raise FD_WHATSAPP_LEASE_SECONDS if handlers need longer." in server.log
+        aftermath = Aftermath(url, tmp_path)
+        aftermath.verify({event.key})
+        assert aftermath.slow == {event.key: 1}

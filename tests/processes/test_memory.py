@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from ..conftest import SAMPLES
+from .aftermath import prepare
+from .burst import Client, Sent, make_event
+from .server import Server, running
+
+EVENTS = int(os.environ.get("FD_WHATSAPP_TEST_MANY", "3000"))
+"""Set it to 100000 for the long form."""
+
+WARM_UP = 1000
+MARGIN_KB = 2048
+MAX_WAL_BYTES = 16 * 2**20
+
+_MEMORY = Path("/dev/shm")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """In memory where that can be: this is not about the disk, whose fsync would take its time."""
+    if not os.access(_MEMORY, os.W_OK):
+        yield tmp_path
+        return
+    with TemporaryDirectory(dir=_MEMORY) as name:
+        yield Path(name)
+
+
+def test_memory(folder: Path) -> None:
+    """A worker needs no more memory after thousands of events, and SQLite's WAL stays short."""
+    url = f"sqlite:///{folder}/ledger.db"
+    prepare(url)
+    with running(Server(folder, {"LEDGER_URL": url}, workers=1)) as server:
+        (worker,) = server.workers()
+        post_all(server, 0, WARM_UP)
+        before = memory_kb(worker)
+        post_all(server, WARM_UP, EVENTS)
+        assert server.workers() == [worker]
+        grown = memory_kb(worker) - before
+    assert grown < MARGIN_KB, f"{grown} kB more after {EVENTS} events"
+    assert (folder / "ledger.db-wal").stat().st_size < MAX_WAL_BYTES
+
+
+def post_all(server: Server, first: int, count: int) -> None:
+    def events() -> Iterator[Sent]:
+        for number in range(first, first + count):
+            yield make_event(f"M{number // 5}", SAMPLES[number % 5])
+
+    with Client(server.port, list(events()), threads=4) as client:
+        pass
+    assert len(client.acknowledged) == count
+
+
+def memory_kb(process: int) -> int:
+    """What a process has of its own, without what it maps from files."""
+    found = re.search(r"RssAnon:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
+    assert found is not None
+    return int(found[1])

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from .aftermath import Aftermath, prepare
+from .burst import Sent, make_event, post_once
+from .hardship import fill, limit_file_size, obey_file_modes, small_disk
+from .server import Server, running
+
+FIRST, SECOND = make_event("M1", "sent"), make_event("M1", "read")
+
+
+@contextmanager
+def serving(folder: Path, disk: Path) -> Iterator[tuple[Server, Path]]:
+    """A server whose ledger is on *disk*, and its file; in the end nothing is half written."""
+    file = disk / "ledger.db"
+    url = f"sqlite:///{file}"
+    prepare(url)
+    # A busy time-out much shorter than the default's five seconds.
+    settings = {"LEDGER_URL": f"{url}?timeout=0.3"}
+    with running(Server(folder, settings, prepare=obey_file_modes)) as server:
+        yield server, file
+        server.stop()
+    with closing(sqlite3.connect(file)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    Aftermath(url, folder).verify({FIRST.key, SECOND.key})
+
+
+def accept(server: Server, *events: Sent) -> None:
+    for event in events:
+        assert post_once(server.port, event).body == {"result": "accepted"}
+
+
+def refuse(server: Server, file: Path, reason: str) -> None:
+    """The second event is answered with 503, told in the log, and leaves no trace."""
+    before = contents(file)
+    answer = post_once(server.port, SECOND)
+    assert (answer.status, answer.retry_after) == (503, "30")
+    lines = [line for line in server.log.splitlines() if "answered with 503" in line]
+    assert lines
+    assert all(line.startswith("The ledger cannot be used") for line in lines)
+    assert all(reason in line for line in lines)
+    assert "Traceback" not in server.log
+    assert contents(file) == before
+
+
+def contents(file: Path) -> list[str]:
+    """All that is in the database, read without touching it."""
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
+        return list(connection.iterdump())
+
+
+def check_names(server: Server, reason: str) -> None:
+    done = server.flask("check")
+    assert done.returncode == 1, done.stdout
+    errors = [line for line in done.stdout.splitlines() if line.startswith("Error: ")]
+    assert [reason in error for error in errors] == [True], errors
+
+
+def test_locked(tmp_path: Path) -> None:
+    """A file that another process has locked for too long is a 503, until it lets go."""
+    with serving(tmp_path, tmp_path) as (server, file):
+        accept(server, FIRST)
+        with closing(sqlite3.connect(file, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            refuse(server, file, "database is locked")
+            check_names(server, "database is locked")
+        accept(server, SECOND)
+
+
+def test_quota(tmp_path: Path) -> None:
+    """A quota that is used up is a 503, until it is raised."""
+    with serving(tmp_path, tmp_path) as (server, file):
+        accept(server, FIRST)
+        used = Path(f"{file}-wal").stat().st_size
+        for worker in server.workers():
+            limit_file_size(worker, used)
+        refuse(server, file, "disk I/O error")
+        server.prepare = partial(limit_file_size, 0, used)
+        check_names(server, "disk I/O error")
+        for worker in server.workers():
+            limit_file_size(worker, None)
+        accept(server, SECOND)
+
+
+def test_full_disk(tmp_path: Path) -> None:
+    """A full disk is a 503, until there is room again."""
+    with small_disk(tmp_path, megabytes=2) as disk, serving(tmp_path, disk) as (server, file):
+        accept(server, FIRST)
+        filler = fill(disk)
+        refuse(server, file, "database or disk is full")
+        check_names(server, "database or disk is full")
+        filler.unlink()
+        accept(server, SECOND)
+
+
+@pytest.mark.parametrize("is_folder_too", [False, True], ids=["file", "folder"])
+def test_read_only(tmp_path: Path, is_folder_too: bool) -> None:
+    """A file that cannot be written is a 503, until it can be; the server goes on meanwhile."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    with serving(tmp_path, disk) as (server, file):
+        file.chmod(0o444)
+        if is_folder_too:
+            disk.chmod(0o555)
+        refuse(server, file, "attempt to write a readonly database")
+        check_names(server, "attempt to write a readonly database")
+        disk.chmod(0o755)
+        file.chmod(0o644)
+        accept(server, FIRST, SECOND)

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ..conftest import Payload
+from ..ledger.databases import fresh_database
+from .brokers import fresh_queue
+from .system import System
+
+MakeSystem = Callable[..., System]
+
+
+@pytest.fixture
+def make_system(tmp_path: Path, payload: Payload) -> Iterator[MakeSystem]:
+    """A factory of systems with a database and a queue of their own.
+
+    ``broker`` is one of the kinds of :mod:`brokers`, or the URL of something else.
+    """
+    with ExitStack() as stack:
+
+        def make(
+            broker: str, database: str = "sqlite", *, lease: float = 60, **celery: Any
+        ) -> System:
+            url = stack.enter_context(fresh_database(database, tmp_path))
+            if "://" in broker:
+                config: dict[str, Any] = {"broker_url": broker}
+            else:
+                config = stack.enter_context(fresh_queue(broker))
+            system = System(tmp_path, url, {**config, **celery}, payload, lease)
+            stack.callback(system.close)
+            return system
+
+        yield make

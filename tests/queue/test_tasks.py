@@ -1,0 +1,166 @@
+"""The tasks by themselves: what they do when they come twice, early, late or for nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from celery import Celery
+from sqlalchemy import create_engine
+
+from flask_fd_whatsapp import ConfigurationError, FreshdeskWhatsApp
+from flask_fd_whatsapp.exceptions import NoSuchReceiver
+from flask_fd_whatsapp.ledger import Policy
+from flask_fd_whatsapp.ledger.sql import SQLLedger
+
+from ..conftest import TOKEN, Payload
+from .conftest import MakeSystem
+from .host import connect_handlers, make_celery
+from .system import System
+
+
+@pytest.fixture
+def system(make_system: MakeSystem) -> System:
+    """A system whose queue nobody reads."""
+    return make_system("memory://")
+
+
+def run(system: System, name: str, *arguments: Any) -> Any:
+    """Run a task as a worker does, outside any application context."""
+    task = system.app.extensions["celery"].tasks[f"flask_fd_whatsapp.{name}"]
+    return task.apply(arguments, throw=True).get()
+
+
+def handle(system: System, event_id: Any, receiver: str = "fd_whatsapp") -> Any:
+    return run(system, "handle_event", receiver, event_id)
+
+
+def test_settings(system: System) -> None:
+    """An event's task is acknowledged late and rejected with its worker; none keeps a result."""
+    tasks = system.app.extensions["celery"].tasks
+    event, sweep = tasks["flask_fd_whatsapp.handle_event"], tasks["flask_fd_whatsapp.sweep"]
+    assert event.acks_late
+    assert event.reject_on_worker_lost
+    assert not sweep.acks_late
+    assert event.ignore_result
+    assert sweep.ignore_result
+
+
+def test_twice(system: System) -> None:
+    """A task that comes again finds the event done, and calls nobody."""
+    message_id = system.post()
+    event_id = system.event(message_id).id
+    assert [handle(system, event_id) for _ in range(3)] == ["accepted", "duplicate", "duplicate"]
+    assert system.calls(message_id)["act"] == 1
+
+
+def test_early(system: System) -> None:
+    """A task that comes before a retry is due calls the handler that failed, and no other."""
+    message_id = system.post("fail")
+    event_id = system.event(message_id).id
+    assert handle(system, event_id) == "unfinished"
+    assert run(system, "sweep") == {"fd_whatsapp": {}}
+    assert handle(system, event_id) == "accepted"
+    assert system.calls(message_id) == {"act": 2, "acted": 1, "note": 1}
+
+
+def test_held(system: System) -> None:
+    """A task whose message another is handling leaves the event to the sweep."""
+    message_id = system.post()
+    event_id = system.event(message_id).id
+    claimed = system.receiver.ledger.claim(event_id, Policy(lease_seconds=60))
+    assert claimed is not None
+    assert claimed.claim is not None
+    system.receiver.wait_seconds = 0.0
+    assert handle(system, event_id) == "busy"
+    assert run(system, "sweep") == {"fd_whatsapp": {}}
+    assert not system.calls(message_id)
+    assert system.event(message_id).state == "pending"
+
+
+def test_pruned(system: System) -> None:
+    """A task for an event that has been pruned does nothing."""
+    message_id = system.post()
+    event_id = system.event(message_id).id
+    handle(system, event_id)
+    later = datetime.now(UTC) + timedelta(days=1)
+    assert system.receiver.ledger.prune(before=later, limit=10) == 1
+    assert handle(system, event_id) == "gone"
+
+
+def test_dead(system: System) -> None:
+    """A task for an event that was given up calls nobody."""
+    message_id = system.post()
+    event_id = system.event(message_id).id
+    with system.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE fd_whatsapp_event SET due_at = NULL, dead_at = 'now'")
+    assert handle(system, event_id) == "dead"
+    assert not system.calls(message_id)
+
+
+def test_not_handed_over(system: System) -> None:
+    """An event whose process died before handing it over is found by the sweep."""
+    system.receiver._hand_over = lambda event_id: None
+    message_ids = [system.post() for _ in range(3)]
+    assert run(system, "sweep") == {"fd_whatsapp": {"accepted": 3}}
+    assert [system.calls(message_id)["acted"] for message_id in message_ids] == [1, 1, 1]
+
+
+def test_sweep_ends(system: System) -> None:
+    """A sweep that has had its time leaves the rest to the next."""
+    message_id = system.post()
+    assert run(system, "sweep", 0.0) == {"fd_whatsapp": {}}
+    assert system.event(message_id).state == "pending"
+    assert run(system, "sweep") == {"fd_whatsapp": {"accepted": 1}}
+
+
+def test_unknown_receiver(system: System) -> None:
+    """A task for a receiver that the worker's application lacks fails and names those it has."""
+    message_id = system.post()
+    with pytest.raises(NoSuchReceiver, match=r"'other'.*fd_whatsapp"):
+        handle(system, system.event(message_id).id, "other")
+    assert system.event(message_id).state == "pending"
+
+
+def test_no_context(system: System) -> None:
+    """Under a Celery app without Flask's task class the tasks say so."""
+    bare = Celery("bare")
+    for name in ("handle_event", "sweep"):
+        arguments = ("fd_whatsapp", 1) if name == "handle_event" else ()
+        with pytest.raises(ConfigurationError, match="application context"):
+            bare.tasks[f"flask_fd_whatsapp.{name}"].apply(arguments, throw=True)
+
+
+def test_ledger_down(
+    system: System, payload: Payload, caplog: pytest.LogCaptureFixture, tmp_path: Any
+) -> None:
+    """A ledger that is down is told of, and keeps no other receiver's events waiting."""
+    app = system.app
+    down = SQLLedger(create_engine(f"sqlite:///{tmp_path}/none.db"))  # has no tables
+    app.config["FD_WHATSAPP_DOWN_HEADERS"] = {"Authorization": TOKEN}
+    broken = FreshdeskWhatsApp(
+        "down", config_prefix="FD_WHATSAPP_DOWN", url_prefix="/down", ledger=down
+    )
+    memory = FreshdeskWhatsApp("memory", config_prefix="FD_WHATSAPP_MEMORY", url_prefix="/memory")
+    app.config["FD_WHATSAPP_MEMORY_HEADERS"] = {"Authorization": TOKEN}
+    for blueprint in (broken, memory):
+        app.register_blueprint(blueprint)
+    receivers = app.extensions["fd_whatsapp"]
+    app.extensions["fd_whatsapp"] = dict(sorted(receivers.items()))
+    system.post()
+    assert run(system, "sweep") == {"down": {}, "fd_whatsapp": {"accepted": 1}, "memory": {}}
+    assert handle(system, 1, "down") == "unavailable"
+    assert caplog.text.count("flask fd-whatsapp upgrade") == 2
+    down.engine.dispose()
+
+
+def test_two_applications(make_system: MakeSystem, tmp_path: Any) -> None:
+    """Each application's events go to its own Celery app."""
+    first = make_system("memory://", task_always_eager=True)
+    other = first.app.__class__("other")
+    other.config["CELERY"] = {"broker_url": "memory://"}
+    other.config["HOST_FOLDER"] = str(tmp_path)
+    make_celery(other)  # now Celery's default
+    connect_handlers(other)
+    assert first.event(first.post()).state == "done"

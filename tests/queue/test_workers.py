@@ -1,0 +1,108 @@
+"""Real workers on real brokers."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+
+import pytest
+
+from ..processes.waiting import wait_until
+from .brokers import waiting
+from .conftest import MakeSystem
+from .system import System
+
+ONCE = Counter(note=1, act=1, acted=1)
+
+SWEEP_EVERY_SECOND = {
+    "beat_schedule": {
+        "sweep": {
+            "task": "flask_fd_whatsapp.sweep",
+            "schedule": 1.0,
+            "options": {"expires": 1},
+        }
+    }
+}
+
+
+@pytest.mark.parametrize(("broker", "pool"), [("rabbitmq", "prefork"), ("redis", "threads")])
+def test_workers(make_system: MakeSystem, broker: str, pool: str) -> None:
+    """Workers call each handler once for each event and try again what failed or asked for it."""
+    system = make_system(broker, "postgresql")
+    early = [system.post() for _ in range(3)]
+    wait_until(lambda: waiting(system.config) == 3, "the tasks are in the queue")
+    worker = system.start(pool)
+    worker.wait_until_ready()
+    fine = [*early, *(system.post() for _ in range(10))]
+    failing, asking = system.post("fail"), system.post("later")
+    system.wait_for("done", *fine)
+    for message_id in fine:
+        assert system.calls(message_id) == ONCE
+        assert os.getpid() not in system.pids(message_id)
+
+    for message_id in (failing, asking):
+        wait_until(lambda m=message_id: system.calls(m)["note"], "the first try is over")  # type: ignore[misc]
+    system.make_due()
+    celery_app = system.app.extensions["celery"]
+
+    def sweep_until_done() -> bool:
+        if waiting(system.config) == 0:
+            system.make_due()
+            celery_app.tasks["flask_fd_whatsapp.sweep"].apply_async()
+        return all(system.event(m).state == "done" for m in (failing, asking))
+
+    wait_until(sweep_until_done, "the sweep has called the handlers again")
+    for message_id in (failing, asking):
+        assert system.calls(message_id) == Counter(note=1, act=2, acted=1)
+    assert system.event(failing).attempts == 2
+    assert system.event(asking).attempts == 1
+    wait_until(lambda: waiting(system.config) == 0, "the queue is empty")
+
+
+def test_process_killed(make_system: MakeSystem) -> None:
+    """A task whose process is killed in a handler comes again, and waits for the lease."""
+    system = make_system("rabbitmq", "postgresql", lease=3)
+    system.start("prefork").wait_until_ready()
+    killed, fine = system.post("kill"), system.post()
+    assert_taken_by_another(system, killed, fine)
+
+
+def test_worker_killed(make_system: MakeSystem) -> None:
+    """The event of a worker killed in a handler is taken by another's sweep after the lease."""
+    system = make_system("redis", "postgresql", lease=3, **SWEEP_EVERY_SECOND)
+    workers = [system.start("solo"), system.start("solo")]
+    system.start_beat()
+    for worker in workers:
+        worker.wait_until_ready()
+    killed, fine = system.post("kill"), system.post()
+    assert_taken_by_another(system, killed, fine)
+    assert sum(worker.process.poll() is None for worker in workers) == 1
+
+
+def assert_taken_by_another(system: System, killed: str, fine: str) -> None:
+    system.wait_for("done", killed, fine)
+    assert system.calls(fine) == ONCE
+    assert system.calls(killed) == Counter(note=1, act=2, acted=1)
+    first, second, *_ = system.pids(killed)
+    assert first != second
+    assert system.event(killed).attempts == 2
+
+
+def test_twice_at_once(make_system: MakeSystem) -> None:
+    """Two workers that get the same event, and its message's next, call each handler once."""
+    system = make_system("rabbitmq", "postgresql")
+    for worker in [system.start("threads"), system.start("threads")]:
+        worker.wait_until_ready()
+    message_id = system.post("hold")
+    wait_until(lambda: system.calls(message_id)["act"], "a worker has the event")
+    system.post_again(message_id)
+    system.post_again(message_id, "sent")
+    (system.folder / f"release-{message_id}").touch()
+
+    def are_done() -> bool:
+        events = system.receiver.ledger.events(message_id=message_id)
+        return [event.state for event in events] == ["done", "done"]
+
+    wait_until(are_done, "both events are done")
+    wait_until(lambda: waiting(system.config) == 0, "the queue is empty")
+    assert system.calls(message_id) == Counter(note=2, act=1, acted=1)

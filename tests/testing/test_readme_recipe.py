@@ -1,0 +1,27 @@
+"""The README's recipe for a host's tests runs as it stands."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+README = Path(__file__).parents[2] / "README.md"
+SECTION = README.read_text(encoding="utf-8").split("### Testing your handlers\n", 1)[1]
+CONFTEST, *SUITES = re.findall(
+    r"^```python\n(.*?)^```$", SECTION.split("\n## ", 1)[0], re.DOTALL | re.MULTILINE
+)
+
+
+def test_recipe(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The suite in the README passes, with warnings as errors."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.makeini("[pytest]\nfilterwarnings = error\naddopts = -p no:cacheprovider")
+    pytester.makeconftest(CONFTEST)
+    pytester.makepyfile(**{f"test_{number}": suite for number, suite in enumerate(SUITES)})
+    tests = sum(suite.count("\ndef test_") for suite in SUITES)
+    assert tests > 0
+    pytester.runpytest_inprocess().assert_outcomes(passed=tests)
