@@ -15,7 +15,16 @@ from flask_fd_whatsapp import FreshdeskWhatsApp, FreshdeskWhatsAppError
 
 ROOT = "flask_fd_whatsapp"
 FOLDER = Path(flask_fd_whatsapp.__file__).parent
-OPTIONAL = {"alembic", "asgiref", "celery", "flask_sqlalchemy", "psycopg", "pymysql", "sqlalchemy"}
+OPTIONAL = {
+    "alembic",
+    "asgiref",
+    "celery",
+    "flask_sqlalchemy",
+    "psycopg",
+    "pymysql",
+    "urllib3",
+    "sqlalchemy",
+}
 MAY_IMPORT_OPTIONAL = ("ledger/sql", "queue", "freshdesk", "testing")
 SIGNALS = (
     "status_received status_changed message_queued message_sent message_delivered message_read "

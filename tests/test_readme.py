@@ -1,4 +1,4 @@
-"""The README: its code runs, and its tables are those of the package."""
+"""The README and the pages beside it: their code runs, and its tables are those of the package."""
 
 from __future__ import annotations
 
@@ -20,11 +20,19 @@ from .conftest import PAYLOADS, SAMPLES, TOKEN, MakeApp
 
 README = Path(__file__).parents[1] / "README.md"
 TEXT = README.read_text(encoding="utf-8")
+PAGES = [README, *sorted((README.parent / "docs").glob("*.md"))]
+ALL_TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 BLOCKS = [
     block
-    for block in re.findall(r"^```python\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
+    for block in re.findall(r"^```python\n(.*?)^```$", ALL_TEXT, re.DOTALL | re.MULTILINE)
     if "flask_fd_whatsapp.testing" not in block  # run by tests/testing/test_readme_recipe.py
 ]
+STAND_INS = {
+    "postgresql+psycopg://user:password@host/database": "sqlite:///readme.db",
+    "amqp://guest:guest@127.0.0.1//": "memory://",
+}
+"""What the blocks name and a machine without services has not."""
+
 COMMANDS = re.findall(r"^\s*(flask fd-whatsapp .*)$", TEXT, re.MULTILINE)
 
 
@@ -57,6 +65,8 @@ def test_python(block: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     app.config["FD_WHATSAPP_HEADERS"] = {"Authorization": TOKEN}
     failures: list[Any] = []
     handler_failed.connect(lambda app, exception, **_: failures.append(exception), weak=False)
+    for url, stand_in in STAND_INS.items():
+        block = block.replace(url, stand_in)
     namespace: dict[str, Any] = {"__name__": "readme", "app": app}
     exec(compile(block, str(README), "exec", dont_inherit=True), namespace)
     for name, value in list(namespace.items()):
@@ -72,7 +82,11 @@ def test_python(block: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands(command: str, make_app: MakeApp) -> None:
     """Every command of this package that the README shows works."""
-    result = make_app(LEDGER_URL="sqlite:///readme.db").test_cli_runner().invoke(args=shlex.split(command)[1:])
+    result = (
+        make_app(LEDGER_URL="sqlite:///readme.db")
+        .test_cli_runner()
+        .invoke(args=shlex.split(command)[1:])
+    )
     assert result.exit_code == 0, result.output
 
 
@@ -122,12 +136,14 @@ def test_answers_table() -> None:
     assert {int(answer[:3]) for answer in answers} == {r.status.value for r in Result} | {204}
 
 
-def test_links() -> None:
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_links(page: Path) -> None:
     """Links to headings and files lead somewhere."""
-    headings = re.findall(r"^#+ (.*)$", TEXT, re.MULTILINE)
+    text = page.read_text(encoding="utf-8")
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     anchors = {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
-    for target in re.findall(r"\]\((?!https:)([^)]+)\)", TEXT):
+    for target in re.findall(r"\]\((?!https:)([^)]+)\)", text):
         if target.startswith("#"):
             assert target[1:] in anchors
         else:
-            assert (README.parent / target).is_file(), target
+            assert (page.parent / target).is_file(), target

@@ -11,16 +11,13 @@ from flask import Flask
 from sqlalchemy import event as events
 from sqlalchemy.orm import Session
 
+from examples.tickets import create_app
+from examples.tickets.models import Note, db
 from flask_fd_whatsapp import current_ledger, message_queued
 from flask_fd_whatsapp.ledger.sql import SQLLedger
 
 from ..conftest import TOKEN, URL, Payload
 from ..ledger.databases import KINDS, fresh_database
-
-pytest.importorskip("flask_sqlalchemy")
-
-from examples.tickets import create_app, handlers  # noqa: E402
-from examples.tickets.models import Note, Ticket, db  # noqa: E402
 
 REFERENCE = "MM-T1-00001"
 
@@ -101,7 +98,7 @@ def test_not_ours(app: Flask, payload: Payload) -> None:
     assert ticket(app)["notes"] == []
 
 
-def test_failing_handler(app: Flask, payload: Payload, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failing_handler(app: Flask, payload: Payload) -> None:
     """What a handler wrote before it failed is gone, and the next delivery does it once."""
 
     def write_then_fail(session: Session, *_: object) -> None:

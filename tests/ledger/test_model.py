@@ -70,6 +70,7 @@ class Run:
         self.ledger = ledger
         self.ids: list[Any] = []
         self.claims: list[Any] = []
+        self.late = 0
         self.steps = 0
 
     def take(self, step: tuple[Any, ...]) -> Any:
@@ -129,7 +130,16 @@ class Run:
         return bool(self.ids) and self.ledger.revive(self._id(number))
 
     def end_leases(self) -> None:
+        self.late = len(self.claims)
         end_leases(self.ledger)
+
+    def is_open(self, step: tuple[Any, ...]) -> bool:
+        """Whether ledgers may differ: a duplicate may cost a late holder its claim, or not."""
+        if step[0] not in ("finish", "succeeded") or not self.claims:
+            return False
+        number = step[1] % len(self.claims)
+        claim = self.claims[number]
+        return number < self.late and claim._message.token is claim._token
 
     def make_due(self) -> None:
         make_due(self.ledger)
@@ -170,7 +180,7 @@ class Run:
 
 @settings(
     deadline=None,
-    max_examples=30,
+    max_examples=300,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(steps)
@@ -179,6 +189,8 @@ def test_same_answers(sql_ledger: SQLLedger, steps: list[tuple[Any, ...]]) -> No
     wipe(sql_ledger.engine)
     model, run = Run(new_memory_ledger()), Run(sql_ledger)
     for step in steps:
+        if model.is_open(step):
+            continue
         assert run.take(step) == model.take(step), step
     assert run.state() == model.state()
     assert set(Status) == set(model.state()["counts"])
