@@ -167,6 +167,7 @@ class Receiver:
             return self.handle(event, recorded)
         except ValidationError:
             # It met the schema when it was recorded: the schema has changed since.
+            logger.error("The schema does not take the recorded event %s any more.", event_id)
             if recorded.claim is not None:
                 recorded.claim.finish(Tried(failed={"schema": "does not take the event any more"}))
             return _UNFINISHED

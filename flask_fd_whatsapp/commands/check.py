@@ -91,6 +91,7 @@ def _report(app: Flask, receiver: Receiver) -> Report:
         report.findings.append(
             Finding("error", f"The ledger cannot be used: {type(error).__name__}: {error}")
         )
+    report.findings.extend(_check_queue(app, receiver))
     report.findings.extend(Finding("error", text) for text in probe(app, receiver))
     report.findings = [
         Finding(finding.level, without_secrets(finding.text, [receiver]))
@@ -131,6 +132,15 @@ def _check_settings(app: Flask, receiver: Receiver) -> Iterator[Finding]:
             f"{prefix}_HEADERS and {prefix}_DATA_HEADERS name more than {FORM_HEADERS} headers: "
             "Freshdesk's form takes no more.",
         )
+
+
+def _check_queue(app: Flask, receiver: Receiver) -> Iterator[Finding]:
+    if receiver.settings.dispatch == "celery":
+        from ..queue import broker_problem  # needs an extra
+
+        problem = broker_problem(app)
+        if problem is not None:
+            yield Finding("error", problem)
 
 
 def _check_handlers(app: Flask) -> Iterator[Finding]:

@@ -24,9 +24,10 @@ BATCH: Final = 500
 @json_option
 @with_appcontext
 def prune(name: str | None, as_json: bool) -> None:
-    """Forget messages not heard of for FD_WHATSAPP_RETENTION_DAYS, with their events.
+    """Forget what is old and finished.
 
-    Works in batches, so that others can write in between. What is unfinished stays; the quarantine
+    That is messages not heard of for FD_WHATSAPP_RETENTION_DAYS, with their events. Works in
+    batches, so that others can write in between. What is unfinished stays; the quarantine
     has a bound of its own.
     """
     forgotten: dict[str, int] = {}

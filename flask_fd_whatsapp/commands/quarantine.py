@@ -136,12 +136,17 @@ def replay(entry_ids: tuple[int, ...], is_all: bool, name: str | None, as_json: 
 @quarantine.command(epilog="Example: flask fd-whatsapp quarantine discard 12 13")
 @click.argument("entry_ids", metavar="ID...", type=EventId(), nargs=-1, required=True)
 @receiver_option
+@json_option
 @with_appcontext
-def discard(entry_ids: tuple[int, ...], name: str | None) -> None:
+def discard(entry_ids: tuple[int, ...], name: str | None, as_json: bool) -> None:
     """Take entries out of quarantine for good."""
     ledger = shared_ledger(chosen_receiver(name))
     unknown = [entry_id for entry_id in entry_ids if not ledger.discard(entry_id)]
-    click.echo(f"{len(entry_ids) - len(unknown)} discarded.")
+    discarded = [entry_id for entry_id in entry_ids if entry_id not in unknown]
+    if as_json:
+        print_json({"discarded": discarded, "unknown": unknown})
+    else:
+        click.echo(f"{len(discarded)} discarded.")
     if unknown:
         raise click.ClickException(_unknown(unknown))
 

@@ -1,4 +1,4 @@
-"""What ``flask fd-whatsapp check`` finds out about a ledger in a database."""
+"""What ``flask fd-whatsapp check`` finds out about a ledger in a database, and a queue."""
 
 from __future__ import annotations
 
@@ -44,3 +44,24 @@ def test_doubts(make_durable: MakeApp, run_json: RunJSON, tmp_path: Path) -> Non
     told = " ".join(finding["text"] for finding in receiver["findings"])
     assert "PRAGMA journal_mode" in told
     assert "PRAGMA foreign_keys" in told
+
+
+def test_read_only(make_durable: MakeApp, run_json: RunJSON, tmp_path: Path) -> None:
+    """A ledger that can be read and not written is an error."""
+    writable = SQLLedger(create_engine(url_in(tmp_path)))
+    writable.upgrade()
+    engine = create_engine(f"sqlite:///file:{tmp_path / 'ledger.db'}?mode=ro&uri=true")
+    app = make_durable(FreshdeskWhatsApp(ledger=SQLLedger(engine)))
+    (receiver,) = run_json(app, "check", status=1)["receivers"]
+    assert receiver["ledger"] == "cannot be used"
+    assert "readonly" in receiver["findings"][0]["text"]
+    writable.engine.dispose()
+
+
+def test_queue(make_durable: MakeApp, run_json: RunJSON) -> None:
+    """What keeps events from being handed to Celery is an error."""
+    pytest.importorskip("celery")
+    app = make_durable(DISPATCH="celery")
+    (receiver,) = run_json(app, "check", status=1)["receivers"]
+    (finding,) = receiver["findings"]
+    assert (finding["level"], 'app.extensions["celery"]' in finding["text"]) == ("error", True)

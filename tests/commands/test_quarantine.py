@@ -77,12 +77,12 @@ def test_unknown(filled: Flask, run: RunCommand, command: str) -> None:
     assert len(ids(filled)) == 3
 
 
-def test_discard(filled: Flask, run: RunCommand) -> None:
+def test_discard(filled: Flask, run: RunCommand, run_json: RunJSON) -> None:
     """What is discarded is gone, and what is not there keeps nothing from it."""
     result = run(filled, "quarantine", "discard", "1", "99", "3")
     assert (result.exit_code, result.stdout) == (1, "2 discarded.\n")
     assert ids(filled) == [2]
-    assert run(filled, "quarantine", "discard", "2").exit_code == 0
+    assert run_json(filled, "quarantine", "discard", "2") == {"discarded": [2], "unknown": []}
 
 
 class PickySchema(OutboundMessageEventSchema):

@@ -180,7 +180,7 @@ class Run:
 
 @settings(
     deadline=None,
-    max_examples=300,
+    max_examples=30,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(steps)

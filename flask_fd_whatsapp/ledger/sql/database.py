@@ -39,7 +39,10 @@ def engine_from_url(url: str, app: Flask) -> Engine:
     if parsed.get_backend_name() != "sqlite":
         return create_engine(parsed, **options)
     path = Path(app.instance_path, str(parsed.database))
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LedgerUnavailable(f"The folder of the ledger cannot be made: {error}") from error
     parsed = parsed.set(database=str(path)).update_query_dict(
         {"timeout": str(BUSY_SECONDS), **parsed.query}
     )

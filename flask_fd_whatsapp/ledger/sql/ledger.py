@@ -11,7 +11,7 @@ from threading import Lock
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, false, update
 
 from ...events import Status, StatusEvent, is_ahead, rank_of
 from ...exceptions import ConfigurationError
@@ -22,6 +22,7 @@ from .database import Database, engine_from_url, storable
 from .migrate import is_current, require_current, upgrade
 from .quarantine import SQLQuarantine
 from .queries import Queries
+from .tables import message
 
 _TIME_COLUMNS = {status: f"{status.lower()}_at" for status in Status}
 _NO_TIMES = dict.fromkeys(_TIME_COLUMNS.values())
@@ -95,8 +96,11 @@ class SQLLedger(Queries, SQLQuarantine):
             upgrade(self._database.engine)
 
     def check(self) -> list[str]:
-        """Whether the database answers, has the tables it should, and keeps what it says it did."""
-        return self.database.doubts()
+        """Whether the database answers, has the tables it should, takes writes and keeps them."""
+        database = self.database
+        with database.writing() as connection:
+            connection.execute(update(message).where(false()).values(status=None))
+        return database.doubts()
 
     @property
     def engine(self) -> Engine:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 from alembic import command
@@ -15,14 +18,20 @@ from ...exceptions import LedgerUnavailable
 
 VERSION_TABLE: Final = "fd_whatsapp_version"
 
+_LOCK_SECONDS: Final = 60
+
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 _LOCK: Final = {
     "sqlite": "BEGIN IMMEDIATE",
     "postgresql": "SELECT pg_advisory_xact_lock(hashtext('fd_whatsapp'))",
-    "mysql": "SELECT GET_LOCK('fd_whatsapp', 60)",
-    "mariadb": "SELECT GET_LOCK('fd_whatsapp', 60)",
 }
+
+# MariaDB's locks have no end with the transaction, and one namespace for all its databases.
+_LOCK_NAME: Final = "CONCAT('fd_whatsapp.', MD5(DATABASE()))"
+
+# Alembic keeps what it is doing in a module, so that two threads would get in each other's way.
+_alembic: Final = Lock()
 
 
 def _config(connection: Connection | None = None) -> Config:
@@ -66,8 +75,24 @@ def require_current(engine: Engine) -> None:
 
 def upgrade(engine: Engine, to: str = "head") -> None:
     """Bring the tables to *to*; of several processes at once, one does it and the others wait."""
-    with engine.begin() as connection:
-        connection.execute(text(_LOCK[engine.dialect.name]))
+    with _alembic, engine.connect() as connection, _alone(connection):
         command.upgrade(_config(connection), to)
-        if engine.dialect.name in ("mysql", "mariadb"):
-            connection.execute(text("SELECT RELEASE_LOCK('fd_whatsapp')"))
+        connection.commit()
+
+
+@contextmanager
+def _alone(connection: Connection) -> Iterator[None]:
+    dialect = connection.engine.dialect.name
+    if dialect in _LOCK:
+        connection.execute(text(_LOCK[dialect]))
+        yield
+        return
+    if connection.scalar(text(f"SELECT GET_LOCK({_LOCK_NAME}, {_LOCK_SECONDS})")) != 1:
+        raise LedgerUnavailable(
+            f"Another process has been upgrading the ledger for {_LOCK_SECONDS} seconds: try again "
+            "when it is done."
+        )
+    try:
+        yield
+    finally:
+        connection.execute(text(f"SELECT RELEASE_LOCK({_LOCK_NAME})"))

@@ -1,0 +1,88 @@
+"""``flask fd-whatsapp retry`` of chosen events: ``--dead`` and ``--event``."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+
+from ..conftest import MakeApp
+from .conftest import Post, RunCommand, RunJSON, Tickets, states
+
+
+@pytest.fixture
+def dead(make_durable: MakeApp, post: Post, tickets: Tickets) -> Flask:
+    """An application with three dead events."""
+    app = make_durable(MAX_ATTEMPTS=1)
+    tickets.error = ValueError("no tickets")
+    for message_id in ("M1", "M2", "M3"):
+        post(app, data__message_id=message_id)
+    assert set(states(app).values()) == {"dead"}
+    tickets.calls.clear()
+    return app
+
+
+def test_dead(dead: Flask, run: RunCommand, tickets: Tickets) -> None:
+    """The dead are left alone, and with --dead revived and tried, oldest first."""
+    assert run(dead, "retry").stdout == "Nothing to do.\n"
+    tickets.error = None
+    result = run(dead, "retry", "--dead")
+    assert (result.exit_code, result.stdout) == (0, "3 accepted.\n")
+    assert tickets.calls == ["M1", "M2", "M3"]
+    assert set(states(dead).values()) == {"done"}
+
+
+def test_dead_again(dead: Flask, run: RunCommand, run_json: RunJSON, tickets: Tickets) -> None:
+    """One that dies again is tried once, told as dead, and can be revived again."""
+    outcome = run_json(dead, "retry", "--dead", status=1)
+    assert (outcome["failed"], len(tickets.calls)) == (3, 3)
+    assert {event["state"] for event in outcome["failures"]} == {"dead"}
+    assert (
+        "is dead after 1 try: tickets: ValueError: no tickets"
+        in run(dead, "retry", "--dead").stdout
+    )
+
+
+def test_dead_pages(dead: Flask, run: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More dead events than are read at once are all tried, each once."""
+    monkeypatch.setattr("flask_fd_whatsapp.sweep.BATCH", 2)
+    assert run(dead, "retry", "--dead").stdout.splitlines()[-1] == "3 unfinished."
+
+
+def test_event(dead: Flask, run: RunCommand, tickets: Tickets) -> None:
+    """One dead event is revived and tried, and no other."""
+    tickets.error = None
+    result = run(dead, "retry", "--event", "2")
+    assert (result.exit_code, result.stdout) == (0, "1 accepted.\n")
+    assert states(dead) == {"M1": "dead", "M2": "done", "M3": "dead"}
+
+
+def test_event_that_is_not_due(
+    deferred: Flask, post: Post, run: RunCommand, tickets: Tickets
+) -> None:
+    """One event is tried at once, whatever its back-off."""
+    post(deferred)
+    tickets.error = ValueError("no tickets")
+    assert run(deferred, "retry").exit_code == 1
+    tickets.error = None
+    assert run(deferred, "retry").stdout == "Nothing to do.\n"
+    assert run(deferred, "retry", "--event", "1").stdout == "1 accepted.\n"
+
+
+def test_event_that_fails(dead: Flask, run_json: RunJSON) -> None:
+    """One event that fails is told, and makes it exit with 1."""
+    outcome = run_json(dead, "retry", "--event", "3", status=1)
+    assert [event["id"] for event in outcome["failures"]] == [3]
+
+
+def test_event_that_is_done(durable: Flask, post: Post, run: RunCommand, tickets: Tickets) -> None:
+    """An event that is done is not handled again."""
+    post(durable)
+    result = run(durable, "retry", "--event", "1")
+    assert (result.exit_code, "Event 1 is done already" in result.stderr) == (0, True)
+    assert len(tickets.calls) == 1
+
+
+def test_event_that_is_not_there(durable: Flask, run: RunCommand) -> None:
+    """An event that is not there is an error."""
+    result = run(durable, "retry", "--event", "4")
+    assert (result.exit_code, "has no event 4." in result.stderr) == (1, True)

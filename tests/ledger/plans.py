@@ -1,0 +1,65 @@
+"""How many rows a database goes through to answer a statement, as it tells itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Engine
+
+
+def rows_read(engine: Engine, statement: str, parameters: Any) -> int:
+    """Run a driver's statement, roll it back, and give the rows (or SQLite's steps) it took.
+
+    :raises AssertionError: if it goes through a whole table that has no index for it.
+    """
+    connection = engine.raw_connection()
+    try:
+        cursor = connection.cursor()
+        if engine.dialect.name == "sqlite":
+            return _sqlite(connection.driver_connection, cursor, statement, parameters)
+        if engine.dialect.name == "postgresql":
+            cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters)
+            return max(_postgresql(cursor.fetchone()[0][0]["Plan"]))
+        cursor.execute(f"ANALYZE FORMAT=JSON {statement}", parameters)
+        return max(_mariadb(json.loads(cursor.fetchone()[0])), default=0)
+    finally:
+        connection.rollback()
+        connection.close()
+
+
+def _sqlite(driver: Any, cursor: Any, statement: str, parameters: Any) -> int:
+    cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+    plan = [row[3] for row in cursor.fetchall()]
+    sorts = any("TEMP B-TREE" in line for line in plan)
+    for line in plan:
+        # Without sorting, the table itself is the index: read from its end until it is enough.
+        assert not line.startswith("SCAN ") or "INDEX" in line or not sorts, plan
+    steps = [0]
+
+    def count() -> None:
+        steps[0] += 1
+
+    driver.set_progress_handler(count, 1)
+    cursor.execute(statement, parameters)
+    cursor.fetchall()
+    driver.set_progress_handler(None, 0)
+    return steps[0] // 10  # about what a row takes
+
+
+def _postgresql(node: dict[str, Any]) -> Iterator[int]:
+    read = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+    yield int(read * node["Actual Loops"])
+    for part in node.get("Plans", []):
+        yield from _postgresql(part)
+
+
+def _mariadb(part: Any) -> Iterator[int]:
+    if isinstance(part, dict):
+        if "access_type" in part and part.get("r_rows") is not None:
+            yield int(part["r_rows"] * part.get("r_loops", 1))
+        part = list(part.values())
+    if isinstance(part, list):
+        for inner in part:
+            yield from _mariadb(inner)

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import Engine, String, create_engine, event, select
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+from flask_fd_whatsapp import FreshdeskWhatsApp, StatusEvent, current_ledger, status_changed
+from flask_fd_whatsapp.ledger.sql import SQLLedger
+from flask_fd_whatsapp.ledger.sql.database import Database
+
+from ..answers import assert_problem, assert_result, client_of
+from ..conftest import TOKEN, URL, Payload
+from .entries import POLICY, entry
+
+PRAGMAS = {
+    "journal_mode": "WAL",
+    "synchronous": "FULL",
+    "foreign_keys": "ON",
+    "busy_timeout": "5000",
+}
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Ticket(Base):
+    """A table of the host's."""
+
+    __tablename__ = "ticket"
+
+    message_id: Mapped[str] = mapped_column(String(50), primary_key=True)
+    status: Mapped[str] = mapped_column(String(50))
+
+
+@pytest.fixture
+def db() -> SQLAlchemy:
+    return SQLAlchemy(model_class=Base)
+
+
+@pytest.fixture
+def app(db: SQLAlchemy, bare_url: str) -> Iterator[Flask]:
+    """A host with Flask-SQLAlchemy, whose engine is the ledger's too."""
+    app = Flask("host")
+    app.testing = True
+    app.config["FD_WHATSAPP_HEADERS"] = {"Authorization": TOKEN}
+    app.config["SQLALCHEMY_DATABASE_URI"] = bare_url
+    db.init_app(app)
+    app.register_blueprint(FreshdeskWhatsApp(ledger=lambda app: SQLLedger(db.engine)))
+    with app.app_context():
+        if db.engine.dialect.name == "sqlite":
+            event.listen(db.engine, "connect", set_pragmas)
+        db.create_all()
+    yield app
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+
+
+def set_pragmas(connection: Any, _: object) -> None:
+    for name, value in PRAGMAS.items():
+        connection.execute(f"PRAGMA {name} = {value}").close()
+
+
+def ledger_of(app: Flask) -> SQLLedger:
+    ledger: SQLLedger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
+    return ledger
+
+
+def test_host(app: Flask, db: SQLAlchemy, payload: Payload) -> None:
+    """With the host's engine the host's tables follow the messages, once per event."""
+    assert_problem(client_of(app).post(URL, json=payload("sent")), 503, "30")
+    ledger_of(app).upgrade()
+    assert ledger_of(app).check() == []
+    fails = [True]
+
+    @status_changed.connect_via(app)
+    def follow(app: Flask, event: StatusEvent) -> None:
+        with Session(bind=current_ledger.transaction) as session:
+            session.merge(Ticket(message_id=event.message_id, status=event.status))
+            session.commit()
+        if fails:
+            raise ValueError(fails.pop())
+
+    client = client_of(app)
+    assert client.post(URL, json=payload("sent")).status_code == 503
+    with app.app_context():
+        assert db.session.scalars(select(Ticket)).all() == []
+    results = {"sent": "accepted", "read": "accepted", "queued": "accepted"}
+    for name, result in [*results.items(), ("sent", "duplicate")]:
+        assert_result(client.post(URL, json=payload(name)), result)
+    with app.app_context():
+        (ticket,) = db.session.scalars(select(Ticket)).all()
+        assert ticket.status == "READ"
+
+
+def test_own_session_in_handler(app: Flask, db: SQLAlchemy, payload: Payload) -> None:
+    """The host's own session works in a handler that does not use the ledger's transaction."""
+    ledger_of(app).upgrade()
+
+    @status_changed.connect_via(app)
+    def follow(app: Flask, event: StatusEvent) -> None:
+        db.session.merge(Ticket(message_id=event.message_id, status=event.status))
+        db.session.commit()
+
+    for name in ("queued", "sent", "delivered"):
+        assert_result(client_of(app).post(URL, json=payload(name)), "accepted")
+    with app.app_context():
+        (ticket,) = db.session.scalars(select(Ticket)).all()
+        assert ticket.status == "DELIVERED"
+
+
+def test_connections_go_back(app: Flask, db: SQLAlchemy, payload: Payload) -> None:
+    """The host gets all of its connections back."""
+    ledger_of(app).upgrade()
+    for name in ("queued", "sent", "queued"):
+        client_of(app).post(URL, json=payload(name))
+    ledger_of(app).backlog()
+    with app.app_context():
+        assert db.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
+def test_not_upgraded_by_itself(app: Flask, payload: Payload) -> None:
+    """In a database of the host's no table is made that nobody asked for, on SQLite neither."""
+    for _ in range(2):
+        assert_problem(client_of(app).post(URL, json=payload()), 503, "30")
+
+
+@pytest.fixture
+def engine_with(tmp_path: Path) -> Iterator[Callable[..., Engine]]:
+    """A host's SQLite engine with pragmas of its own."""
+    engines: list[Engine] = []
+
+    def make(**pragmas: str) -> Engine:
+        engine = create_engine(f"sqlite:///{tmp_path}/host.db")
+
+        def set_them(connection: Any, _: object) -> None:
+            for name, value in pragmas.items():
+                connection.execute(f"PRAGMA {name} = {value}").close()
+
+        event.listen(engine, "connect", set_them)
+        engines.append(engine)
+        return engine
+
+    yield make
+    for engine in engines:
+        engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("journal_mode", "DELETE"),
+        ("synchronous", "NORMAL"),
+        ("synchronous", "OFF"),
+        ("foreign_keys", "OFF"),
+        ("busy_timeout", "10"),
+    ],
+)
+def test_doubts(engine_with: Callable[..., Engine], name: str, value: str) -> None:
+    """Each pragma of the host's with which SQLite is not durable is named, with the remedy."""
+    (doubt,) = Database(engine_with(**{**PRAGMAS, name: value})).doubts()
+    assert f"PRAGMA {name}" in doubt
+    assert "set it to" in doubt
+
+
+@pytest.mark.parametrize("synchronous", ["FULL", "EXTRA"])
+def test_no_doubts(engine_with: Callable[..., Engine], synchronous: str) -> None:
+    """Durable pragmas raise no doubt."""
+    assert Database(engine_with(**{**PRAGMAS, "synchronous": synchronous})).doubts() == []
+
+
+def test_plain_engine(engine_with: Callable[..., Engine]) -> None:
+    """An engine as SQLAlchemy makes it works, and is doubted in what it does not keep."""
+    ledger = SQLLedger(engine_with())
+    ledger.upgrade()
+    recorded = ledger.record(entry(), POLICY)
+    assert ledger.record(entry(), POLICY).id == recorded.id
+    doubts = " ".join(ledger.check())
+    assert "journal_mode" in doubts
+    assert "foreign_keys" in doubts

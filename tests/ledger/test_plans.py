@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import event, text
+
+from flask_fd_whatsapp.ledger import State
+from flask_fd_whatsapp.ledger.sql import SQLLedger
+from flask_fd_whatsapp.ledger.sql.tables import event as event_table
+from flask_fd_whatsapp.ledger.sql.tables import message as message_table
+
+from .conftest import Shared
+from .databases import KINDS
+from .entries import RECEIVER
+from .plans import rows_read
+
+MESSAGES = 3000
+ENOUGH = 400
+PAGE = 20
+START = datetime(2025, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def full(request: pytest.FixtureRequest, shared: Shared) -> SQLLedger:
+    """A ledger of thousands of finished messages, with a few that are pending or dead."""
+    ledger: SQLLedger = shared(request.param)
+    times = [START + timedelta(minutes=number) for number in range(MESSAGES)]
+    now = datetime.now(UTC)
+    with ledger.engine.begin() as connection:
+        connection.execute(
+            message_table.insert(),
+            [
+                {
+                    "id": number + 1,
+                    "account_id": "1",
+                    "message_id": f"M{number}",
+                    "external_reference_id": f"R{number // 2}",
+                    "campaign": "spring",
+                    "status": "SENT",
+                    "status_rank": 1,
+                    "first_seen": moment,
+                    "last_seen": moment,
+                }
+                for number, moment in enumerate(times)
+            ],
+        )
+        connection.execute(
+            event_table.insert(),
+            [
+                {
+                    "id": number + 1,
+                    "message_key": number + 1,
+                    "status": "SENT",
+                    "timestamp": moment,
+                    "received_at": moment,
+                    "receiver": RECEIVER,
+                    "payload": "{}" * 200,
+                    "headers": "{}",
+                    "is_stale": False,
+                    "attempts": 1,
+                    "due_at": now if number % 1000 == 999 else None,
+                    "dead_at": now if number % 1000 == 500 else None,
+                }
+                for number, moment in enumerate(times)
+            ],
+        )
+    with ledger.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if ledger.engine.dialect.name == "postgresql":
+            connection.execute(text("VACUUM ANALYZE fd_whatsapp_message, fd_whatsapp_event"))
+        elif ledger.engine.dialect.name != "sqlite":
+            connection.execute(text("ANALYZE TABLE fd_whatsapp_message, fd_whatsapp_event"))
+    return ledger
+
+
+QUERIES: dict[str, Callable[[SQLLedger], Any]] = {
+    "due": lambda ledger: ledger.due(receiver=RECEIVER, limit=PAGE),
+    "backlog": lambda ledger: ledger.backlog(),
+    "message": lambda ledger: ledger.message("M77"),
+    "message of account": lambda ledger: ledger.message("M77", "1"),
+    "messages": lambda ledger: ledger.messages(external_reference_id="R77"),
+    "first page": lambda ledger: ledger.events(limit=PAGE),
+    "next page": lambda ledger: ledger.events(limit=PAGE, before=1500),
+    "oldest first": lambda ledger: ledger.events(limit=PAGE, after=1500),
+    "pending": lambda ledger: ledger.events(limit=PAGE, state=State.PENDING),
+    "dead": lambda ledger: ledger.events(limit=PAGE, state=State.DEAD),
+    "of message": lambda ledger: ledger.events(limit=PAGE, message_id="M77"),
+    "of reference": lambda ledger: ledger.events(limit=PAGE, external_reference_id="R77"),
+    "of campaign": lambda ledger: ledger.events(limit=PAGE, campaign="spring"),
+    "of receiver": lambda ledger: ledger.events(limit=PAGE, receiver=RECEIVER, status="SENT"),
+    "since": lambda ledger: ledger.events(limit=PAGE, since=START + timedelta(minutes=2950)),
+    "revive": lambda ledger: ledger.revive(77),
+    "nothing to prune": lambda ledger: ledger.prune(before=START, limit=PAGE),
+}
+
+
+@pytest.mark.parametrize("ask", QUERIES.values(), ids=QUERIES)
+def test_queries(full: SQLLedger, ask: Callable[[SQLLedger], Any]) -> None:
+    """What a monitor or a person asks is answered from indexes, however many events there are."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(_: Any, __: Any, statement: str, parameters: Any, ___: Any, ____: Any) -> None:
+        if not statement.startswith("BEGIN"):
+            asked.append((statement, parameters))
+
+    event.listen(full.engine, "before_cursor_execute", note)
+    ask(full)
+    event.remove(full.engine, "before_cursor_execute", note)
+    assert asked
+    for statement, parameters in asked:
+        assert rows_read(full.engine, statement, parameters) < ENOUGH, statement
+
+
+HOT = (
+    "upsert",
+    "insert_event",
+    "find",
+    "find_by_id",
+    "claim",
+    "claim_settled",
+    "renew",
+    "release",
+    "handlers",
+    "tried",
+    "done",
+    "dead",
+    "again",
+)
+
+
+@pytest.mark.parametrize("name", HOT)
+def test_way_of_an_event(full: SQLLedger, name: str) -> None:
+    """No statement on the way of an event goes through more than the rows of its message."""
+    database = full.database
+    parameters: dict[str, Any] = {
+        **dict.fromkeys(("reference", "campaign", "error_code", "error_message")),
+        **dict.fromkeys(f"{status}_at" for status in ("queued", "sent", "delivered", "read")),
+        **database.times(60, 60),
+        "failed_at": None,
+        "account_id": "1",
+        "message_id": "M77",
+        "known_status": "SENT",
+        "rank": 1,
+        "token": "t",
+        "message_key": 78,
+        "event_id": 78,
+        "status": "READ" if name == "insert_event" else "SENT",
+        "timestamp": database.moment(START),
+        "receiver": RECEIVER,
+        "payload": "{}",
+        "headers": "{}",
+        "previous_status": "SENT",
+        "is_stale": False,
+        "attempts": 1,
+        "last_error": None,
+    }
+    statement = getattr(database.statements, name)
+    assert rows_read(full.engine, statement, parameters) < 30
