@@ -20,6 +20,7 @@ from .plans import rows_read
 MESSAGES = 3000
 ENOUGH = 400
 PAGE = 20
+FIRST = 10_000_000  # what a sequence of the server's own does not come to
 START = datetime(2025, 1, 1, tzinfo=UTC)
 
 
@@ -34,7 +35,7 @@ def full(request: pytest.FixtureRequest, shared: Shared) -> SQLLedger:
             message_table.insert(),
             [
                 {
-                    "id": number + 1,
+                    "id": FIRST + number,
                     "account_id": "1",
                     "message_id": f"M{number}",
                     "external_reference_id": f"R{number // 2}",
@@ -51,8 +52,8 @@ def full(request: pytest.FixtureRequest, shared: Shared) -> SQLLedger:
             event_table.insert(),
             [
                 {
-                    "id": number + 1,
-                    "message_key": number + 1,
+                    "id": FIRST + number,
+                    "message_key": FIRST + number,
                     "status": "SENT",
                     "timestamp": moment,
                     "received_at": moment,
@@ -82,16 +83,18 @@ QUERIES: dict[str, Callable[[SQLLedger], Any]] = {
     "message of account": lambda ledger: ledger.message("M77", "1"),
     "messages": lambda ledger: ledger.messages(external_reference_id="R77"),
     "first page": lambda ledger: ledger.events(limit=PAGE),
-    "next page": lambda ledger: ledger.events(limit=PAGE, before=1500),
-    "oldest first": lambda ledger: ledger.events(limit=PAGE, after=1500),
+    "next page": lambda ledger: ledger.events(limit=PAGE, before=FIRST + 1500),
+    "oldest first": lambda ledger: ledger.events(limit=PAGE, after=FIRST + 1500),
     "pending": lambda ledger: ledger.events(limit=PAGE, state=State.PENDING),
     "dead": lambda ledger: ledger.events(limit=PAGE, state=State.DEAD),
     "of message": lambda ledger: ledger.events(limit=PAGE, message_id="M77"),
     "of reference": lambda ledger: ledger.events(limit=PAGE, external_reference_id="R77"),
-    "of campaign": lambda ledger: ledger.events(limit=PAGE, campaign="spring"),
+    "next dead": lambda ledger: ledger.events(
+        limit=PAGE, state=State.DEAD, before=FIRST + MESSAGES - 100
+    ),
     "of receiver": lambda ledger: ledger.events(limit=PAGE, receiver=RECEIVER, status="SENT"),
-    "since": lambda ledger: ledger.events(limit=PAGE, since=START + timedelta(minutes=2950)),
-    "revive": lambda ledger: ledger.revive(77),
+    "since": lambda ledger: ledger.events(limit=PAGE, since=START + timedelta(minutes=2980)),
+    "revive": lambda ledger: ledger.revive(FIRST + 77),
     "nothing to prune": lambda ledger: ledger.prune(before=START, limit=PAGE),
 }
 
@@ -144,8 +147,8 @@ def test_way_of_an_event(full: SQLLedger, name: str) -> None:
         "known_status": "SENT",
         "rank": 1,
         "token": "t",
-        "message_key": 78,
-        "event_id": 78,
+        "message_key": FIRST + 77,
+        "event_id": FIRST + 77,
         "status": "READ" if name == "insert_event" else "SENT",
         "timestamp": database.moment(START),
         "receiver": RECEIVER,

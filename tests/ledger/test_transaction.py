@@ -49,6 +49,7 @@ def table(engine: Engine) -> Iterator[None]:
     """The host's table, empty."""
     Base.metadata.create_all(engine)
     yield
+    engine.dispose()  # a transaction that was left open would keep the table
     Base.metadata.drop_all(engine)
 
 

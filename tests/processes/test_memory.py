@@ -17,7 +17,7 @@ EVENTS = int(os.environ.get("FD_WHATSAPP_TEST_MANY", "3000"))
 """Set it to 100000 for the long form."""
 
 WARM_UP = 1000
-MARGIN_KB = 2048
+MARGIN_KB = 1024
 MAX_WAL_BYTES = 16 * 2**20
 
 _MEMORY = Path("/dev/shm")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from flask import Flask
 from sqlalchemy import Connection, Engine, create_engine, event, func, make_url
@@ -67,7 +67,7 @@ class Database:
         self.dialect = engine.dialect.name
         self.is_sqlite = self.dialect == "sqlite"
         self.is_mariadb = self.dialect in ("mysql", "mariadb")
-        self.driver_error: type[Any] = engine.dialect.loaded_dbapi.Error
+        self.driver_error: type[Exception] = engine.dialect.loaded_dbapi.Error
         self.integrity_error: type[Exception] = engine.dialect.loaded_dbapi.IntegrityError
         self.statements: Statements = statements_for(self.dialect)
         _leave_connections_to_parent(engine)
@@ -109,7 +109,7 @@ class Database:
         """What to say of an error; connections that are dead are let go of."""
         cause = error.orig if isinstance(error, DBAPIError) else error
         if isinstance(cause, self.driver_error) and (
-            self.engine.dialect.is_disconnect(cause, None, None)
+            self.engine.dialect.is_disconnect(cast(Any, cause), None, None)
         ):
             self.engine.dispose()
         # The first line alone: what follows may show the values of a row.

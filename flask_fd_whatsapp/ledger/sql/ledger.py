@@ -11,7 +11,7 @@ from threading import Lock
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import Connection, Engine, false, update
+from sqlalchemy import Connection, Engine
 
 from ...events import Status, StatusEvent, is_ahead, rank_of
 from ...exceptions import ConfigurationError
@@ -22,7 +22,6 @@ from .database import Database, engine_from_url, storable
 from .migrate import is_current, require_current, upgrade
 from .quarantine import SQLQuarantine
 from .queries import Queries
-from .tables import message
 
 _TIME_COLUMNS = {status: f"{status.lower()}_at" for status in Status}
 _NO_TIMES = dict.fromkeys(_TIME_COLUMNS.values())
@@ -98,8 +97,7 @@ class SQLLedger(Queries, SQLQuarantine):
     def check(self) -> list[str]:
         """Whether the database answers, has the tables it should, takes writes and keeps them."""
         database = self.database
-        with database.writing() as connection:
-            connection.execute(update(message).where(false()).values(status=None))
+        self.try_writing()
         return database.doubts()
 
     @property
@@ -184,18 +182,29 @@ class SQLLedger(Queries, SQLQuarantine):
     def _try_to_claim(self, event_id: int, policy: Policy, *, settled: bool) -> Recorded | None:
         database = self.database
         statements = database.statements
+        # A look of its own first: to claim by the event would lock event before message, and
+        # the others lock message before event.
+        with database.transaction(locks=False) as cursor:
+            row = self._find(cursor, event_id)
+            if row is None:
+                return None
+            seen = self._recorded(cursor, row, policy, None)
+            if (seen.state is State.PENDING) == settled:
+                return seen
         token = secrets.token_hex(16)
         with database.transaction() as cursor:
             cursor.execute(
-                statements.claim_settled if settled else statements.claim,
-                {"event_id": event_id, "token": token, **database.times(policy.lease_seconds)},
+                statements.claim,
+                {"message_key": row[1], "token": token, **database.times(policy.lease_seconds)},
             )
-            is_ours = cursor.rowcount == 1
-            cursor.execute(statements.find_by_id, {"event_id": event_id})
-            row = cursor.fetchone()
-            if row is None:
-                return None
-            return self._recorded(cursor, row, policy, token if is_ours else None, settled=settled)
+            if cursor.rowcount != 1:
+                return seen
+            row = self._find(cursor, event_id)
+            return self._recorded(cursor, row, policy, token, settled=settled) if row else None
+
+    def _find(self, cursor: Any, event_id: int) -> Any:
+        cursor.execute(self._database.statements.find_by_id, {"event_id": event_id})
+        return cursor.fetchone()
 
     def _find_settled(self, cursor: Any, entry: Entry) -> Recorded | None:
         """A duplicate of what is done or dead, found without taking SQLite's write lock."""

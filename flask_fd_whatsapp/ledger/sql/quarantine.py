@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Insert, RowMapping, delete, func, select
+from sqlalchemy import Connection, Insert, RowMapping, delete, func, insert, select
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from ..base import IGNORED, Quarantined
@@ -57,14 +58,36 @@ class SQLQuarantine:
             connection.execute(self._upsert(first, last))
             self._drop_oldest(connection, keep, is_ignored=reason == IGNORED)
 
+    def try_writing(self) -> None:
+        """Write a row and take it back, as a full disk or a read-only database does not let one.
+
+        :raises LedgerUnavailable: with the reason.
+        """
+        now = datetime.now(UTC)
+        row = {
+            "receiver": "",
+            "digest": secrets.token_hex(32),
+            "body": bytes(4096),
+            "first_seen": now,
+            "count": 0,
+            "is_ignored": False,
+            "reason": "check",
+            "detail": "",
+            "headers": "{}",
+            "last_seen": now,
+        }
+        with self.database.writing() as connection:
+            connection.execute(insert(table).values(row))
+            connection.execute(delete(table).where(table.c.digest == row["digest"]))
+
     def _upsert(self, first: Mapping[str, Any], last: Mapping[str, Any]) -> Insert:
         """One statement: of two processes with the same body at once none may fail."""
         again = {**last, "count": table.c.count + 1}
         if self.database.is_mariadb:
             return mysql.insert(table).values(**first, **last).on_duplicate_key_update(again)
-        insert = sqlite.insert if self.database.is_sqlite else postgresql.insert
+        make = sqlite.insert if self.database.is_sqlite else postgresql.insert
         return (
-            insert(table)
+            make(table)
             .values(**first, **last)
             .on_conflict_do_update(index_elements=["receiver", "digest"], set_=again)
         )

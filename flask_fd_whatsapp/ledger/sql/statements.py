@@ -63,9 +63,7 @@ WHERE {which}
 
 _CLAIM: Final = """
 UPDATE fd_whatsapp_message SET claim_token = :token, claim_until = {lease_end}
-WHERE id = (SELECT message_key FROM fd_whatsapp_event
-            WHERE id = :event_id{only_pending})
-  AND (claim_token IS NULL OR claim_until <= {now})
+WHERE id = :message_key AND (claim_token IS NULL OR claim_until <= {now})
 """
 
 _RENEW: Final = """
@@ -111,7 +109,6 @@ class Statements:
     find: str
     find_by_id: str
     claim: str
-    claim_settled: str
     renew: str
     release: str
     handled: str
@@ -202,8 +199,7 @@ def statements_for(dialect: str) -> Statements:
         "insert_event": _INSERT_EVENT.format(**times, on_seen=parts["on_seen"]),
         "find": _FIND.format(which=by_key),
         "find_by_id": _FIND.format(which="e.id = :event_id"),
-        "claim": _CLAIM.format(**times, only_pending=" AND due_at IS NOT NULL"),
-        "claim_settled": _CLAIM.format(**times, only_pending=""),
+        "claim": _CLAIM.format(**times),
         "renew": _RENEW.format(**times),
         "release": _RELEASE,
         "handled": _HANDLED.format(**times),
