@@ -32,7 +32,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
                 ledgers[kind] = SQLLedger.from_url(url, Flask("host"))
                 stack.callback(ledgers[kind].engine.dispose)
                 ledgers[kind].upgrade()
-            wipe(ledgers[kind].engine)
+            wipe(ledgers[kind])
             return ledgers[kind]
 
         yield ledger_of
@@ -74,8 +74,8 @@ def ledger(request: pytest.FixtureRequest, shared: Shared) -> Ledger:
     return new_memory_ledger() if request.param == "memory" else shared(request.param)
 
 
-def wipe(engine: Engine) -> None:
+def wipe(ledger: SQLLedger) -> None:
     """Take out whatever an earlier test left."""
-    with engine.begin() as connection:
+    with ledger.database.writing() as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())

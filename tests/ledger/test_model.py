@@ -186,7 +186,7 @@ class Run:
 @given(steps)
 def test_same_answers(sql_ledger: SQLLedger, steps: list[tuple[Any, ...]]) -> None:
     """Every ledger gives the answers of the one in memory, whatever is done to it in what order."""
-    wipe(sql_ledger.engine)
+    wipe(sql_ledger)
     model, run = Run(new_memory_ledger()), Run(sql_ledger)
     for step in steps:
         if model.is_open(step):

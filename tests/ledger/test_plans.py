@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from sqlalchemy import event, text
 
 from flask_fd_whatsapp.ledger import State
 from flask_fd_whatsapp.ledger.sql import SQLLedger
+from flask_fd_whatsapp.ledger.sql.statements import Statements
 from flask_fd_whatsapp.ledger.sql.tables import event as event_table
 from flask_fd_whatsapp.ledger.sql.tables import message as message_table
 
@@ -17,7 +19,7 @@ from .databases import KINDS
 from .entries import RECEIVER
 from .plans import rows_read
 
-MESSAGES = 3000
+MESSAGES = 8000
 ENOUGH = 400
 PAGE = 20
 FIRST = 10_000_000  # what a sequence of the server's own does not come to
@@ -30,7 +32,7 @@ def full(request: pytest.FixtureRequest, shared: Shared) -> SQLLedger:
     ledger: SQLLedger = shared(request.param)
     times = [START + timedelta(minutes=number) for number in range(MESSAGES)]
     now = datetime.now(UTC)
-    with ledger.engine.begin() as connection:
+    with ledger.database.writing() as connection:
         connection.execute(
             message_table.insert(),
             [
@@ -58,7 +60,7 @@ def full(request: pytest.FixtureRequest, shared: Shared) -> SQLLedger:
                     "timestamp": moment,
                     "received_at": moment,
                     "receiver": RECEIVER,
-                    "payload": "{}" * 200,
+                    "payload": "{}",
                     "headers": "{}",
                     "is_stale": False,
                     "attempts": 1,
@@ -73,6 +75,7 @@ def full(request: pytest.FixtureRequest, shared: Shared) -> SQLLedger:
             connection.execute(text("VACUUM ANALYZE fd_whatsapp_message, fd_whatsapp_event"))
         elif ledger.engine.dialect.name != "sqlite":
             connection.execute(text("ANALYZE TABLE fd_whatsapp_message, fd_whatsapp_event"))
+    assert ledger.backlog().pending == MESSAGES // 1000
     return ledger
 
 
@@ -93,7 +96,9 @@ QUERIES: dict[str, Callable[[SQLLedger], Any]] = {
         limit=PAGE, state=State.DEAD, before=FIRST + MESSAGES - 100
     ),
     "of receiver": lambda ledger: ledger.events(limit=PAGE, receiver=RECEIVER, status="SENT"),
-    "since": lambda ledger: ledger.events(limit=PAGE, since=START + timedelta(minutes=2980)),
+    "since": lambda ledger: ledger.events(
+        limit=PAGE, since=START + timedelta(minutes=MESSAGES - PAGE)
+    ),
     "revive": lambda ledger: ledger.revive(FIRST + 77),
     "nothing to prune": lambda ledger: ledger.prune(before=START, limit=PAGE),
 }
@@ -116,21 +121,8 @@ def test_queries(full: SQLLedger, ask: Callable[[SQLLedger], Any]) -> None:
         assert rows_read(full.engine, statement, parameters) < ENOUGH, statement
 
 
-HOT = (
-    "upsert",
-    "insert_event",
-    "find",
-    "find_by_id",
-    "claim",
-    "claim_settled",
-    "renew",
-    "release",
-    "handlers",
-    "tried",
-    "done",
-    "dead",
-    "again",
-)
+WRITES_A_ROW = {"handled"}  # and reads none
+HOT = [field.name for field in fields(Statements) if field.name not in WRITES_A_ROW]
 
 
 @pytest.mark.parametrize("name", HOT)

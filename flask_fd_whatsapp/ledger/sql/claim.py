@@ -34,6 +34,7 @@ class SQLClaim:
         self._attempts = attempts
         self._state = state
         self._connection: Connection | None = None
+        self._was_ended_by_hand = False
 
     @property
     def transaction(self) -> Connection:
@@ -41,10 +42,11 @@ class SQLClaim:
         if self._connection is None:
             connection = self._database.engine.connect()
             try:
+                self._was_ended_by_hand = False
                 connection.begin()
                 self._database.lock(connection)
                 for name in ("commit", "rollback"):
-                    events.listen(connection, name, _refuse_by_hand)
+                    events.listen(connection, name, self._refuse_by_hand)
             except BaseException:
                 connection.close()
                 raise
@@ -63,31 +65,51 @@ class SQLClaim:
         """Roll the handler's transaction back, if it opened one."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            _allow(connection)
-            connection.close()
+            self._discard(connection)
+
+    def _discard(self, connection: Connection) -> None:
+        """Roll back at the driver: SQLAlchemy does not, after a commit that failed or was refused,
+        and would hand the open transaction to the next who takes the connection."""
+        self._allow(connection)
+        if connection.closed:
+            return
+        try:
+            connection.connection.rollback()
+        except self._database.driver_error:
+            connection.invalidate()
+        connection.close()
+
+    def _refuse_by_hand(self, connection: Connection) -> None:
+        self._was_ended_by_hand = True
+        raise TransactionFailed(_BY_HAND)
+
+    def _allow(self, connection: Connection) -> None:
+        for name in ("commit", "rollback"):
+            if events.contains(connection, name, self._refuse_by_hand):
+                events.remove(connection, name, self._refuse_by_hand)
 
     def _write(self, write: Any) -> Any:
         connection = self._connection
         if connection is None:
             with self._database.transaction() as cursor:
                 return write(cursor)
-        _allow(connection)
+        self._connection = None
         try:
-            if not connection.in_transaction():
-                raise TransactionFailed(
-                    "current_ledger.transaction was committed or rolled back by hand: leave that "
-                    "to the ledger, which does it together with the record of success."
-                )
+            if self._was_ended_by_hand or not connection.in_transaction():
+                raise TransactionFailed(_BY_HAND)
+            self._allow(connection)
             result = write(connection.connection.cursor())
             connection.commit()
-            return result
         except (DBAPIError, self._database.driver_error) as error:
+            self._discard(connection)
             raise TransactionFailed(
                 "What the handler wrote through current_ledger.transaction could not be committed."
             ) from error
-        finally:
-            self._connection = None
-            connection.close()
+        except BaseException:
+            self._discard(connection)
+            raise
+        connection.close()
+        return result
 
     def _record(self, cursor: Any, handlers: list[str], *, renew: bool) -> None:
         statements, times = self._database.statements, self._times()
@@ -141,14 +163,7 @@ class SQLClaim:
         return self._database.times(self._policy.lease_seconds, delay)
 
 
-def _refuse_by_hand(connection: Connection) -> None:
-    raise TransactionFailed(
-        "Leave committing and rolling back current_ledger.transaction to the ledger, which does "
-        "it together with the record of the handler's success; raise to roll back."
-    )
-
-
-def _allow(connection: Connection) -> None:
-    for name in ("commit", "rollback"):
-        if events.contains(connection, name, _refuse_by_hand):
-            events.remove(connection, name, _refuse_by_hand)
+_BY_HAND = (
+    "Leave committing, rolling back and closing current_ledger.transaction to the ledger, which "
+    "does it together with the record of the handler's success; raise to roll back."
+)

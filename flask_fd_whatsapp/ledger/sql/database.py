@@ -160,7 +160,7 @@ class Database:
         """The database's clock for a query: SQLite's is this machine's."""
         if self.is_sqlite:
             return datetime.now(UTC)
-        return func.utc_timestamp(6) if self.is_mariadb else func.clock_timestamp()
+        return func.utc_timestamp(6) if self.is_mariadb else func.statement_timestamp()
 
     def moment(self, value: datetime) -> Any:
         """A UTC time as the driver takes it."""
@@ -209,13 +209,20 @@ def _leave_connections_to_parent(engine: Engine) -> None:
     """A forked worker opens connections of its own, and does not touch its parent's."""
     reference = weakref.ref(engine)
 
+    def close() -> None:
+        # A SQLite connection that a child inherits makes it believe in locks that it has not
+        # got: the file breaks.
+        engine = reference()
+        if engine is not None:
+            engine.dispose()
+
     def leave() -> None:
         engine = reference()
         if engine is not None:
             engine.dispose(close=False)
 
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=leave)
+        os.register_at_fork(before=close, after_in_child=leave)
 
 
 def storable(text: str | None) -> str | None:
