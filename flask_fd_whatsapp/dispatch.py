@@ -12,7 +12,7 @@ from blinker import NamedSignal
 from flask import Flask
 
 from .events import StatusEvent
-from .exceptions import ClaimLost, LedgerUnavailable, RetryLater
+from .exceptions import ClaimLost, LedgerUnavailable, RetryLater, TransactionFailed
 from .handlers import Handler, connected, handlers_of, identity, is_coroutine_function
 from .ledger import Claim, Ledger, Recorded, State, Tried
 from .ledger.current import handling
@@ -47,16 +47,17 @@ def dispatch_one(
 ) -> bool | None:
     """Call the handler called *name* with an event that is settled, and record its success.
 
-    :return: whether it succeeded; ``None`` if the event has no such handler, or if it has
-        succeeded before.
+    :return: whether it succeeded; ``None`` if it was not called, since the event has no such
+        handler, it has succeeded before, or it is a ``status_changed`` that its message has
+        moved past.
     """
+    due, superseded = _due(app, event, recorded)
     this = _Try(app, ledger, event, claim, [])
-    found = [h for h in handlers_of(signals_of(event), app) if h.name == name]
-    due = [handler for handler in found if handler.name not in recorded.succeeded]
-    for handler in due:
+    called = [handler for handler in due if handler.name == name]
+    for handler in called:
         this.call(handler, is_last=False)
-    claim.finish(Tried())
-    return not (this.failed or this.retry_after is not None) if due else None
+    claim.finish(Tried(superseded=[other for other in superseded if other == name]))
+    return not (this.failed or this.retry_after is not None) if called else None
 
 
 def _due(app: Flask, event: StatusEvent, recorded: Recorded) -> tuple[list[Handler], list[str]]:
@@ -91,23 +92,8 @@ class _Try:
     def call(self, handler: Handler, *, is_last: bool) -> None:
         """Call a handler and record its success; the last one's ends the try."""
         try:
-            try:
-                with handling(self.app, self.ledger, self.claim):
-                    call(self.app, handler.function, event=self.event)
-                if is_last:
-                    self.state = self._finish(handler.name)
-                else:
-                    self.claim.succeeded(handler.name)
-            except (ClaimLost, LedgerUnavailable):
-                raise
-            except RetryLater as later:
-                self.claim.undo()
-                self.retry_after = max(later.seconds, self.retry_after or 0)
-                logger.info("Handler %s wants to be called again: %s", handler.name, later)
-            except _FAILURES as error:
-                self.claim.undo()
-                self.failed[handler.name] = _describe(error)
-                self._report(handler, error)
+            if self._run(handler):
+                self._record(handler, is_last=is_last)
         except (ClaimLost, LedgerUnavailable):
             self.claim.undo()
             raise
@@ -115,6 +101,43 @@ class _Try:
             self.failed[handler.name] = _describe(error)
             self._give_back()
             raise
+
+    def _run(self, handler: Handler) -> bool:
+        """Call it; whatever it raises, short of leaving the process, is its own failure."""
+        try:
+            with handling(self.app, self.ledger, self.claim):
+                call(self.app, handler.function, event=self.event)
+        except RetryLater as later:
+            self.claim.undo()
+            self.retry_after = max(later.seconds, self.retry_after or 0)
+            logger.info("Handler %s wants to be called again: %s", handler.name, later)
+        except _FAILURES as error:
+            self._fail(handler, error)
+        else:
+            return True
+        return False
+
+    def _record(self, handler: Handler, *, is_last: bool) -> None:
+        """Record a success; if what the handler wrote cannot be committed, it has failed."""
+        try:
+            if is_last:
+                self.state = self._finish(handler.name)
+            else:
+                self.claim.succeeded(handler.name)
+        except TransactionFailed as error:
+            self._fail(handler, error)
+
+    def _fail(self, handler: Handler, error: BaseException) -> None:
+        self.claim.undo()
+        self.failed[handler.name] = _describe(error)
+        logger.error(
+            "Handler %s failed on %s of message %s.",
+            handler.name,
+            self.event.status,
+            self.event.message_id,
+            exc_info=error,
+        )
+        notify(handler_failed, self.app, event=self.event, handler=handler.name, exception=error)
 
     def end(self) -> State:
         """Record what is not recorded yet; tell if the event is dead."""
@@ -140,16 +163,6 @@ class _Try:
             self.end()
         except Exception:
             logger.exception("The claim could not be given back; its lease will end.")
-
-    def _report(self, handler: Handler, error: BaseException) -> None:
-        logger.error(
-            "Handler %s failed on %s of message %s.",
-            handler.name,
-            self.event.status,
-            self.event.message_id,
-            exc_info=error,
-        )
-        notify(handler_failed, self.app, event=self.event, handler=handler.name, exception=error)
 
 
 def bury(app: Flask, event: StatusEvent) -> None:
@@ -205,4 +218,8 @@ def _run(app: Flask, coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 
 def _describe(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:MAX_ERROR_LENGTH]
+    try:
+        text = str(error)
+    except Exception:
+        text = "(its message cannot be shown)"
+    return f"{type(error).__name__}: {text}"[:MAX_ERROR_LENGTH]

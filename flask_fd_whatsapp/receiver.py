@@ -142,7 +142,7 @@ class Receiver:
         if recorded.claim is None:
             if recorded.has_died:
                 with handling(self.app, self.ledger, None):
-                    bury(self.app, event)
+                    bury(self.app, _enriched(event, recorded))
             return _SETTLED[recorded.state]
         event = _enriched(event, recorded)
         with handling(self.app, self.ledger, None):
@@ -168,9 +168,16 @@ class Receiver:
         except ValidationError:
             # It met the schema when it was recorded: the schema has changed since.
             logger.error("The schema does not take the recorded event %s any more.", event_id)
-            if recorded.claim is not None:
-                recorded.claim.finish(Tried(failed={"schema": "does not take the event any more"}))
-            return _UNFINISHED
+            return self._give_up(recorded)
+        except ClaimLost as error:
+            return self._late(error)
+
+    def _give_up(self, recorded: Recorded) -> Outcome:
+        if recorded.claim is None:
+            return _SETTLED[recorded.state]
+        try:
+            tried = Tried(failed={"schema": "does not take the event any more"})
+            return _SETTLED[recorded.claim.finish(tried)]
         except ClaimLost as error:
             return self._late(error)
 

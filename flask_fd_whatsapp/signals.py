@@ -54,8 +54,8 @@ webhook_rejected: Final = _namespace.signal(
 )
 handler_failed: Final = _namespace.signal(
     "handler_failed",
-    doc="A handler raised, and will be called again. Arguments: ``event``, ``handler`` (its "
-    "identity) and ``exception``.",
+    doc="A handler raised; it is called again unless the event is dead by it. Arguments: "
+    "``event``, ``handler`` (its identity) and ``exception``.",
 )
 event_dead: Final = _namespace.signal(
     "event_dead",

@@ -169,6 +169,8 @@ def ledger_url(value: Any) -> str:
         return value
     if scheme not in _DRIVERS or not separator:
         raise ValueError(f"is no URL that is known here: write one of {known}.")
+    if rest.partition("/")[0].count("@") > 1:
+        raise ValueError("has more than one @: write the one in the password as %40.")
     if scheme == "sqlite" and rest.partition("?")[0] in ("", "/", "/:memory:"):
         raise ValueError("names no file: write sqlite:///<path>, or memory:// for no file at all.")
     extra, modules = _DRIVERS[scheme]

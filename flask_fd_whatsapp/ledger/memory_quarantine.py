@@ -57,8 +57,9 @@ class MemoryQuarantine:
                 last_seen=now,
                 count=known.count + 1 if known else 1,
             )
-            while len(shelf) > keep:
-                shelf.popitem(last=False)
+            own = [other for other in shelf if other[0] == receiver]
+            for oldest in own[: max(len(own) - keep, 0)]:
+                del shelf[oldest]
                 logger.warning(
                     "The quarantine is full (FD_WHATSAPP_QUARANTINE_MAX is %d): its oldest entry "
                     "is dropped.",

@@ -18,6 +18,7 @@ class MemoryQueries:
     changed: Condition
     _messages: dict[str, dict[str, MemoryMessage]]
     _events: dict[int, tuple[MemoryMessage, MemoryEvent]]
+    _finished: dict[tuple[str, str], MemoryMessage]
 
     def is_held(self, message: MemoryMessage) -> bool:
         """Whether somebody is handling *message*."""
@@ -124,9 +125,10 @@ class MemoryQueries:
     def revive(self, event_id: int) -> bool:
         """Make a dead event pending and due, its attempts forgotten; whether it was dead."""
         with self.changed:
-            _, event = self._events.get(event_id, (None, None))
-            if event is None or event.state is not State.DEAD:
+            message, event = self._events.get(event_id, (None, None))
+            if message is None or event is None or event.state is not State.DEAD:
                 return False
+            self._finished.pop((message.account_id, message.message_id), None)
             event.state, event.due_at, event.attempts = State.PENDING, datetime.now(UTC), 0
             return True
 

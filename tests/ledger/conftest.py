@@ -5,16 +5,19 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from alembic.script import ScriptDirectory
 from flask import Flask
-from sqlalchemy import Engine
+from sqlalchemy import Engine, create_engine
 
 from flask_fd_whatsapp.ledger import Ledger
 from flask_fd_whatsapp.ledger.sql import SQLLedger, metadata
+from flask_fd_whatsapp.ledger.sql.migrate import _config
 
 from .databases import KINDS, fresh_database
 from .entries import new_memory_ledger
 
 LEDGERS = ("memory", *KINDS)
+REVISIONS = [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
 
 Shared = Callable[[str], SQLLedger]
 
@@ -72,6 +75,14 @@ def bare_url(kind: str, tmp_path: Path) -> Iterator[str]:
 def ledger(request: pytest.FixtureRequest, shared: Shared) -> Ledger:
     """An empty ledger of each kind."""
     return new_memory_ledger() if request.param == "memory" else shared(request.param)
+
+
+@pytest.fixture
+def bare(bare_url: str) -> Iterator[Engine]:
+    """An engine of a database with nothing in it."""
+    engine = create_engine(bare_url)
+    yield engine
+    engine.dispose()
 
 
 def wipe(ledger: SQLLedger) -> None:

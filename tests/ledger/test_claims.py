@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flask_fd_whatsapp.exceptions import ClaimLost
-from flask_fd_whatsapp.ledger import Claim, Ledger, Policy, State, Tried
+from flask_fd_whatsapp.ledger import Ledger, Policy, State, Tried
 
 from ..concurrency.threads import TIMEOUT
 from .entries import (
@@ -199,70 +199,3 @@ def test_held_messages_are_not_due(ledger: Ledger) -> None:
     assert due(ledger) == []
     end_leases(ledger)
     assert due(ledger) == [first.id, second.id]
-
-
-SETTLED = {"done": handle, "dead": lambda ledger: kill_off(ledger)}
-
-
-def kill_off(ledger: Ledger) -> Any:
-    claim: Claim
-    recorded, claim = claimed(ledger)
-    for _ in range(POLICY.max_attempts - 1):
-        claim.finish(FAILED)
-        recorded, claim = claimed(ledger)
-    assert claim.finish(FAILED) is State.DEAD
-    return recorded.id
-
-
-@pytest.mark.parametrize(
-    "tried", [Tried(succeeded="new"), FAILED, Tried(retry_after=9)], ids=["done", "failed", "later"]
-)
-@pytest.mark.parametrize("state", [State.DONE, State.DEAD])
-def test_settled(ledger: Ledger, state: State, tried: Tried) -> None:
-    """A settled event can be claimed for one handler more; nothing of the event changes by it."""
-    event_id = SETTLED[state](ledger)
-    before = the_event(ledger, event_id)
-    found = ledger.claim(event_id, POLICY, settled=True)
-    assert found is not None
-    assert found.claim is not None
-    assert (found.state, the_event(ledger, event_id)) == (state, before)
-    found.claim.succeeded("another")
-    assert ledger.record(entry("SENT"), POLICY).claim is None
-    assert found.claim.finish(tried) is state
-    assert the_event(ledger, event_id) == before
-    again = ledger.claim(event_id, POLICY, settled=True)
-    assert again is not None
-    assert again.succeeded == {"another", *([tried.succeeded] if tried.succeeded else [])}
-    assert due(ledger) == []
-
-
-def test_settled_waits_for_the_holder(ledger: Ledger) -> None:
-    """A replay waits while another event of the message is handled, and gets it then."""
-    event_id = handle(ledger, "QUEUED")
-    _, holder = claimed(ledger, "SENT")
-    held = ledger.claim(event_id, POLICY, settled=True)
-    assert held is not None
-    assert held.claim is None
-    with ThreadPoolExecutor(1) as pool:
-        waiter = pool.submit(ledger.claim, event_id, POLICY, wait=TIMEOUT, settled=True)
-        holder.finish(Tried())
-        found = waiter.result(TIMEOUT)
-    assert found is not None
-    assert found.claim is not None
-
-
-@pytest.mark.parametrize("is_held", [True, False])
-def test_pending_is_not_settled(ledger: Ledger, is_held: bool) -> None:
-    """A pending event is no matter of a replay, which does not wait for it nor keep it."""
-    recorded = ledger.record(entry(), POLICY, claim=is_held)
-    before = the_event(ledger, recorded.id)
-    with ThreadPoolExecutor(1) as pool:
-        replay = pool.submit(ledger.claim, recorded.id, POLICY, wait=TIMEOUT, settled=True)
-        try:
-            found = replay.result(TIMEOUT / 6)
-        finally:
-            end_leases(ledger)
-            ledger.record(entry(), POLICY).claim.finish(Tried())  # lets a replay that waits go
-    assert found is not None
-    assert (found.state, found.claim) == (State.PENDING, None)
-    assert before.attempts == int(is_held)

@@ -96,6 +96,18 @@ def test_ignored_apart(ledger: Ledger) -> None:
     assert bodies(ledger) == [b"1", b"2", b"b", b"c"]
 
 
+def test_receivers_apart(ledger: Ledger) -> None:
+    """Each receiver's entries have a bound of their own."""
+    for body in (b"1", b"2"):
+        put(ledger, body, keep=2)
+        put(ledger, body, keep=1, receiver="other")
+    assert [(entry.receiver, entry.body) for entry in ledger.quarantined()] == [
+        ("fd_whatsapp", b"1"),
+        ("fd_whatsapp", b"2"),
+        ("other", b"2"),
+    ]
+
+
 def test_change_of_shelf(ledger: Ledger) -> None:
     """A body that is judged anew counts among those of its new reason, and their bound holds."""
     for body in (b"1", b"2"):

@@ -59,13 +59,11 @@ FILTERS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("conditions", "expected"), FILTERS, ids=str)
-def test_events(
-    ledger: Ledger, names: dict[Any, str], conditions: dict[str, Any], expected: str
-) -> None:
+def test_events(ledger: Ledger, names: dict[Any, str]) -> None:
     """Events are listed newest first, those alone that meet every condition."""
-    found = ledger.events(**conditions)
-    assert "".join(names[event.id] for event in found) == expected
+    for conditions, expected in FILTERS:
+        found = ledger.events(**conditions)
+        assert "".join(names[event.id] for event in found) == expected, conditions
 
 
 def test_paging(ledger: Ledger, names: dict[Any, str]) -> None:

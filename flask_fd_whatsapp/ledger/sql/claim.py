@@ -91,8 +91,7 @@ class SQLClaim:
     def _write(self, write: Any) -> Any:
         connection = self._connection
         if connection is None:
-            with self._database.transaction() as cursor:
-                return write(cursor)
+            return self._database.retried(lambda: self._write_alone(write))
         self._connection = None
         try:
             if self._was_ended_by_hand or not connection.in_transaction():
@@ -110,6 +109,10 @@ class SQLClaim:
             raise
         connection.close()
         return result
+
+    def _write_alone(self, write: Any) -> Any:
+        with self._database.transaction() as cursor:
+            return write(cursor)
 
     def _record(self, cursor: Any, handlers: list[str], *, renew: bool) -> None:
         statements, times = self._database.statements, self._times()

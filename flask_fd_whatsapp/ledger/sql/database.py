@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import re
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 from flask import Flask
 from sqlalchemy import Connection, Engine, create_engine, event, func, make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from ...exceptions import LedgerUnavailable
 from .statements import Statements, statements_for
@@ -21,6 +21,9 @@ from .statements import Statements, statements_for
 BUSY_SECONDS: Final = 5
 POOL_SIZE: Final = 10
 MAX_OVERFLOW: Final = 10
+DEADLOCKS: Final = 3
+
+T = TypeVar("T")
 
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
@@ -37,7 +40,11 @@ def engine_from_url(url: str, app: Flask) -> Engine:
     if parsed.get_backend_name() == "mariadb":
         options["isolation_level"] = "READ COMMITTED"  # fewer locks on gaps, fewer deadlocks
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, **options)
+        options["connect_args"] = {"connect_timeout": BUSY_SECONDS}
+        engine = create_engine(parsed, **options)
+        if engine.dialect.name == "postgresql":
+            event.listen(engine, "connect", _set_time_zone)
+        return engine
     path = Path(app.instance_path, str(parsed.database))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,6 +56,13 @@ def engine_from_url(url: str, app: Flask) -> Engine:
     engine = create_engine(parsed, **options)
     event.listen(engine, "connect", _set_pragmas)
     return engine
+
+
+def _set_time_zone(connection: Any, _: object) -> None:
+    """Far from UTC, Python cannot read the first and the last day of its calendar."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET TIME ZONE 'UTC'")
+    connection.commit()
 
 
 def _set_pragmas(connection: Any, _: object) -> None:
@@ -105,16 +119,28 @@ class Database:
         except (self.driver_error, SQLAlchemyError) as error:
             raise self.translate(error) from error
 
-    def translate(self, error: Exception) -> LedgerUnavailable:
-        """What to say of an error; connections that are dead are let go of."""
-        cause = error.orig if isinstance(error, DBAPIError) else error
-        if isinstance(cause, self.driver_error) and (
-            self.engine.dialect.is_disconnect(cast(Any, cause), None, None)
+    def translate(self, error: Exception, connection: Any = None) -> LedgerUnavailable:
+        """What to say of an error; if the server is gone, so are all pooled connections.
+
+        :param connection: the driver's, if the error came past SQLAlchemy.
+        """
+        if isinstance(error, self.driver_error) and (
+            self.engine.dialect.is_disconnect(cast(Any, error), connection, None)
         ):
             self.engine.dispose()
         # The first line alone: what follows may show the values of a row.
         reason = (str(error).splitlines() or [""])[0]
         return LedgerUnavailable(f"{type(error).__name__}: {reason}")
+
+    def retried(self, work: Callable[[], T]) -> T:
+        """Do *work*, again if the database chose its transaction as a deadlock's victim."""
+        for _ in range(DEADLOCKS):
+            try:
+                return work()
+            except LedgerUnavailable as error:
+                if not _is_deadlock(error.__cause__):
+                    raise
+        return work()
 
     def doubts(self) -> list[str]:
         """Pragmas with which SQLite forgets, or waits for nobody; an engine may be the host's."""
@@ -170,6 +196,13 @@ class Database:
         return naive.isoformat(" ", "microseconds") if self.is_sqlite else naive
 
 
+def _is_deadlock(error: BaseException | None) -> bool:
+    """MariaDB's error 1213, PostgreSQL's SQLSTATE 40P01."""
+    return getattr(error, "sqlstate", None) == "40P01" or (
+        error is not None and error.args[:1] == (1213,)
+    )
+
+
 class DriverTransaction:
     """See :meth:`Database.transaction`; a class, since a generator costs more."""
 
@@ -192,17 +225,18 @@ class DriverTransaction:
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         database, connection = self._database, self._connection
+        driver = connection.driver_connection
         if error is None:
             try:
                 connection.commit()
             except database.driver_error as failure:
                 connection.invalidate()
-                raise database.translate(failure) from failure
+                raise database.translate(failure, driver) from failure
             connection.close()
             return
         connection.invalidate()
         if isinstance(error, database.driver_error):
-            raise database.translate(error) from error
+            raise database.translate(error, driver) from error
 
 
 def _leave_connections_to_parent(engine: Engine) -> None:

@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Any
 
@@ -116,7 +117,10 @@ class SQLLedger(Queries, SQLQuarantine):
 
     def record(self, entry: Entry, policy: Policy, *, claim: bool = True) -> Recorded:
         """Insert the event unless it was seen, raise its message's status and claim the message."""
-        database = self.database
+        return self.database.retried(lambda: self._record(entry, policy, claim=claim))
+
+    def _record(self, entry: Entry, policy: Policy, *, claim: bool) -> Recorded:
+        database = self._database
         token = secrets.token_hex(16) if claim else None
         times = database.times(policy.lease_seconds)
         with database.transaction(locks=False) as cursor:
@@ -212,7 +216,10 @@ class SQLLedger(Queries, SQLQuarantine):
         row = cursor.fetchone()
         if row is None or row[3]:
             return None
-        reference, campaign = row[10], row[11]
+        reference, campaign, last_seen = row[10:13]
+        a_day_ago = self._database.moment(datetime.now(UTC) - timedelta(days=1))
+        if last_seen < a_day_ago:
+            return None  # what is heard of is not pruned: note it, once a day
         if (reference is None and entry.event.external_reference_id is not None) or (
             campaign is None and entry.campaign is not None
         ):

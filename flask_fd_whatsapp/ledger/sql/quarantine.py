@@ -56,7 +56,7 @@ class SQLQuarantine:
         }
         with self.database.writing() as connection:
             connection.execute(self._upsert(first, last))
-            self._drop_oldest(connection, keep, is_ignored=reason == IGNORED)
+            self._drop_oldest(connection, keep, receiver, is_ignored=reason == IGNORED)
 
     def try_writing(self) -> None:
         """Write a row and take it back, as a full disk or a read-only database does not let one.
@@ -92,8 +92,10 @@ class SQLQuarantine:
             .on_conflict_do_update(index_elements=["receiver", "digest"], set_=again)
         )
 
-    def _drop_oldest(self, connection: Connection, keep: int, *, is_ignored: bool) -> None:
-        shelf = table.c.is_ignored == is_ignored
+    def _drop_oldest(
+        self, connection: Connection, keep: int, receiver: str, *, is_ignored: bool
+    ) -> None:
+        shelf = (table.c.receiver == receiver) & (table.c.is_ignored == is_ignored)
         count = connection.scalar(select(func.count()).select_from(table).where(shelf)) or 0
         if count <= keep:
             return

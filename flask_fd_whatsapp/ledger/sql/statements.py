@@ -56,7 +56,7 @@ VALUES
 _FIND: Final = """
 SELECT e.id, m.id, e.attempts, e.due_at IS NOT NULL, e.dead_at IS NOT NULL, e.payload, e.headers,
        e.previous_status, e.is_stale, m.status, m.external_reference_id, m.campaign,
-       m.claim_token, e.status
+       m.last_seen, e.status
 FROM fd_whatsapp_event e JOIN fd_whatsapp_message m ON m.id = e.message_key
 WHERE {which}
 """

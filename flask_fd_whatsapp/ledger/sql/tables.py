@@ -175,5 +175,5 @@ quarantine = Table(
     Column("last_seen", UTCDateTime, nullable=False),
     Column("count", Integer, nullable=False),
     UniqueConstraint("receiver", "digest"),
-    Index(None, "is_ignored", "last_seen"),
+    Index(None, "receiver", "is_ignored", "last_seen"),
 )

@@ -1,4 +1,7 @@
-"""The tables of the first version."""
+"""The tables of the first version.
+
+Each only if it is not there: MariaDB keeps what a run that died half way had made.
+"""
 
 from typing import Any
 
@@ -58,6 +61,7 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "account_id", "message_id", name="uq_fd_whatsapp_message_account_id_message_id"
         ),
+        if_not_exists=True,
     )
     for columns in (
         ["message_id"],
@@ -94,6 +98,7 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "message_key", "status", name="uq_fd_whatsapp_event_message_key_status"
         ),
+        if_not_exists=True,
     )
     index("fd_whatsapp_event", ["received_at"])
     for column in ("due_at", "dead_at"):
@@ -113,6 +118,7 @@ def upgrade() -> None:
             name="fk_fd_whatsapp_handling_event_id",
             ondelete="CASCADE",
         ),
+        if_not_exists=True,
     )
 
     op.create_table(
@@ -134,12 +140,14 @@ def upgrade() -> None:
         sa.Column("count", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_fd_whatsapp_quarantine"),
         sa.UniqueConstraint("receiver", "digest", name="uq_fd_whatsapp_quarantine_receiver_digest"),
+        if_not_exists=True,
     )
-    index("fd_whatsapp_quarantine", ["is_ignored", "last_seen"])
+    index("fd_whatsapp_quarantine", ["receiver", "is_ignored", "last_seen"])
 
 
 def index(table: str, columns: list[str], **options: Any) -> None:
-    op.create_index(f"ix_{table}_{'_'.join(columns)}", table, columns, **options)
+    name = f"ix_{table}_{'_'.join(columns)}"
+    op.create_index(name, table, columns, if_not_exists=True, **options)
 
 
 def downgrade() -> None:

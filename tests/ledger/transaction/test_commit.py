@@ -1,113 +1,25 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import Connection, Engine, String, create_engine, event, insert, select, text
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy import Connection, Engine, create_engine, event, select, text
+from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from flask_fd_whatsapp import (
-    FreshdeskWhatsApp,
-    RetryLater,
     StatusEvent,
     current_ledger,
-    handler_name,
-    message_sent,
     status_received,
 )
 from flask_fd_whatsapp.exceptions import FreshdeskWhatsAppError
 from flask_fd_whatsapp.ledger import MemoryLedger
 from flask_fd_whatsapp.ledger.sql import SQLLedger
 
-from ..answers import assert_problem, assert_result, client_of
-from ..conftest import URL, MakeApp, Payload
-from .entries import end_leases
-
-Handler = Callable[[Connection], Any]
-Deliver = Callable[[], TestResponse]
-
-
-class Base(DeclarativeBase):
-    pass
-
-
-class Row(Base):
-    """A row of the host's, in the ledger's database."""
-
-    __tablename__ = "host_row"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    note: Mapped[str] = mapped_column(String(50))
-
-
-@pytest.fixture(autouse=True)
-def table(engine: Engine) -> Iterator[None]:
-    """The host's table, empty."""
-    Base.metadata.create_all(engine)
-    yield
-    engine.dispose()  # a transaction that was left open would keep the table
-    Base.metadata.drop_all(engine)
-
-
-@pytest.fixture
-def app(make_app: MakeApp, sql_ledger: SQLLedger) -> Flask:
-    return make_app(FreshdeskWhatsApp(ledger=sql_ledger))
-
-
-@pytest.fixture
-def deliver(app: Flask, payload: Payload) -> Deliver:
-    return lambda: client_of(app).post(URL, json=payload("sent"))
-
-
-@pytest.fixture
-def rows(engine: Engine) -> Callable[[], list[str]]:
-    """The notes in the host's table, as another connection sees them."""
-
-    def rows() -> list[str]:
-        with engine.connect() as connection:
-            return list(connection.scalars(select(Row.note).order_by(Row.note)))
-
-    return rows
-
-
-@pytest.fixture
-def connect(app: Flask) -> Callable[..., None]:
-    """Connect handlers, called in this order with the ledger's transaction."""
-
-    def connect(*handlers: Handler) -> None:
-        for place, work in enumerate(handlers):
-
-            def handler(app: Flask, event: StatusEvent, work: Handler = work) -> None:
-                work(current_ledger.transaction)
-
-            named = handler_name(f"handler {place}")(handler)
-            message_sent.connect(named, sender=app, weak=False)
-
-    return connect
-
-
-def note(connection: Connection, note: str = "note") -> None:
-    connection.execute(insert(Row).values(note=note))
-
-
-def fail(connection: Connection) -> None:
-    note(connection, "of the failing one")
-    raise ValueError("no")
-
-
-def later(connection: Connection) -> None:
-    note(connection, "of the one that waits")
-    raise RetryLater(1)
-
-
-def successes(engine: Engine) -> list[str]:
-    with engine.connect() as connection:
-        statement = "SELECT handler FROM fd_whatsapp_handling ORDER BY handler"
-        return list(connection.scalars(text(statement)))
+from ...answers import assert_problem, assert_result
+from ..entries import end_leases
+from .rows import Deliver, Handler, Row, fail, later, note, successes
 
 
 def test_commits_with_success(deliver: Deliver, connect: Any, rows: Any, engine: Engine) -> None:
@@ -152,53 +64,6 @@ def test_same_connection(deliver: Deliver, connect: Any) -> None:
     connect(lambda c: same.append(current_ledger.transaction is c))
     assert_result(deliver(), "accepted")
     assert same == [True]
-
-
-BY_HAND: dict[str, Callable[[Connection], Any]] = {
-    "commit": lambda c: c.commit(),
-    "rollback": lambda c: c.rollback(),
-    "transaction commit": lambda c: c.get_transaction().commit(),  # type: ignore[union-attr]
-    "close": lambda c: c.close(),
-    "session rollback": lambda c: Session(bind=c).rollback() or Session(c).connection().rollback(),
-}
-
-
-def swallowed(call: Callable[[Connection], Any], connection: Connection) -> None:
-    with suppress(FreshdeskWhatsAppError):
-        call(connection)
-
-
-@pytest.mark.parametrize("is_last", [True, False])
-@pytest.mark.parametrize("swallows", ["no", "yes, and goes on"])
-@pytest.mark.parametrize("call", BY_HAND.values(), ids=BY_HAND)
-def test_by_hand(
-    deliver: Deliver,
-    connect: Any,
-    rows: Any,
-    engine: Engine,
-    caplog: pytest.LogCaptureFixture,
-    call: Callable[[Connection], Any],
-    swallows: str,
-    is_last: bool,
-) -> None:
-    """Committing or rolling back by hand makes the handler fail, and nothing of it stays."""
-
-    def by_hand(connection: Connection) -> None:
-        note(connection, "before")
-        if swallows == "no":
-            call(connection)
-        else:
-            swallowed(call, connection)
-        if "goes on" in swallows:
-            note(connection, "after")
-
-    connect(by_hand, *([] if is_last else [lambda c: note(c, "good")]))
-    assert deliver().status_code == 503
-    good = [] if is_last else ["good"]
-    assert rows() == good
-    assert len(successes(engine)) == len(good)
-    if swallows == "no":
-        assert "leave" in caplog.text.lower()
 
 
 def test_savepoint(deliver: Deliver, connect: Any, rows: Any) -> None:
@@ -330,16 +195,6 @@ def test_late_holder(app: Flask, deliver: Deliver, rows: Any, sql_ledger: SQLLed
     assert_result(answers[1], "accepted")
     assert_problem(late, 503, "5")
     assert rows() == ["slow"]
-
-
-def test_no_connection_leaks(deliver: Deliver, connect: Any, engine: Engine) -> None:
-    """Handlers that succeed, fail or end the transaction by hand leave no connection behind."""
-    connect(note, fail, lambda c: c.commit(), lambda c: c.close(), later)
-    out = []
-    for _ in range(4):
-        assert deliver().status_code == 503
-        out.append(engine.pool.checkedout())  # type: ignore[attr-defined]
-    assert out[1] == out[3]
 
 
 def test_outside(app: Flask, sql_ledger: SQLLedger) -> None:

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import Engine, text
+
+from flask_fd_whatsapp import FreshdeskWhatsApp
+from flask_fd_whatsapp.exceptions import LedgerUnavailable
+from flask_fd_whatsapp.ledger.sql import SQLLedger
+from flask_fd_whatsapp.ledger.sql.migrate import VERSION_TABLE, head, revision, upgrade
+
+from ..answers import assert_problem, assert_result, client_of
+from ..conftest import URL, MakeApp, Payload
+from .conftest import REVISIONS
+from .databases import SERVERS
+from .entries import POLICY, entry
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_not_upgraded(
+    bare_url: str,
+    make_app: MakeApp,
+    payload: Payload,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A server's ledger without tables is a 503, a CRITICAL line names the command, which mends."""
+    app = make_app(LEDGER_URL=bare_url)
+    client = client_of(app)
+    assert_problem(client.post(URL, json=payload()), 503, "30")
+    (record,) = [record for record in caplog.records if record.levelno == logging.CRITICAL]
+    assert "flask fd-whatsapp upgrade" in record.getMessage()
+    ledger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
+    with pytest.raises(LedgerUnavailable, match=r"flask fd-whatsapp upgrade"):
+        ledger.check()
+    ledger.upgrade()
+    assert ledger.check() == []
+    assert_result(client.post(URL, json=payload()), "accepted")
+    ledger.engine.dispose()
+
+
+def test_newer_than_the_package(bare_url: str, bare: Engine) -> None:
+    """Tables of a newer version of the package are not used, and the message says so."""
+    upgrade(bare)
+    with bare.begin() as connection:
+        connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
+    ledger = SQLLedger(bare)
+    with pytest.raises(LedgerUnavailable, match=r"9999.*flask fd-whatsapp upgrade"):
+        ledger.record(entry(), POLICY)
+
+
+@pytest.mark.parametrize("kind", ["sqlite"])
+@pytest.mark.parametrize("start", ["base", *REVISIONS])
+def test_own_file_at_first_use(
+    bare_url: str, bare: Engine, make_app: MakeApp, payload: Payload, start: str
+) -> None:
+    """A SQLite file of the blueprint's own is made, or upgraded, by the first event."""
+    upgrade(bare, start)
+    app = make_app(LEDGER_URL=bare_url)
+    assert_result(client_of(app).post(URL, json=payload()), "accepted")
+    app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger.engine.dispose()
+    assert revision(bare) == head()
+
+
+@pytest.mark.parametrize("is_absolute", [True, False])
+def test_path(tmp_path: Path, payload: Payload, is_absolute: bool) -> None:
+    """A SQLite path is relative to the instance folder, and nothing is made before first use."""
+    instance = tmp_path / "instance"
+    app = Flask("host", instance_path=str(instance))
+    path = tmp_path / "elsewhere" / "l.db" if is_absolute else Path("ledger") / "l.db"
+    app.config["FD_WHATSAPP_LEDGER_URL"] = f"sqlite:///{path}"
+    app.config["FD_WHATSAPP_ALLOW_UNAUTHENTICATED"] = True
+    app.register_blueprint(FreshdeskWhatsApp())
+    assert list(tmp_path.iterdir()) == []
+    assert_result(app.test_client().post(URL, json=payload()), "accepted")
+    app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger.engine.dispose()
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == [instance / path]
