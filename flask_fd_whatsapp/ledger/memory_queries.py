@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from threading import Condition
@@ -18,7 +19,7 @@ class MemoryQueries:
     changed: Condition
     _messages: dict[str, dict[str, MemoryMessage]]
     _events: dict[int, tuple[MemoryMessage, MemoryEvent]]
-    _finished: dict[tuple[str, str], MemoryMessage]
+    _finished: OrderedDict[tuple[str, str], MemoryMessage]
 
     def is_held(self, message: MemoryMessage) -> bool:
         """Whether somebody is handling *message*."""
