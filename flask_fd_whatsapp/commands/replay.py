@@ -68,6 +68,8 @@ def replay(
 ) -> None:
     """Call one handler with past events, oldest first: a new handler catches up.
 
+    One of status_changed is called with each message's last step only, since it never moves back.
+
     Where it has succeeded it is not called again, so that an interrupted replay can be run again.
     Events that are pending are left to retry. Exit 1 if the handler failed on one, or if it was
     stopped (SIGTERM, Ctrl-C) before the end.
