@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, cast
 
-from ..exceptions import RetryLater
 from ..ledger import Claim, Entry, Ledger, Policy, Recorded, State, Tried
 from ..ledger.current import current_claim
 from ..receiver import Receiver
@@ -53,12 +52,13 @@ class _ForgetfulLedger:
         recorded = self._ledger.claim(event_id, policy, wait=wait, settled=settled)
         return recorded and self._wrapped(recorded)
 
-    def forget(self, event_id: Any, handler: str) -> None:
-        """Lose the success of *handler* if it is its first at the event."""
-        if (event_id, handler) not in self._seen:
-            self._seen.add((event_id, handler))
-            self.handlers.add(handler)
-            raise RetryLater(0)
+    def loses(self, event_id: Any, handler: str) -> bool:
+        """Whether the success of *handler* is to be lost: its first at the event is."""
+        if (event_id, handler) in self._seen:
+            return False
+        self._seen.add((event_id, handler))
+        self.handlers.add(handler)
+        return True
 
     def _wrapped(self, recorded: Recorded) -> Recorded:
         if recorded.claim is None:
@@ -71,19 +71,29 @@ class _ForgetfulClaim:
         self._ledger = ledger
         self._claim = claim
         self._event_id = event_id
+        self._has_lost = False
 
     @property
     def transaction(self) -> Any:
         return self._claim.transaction
 
     def succeeded(self, handler: str) -> None:
-        self._ledger.forget(self._event_id, handler)
-        self._claim.succeeded(handler)
+        if self._ledger.loses(self._event_id, handler):
+            self._lose()
+        else:
+            self._claim.succeeded(handler)
 
     def undo(self) -> None:
         self._claim.undo()
 
     def finish(self, tried: Tried) -> State:
-        if tried.succeeded is not None:
-            self._ledger.forget(self._event_id, tried.succeeded)
+        if tried.succeeded is not None and self._ledger.loses(self._event_id, tried.succeeded):
+            self._lose()
+            tried = replace(tried, succeeded=None)
+        if self._has_lost and not tried.failed:
+            tried = replace(tried, retry_after=tried.retry_after or 0)
         return self._claim.finish(tried)
+
+    def _lose(self) -> None:
+        self._claim.undo()
+        self._has_lost = True

@@ -197,9 +197,9 @@ class Database:
 
 
 def _is_deadlock(error: BaseException | None) -> bool:
-    """MariaDB's error 1213, PostgreSQL's SQLSTATE 40P01."""
-    return getattr(error, "sqlstate", None) == "40P01" or (
-        error is not None and error.args[:1] == (1213,)
+    """PostgreSQL's SQLSTATE 40P01 and MariaDB's 1213, or what a stricter isolation gives instead."""
+    return getattr(error, "sqlstate", None) in ("40P01", "40001") or (
+        error is not None and error.args[:1] in ((1213,), (1020,))
     )
 
 

@@ -172,7 +172,9 @@ class SQLLedger(Queries, SQLQuarantine):
         deadline = time.monotonic() + wait
         pause = FIRST_WAIT_SECONDS
         while True:
-            recorded = self._try_to_claim(event_id, policy, settled=settled)
+            recorded = self.database.retried(
+                lambda: self._try_to_claim(event_id, policy, settled=settled)
+            )
             if recorded is None or recorded.claim:
                 return recorded
             if (recorded.state is State.PENDING) == settled:
@@ -296,7 +298,7 @@ class SQLLedger(Queries, SQLQuarantine):
             "message_id": event.message_id,
             "reference": event.external_reference_id,
             "campaign": storable(entry.campaign),
-            "known_status": None if rank is None else event.status.value,  # type: ignore[union-attr]
+            "known_status": None if rank is None else str(event.status),
             "rank": rank,
             "error_code": None,
             "error_message": None,
