@@ -197,7 +197,7 @@ class Database:
 
 
 def _is_deadlock(error: BaseException | None) -> bool:
-    """PostgreSQL's SQLSTATE 40P01 and MariaDB's 1213, or what a stricter isolation gives instead."""
+    """PostgreSQL's SQLSTATE 40P01 and MariaDB's 1213, or what stricter isolation has."""
     return getattr(error, "sqlstate", None) in ("40P01", "40001") or (
         error is not None and error.args[:1] in ((1213,), (1020,))
     )
