@@ -12,7 +12,7 @@ from flask.cli import with_appcontext
 
 from ..exceptions import LedgerUnavailable
 from ..ledger import Backlog, Quarantined
-from ..ledger.base import IGNORED
+from ..ledger.views import IGNORED
 from ..receiver import Receiver
 from .errors import explain
 from .options import chosen_receivers, json_option, receiver_option, shared_ledger

@@ -12,10 +12,11 @@ from typing import Any, Final, Never
 
 from ..events import is_ahead
 from ..exceptions import ClaimLost, FreshdeskWhatsAppError, LedgerUnavailable
-from .base import Entry, Policy, Recorded, State, Tried
+from .base import Entry, Policy, Recorded, Tried
 from .memory_quarantine import MemoryQuarantine, Shelves
 from .memory_queries import MemoryQueries
 from .memory_store import MemoryEvent, MemoryMessage
+from .views import State
 
 MAX_EVENTS: Final = 10_000
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import count
 from threading import Lock
 
-from .base import IGNORED, Quarantined
+from .views import IGNORED, Quarantined
 
 logger = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from threading import Condition
 
 from ..events import Status
 from ..exceptions import AmbiguousMessage
-from .base import Backlog, Event, Message, State
 from .memory_store import MemoryEvent, MemoryMessage
+from .views import Backlog, Event, Message, State
 
 
 class MemoryQueries:

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 from ..events import DeliveryError, Status, is_ahead
 from .backoff import backoff
-from .base import Entry, Event, Message, Policy, State, Tried
+from .base import Entry, Policy, Tried
+from .views import Event, Message, State
 
 
 @dataclass(slots=True, kw_only=True)

@@ -20,10 +20,10 @@ from flask_fd_whatsapp.ledger import (
     State,
     Tried,
 )
-from flask_fd_whatsapp.ledger.base import Event
 from flask_fd_whatsapp.ledger.sql import SQLLedger
 from flask_fd_whatsapp.ledger.sql.tables import event as event_table
 from flask_fd_whatsapp.ledger.sql.tables import message as message_table
+from flask_fd_whatsapp.ledger.views import Event
 
 from ..concurrency.threads import Clock
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flask_fd_whatsapp.ledger import Ledger, Quarantined
-from flask_fd_whatsapp.ledger.base import IGNORED
+from flask_fd_whatsapp.ledger.views import IGNORED
 
 from ..concurrency.threads import TIMEOUT
 

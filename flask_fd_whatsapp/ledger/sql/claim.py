@@ -10,7 +10,8 @@ from sqlalchemy.exc import DBAPIError
 
 from ...exceptions import ClaimLost, TransactionFailed
 from ..backoff import backoff
-from ..base import Policy, State, Tried
+from ..base import Policy, Tried
+from ..views import State
 from .database import Database, storable
 
 

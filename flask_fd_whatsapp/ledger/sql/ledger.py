@@ -16,8 +16,9 @@ from sqlalchemy import Connection, Engine
 
 from ...events import Status, StatusEvent, is_ahead, rank_of
 from ...exceptions import ConfigurationError
-from ..base import Entry, Policy, Recorded, State
+from ..base import Entry, Policy, Recorded
 from ..current import current_claim
+from ..views import State
 from .claim import SQLClaim
 from .database import Database, engine_from_url, storable
 from .migrate import is_current, require_current, upgrade

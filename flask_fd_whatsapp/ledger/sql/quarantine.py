@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Insert, RowMapping, delete, func, insert, select
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
-from ..base import IGNORED, Quarantined
+from ..views import IGNORED, Quarantined
 from .database import Database, storable
 from .tables import quarantine as table
 

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, RowMapping, Select, case, delete, func, se
 
 from ...events import DeliveryError, Status
 from ...exceptions import AmbiguousMessage
-from ..base import Backlog, Event, Message, State
+from ..views import Backlog, Event, Message, State
 from .database import Database
 from .tables import event, handling, message
 
