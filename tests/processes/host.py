@@ -24,7 +24,7 @@ from flask_fd_whatsapp import (
     status_received,
 )
 from flask_fd_whatsapp.ledger.sql import SQLLedger
-from flask_fd_whatsapp.ledger.sql.claim import SQLClaim, _allow
+from flask_fd_whatsapp.ledger.sql.claim import SQLClaim
 
 from ..conftest import TOKEN
 from .waiting import wait_until
@@ -64,7 +64,7 @@ class BrokenClaim(SQLClaim):
     def _write(self, write: Any) -> Any:
         connection, self._connection = self._connection, None
         if connection is not None:
-            _allow(connection)
+            self._allow(connection)
             connection.commit()
             connection.close()
             time.sleep(APART_SECONDS)
