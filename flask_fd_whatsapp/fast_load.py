@@ -58,7 +58,7 @@ def _take_nested(schema: Schema) -> _Take:
         for name, field in schema.load_fields.items()
     ]
 
-    def take(part: Any, key: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    def take(part: Any, _key: str, _data: Mapping[str, Any]) -> dict[str, Any]:
         if type(part) is not dict:
             raise _Unusual
         values: dict[str, Any] = {}

@@ -72,7 +72,7 @@ def check(name: str | None, as_json: bool) -> None:
 
 def _report(app: Flask, receiver: Receiver) -> Report:
     report = Report(receiver.name, receiver.url, _masked(receiver), "")
-    report.findings.extend(_check_settings(app, receiver))
+    report.findings.extend(_check_settings(receiver))
     try:
         ledger = receiver.ledger
         doubts = ledger.check()
@@ -118,7 +118,7 @@ def _masked(receiver: Receiver) -> dict[str, Any]:
     return shown
 
 
-def _check_settings(app: Flask, receiver: Receiver) -> Iterator[Finding]:
+def _check_settings(receiver: Receiver) -> Iterator[Finding]:
     settings, prefix = receiver.settings, receiver.prefix
     if not settings.headers:
         yield Finding(

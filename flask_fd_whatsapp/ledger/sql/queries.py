@@ -151,7 +151,7 @@ class Queries:
 
     def due(self, *, receiver: str, limit: int) -> Sequence[int]:
         """Ids of events that are due and whose message nobody is handling, longest due first."""
-        now = self._now()
+        now = self.database.now()
         query = (
             select(event.c.id)
             .join(message)
@@ -172,7 +172,7 @@ class Queries:
             revived = connection.execute(
                 update(event)
                 .where(event.c.id == event_id, event.c.dead_at.is_not(None))
-                .values(dead_at=None, due_at=self._now(), attempts=0)
+                .values(dead_at=None, due_at=self.database.now(), attempts=0)
             )
             return revived.rowcount == 1
 
@@ -213,10 +213,6 @@ class Queries:
             connection.execute(delete(event).where(event.c.message_key.in_(keys)))
             connection.execute(delete(message).where(message.c.id.in_(keys)))
         return len(keys)
-
-    def _now(self) -> Any:
-        """The database's clock, as an expression."""
-        return self.database.now()
 
 
 def _message(row: RowMapping, unknown: Mapping[str, datetime]) -> Message:
