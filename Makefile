@@ -1,15 +1,16 @@
-# make demo, make run, make test and make check each work by themselves from a fresh clone.
+# Each of make demo, run, test, check and bench works by itself from a fresh clone.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+BENCH = $(VENV)-bench
 SERVED = $(VENV)/.served
 INSTALLED = $(VENV)/.installed
 
-.PHONY: demo run test check format clean
+.PHONY: demo run test check bench format clean
 
 demo: $(SERVED)
-	$(BIN)/python examples/demo.py
+	$(BIN)/python -m examples.demo
 
 run: $(SERVED)
 	FLASK_FD_WHATSAPP_LEDGER_URL=sqlite:///ledger.db $(BIN)/python -m gunicorn \
@@ -24,21 +25,32 @@ check: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
+# Takes about eight minutes, and wants a machine that does nothing else.
+bench: $(BENCH)/.installed
+	$(BENCH)/bin/python -m benchmarks
+
 format: $(INSTALLED)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(BENCH) build dist *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-# The package with its ledger on SQLite, and a server: all that the example needs.
-$(SERVED): pyproject.toml setup.cfg | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable ".[sql]" gunicorn
+# The package with its ledger on SQLite, a server, and what the examples need.
+$(SERVED): Makefile pyproject.toml setup.cfg | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable ".[simulator,sql]" \
+		flask-sqlalchemy gunicorn
 	touch $@
 
 $(INSTALLED): pyproject.toml setup.cfg | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	touch $@ $(SERVED)
+
+# Apart from the others: with the packages that this one is compared with.
+$(BENCH)/.installed: pyproject.toml setup.cfg benchmarks/requirements.txt
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --editable ".[all]" --requirement benchmarks/requirements.txt
+	touch $@

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from flask_fd_whatsapp import message_failed, status_changed
+from flask_fd_whatsapp import Status, status_changed
 
 from . import tickets
 from .schema import BrandedEvent
@@ -19,14 +19,15 @@ def connect_handlers(app: Flask) -> None:
 
     @status_changed.connect_via(app)
     def sync_ticket(app: Flask, event: BrandedEvent) -> None:
-        ticket = tickets.ticket_of(app, event.external_reference_id or event.message_id)
+        ticket = tickets.ticket_of(app, event.message_id)
         ticket["status"] = str(event.status)
         if event.brand is not None:
             ticket["brand"] = event.brand
 
-    @message_failed.connect_via(app)
+    @status_changed.connect_via(app)
     def reopen_ticket(app: Flask, event: BrandedEvent) -> None:
-        if event.is_stale:
-            return  # it had been delivered all the same
-        ticket = tickets.ticket_of(app, event.external_reference_id or event.message_id)
-        ticket["reopened_because"] = (event.error and event.error.message) or "unknown"
+        ticket = tickets.ticket_of(app, event.message_id)
+        if event.status == Status.FAILED:
+            ticket["reopened_because"] = (event.error and event.error.message) or "unknown"
+        else:
+            ticket.pop("reopened_because", None)  # it arrived all the same

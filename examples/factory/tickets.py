@@ -13,15 +13,18 @@ def init_app(app: Flask) -> None:
     """Give *app* an empty store of tickets, and a page that shows one."""
     app.extensions["tickets"] = {}
 
-    @app.get("/tickets/<reference>")
-    def show(reference: str) -> Ticket:
-        found = _store(app).get(reference)
+    @app.get("/tickets/<message_id>")
+    def show(message_id: str) -> Ticket:
+        found = _store(app).get(message_id)
         return found if found is not None else abort(404)
 
 
-def ticket_of(app: Flask, reference: str) -> Ticket:
-    """The ticket with that reference, made if it is not there."""
-    return _store(app).setdefault(reference, {})
+def ticket_of(app: Flask, message_id: str) -> Ticket:
+    """The ticket of that message, made if it is not there.
+
+    The id is what Freshdesk's API gives when a message is sent; not every event has the reference.
+    """
+    return _store(app).setdefault(message_id, {})
 
 
 def _store(app: Flask) -> dict[str, Ticket]:

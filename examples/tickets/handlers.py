@@ -10,20 +10,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from flask_fd_whatsapp import StatusEvent, current_ledger, message_failed, status_changed
+from flask_fd_whatsapp import Status, StatusEvent, current_ledger, status_changed, status_received
 
 from .models import Note, Ticket
 
 
 @contextmanager
 def ticket_of(event: StatusEvent) -> Iterator[Ticket | None]:
-    """The ticket that *event* is about, to be changed in the block; ``None`` if it is not ours."""
+    """The ticket that *event* is about, to be changed in the block; ``None`` if it is not ours.
+
+    It is found by either name: a FAILED that comes first brings no reference.
+    """
     with Session(bind=current_ledger.transaction) as session:
-        has_it = Ticket.reference == event.external_reference_id
-        yield session.scalar(select(Ticket).where(has_it))
+        is_it = or_(
+            Ticket.message_id == event.message_id, Ticket.reference == event.external_reference_id
+        )
+        yield session.scalar(select(Ticket).where(is_it))
         session.flush()  # no commit: the ledger does that, after the handler
 
 
@@ -32,26 +37,29 @@ def connect_handlers(app: Flask) -> None:
 
     @status_changed.connect_via(app)
     def follow(app: Flask, event: StatusEvent) -> None:
-        """Only ever moves forward, so that there is nothing to compare."""
+        """Only ever moves forward, so that there is nothing to compare.
+
+        A failure opens the ticket; it is closed again if the message arrives all the same, on
+        another device, say.
+        """
         with ticket_of(event) as ticket:
             if ticket is not None:
                 ticket.status = str(event.status)
                 ticket.status_at = event.timestamp.replace(tzinfo=None)
-                ticket.notes.append(
-                    Note(text=f"{event.previous_status or 'sent'} -> {event.status}")
-                )
+                ticket.is_open = event.status == Status.FAILED
 
-    @message_failed.connect_via(app)
-    def reopen(app: Flask, event: StatusEvent) -> None:
-        """A failure after the message arrived (on another device, say) is noted, and no more."""
-        reason = (event.error and event.error.message) or "no reason given"
+    @status_received.connect_via(app)
+    def note(app: Flask, event: StatusEvent) -> None:
+        """A line for every event, those too that come late and change nothing."""
         with ticket_of(event) as ticket:
-            if ticket is None:
-                return
-            if event.is_stale:
-                ticket.notes.append(
-                    Note(text=f"failed late ({reason}), it was {event.previous_status}")
-                )
-            else:
-                ticket.is_open = True
-                ticket.notes.append(Note(text=f"not delivered ({reason}): call the customer"))
+            if ticket is not None:
+                ticket.notes.append(Note(text=line_of(event)))
+
+
+def line_of(event: StatusEvent) -> str:
+    """An event as it stands in a ticket's history."""
+    before = event.previous_status or "sent"
+    reason = f" ({event.error.message})" if event.error else ""
+    if event.is_stale:
+        return f"{event.status}{reason}, but it stays {before}"
+    return f"{before} -> {event.status}{reason}"

@@ -20,6 +20,7 @@ class Ticket(Base):
     """A ticket for which one WhatsApp message was sent.
 
     :param reference: the ``external_reference_id`` it was sent with.
+    :param message_id: the id that Freshdesk's API answered with, ``None`` until then.
     :param status: the furthest the message has come, ``None`` until the first event.
     :param is_open: an agent has to do something.
     """
@@ -28,6 +29,7 @@ class Ticket(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     reference: Mapped[str] = mapped_column(String(255), unique=True)
+    message_id: Mapped[str | None] = mapped_column(String(255), unique=True)
     status: Mapped[str | None] = mapped_column(String(255))
     status_at: Mapped[datetime | None]
     is_open: Mapped[bool] = mapped_column(default=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint
+from flask import Blueprint, request
 from sqlalchemy import select
 
 from .models import Ticket, db
@@ -14,8 +14,16 @@ blueprint = Blueprint("tickets", __name__, url_prefix="/tickets")
 
 @blueprint.put("/<reference>")
 def send(reference: str) -> tuple[dict[str, str], int]:
-    """Make a ticket, before its message is sent: its events may come at once."""
-    db.session.add(Ticket(reference=reference))
+    """Make a ticket before its message is sent, since events may come at once.
+
+    Once more with the ``message_id`` that Freshdesk's API answers with: not every event has the
+    reference.
+    """
+    ticket = db.session.scalar(select(Ticket).where(Ticket.reference == reference))
+    if ticket is None:
+        ticket = Ticket(reference=reference)
+        db.session.add(ticket)
+    ticket.message_id = request.form.get("message_id", ticket.message_id)
     db.session.commit()
     return {"reference": reference}, 201
 

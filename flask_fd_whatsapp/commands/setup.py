@@ -13,7 +13,7 @@ from marshmallow import ValidationError
 
 from ..freshdesk import WebhookForm
 from ..receiver import Receiver
-from ..schemas import field_errors
+from .form import form_refusal
 from .options import chosen_receiver, json_option, receiver_option
 from .output import print_json
 
@@ -43,7 +43,7 @@ def setup(url: str, alert_emails: tuple[str, ...], name: str | None, as_json: bo
     try:
         WebhookForm().load(form)
     except ValidationError as error:
-        raise click.UsageError(_explain(error, receiver)) from None
+        raise click.UsageError(form_refusal(error, _entered_as(receiver))) from None
     secret = {name: value for name, value in headers.items() if value != _CUSTOM}
     warning = _path_warning(url, receiver)
     if as_json:
@@ -83,16 +83,12 @@ def _new_headers(receiver: Receiver) -> dict[str, str]:
     return headers | dict.fromkeys(receiver.settings.data_headers, _CUSTOM)
 
 
-def _explain(error: ValidationError, receiver: Receiver) -> str:
-    entered_as = {
+def _entered_as(receiver: Receiver) -> dict[str, str]:
+    return {
         "destination_url": "--url",
         "headers": f"{receiver.prefix}_HEADERS and {receiver.prefix}_DATA_HEADERS",
         "alert_emails": "--alert-email",
     }
-    return "Freshdesk's form would refuse this. " + " ".join(
-        f"{entered_as.get(field.partition('.')[0], field)}: {' '.join(texts)}"
-        for field, texts in field_errors(error.messages).items()
-    )
 
 
 def _path_warning(url: str, receiver: Receiver) -> str | None:

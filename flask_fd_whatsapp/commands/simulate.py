@@ -3,52 +3,23 @@
 from __future__ import annotations
 
 import json
+import math
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import click
-from flask import Flask, current_app
+from flask import current_app
 from flask.cli import with_appcontext
-from marshmallow import ValidationError
 
-from ..exceptions import FreshdeskWhatsAppError
-from ..receiver import Receiver
-from ..schemas import field_errors
-from ..settings import FORM_HEADERS
 from .options import chosen_receiver, json_option, receiver_option
+from .stand_in import Run, make_simulator
 
 if TYPE_CHECKING:
     from ..freshdesk import FreshdeskSimulator
 
 SHOWN = 20
-UNREACHABLE = 5
-PATIENCE = 0.5
-"""Real seconds before the second try, however fast the clock runs."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """What was asked for on the command line."""
-
-    url: str | None
-    messages: int
-    campaign: str
-    faults: tuple[str, ...]
-    rate: float | None
-    concurrency: int
-    seed: int | None
-    speed: float
-    start: datetime | None
-    headers: tuple[str, ...]
-    timeout: float
-    delays: str
-    retry_after: bool
-    new_event_time: bool
-    alert_emails: tuple[str, ...]
-    smtp: str
 
 
 def _list_faults(context: click.Context, parameter: click.Parameter, value: bool) -> None:
@@ -59,6 +30,23 @@ def _list_faults(context: click.Context, parameter: click.Parameter, value: bool
         for name, fault in FAULTS.items():
             click.echo(f"{name.ljust(width)}  {fault.description}")
         context.exit()
+
+
+def _seconds(context: click.Context, parameter: click.Parameter, text: str) -> tuple[float, ...]:
+    try:
+        seconds = tuple(float(part) for part in text.split(",") if text)
+    except ValueError:
+        seconds = (-1,)
+    if not all(0 <= each < math.inf for each in seconds):
+        raise click.BadParameter(f"{text!r} is no list of seconds, such as 300,1800,3600.")
+    return seconds
+
+
+def _address(context: click.Context, parameter: click.Parameter, text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not (host and port.isascii() and port.isdigit()):
+        raise click.BadParameter(f"{text!r} is no HOST:PORT, such as 127.0.0.1:25.")
+    return host, int(port)
 
 
 _POSITIVE = click.FloatRange(min=0, min_open=True)
@@ -92,13 +80,16 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
 )  # fmt: skip
 @click.option("--timeout", type=_POSITIVE, default=10.0, show_default=True, help="Real seconds.")
 @click.option(
-    "--delays", default="300,1800,3600", show_default=True,
+    "--delays", default="300,1800,3600", show_default=True, callback=_seconds,
     help="Simulated seconds before each further try.",
 )  # fmt: skip
 @click.option("--retry-after", is_flag=True, help="Wait as long as Retry-After says.")
 @click.option("--new-event-time", is_flag=True, help="Try again with a new event_time.")
 @click.option("--alert-email", "alert_emails", multiple=True, help="Who is told; at most two.")
-@click.option("--smtp", default="127.0.0.1:25", show_default=True, help="Where e-mails go.")
+@click.option(
+    "--smtp", default="127.0.0.1:25", show_default=True, callback=_address,
+    help="Where e-mails go.",
+)  # fmt: skip
 @receiver_option
 @json_option
 @with_appcontext
@@ -114,7 +105,7 @@ def simulate(name: str | None, as_json: bool, **options: Any) -> None:
     if run.seed is None:
         start = run.start or datetime.now(UTC).replace(microsecond=0)
         run = replace(run, seed=secrets.randbelow(1_000_000), start=start)
-    simulator = _simulator(app, receiver, run)
+    simulator = make_simulator(app, receiver, run)
     from ..freshdesk.campaign import INTERRUPTED, compare, play, summary
 
     ending = play(simulator, run.messages, run.campaign)
@@ -132,83 +123,6 @@ def simulate(name: str | None, as_json: bool, **options: Any) -> None:
         _print(simulator, shown)
     if ending or wrong:
         raise SystemExit(130 if ending == INTERRUPTED else 1)
-
-
-def _simulator(app: Flask, receiver: Receiver, run: Run) -> FreshdeskSimulator:
-    """A simulator with its form saved."""
-    from ..freshdesk import Account, Clock, FreshdeskSimulator, MailServer, Retries
-    from ..freshdesk.clock import SAMPLES_DAY
-    from ..freshdesk.over_wsgi import WSGITransport
-
-    form, surplus = _headers(receiver, run.headers)
-    accounts = receiver.settings.account_ids
-    host, _, port = run.smtp.rpartition(":")
-    start = (run.start or SAMPLES_DAY).replace(tzinfo=UTC)
-    try:
-        simulator = FreshdeskSimulator(
-            account=Account(id=min(accounts)) if accounts else None,
-            clock=Clock(start, run.speed),
-            seed=run.seed or 0,
-            faults=run.faults,
-            retries=Retries(
-                delays=tuple(float(delay) for delay in run.delays.split(",") if delay),
-                timeout=run.timeout,
-                at_least=PATIENCE,
-                honours_retry_after=run.retry_after,
-                renews_event_time=run.new_event_time,
-                stop_if_unreachable=UNREACHABLE,
-            ),
-            concurrency=run.concurrency,
-            rate=run.rate,
-            mail_server=MailServer(host=host, port=int(port)) if run.alert_emails else None,
-            allow_http=True,
-            make_transport=None if run.url else lambda url: WSGITransport(app.wsgi_app, url),
-            gateway_headers=surplus,
-        )
-        simulator.save(_url(app, receiver, run.url), form, run.alert_emails)
-    except ValidationError as error:
-        raise click.UsageError(_explain(error)) from None
-    except FreshdeskWhatsAppError as error:
-        raise click.UsageError(str(error)) from None
-    except ValueError as error:
-        raise click.UsageError(f"--speed, --start, --delays or --smtp: {error}") from None
-    simulator.enable()
-    return simulator
-
-
-def _headers(receiver: Receiver, given: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
-    """The form's headers, and those that a gateway has to add since the form is full."""
-    if given:
-        pairs = [text.partition(":") for text in given]
-        if any(not colon for _, colon, _ in pairs):
-            raise click.UsageError("--header: write 'Name: value'.")
-        return {name.strip(): value.strip() for name, _, value in pairs}, {}
-    settings = receiver.settings
-    headers = [(name, values[0]) for name, values in settings.headers.items()]
-    headers += [(name, "simulated") for name in settings.data_headers]
-    return dict(headers[:FORM_HEADERS]), dict(headers[FORM_HEADERS:])
-
-
-def _url(app: Flask, receiver: Receiver, given: str | None) -> str:
-    if given is None:
-        trusted = app.config.get("TRUSTED_HOSTS")
-        host = app.config["SERVER_NAME"] or (trusted[0].lstrip(".") if trusted else "localhost")
-        subdomain = f"{receiver.subdomain}." if receiver.subdomain else ""
-        return f"https://{subdomain}{host}{receiver.url}"
-    is_bare = "://" in given and urlsplit(given).path in ("", "/")
-    return f"{given.rstrip('/')}{receiver.url}" if is_bare else given
-
-
-def _explain(error: ValidationError) -> str:
-    entered_as = {
-        "destination_url": "--url",
-        "headers": "--header",
-        "alert_emails": "--alert-email",
-    }
-    return "Freshdesk's form would refuse this. " + " ".join(
-        f"{entered_as.get(field.partition('.')[0], field)}: {' '.join(texts)}"
-        for field, texts in field_errors(error.messages).items()
-    )
 
 
 def _print(simulator: FreshdeskSimulator, shown: dict[str, Any]) -> None:

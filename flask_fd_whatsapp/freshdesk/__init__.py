@@ -6,6 +6,7 @@ from .form import WebhookForm
 
 if TYPE_CHECKING:
     from .account import Account, Agent
+    from .agreement import disagreements
     from .alert import MailServer
     from .api import create_api
     from .clock import Clock
@@ -32,6 +33,7 @@ __all__ = [
     "Unreachable",
     "WebhookForm",
     "create_api",
+    "disagreements",
 ]
 
 _MODULES = {
@@ -48,6 +50,7 @@ _MODULES = {
     "UnknownFault": "faults",
     "Unreachable": "posting",
     "create_api": "api",
+    "disagreements": "agreement",
 }
 
 

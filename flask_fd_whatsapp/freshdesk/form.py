@@ -55,11 +55,6 @@ def _header_name(value: Any) -> None:
         raise ValidationError(str(error)) from None
 
 
-def _header_value(value: str) -> None:
-    if not _VALUE.fullmatch(value):  # which is a secret, and not repeated
-        raise ValidationError("Not a header's value: visible ASCII without outer spaces.")
-
-
 class WebhookForm(Schema):
     """The form's fields, checked as it checks them (vendor's page, "Webhook Setup").
 
@@ -76,19 +71,25 @@ class WebhookForm(Schema):
     destination_url = fields.String(required=True)
     headers = fields.Dict(
         keys=fields.String(validate=_header_name),
-        values=fields.String(validate=_header_value),
+        values=fields.String(),
         load_default=dict,
         validate=validate.Length(
             max=FORM_HEADERS, error=f"The form takes at most {FORM_HEADERS} headers."
         ),
     )
     alert_emails = fields.List(
-        fields.Email(),
+        fields.String(validate=validate.Email(error="{input!r} is not an e-mail address.")),
         load_default=list,
         validate=validate.Length(
             max=FORM_EMAILS, error=f"The form takes at most {FORM_EMAILS} alert addresses."
         ),
     )
+
+    @validates("headers")
+    def _check_header_values(self, headers: dict[str, str], **_: Any) -> None:
+        for name, value in headers.items():
+            if not _VALUE.fullmatch(value):  # which is a secret, and not repeated
+                raise ValidationError(f"{name} needs a value: visible ASCII without outer spaces.")
 
     @validates("destination_url")
     def _check_destination(self, value: str, **_: Any) -> None:

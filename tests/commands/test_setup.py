@@ -99,7 +99,10 @@ def test_unauthenticated(make_app: MakeApp, run: RunCommand) -> None:
         (["--url", "http://example.com/freshdesk/whatsapp"], "--url: Freshdesk posts to https://"),
         (["--url", "example.com/freshdesk/whatsapp"], "--url: Freshdesk posts to https://"),
         (["--url", "https:///freshdesk/whatsapp"], "--url: Not a URL with a host"),
-        (["--url", DESTINATION, "--alert-email", "nobody"], "--alert-email: Not a valid email"),
+        (
+            ["--url", DESTINATION, "--alert-email", "nobody"],
+            "--alert-email: 'nobody' is not an e-mail",
+        ),
         (
             ["--url", DESTINATION, *["--alert-email", "a@x.org"] * 3],
             "--alert-email: The form takes at most 2",

@@ -79,8 +79,11 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "no speed": (["--speed", "-1"], "--speed"),
     "no number": (["--speed", "inf"], "--speed"),
     "before 1970": (["--start", "1960-01-01"], "1970 or later"),
-    "no delays": (["--delays", "soon"], "--delays"),
-    "no SMTP server": (["--smtp", "mail", "--alert-email", "a@x.org"], "--smtp"),
+    "no delays": (["--delays", "5,soon"], "'--delays': '5,soon' is no list of seconds"),
+    "endless delay": (["--delays", "inf"], "'--delays': 'inf' is no list of seconds"),
+    "no SMTP server": (["--smtp", "mail"], "'--smtp': 'mail' is no HOST:PORT"),
+    "no value": (["--header", "X-A:"], "--header: X-A needs a value"),
+    "no address": (["--alert-email", "nobody"], "--alert-email: 'nobody' is not an e-mail"),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,10 +12,15 @@ from werkzeug.test import TestResponse
 
 from examples.factory import create_app
 from flask_fd_whatsapp import ConfigurationError
+from flask_fd_whatsapp.testing import (
+    WhatsAppClient,
+    assert_same_in_every_order,
+    assert_same_under_duplicates,
+)
 
 from ..conftest import Payload
 
-REFERENCE = "MM-T1-00001"
+MESSAGE_ID = "01KAB4HHTBE081898E432RCMA7"
 
 
 @pytest.fixture(autouse=True)
@@ -39,8 +45,8 @@ def post(app: Flask, payload: dict[str, Any], account: str = "europe") -> TestRe
     )
 
 
-def ticket(app: Flask) -> dict[str, str]:
-    found: dict[str, str] = app.test_client().get(f"/tickets/{REFERENCE}").get_json()
+def ticket(app: Flask, message_id: str = MESSAGE_ID) -> dict[str, str]:
+    found: dict[str, str] = app.test_client().get(f"/tickets/{message_id}").get_json()
     return found
 
 
@@ -58,6 +64,20 @@ def test_failure(app: Flask, payload: Payload) -> None:
     for name in ("sent", "failed"):
         post(app, payload(name))
     assert ticket(app) == {"status": "FAILED", "reopened_because": "FAILED"}
+
+
+def test_failed_on_one_device(app: Flask, payload: Payload) -> None:
+    """A message that arrives all the same takes the mark off its ticket."""
+    for name in ("sent", "failed", "delivered"):
+        post(app, payload(name))
+    assert ticket(app) == {"status": "DELIVERED"}
+
+
+@pytest.mark.parametrize("check", [assert_same_in_every_order, assert_same_under_duplicates])
+def test_whatever_the_order(app: Flask, check: Callable[..., None]) -> None:
+    """In whatever order events arrive, and however often, the ticket ends the same."""
+    client = WhatsAppClient(app, "freshdesk_europe")
+    check(client, lambda message: ticket(app, message.message_id))
 
 
 def test_field_of_its_own(app: Flask, payload: Payload) -> None:
@@ -85,7 +105,7 @@ def test_two_applications(payload: Payload) -> None:
     first, second = (create_app({"TESTING": True}) for _ in range(2))
     post(first, payload("sent"))
     assert ticket(first) == {"status": "SENT"}
-    assert second.test_client().get(f"/tickets/{REFERENCE}").status_code == 404
+    assert second.test_client().get(f"/tickets/{MESSAGE_ID}").status_code == 404
 
 
 def test_missing_setting(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,6 +102,14 @@ def test_no_header(header: dict[str, Any]) -> None:
     assert list(errors(headers=header)) == ["headers"]
 
 
+def test_header_value() -> None:
+    """A value that is none is refused by its header's name, and not repeated."""
+    headers = {"X-A": "1", "X-B": "s3cret\n"}
+    assert errors(headers=headers) == {
+        "headers": ["X-B needs a value: visible ASCII without outer spaces."]
+    }
+
+
 def test_two_alert_addresses() -> None:
     """The form has room for two addresses, which have to look like such."""
     both = ["a@x.org", "b@x.org"]
@@ -109,4 +117,7 @@ def test_two_alert_addresses() -> None:
     assert errors(alert_emails=[*both, "c@x.org"]) == {
         "alert_emails": ["The form takes at most 2 alert addresses."]
     }
-    assert list(errors(alert_emails=["a@x.org", "nobody"])["alert_emails"]) == [1]
+    assert errors(alert_emails=["a@x.org", "nobody"]) == {
+        "alert_emails": {1: ["'nobody' is not an e-mail address."]}
+    }
+    assert errors(alert_emails=[7]) == {"alert_emails": {0: ["Not a valid string."]}}

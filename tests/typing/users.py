@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, assert_type
 
+import pytest
 from flask import Flask
 from marshmallow import fields
+from werkzeug.test import TestResponse
 
 from flask_fd_whatsapp import (
     Actor,
@@ -34,7 +36,24 @@ from flask_fd_whatsapp import (
     status_received,
     webhook_rejected,
 )
-from flask_fd_whatsapp.ledger import Ledger, MemoryLedger, Message, Quarantined
+from flask_fd_whatsapp.freshdesk import FreshdeskSimulator, Report, SimulatedMessage, disagreements
+from flask_fd_whatsapp.ledger import (
+    Event,
+    Ledger,
+    MemoryLedger,
+    Message,
+    Quarantined,
+    Rejection,
+    State,
+)
+from flask_fd_whatsapp.testing import (
+    EventBuilder,
+    Payload,
+    SentSignal,
+    WhatsAppClient,
+    assert_same_in_every_order,
+    assert_same_under_duplicates,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +144,12 @@ def look_up(app: Flask, event: StatusEvent) -> None:
         assert_type(message.times.get(Status.READ), datetime | None)
         assert_type(message.error, DeliveryError | None)
     assert_type(current_ledger.messages(external_reference_id="MM-T1-00001"), list[Message])
-    assert_type(current_ledger.quarantined(), list[Quarantined])
+    assert_type(current_ledger.quarantined(receiver="fd_whatsapp"), list[Quarantined])
+    assert_type(current_ledger.quarantined_body(1), bytes | None)
+    assert_type(current_ledger.rejections(), list[Rejection])
+    assert_type(current_ledger.events(status="SENT", state=State.DEAD, limit=5), list[Event])
+    current_ledger.events(statsu="SENT")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    current_ledger.events(limit="5")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     assert_type(current_ledger.durable, bool)
 
 
@@ -152,3 +176,57 @@ def load(payload: dict[str, Any]) -> StatusEvent | None:
         return None
     assert isinstance(event, StatusEvent)
     return event
+
+
+@pytest.fixture
+def app() -> Flask:
+    return create_app()
+
+
+@pytest.fixture
+def fd_whatsapp_client(fd_whatsapp_client: WhatsAppClient) -> WhatsAppClient:
+    return fd_whatsapp_client.to("other")
+
+
+def test_ticket(
+    app: Flask,
+    fd_whatsapp_client: WhatsAppClient,
+    fd_whatsapp_events: EventBuilder,
+    fd_whatsapp_signals: list[SentSignal],
+) -> None:
+    assert_type(fd_whatsapp_events.external_reference_id, str)
+    assert_type(fd_whatsapp_events.sent(timestamp=datetime.now(UTC), account_id=7), Payload)
+    fd_whatsapp_events.sent(acount_id=7)  # type: ignore[call-arg]
+    assert_type(fd_whatsapp_events.failed(code="131026", actor=None), Payload)
+    assert_type(fd_whatsapp_events.event("PLAYED", event_time=None), Payload)
+    assert_type(fd_whatsapp_events.another(), EventBuilder)
+    answer = fd_whatsapp_client.post(
+        fd_whatsapp_events.read() | {"brand": "Umbrella"}, headers={"X-Tenant": "acme"}
+    )
+    assert_type(answer, TestResponse)
+    assert_type(fd_whatsapp_client.play(fd_whatsapp_events.journey("SENT", "READ")), list[str])
+    for signal in fd_whatsapp_signals:
+        assert_type(signal.name, str)
+        assert_type(signal.event, StatusEvent)
+        assert_type(signal.arguments, Mapping[str, Any])
+
+
+def test_handlers(app: Flask, fd_whatsapp_client: WhatsAppClient) -> None:
+    tickets: dict[str, str] = {}
+
+    assert_same_in_every_order(fd_whatsapp_client, lambda message: tickets[message.message_id])
+    assert_same_under_duplicates(
+        fd_whatsapp_client,
+        lambda message: tickets[message.message_id],
+        new_message=lambda: EventBuilder(account_id="42", start=datetime.now(UTC)),
+        journeys=[["SENT", "FAILED"], [Status.READ]],
+    )
+
+
+def rehearse(ledger: Ledger) -> None:
+    with FreshdeskSimulator(faults=["duplicates"], seed=7) as simulator:
+        assert_type(simulator.send("MM-T1-00001"), SimulatedMessage)
+        assert_type(simulator.report, Report)
+    for message, problem in disagreements(ledger, simulator.messages.values()):
+        assert_type(message.final_status, str)
+        assert_type(problem, str)

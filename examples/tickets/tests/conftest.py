@@ -1,26 +1,67 @@
-"""What a suite needs: the plugin, and a fixture ``app``."""
+"""What a suite needs: the plugin, a fixture ``app``, and messages that have a ticket."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
 
 from flask_fd_whatsapp.testing import EventBuilder
 
-from .tickets import Ticket, create_app, tickets_of
+from .. import create_app
+from ..models import db
 
 pytest_plugins = ["flask_fd_whatsapp.testing"]
 
-
-@pytest.fixture
-def app() -> Flask:
-    """The application under test: all of the plugin's fixtures use it."""
-    app = create_app("for-tests")
-    app.testing = True
-    return app
+NewMessage = Callable[[], EventBuilder]
+ReadTicket = Callable[[EventBuilder], dict[str, Any]]
 
 
 @pytest.fixture
-def ticket(app: Flask, fd_whatsapp_events: EventBuilder) -> Ticket:
-    """The ticket of the message whose events ``fd_whatsapp_events`` builds."""
-    return tickets_of(app).setdefault(fd_whatsapp_events.message_id, Ticket())
+def app(tmp_path: Path) -> Iterator[Flask]:
+    """The application under test, on an empty database; the plugin's fixtures use it."""
+    app = create_app(
+        {
+            "TESTING": True,
+            "SQLALCHEMY_DATABASE_URI": f"sqlite:///{tmp_path / 'tickets.db'}",
+            "FD_WHATSAPP_HEADERS": {"Authorization": "Bearer for-tests"},
+        }
+    )
+    yield app
+    app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger.engine.dispose()
+    with app.app_context():
+        db.engine.dispose()
+
+
+@pytest.fixture
+def new_message(app: Flask) -> NewMessage:
+    """Makes messages that were sent just now, each with its ticket."""
+
+    def send() -> EventBuilder:
+        message = EventBuilder()
+        url = f"/tickets/{message.external_reference_id}"
+        app.test_client().put(url, data={"message_id": message.message_id})
+        return message
+
+    return send
+
+
+@pytest.fixture
+def read_ticket(app: Flask) -> ReadTicket:
+    """Reads the ticket of a message on the host's own page."""
+
+    def read(message: EventBuilder) -> dict[str, Any]:
+        url = f"/tickets/{message.external_reference_id}"
+        ticket: dict[str, Any] = app.test_client().get(url).get_json()
+        return ticket
+
+    return read
+
+
+@pytest.fixture
+def fd_whatsapp_events(new_message: NewMessage) -> EventBuilder:
+    """In place of the plugin's: here a message has a ticket."""
+    return new_message()

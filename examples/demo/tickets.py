@@ -1,0 +1,63 @@
+"""The host's tickets, on its own pages, and how they should be."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from http.client import HTTPException
+from typing import Any
+
+from flask_fd_whatsapp.freshdesk import SimulatedMessage
+
+from .server import request
+
+Tickets = Mapping[SimulatedMessage, dict[str, Any]]
+
+
+def make(port: int, message: SimulatedMessage) -> None:
+    """Have the host make the ticket of a message, with the id that Freshdesk's API gave."""
+    _request(port, "PUT", message, f"message_id={message.id}")
+
+
+def read(port: int, message: SimulatedMessage) -> dict[str, Any]:
+    """The ticket of a message."""
+    ticket: dict[str, Any] = json.loads(_request(port, "GET", message))
+    return ticket
+
+
+def _request(port: int, method: str, message: SimulatedMessage, form: str | None = None) -> str:
+    path = f"/tickets/{message.external_reference_id}"
+    headers = {"Content-Type": "application/x-www-form-urlencoded"} if form else {}
+    answer = request(port, method, path, form, headers)
+    if answer.status >= 400:
+        raise HTTPException(f"{method} {path} was answered with {answer.status}: {answer.body}")
+    return answer.body
+
+
+def show(tickets: Tickets) -> None:
+    """How many stand where, and the longest history of each."""
+    count = Counter(ticket["status"] for ticket in tickets.values())
+    for status, number in count.most_common():
+        alike = [(m, t) for m, t in tickets.items() if t["status"] == status]
+        message, ticket = max(alike, key=lambda pair: len(pair[1]["notes"]))
+        state = "open" if ticket["is_open"] else "closed"
+        print(
+            f"\n  {number} tickets are {status}, such as {message.external_reference_id} ({state})"
+        )
+        for note in ticket["notes"]:
+            print(f"    {note}")
+
+
+def mistakes(tickets: Tickets) -> Iterator[str]:
+    """Where a ticket is not as the simulator's message says, or an event was noted twice."""
+    for message, ticket in tickets.items():
+        name = message.external_reference_id
+        expected = message.final_status
+        if ticket["status"] != expected:
+            yield f"ticket {name} {expected}, not {ticket['status']}"
+        if ticket["is_open"] != (expected == "FAILED"):
+            state = "closed" if ticket["is_open"] else "open"
+            yield f"ticket {name} {state}, since its message is {expected}"
+        if len(ticket["notes"]) != len(message.steps):
+            yield f"ticket {name} with {len(message.steps)} notes, not {ticket['notes']}"
