@@ -47,9 +47,14 @@ VALUES (?, ?, ?, ?, 'floor', ?, '{}', ?, 0, 1, ?) RETURNING id
 
 def sqlite(directory: Path) -> Flask:
     """This package with a ledger on SQLite (WAL, FULL) and one handler on ``status_changed``."""
-    app = Flask("sqlite", instance_path=str(directory))
+    return durable(f"sqlite:///{directory}/sqlite.db")
+
+
+def durable(url: str) -> Flask:
+    """This package with the ledger at *url* and one handler on ``status_changed``."""
+    app = Flask("durable")
     app.config["FD_WHATSAPP_HEADERS"] = {"Authorization": TOKEN}
-    app.config["FD_WHATSAPP_LEDGER_URL"] = "sqlite:///sqlite.db"
+    app.config["FD_WHATSAPP_LEDGER_URL"] = url
     app.register_blueprint(FreshdeskWhatsApp())
 
     @status_changed.connect_via(app)
@@ -60,12 +65,12 @@ def sqlite(directory: Path) -> Flask:
 
 
 def floor(directory: Path) -> Flask:
-    """The same two transactions (WAL, FULL) on the same tables, by hand and unchecked."""
+    """The same two transactions on the same tables, by hand and unchecked."""
     app = Flask("floor", instance_path=str(directory))
     changed = Signal()
     SQLLedger.from_url("sqlite:///floor.db", app).upgrade()
     database = sqlite3.connect(directory / "floor.db", isolation_level=None)
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+    for pragma in ("journal_mode = WAL", "foreign_keys = ON"):
         database.execute(f"PRAGMA {pragma}")
 
     @changed.connect_via(app)
@@ -79,6 +84,7 @@ def floor(directory: Path) -> Flask:
         event = request.get_json()
         data, now, token = event["data"], datetime.now(UTC).isoformat(" "), token_hex(16)
         status = data["status"]
+        database.execute("PRAGMA synchronous = FULL")
         database.execute("BEGIN IMMEDIATE")
         key, previous = database.execute(
             _UPSERTS[status],
@@ -100,6 +106,8 @@ def floor(directory: Path) -> Flask:
         ).fetchone()
         database.execute("COMMIT")
         changed.send(app, event=event)
+        # A power cut may undo it, and the handler is called again.
+        database.execute("PRAGMA synchronous = NORMAL")
         database.execute("BEGIN IMMEDIATE")
         database.execute(
             "UPDATE fd_whatsapp_message SET claim_token = NULL, claim_until = NULL"

@@ -3,55 +3,77 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
-from collections.abc import Mapping
-from dataclasses import asdict
-from importlib.metadata import version
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from .timing import Timing
+from .machine import versions
+from .ratios import Ratio
 
-_PACKAGES = ("flask", "werkzeug", "marshmallow", "blinker")
+Row = Mapping[str, Any]
 
 
-def machine() -> str:
-    """Processor and number of cores, and the operating system."""
-    return f"{_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}"
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """What one benchmark found.
+
+    :param text: how it was measured.
+    :param columns: the columns by name, with what each means.
+    :param rows: cells by column; a missing one stays empty.
+    :param notes: what follows from the rows, and what could not be measured.
+    """
+
+    title: str
+    text: str
+    columns: Mapping[str, str]
+    rows: Sequence[Row]
+    notes: Sequence[str] = ()
 
 
-def versions() -> dict[str, str]:
-    """The versions that the results depend on."""
-    python = f"{platform.python_implementation()} {platform.python_version()}"
-    return {"python": python, **{name: version(name) for name in _PACKAGES}}
+def as_markdown(where: str, tables: Sequence[Table]) -> str:
+    """*where* it was measured and with which versions, and then the tables."""
+    named = ", ".join(f"{name} {number}" for name, number in versions().items())
+    parts = [f"- {where}\n- {named}"]
+    for table in tables:
+        meanings = [f"- **{name}**: {meaning}" for name, meaning in table.columns.items()]
+        parts += [f"## {table.title}", table.text, _table(table), "\n".join(meanings), *table.notes]
+    return "\n\n".join(parts)
 
 
-def as_markdown(timings: Mapping[str, Timing], descriptions: Mapping[str, str]) -> str:
-    """A table, with machine and versions below it."""
-    first = next(iter(timings))
-    lines = [
-        f"| variant | µs an event | ratio to {first} | quartiles | what it is |",
-        "| --- | ---: | ---: | --- | --- |",
-    ]
-    lines += [
-        f"| {name} | {timing.microseconds:.0f} | {timing.ratio:.2f} "
-        f"| {timing.low:.2f} to {timing.high:.2f} | {descriptions[name]} |"
-        for name, timing in timings.items()
-    ]
-    lines += ["", f"{machine()}; " + ", ".join(f"{k} {v}" for k, v in versions().items())]
-    return "\n".join(lines)
-
-
-def as_json(timings: Mapping[str, Timing]) -> str:
+def as_json(where: str, tables: Sequence[Table]) -> str:
     """The same for programs."""
-    results = {name: asdict(timing) for name, timing in timings.items()}
-    return json.dumps({"machine": machine(), "versions": versions(), "results": results}, indent=2)
+    found = [{"title": table.title, "rows": table.rows, "notes": table.notes} for table in tables]
+    result = {"machine": where, "versions": versions(), "tables": found}
+    return json.dumps(result, indent=2, default=_plain)
 
 
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(models, platform.processor() or platform.machine())
+def _table(table: Table) -> str:
+    texts = {
+        name
+        for name in table.columns
+        if any(isinstance(row.get(name), (str, Ratio)) for row in table.rows)
+    }
+    head = [
+        " | ".join(table.columns),
+        " | ".join("---" if name in texts else "---:" for name in table.columns),
+    ]
+    body = [" | ".join(_cell(row.get(name)) for name in table.columns) for row in table.rows]
+    return "\n".join(f"| {line} |" for line in head + body)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return (
+            f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+        )
+    return str(value)
+
+
+def _plain(value: object) -> dict[str, float]:
+    if isinstance(value, Ratio):
+        return asdict(value)
+    raise TypeError(f"{value!r} has no form in JSON.")

@@ -17,29 +17,51 @@ URL = "/freshdesk/whatsapp"
 _PAYLOADS = Path(__file__).parents[1] / "tests" / "payloads"
 _SAMPLES = ("queued", "sent", "delivered", "read", "failed")
 
-_ENVIRON = create_environ(
-    URL,
-    method="POST",
-    content_type="application/json",
-    headers={
-        "Accept": "*/*",
-        "Accept-Encoding": "gzip",
-        "Authorization": TOKEN,
-        "User-Agent": "benchmark/1.0",
-        "X-Forwarded-For": "192.0.2.1",
-        "X-Forwarded-Proto": "https",
-    },
-)
+_HEADERS = {
+    "Accept": "*/*",
+    "Accept-Encoding": "gzip",
+    "Authorization": TOKEN,
+    "User-Agent": "benchmark/1.0",
+    "X-Forwarded-For": "192.0.2.1",
+    "X-Forwarded-Proto": "https",
+}
+_ENVIRON = create_environ(URL, method="POST", content_type="application/json", headers=_HEADERS)
+_LINES = "".join(f"{name}: {value}\r\n" for name, value in _HEADERS.items())
+_HEAD = f"POST {URL} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{_LINES}"
+
+
+def message_id(number: int) -> str:
+    """The id of the message that the request of this number, from 0, is about."""
+    return f"01KAB4HHTBE0818{number:011d}"
 
 
 def new_bodies() -> Iterator[bytes]:
     """Bodies without end, all of different messages."""
-    samples = [json.loads((_PAYLOADS / f"{name}.json").read_bytes()) for name in _SAMPLES]
-    for number, sample in zip(count(), cycle(samples)):
-        message_id = f"01KAB4HHTBE0818{number:011d}"
-        yield json.dumps({**sample, "data": {**sample["data"], "message_id": message_id}}).encode()
+    for number, (before, after) in zip(count(), cycle([_around_id(name) for name in _SAMPLES])):
+        yield before + message_id(number).encode() + after
+
+
+def _around_id(name: str) -> tuple[bytes, bytes]:
+    """A sample, in two parts between which the id of its message stood."""
+    sample = json.loads((_PAYLOADS / f"{name}.json").read_bytes())
+    mark = "<message_id>"
+    text = json.dumps({**sample, "data": {**sample["data"], "message_id": mark}})
+    before, after = text.encode().split(mark.encode())
+    return before, after
 
 
 def environ_of(body: bytes) -> dict[str, Any]:
     """The WSGI environ of one request, which serves once."""
     return {**_ENVIRON, "CONTENT_LENGTH": str(len(body)), "wsgi.input": BytesIO(body)}
+
+
+def new_environs() -> Iterator[dict[str, Any]]:
+    """WSGI environs without end, of :func:`new_bodies`."""
+    return map(environ_of, new_bodies())
+
+
+def new_requests() -> Iterator[bytes]:
+    """The same as they go over the wire."""
+    head = _HEAD.encode()
+    for body in new_bodies():
+        yield b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body)

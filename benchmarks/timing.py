@@ -1,74 +1,83 @@
-"""CPU time in short interleaved blocks: on a noisy machine only such ratios mean anything.
+"""Time in short interleaved blocks: on a noisy machine only such ratios mean anything.
 
-In each block every application gets the same requests, one application after the other; its
-ratio is to the first one's time in the same block.
+In each block every application gets as many requests, one application after the other, so that
+its time can be compared with another's in the same block.
 """
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from statistics import quantiles
+from statistics import median
 from time import process_time
 from typing import Any
 from wsgiref.types import WSGIApplication
 
-from .requests import environ_of, new_bodies
+from .command import each
+from .ratios import Ratio, ratio
+from .requests import new_environs
+
+Environ = dict[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
+class Subject:
+    """An application, and the WSGI environs of what it is to be sent, each of which serves once."""
+
+    app: WSGIApplication
+    environs: Iterator[Environ]
+
+
+@dataclass(frozen=True)
 class Timing:
-    """What one application took.
+    """The seconds that one application took for an event, block by block."""
 
-    :param microseconds: CPU time an event, the median of the blocks.
-    :param ratio: to the first application, the median of the blocks.
-    :param low: the first quartile of the blocks' ratios.
-    :param high: the third.
+    seconds: Sequence[float]
+
+    @property
+    def microseconds(self) -> float:
+        """The median of the blocks."""
+        return median(self.seconds) * 1e6
+
+    def ratio_to(self, other: Timing) -> Ratio:
+        """How many times as long it took as *other*."""
+        return ratio(self.seconds, other.seconds)
+
+
+def of_samples(app: WSGIApplication) -> Subject:
+    """*app* with requests of its own, the same as those of all others."""
+    return Subject(app, new_environs())
+
+
+def measure(
+    subjects: Mapping[str, Subject],
+    *,
+    blocks: int,
+    events: int,
+    clock: Callable[[], float] = process_time,
+) -> dict[str, Timing]:
+    """Time *subjects* in *blocks* blocks of *events* requests each, after one that does not count.
+
+    :param clock: CPU time of this process, unless waiting has to count too.
     """
-
-    microseconds: float
-    ratio: float
-    low: float
-    high: float
-
-
-def measure(apps: Mapping[str, WSGIApplication], *, blocks: int, events: int) -> dict[str, Timing]:
-    """Time *apps* in *blocks* blocks of *events* requests each, after one that does not count."""
-    names = list(apps)
+    names = list(subjects)
     seconds: dict[str, list[float]] = {name: [] for name in names}
-    bodies = new_bodies()
-    for block in range(-1, blocks):
-        batch = list(islice(bodies, events))
+    for block in each(f"Blocks of {', '.join(names)}", range(-1, blocks)):
         # The one after a garbage-heavy neighbour must not always be the same.
         turn = block % len(names)
         for name in names[turn:] + names[:turn]:
-            took = _time(apps[name], batch)
+            took = _time(subjects[name], events, clock)
             if block >= 0:
                 seconds[name].append(took / events)
     gc.unfreeze()
-    first = seconds[names[0]]
-    return {name: _summary(took, first) for name, took in seconds.items()}
+    return {name: Timing(taken) for name, taken in seconds.items()}
 
 
-def _time(app: WSGIApplication, bodies: Sequence[bytes]) -> float:
-    """The CPU seconds that *app* takes for *bodies*."""
-    environs = [environ_of(body) for body in bodies]
-    statuses: list[str] = []
-    # One application's garbage, and what another keeps, is not for this one to go through.
-    gc.collect(1)
-    gc.freeze()
-    start = process_time()
-    for environ in environs:
-        _call(app, environ, statuses)
-    took = process_time() - start
-    if len(statuses) != len(bodies) or not all(status.startswith("2") for status in statuses):
-        raise RuntimeError(f"{app!r} answered {set(statuses)}.")
-    return took
+def post(app: WSGIApplication, environ: Environ, statuses: list[str]) -> None:
+    """Call *app* as a server does, and add the status it answers with."""
 
-
-def _call(app: WSGIApplication, environ: dict[str, Any], statuses: list[str]) -> None:
     def start_response(status: str, headers: object, exc_info: object = None) -> Any:
         statuses.append(status)
 
@@ -81,11 +90,17 @@ def _call(app: WSGIApplication, environ: dict[str, Any], statuses: list[str]) ->
             body.close()
 
 
-def _summary(seconds: Sequence[float], first: Sequence[float]) -> Timing:
-    ratios = [own / other for own, other in zip(seconds, first, strict=True)]
-    low, ratio, high = _quartiles(ratios)
-    return Timing(microseconds=_quartiles(seconds)[1] * 1e6, ratio=ratio, low=low, high=high)
-
-
-def _quartiles(values: Sequence[float]) -> list[float]:
-    return quantiles(values, n=4, method="inclusive") if len(values) > 1 else [*values] * 3
+def _time(subject: Subject, events: int, clock: Callable[[], float]) -> float:
+    """The seconds that *subject* takes for the next *events* requests."""
+    app, environs = subject.app, list(islice(subject.environs, events))
+    statuses: list[str] = []
+    # One application's garbage, and what another keeps, is not for this one to go through.
+    gc.collect(1)
+    gc.freeze()
+    start = clock()
+    for environ in environs:
+        post(app, environ, statuses)
+    took = clock() - start
+    if len(statuses) != events or not all(status.startswith("2") for status in statuses):
+        raise RuntimeError(f"{app!r} answered {set(statuses)}.")
+    return took

@@ -1,0 +1,155 @@
+"""What a ledger full of events costs: the same as an empty one, it is hoped."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import Any
+
+from flask import Flask
+
+from flask_fd_whatsapp.ledger.sql import SQLLedger
+
+from .command import NotMeasured, make_parser, positive, run, say
+from .durable import durable
+from .filling import fill
+from .report import Table
+from .requests import message_id
+from .services import about_postgresql, fresh_postgresql
+from .timing import Timing, of_samples
+from .timing import measure as measure_subjects
+
+DATABASES = ("sqlite", "postgresql")
+AIM = 1.2
+
+_COLUMNS = {
+    "database": "where the ledger is",
+    "what": "an event taken in, recorded and handled; or a query of `current_ledger`",
+    "empty ms": "how long that takes with nothing else in the ledger, the median; waiting counts",
+    "full ms": "the same with all those events in it",
+    "full to empty": "in the same block: median and quartiles",
+    "aim": "what that is to be at most",
+}
+
+_QUERIES: dict[str, Callable[[SQLLedger], object]] = {
+    "backlog()": lambda ledger: ledger.backlog(),
+    "events(), the newest 100": lambda ledger: ledger.events(),
+    "events() of a message": lambda ledger: ledger.events(message_id=message_id(0)),
+    "message()": lambda ledger: ledger.message(message_id(0)),
+}
+
+
+@dataclass(frozen=True)
+class _Side:
+    """An application, and its ledger."""
+
+    app: Flask
+    ledger: SQLLedger
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, and print the results."""
+    run(parser(), measure, arguments)
+
+
+def parser() -> ArgumentParser:
+    """The options."""
+    made = make_parser("growth", __doc__ or "", "--events 100000 --only sqlite")
+    made.add_argument("--events", type=positive, default=1_000_000, help="in the full ledger")
+    made.add_argument("--blocks", type=positive, default=50, help="blocks of each ledger")
+    made.add_argument("--posts", type=positive, default=40, help="events taken in in a block")
+    made.add_argument("--only", nargs="+", choices=DATABASES, default=DATABASES)
+    return made
+
+
+def measure(options: Namespace) -> list[Table]:
+    """Empty and full side by side, for each database.
+
+    :raises NotMeasured: if there is none of them.
+    """
+    rows: list[dict[str, Any]] = []
+    notes: list[str] = []
+    for database in options.only:
+        try:
+            rows += _measure(database, options)
+            if database == "postgresql":
+                notes.append(about_postgresql())
+        except NotMeasured as error:
+            notes.append(f"{database}: not measured, {error}")
+            say(notes[-1])
+    if not rows:
+        raise NotMeasured("; ".join(notes))
+    return [
+        Table(
+            title=f"With {options.events:,} events in the ledger",
+            text=f"In one process, {options.blocks} interleaved blocks of {options.posts} events "
+            "or of one query each; time on the clock, since the database's counts too.",
+            columns=_COLUMNS,
+            rows=rows,
+            notes=notes,
+        )
+    ]
+
+
+def _measure(database: str, options: Namespace) -> list[dict[str, Any]]:
+    with ExitStack() as stack:
+        sides = {name: stack.enter_context(_side(database)) for name in ("empty", "full")}
+        say(f"Filling {database} with {options.events:,} events")
+        fill(sides["full"].ledger.engine, options.events)
+        timings = measure_subjects(
+            {f"{database}, {name}": of_samples(side.app) for name, side in sides.items()},
+            blocks=options.blocks,
+            events=options.posts,
+            clock=perf_counter,
+        )
+        rows = [_row(database, "POST", *timings.values()) | {"aim": AIM}]
+        for title, query in _QUERIES.items():
+            rows.append(_row(database, title, *_times(query, sides, options.blocks)))
+        return rows
+
+
+@contextmanager
+def _side(database: str) -> Iterator[_Side]:
+    """An application with an empty ledger."""
+    with ExitStack() as stack:
+        if database == "postgresql":
+            url = stack.enter_context(fresh_postgresql())
+        else:
+            folder = stack.enter_context(TemporaryDirectory(prefix="benchmark-"))
+            url = f"sqlite:///{folder}/ledger.db"
+        app = durable(url)
+        ledger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
+        stack.callback(ledger.engine.dispose)
+        ledger.upgrade()
+        yield _Side(app, ledger)
+
+
+def _times(
+    query: Callable[[SQLLedger], object], sides: Mapping[str, _Side], blocks: int
+) -> list[Timing]:
+    """How long *query* takes on each side, alternately; the first time does not count."""
+    took: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(blocks + 1):
+        for name, side in sides.items():
+            start = perf_counter()
+            query(side.ledger)
+            took[name].append(perf_counter() - start)
+    return [Timing(seconds[1:]) for seconds in took.values()]
+
+
+def _row(database: str, what: str, empty: Timing, full: Timing) -> dict[str, Any]:
+    return {
+        "database": database,
+        "what": what,
+        "empty ms": empty.microseconds / 1e3,
+        "full ms": full.microseconds / 1e3,
+        "full to empty": full.ratio_to(empty),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""A load generator: as many connections as asked for, each with one request at a time.
+
+One thread that only sends, waits and counts costs a tenth or so of what the servers do that are
+measured with it; how much, it tells.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from selectors import EVENT_READ, BaseSelector, DefaultSelector
+from time import perf_counter, process_time
+
+_STUCK_SECONDS = 30
+
+
+@dataclass(kw_only=True)
+class Load:
+    """What came of it.
+
+    :param answers: how many requests were answered with each status; 0 is no answer.
+    :param waits: seconds from sending a request (connecting included) to its whole answer.
+    :param seconds: from the first request to the last answer.
+    :param cpu_seconds: what the generator itself took of them.
+    """
+
+    answers: Counter[int] = field(default_factory=Counter)
+    waits: list[float] = field(default_factory=list)
+    seconds: float = 0
+    cpu_seconds: float = 0
+
+    @property
+    def rate(self) -> float:
+        """Answers a second."""
+        return len(self.waits) / self.seconds
+
+    @property
+    def errors(self) -> int:
+        """Requests that were not answered with 2xx."""
+        return sum(count for status, count in self.answers.items() if not 200 <= status < 300)
+
+
+def send(port: int, requests: Iterator[bytes], *, connections: int, seconds: float) -> Load:
+    """Send *requests* for some *seconds* or to their end, and wait for all answers.
+
+    :raises RuntimeError: if a server stops answering.
+    """
+    load = Load()
+    start, cpu_start = perf_counter(), process_time()
+    with DefaultSelector() as selector, ExitStack() as stack:
+        waiting = 0
+        for request in islice(requests, connections):
+            connection = _Connection(port, selector)
+            stack.callback(connection.close)
+            connection.send(request)
+            waiting += 1
+        while waiting:
+            ready = selector.select(_STUCK_SECONDS)
+            if not ready:
+                raise RuntimeError(f"No answer on port {port} for {_STUCK_SECONDS} seconds.")
+            for key, _ in ready:
+                connection = key.data
+                status = connection.receive()
+                if status is None:
+                    continue
+                now = perf_counter()
+                load.answers[status] += 1
+                load.waits.append(now - connection.since)
+                following = next(requests, None) if now - start < seconds else None
+                if following is None:
+                    waiting -= 1
+                else:
+                    connection.send(following)
+    load.seconds = perf_counter() - start
+    load.cpu_seconds = process_time() - cpu_start
+    return load
+
+
+class _Connection:
+    """One that opens itself again when the server has closed it.
+
+    :ivar since: when the last request was begun.
+    """
+
+    def __init__(self, port: int, selector: BaseSelector) -> None:
+        self.since = 0.0
+        self._port = port
+        self._selector = selector
+        self._socket: socket.socket | None = None
+        self._received = b""
+        self._is_waiting = False
+
+    def send(self, request: bytes) -> None:
+        self.since = perf_counter()
+        self._is_waiting = True
+        if self._socket is None:
+            self._socket = socket.create_connection(("127.0.0.1", self._port), _STUCK_SECONDS)
+            self._selector.register(self._socket, EVENT_READ, self)
+        with suppress(OSError):  # then there is no answer to be read either
+            self._socket.sendall(request)
+
+    def receive(self) -> int | None:
+        """The status of an answer that is complete, 0 if none will come."""
+        assert self._socket is not None
+        try:
+            received = self._socket.recv(65536)
+        except OSError:
+            received = b""
+        if not received:
+            self.close()
+            return self._answered(0) if self._is_waiting else None
+        self._received += received
+        head, end, body = self._received.partition(b"\r\n\r\n")
+        head = head.lower()
+        length = head.partition(b"\r\ncontent-length: ")[2].partition(b"\r\n")[0]
+        if not end or len(body) < int(length or 0):
+            return None
+        if b"\r\nconnection: close" in head:
+            self.close()
+        return self._answered(int(head[9:12]))
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._selector.unregister(self._socket)
+            self._socket.close()
+            self._socket = None
+
+    def _answered(self, status: int) -> int:
+        self._received, self._is_waiting = b"", False
+        return status

@@ -1,0 +1,23 @@
+"""What gunicorn serves for a benchmark: ``benchmarks.served:create_app()``, told by variables."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from flask import Flask
+
+from .durable import durable
+from .server import CELERY, FOLDER, LEDGER_URL, VARIANT
+from .variants import VARIANTS
+
+
+def create_app() -> Flask:
+    """The package with the ledger at a URL, its dispatch inline or Celery's, or a variant."""
+    url, config = os.environ.get(LEDGER_URL), os.environ.get(CELERY)
+    if url and config:
+        from .queue_app import create_app
+
+        return create_app(url, json.loads(config))
+    return durable(url) if url else VARIANTS[os.environ[VARIANT]](Path(os.environ[FOLDER]))
