@@ -40,8 +40,8 @@ def run(
     parser: ArgumentParser,
     measure: Callable[[Namespace], list[Table]],
     arguments: Sequence[str] | None,
-) -> None:
-    """Measure, and print what was found; exits with 1 where that cannot be done."""
+) -> list[Table]:
+    """Measure, print what was found and give it; exits with 1 where that cannot be done."""
     options = parser.parse_args(arguments)
     where = machine()
     try:
@@ -49,6 +49,7 @@ def run(
     except NotMeasured as error:
         sys.exit(f"Not measured: {error}")
     print((as_json if options.json else as_markdown)(where, tables))
+    return tables
 
 
 def positive(text: str) -> int:

@@ -37,7 +37,7 @@ def create_app(url: str, config: CeleryConfig) -> Flask:
     app.config["FD_WHATSAPP_HEADERS"] = {"Authorization": TOKEN}
     app.config["FD_WHATSAPP_LEDGER_URL"] = url
     app.config["FD_WHATSAPP_DISPATCH"] = "celery"
-    app.extensions["celery"] = _celery(app, config)
+    app.extensions["celery"] = make_celery(app, config)
     app.register_blueprint(FreshdeskWhatsApp())
 
     @status_changed.connect_via(app)
@@ -47,7 +47,9 @@ def create_app(url: str, config: CeleryConfig) -> Flask:
     return app
 
 
-def _celery(app: Flask, config: CeleryConfig) -> Celery:
+def make_celery(app: Flask, config: CeleryConfig) -> Celery:
+    """The Celery app of *app*, as Flask's documentation sets it up."""
+
     class FlaskTask(Task):
         def __call__(self, *args: object, **kwargs: object) -> object:
             with app.app_context():

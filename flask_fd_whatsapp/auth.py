@@ -36,12 +36,7 @@ class Authenticator:
         accepted = True
         old: list[tuple[str, int]] = []
         for name, key, values in self._expected:
-            # Configured values are ASCII, so that no other text can encode to one of them.
-            given = str(environ.get(key, "")).encode("utf-8", "surrogatepass")
-            position = None
-            for index, value in enumerate(values):
-                if hmac.compare_digest(given, value) and position is None:
-                    position = index
+            position = _position(environ.get(key, ""), values)
             if position is None:
                 accepted = False
             elif position:
@@ -50,6 +45,14 @@ class Authenticator:
             for name, position in old:
                 self._note_old_entry(name, position)
         return accepted
+
+    def explain(self, environ: Mapping[str, object]) -> str:
+        """Which of the configured headers are missing or wrong, without any value."""
+        return ", ".join(
+            f"{name} {'has a wrong value' if environ.get(key) else 'is missing'}"
+            for name, key, values in self._expected
+            if _position(environ.get(key, ""), values) is None
+        )
 
     def _note_old_entry(self, name: str, position: int) -> None:
         if (name, position) not in self._old_entries_seen:
@@ -60,3 +63,14 @@ class Authenticator:
                 name,
                 position + 1,
             )
+
+
+def _position(given: object, values: tuple[bytes, ...]) -> int | None:
+    """Which of *values* was given; all are compared, so that the time it takes tells nothing."""
+    # Configured values are ASCII, so that no other text can encode to one of them.
+    text = str(given).encode("utf-8", "surrogatepass")
+    position = None
+    for index, value in enumerate(values):
+        if hmac.compare_digest(text, value) and position is None:
+            position = index
+    return position

@@ -12,7 +12,7 @@ from marshmallow import Schema
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from .auth import environ_key
-from .commands import group
+from .commands import group, is_command_running
 from .exceptions import ConfigurationError
 from .ledger import Ledger, MemoryLedger
 from .ledger.current import EXTENSION
@@ -123,13 +123,13 @@ class FreshdeskWhatsApp(Blueprint):
             from .ledger.sql import SQLLedger  # needs an extra
 
             return SQLLedger.from_url(settings.ledger_url, app)
-        if not (app.debug or app.testing):
+        if not (app.debug or app.testing or is_command_running()):
             logger.warning(
                 "%s_LEDGER_URL is memory://: what was received is forgotten when this process "
                 "ends, and known to no other. Set it to a database for production.",
                 self._config_prefix,
             )
-        return MemoryLedger()
+        return MemoryLedger(config_prefix=self._config_prefix)
 
 
 def _hand_over(app: Flask, name: str) -> Callable[[Any], None]:
@@ -140,7 +140,7 @@ def _hand_over(app: Flask, name: str) -> Callable[[Any], None]:
 
 def _add_routes(state: BlueprintSetupState, receiver: Receiver) -> None:
     """Add the views, as functions of their own for each registration."""
-    accepts = receiver.authenticator.accepts
+    accepts, explain = receiver.authenticator.accepts, receiver.authenticator.explain
     limit = receiver.settings.max_body_bytes
     data_headers = [(name, environ_key(name)) for name in receiver.settings.data_headers]
 
@@ -150,16 +150,18 @@ def _add_routes(state: BlueprintSetupState, receiver: Receiver) -> None:
         if not accepts(environ):
             return to_response(
                 receiver.reject(
-                    Result.UNAUTHENTICATED, "A required header is missing or has a wrong value."
+                    Result.UNAUTHENTICATED,
+                    "A required header is missing or has a wrong value.",
+                    f"Header {explain(environ)}: see {receiver.prefix}_HEADERS.",
                 )
             )
         try:
             body = read_body(current, limit)
         except RequestEntityTooLarge:
             allowed = min(limit, request.max_content_length or limit)
-            return to_response(
-                receiver.reject(Result.TOO_LARGE, f"The body is larger than {allowed} bytes.")
-            )
+            key = "MAX_CONTENT_LENGTH" if allowed < limit else f"{receiver.prefix}_MAX_BODY_BYTES"
+            detail = f"The body is larger than {allowed} bytes."
+            return to_response(receiver.reject(Result.TOO_LARGE, detail, f"{detail} See {key}."))
         except ClientDisconnected:
             return to_response(
                 receiver.reject(

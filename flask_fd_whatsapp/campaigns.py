@@ -24,21 +24,24 @@ def from_pattern(pattern: re.Pattern[str]) -> CampaignOf:
     return campaign_of
 
 
-def guarded(campaign_of: CampaignOf) -> CampaignOf:
-    """*campaign_of* that gives ``None``, and warns, where it raises or gives no short text."""
+def guarded(campaign_of: CampaignOf, key: str) -> CampaignOf:
+    """*campaign_of* that gives ``None``, and warns, where it raises or gives no short text.
+
+    :param key: the setting it comes from.
+    """
 
     def checked(reference: str) -> str | None:
         try:
             campaign = campaign_of(reference)
         except Exception as error:
-            logger.warning("FD_WHATSAPP_CAMPAIGN raised %s: no campaign.", type(error).__name__)
+            logger.warning("%s raised %s: no campaign.", key, type(error).__name__)
             return None
         if campaign is None or campaign == "":
             return None
         if not isinstance(campaign, str) or len(campaign) > MAX_CAMPAIGN_LENGTH:
             logger.warning(
-                "FD_WHATSAPP_CAMPAIGN gave %s: it has to give text of at most %d characters, "
-                "or None; no campaign.",
+                "%s gave %s: it has to give text of at most %d characters, or None; no campaign.",
+                key,
                 type(campaign).__name__,
                 MAX_CAMPAIGN_LENGTH,
             )

@@ -2,122 +2,140 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
-from flask import Flask
 from marshmallow import ValidationError
 
 from .bodies import NotJSON, NotObject, decode
-from .dispatch import notify
 from .events import EVENT_TYPE, StatusEvent
-from .ledger import Ledger
+from .ledger import Ledger, Unusable
 from .loading import Loader
 from .outcomes import Outcome, Result
+from .rejections import Rejections
 from .schemas import field_errors
 from .settings import Settings
-from .signals import webhook_rejected
+
+logger = logging.getLogger(__name__)
 
 Errors = Mapping[str, list[str]]
+
+
+class Delivery(NamedTuple):
+    """An authenticated body, with the values of the data headers that came with it.
+
+    ``is_replay``: it did not come just now, but is taken out of the quarantine.
+    """
+
+    body: bytes
+    headers: Mapping[str, str]
+    is_replay: bool = False
 
 
 class Intake:
     """Takes in authenticated bodies for one receiver.
 
     :param name: the receiver's name, under which bodies are quarantined.
+    :param prefix: what its keys in ``app.config`` begin with.
     :param ledger: gives the receiver's ledger; it may raise.
     """
 
     def __init__(
         self,
-        app: Flask,
         name: str,
+        prefix: str,
         settings: Settings,
         loader: Loader,
         ledger: Callable[[], Ledger],
+        rejections: Rejections,
     ) -> None:
-        self._app = app
         self._name = name
+        self._prefix = prefix
         self._settings = settings
         self._loader = loader
         self._ledger = ledger
+        self._rejections = rejections
 
-    def take(self, body: bytes, headers: Mapping[str, str]) -> tuple[StatusEvent, str] | Outcome:
-        """The event in *body* and its JSON text, or what became of it instead.
+    def take(self, delivery: Delivery) -> tuple[StatusEvent, str] | Outcome:
+        """The event that was delivered and its JSON text, or what became of it instead.
 
         :raises LedgerUnavailable: if it had to be kept and could not be.
         """
-        if not body:
+        if not delivery.body:
             return Outcome(Result.IGNORED)
         try:
-            text, payload = decode(body)
+            text, payload = decode(delivery.body)
         except NotJSON as error:
-            return self._refuse(body, headers, Result.NOT_JSON, str(error))
+            return self._refuse(delivery, Result.NOT_JSON, str(error))
         except NotObject as error:
-            return self._refuse(body, headers, Result.NOT_OBJECT, str(error))
+            return self._refuse(delivery, Result.NOT_OBJECT, str(error))
         event_type = payload.get("event_type")
         if isinstance(event_type, str) and event_type != EVENT_TYPE:
-            self._keep(body, headers, Result.IGNORED, f"event_type is not {EVENT_TYPE}")
+            self._keep(delivery, Result.IGNORED, f"event_type is not {EVENT_TYPE}")
             return Outcome(Result.IGNORED)
         try:
             event = self._loader.load(payload)
         except ValidationError as error:
-            errors = field_errors(error.messages)
             return self._refuse(
-                body, headers, Result.INVALID, "The event does not meet the schema.", errors
+                delivery,
+                Result.INVALID,
+                "The event does not meet the schema.",
+                field_errors(error.messages),
             )
         accounts = self._settings.account_ids
         if accounts is not None and event.account_id not in accounts:
-            detail = "The event is of an account that is not taken here."
-            self._keep(body, headers, Result.ACCOUNT, detail)
-            return self.reject(Result.ACCOUNT, detail)
+            return self._refuse_account(delivery, event.account_id)
         return event, text
 
-    def reject(self, result: Result, detail: str, errors: Errors | None = None) -> Outcome:
-        """Tell of a rejection, and give its outcome."""
-        return self._tell(result, Outcome(result, detail, errors or {}), errors)
-
-    def _tell(self, result: Result, outcome: Outcome, errors: Errors | None = None) -> Outcome:
-        notify(
-            webhook_rejected,
-            self._app,
-            reason=result.label,
-            status_code=outcome.result.status.value,
-            errors=dict(errors or {}),
-        )
+    def _refuse_account(self, delivery: Delivery, account_id: str) -> Outcome:
+        detail = "The event is of an account that is not taken here."
+        self._keep(delivery, Result.ACCOUNT, detail)
+        outcome = Outcome(Result.ACCOUNT, detail)
+        cause = f"Account {account_id} is not in {self._prefix}_ACCOUNT_IDS."
+        self._tell(delivery, Result.ACCOUNT, outcome, cause)
         return outcome
 
     def _refuse(
-        self,
-        body: bytes,
-        headers: Mapping[str, str],
-        result: Result,
-        detail: str,
-        errors: Errors | None = None,
+        self, delivery: Delivery, result: Result, detail: str, errors: Errors | None = None
     ) -> Outcome:
         """Keep an unusable body; the answer is an error or, since it is kept, 200."""
-        self._keep(body, headers, result, detail, errors)
+        errors = errors or {}
+        told = "; ".join(f"{path}: {' '.join(texts)}" for path, texts in errors.items())
+        self._keep(delivery, result, told or detail)
         rejects = self._settings.reject_invalid
         if rejects is None:
             rejects = not self._ledger().durable
-        if rejects:
-            return self.reject(result, detail, errors)
-        return self._tell(result, Outcome(Result.QUARANTINED), errors)
+        outcome = Outcome(result, detail, errors) if rejects else Outcome(Result.QUARANTINED)
+        self._tell(delivery, result, outcome, detail, errors)
+        return outcome
 
-    def _keep(
+    def _tell(
         self,
-        body: bytes,
-        headers: Mapping[str, str],
+        delivery: Delivery,
         result: Result,
-        detail: str,
+        outcome: Outcome,
+        cause: str,
         errors: Errors | None = None,
     ) -> None:
-        if errors:
-            detail = "; ".join(f"{path}: {' '.join(texts)}" for path, texts in errors.items())
-        self._ledger().quarantine(
-            body,
+        if not delivery.is_replay:  # whose rejection was told of when it came
+            self._rejections.tell(result, outcome, cause, is_kept=True, errors=errors)
+
+    def _keep(self, delivery: Delivery, result: Result, detail: str) -> None:
+        unusable = Unusable(
             receiver=self._name,
+            body=delivery.body,
             reason=result.label,
             detail=detail,
-            headers=headers,
-            keep=self._settings.quarantine_max,
+            headers=delivery.headers,
         )
+        keep = self._settings.quarantine_max
+        dropped = self._ledger().quarantine(unusable, keep=keep, is_replay=delivery.is_replay)
+        if dropped:
+            logger.warning(
+                "The quarantine is full (%s_QUARANTINE_MAX is %d): %d not seen for longest had "
+                "to go.",
+                self._prefix,
+                keep,
+                dropped,
+            )

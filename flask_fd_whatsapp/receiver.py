@@ -17,11 +17,12 @@ from .auth import Authenticator
 from .dispatch import bury, dispatch, dispatch_one
 from .events import StatusEvent
 from .exceptions import ClaimLost, LedgerUnavailable
-from .intake import Intake
+from .intake import Delivery, Intake
 from .ledger import Entry, Ledger, Policy, Recorded, State, Tried
 from .ledger.current import handling
 from .loading import Loader
 from .outcomes import Outcome, Result
+from .rejections import Rejections
 from .settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -66,7 +67,10 @@ class Receiver:
         self.subdomain = subdomain
         self.settings = settings
         self._loader = Loader(schema)
-        self._intake = Intake(app, name, settings, self._loader, lambda: self.ledger)
+        self._rejections = Rejections(app, name, lambda: self.ledger)
+        self._intake = Intake(
+            name, prefix, settings, self._loader, lambda: self.ledger, self._rejections
+        )
         self.authenticator = Authenticator(settings.headers)
         self._policy = Policy(
             lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts
@@ -85,13 +89,16 @@ class Receiver:
                     self._ledger = self._make_ledger()
         return self._ledger
 
-    def receive(self, body: bytes, headers: Mapping[str, str]) -> Outcome:
+    def receive(
+        self, body: bytes, headers: Mapping[str, str], *, is_replay: bool = False
+    ) -> Outcome:
         """Take in an authenticated body.
 
         :param headers: the values of the data headers that came with it.
+        :param is_replay: it did not come just now, but is taken out of the quarantine.
         """
         try:
-            return self._receive(body, headers)
+            return self._receive(Delivery(body, headers, is_replay))
         except ClaimLost as error:
             return self._late(error)
         except LedgerUnavailable as error:
@@ -103,16 +110,22 @@ class Receiver:
             logger.critical("The ledger cannot be used: answered with 503. %s", _SEE, exc_info=True)
             return _UNAVAILABLE
 
-    def reject(self, result: Result, detail: str) -> Outcome:
-        """Tell of a request refused before its body was looked at."""
-        return self._intake.reject(result, detail)
+    def reject(self, result: Result, detail: str, cause: str = "") -> Outcome:
+        """Tell of a request refused before its body was looked at.
 
-    def _receive(self, body: bytes, headers: Mapping[str, str]) -> Outcome:
-        taken = self._intake.take(body, headers)
+        :param detail: what the sender is told was wrong.
+        :param cause: what is told here, if it is more: never the value of a header.
+        """
+        outcome = Outcome(result, detail)
+        self._rejections.tell(result, outcome, cause or detail)
+        return outcome
+
+    def _receive(self, delivery: Delivery) -> Outcome:
+        taken = self._intake.take(delivery)
         if isinstance(taken, Outcome):
             return taken
         event, text = taken
-        return self.accept(event, text, headers)
+        return self.accept(event, text, delivery.headers)
 
     def accept(self, event: StatusEvent, body: str, headers: Mapping[str, str]) -> Outcome:
         """Record an event and, where dispatch is inline, call its handlers."""
@@ -163,23 +176,32 @@ class Receiver:
         if recorded is None:
             return None
         try:
-            event = self._loader.load(json.loads(recorded.body))
-            return self.handle(event, recorded)
-        except ValidationError:
-            # It met the schema when it was recorded: the schema has changed since.
-            logger.error("The schema does not take the recorded event %s any more.", event_id)
-            return self._give_up(recorded)
+            event = self._reloaded(recorded)
+            return self._give_up(recorded) if event is None else self.handle(event, recorded)
         except ClaimLost as error:
             return self._late(error)
 
-    def _give_up(self, recorded: Recorded) -> Outcome:
-        if recorded.claim is None:
-            return _SETTLED[recorded.state]
+    def _reloaded(self, recorded: Recorded) -> StatusEvent | None:
+        """The recorded event; ``None`` if the schema, which must have changed, does not take it."""
         try:
+            return self._loader.load(json.loads(recorded.body))
+        except ValidationError:
+            logger.error("The schema does not take the recorded event %s any more.", recorded.id)
+            return None
+
+    def _give_up(self, recorded: Recorded) -> Outcome:
+        state, has_died = recorded.state, recorded.has_died
+        if recorded.claim is not None:
             tried = Tried(failed={"schema": "does not take the event any more"})
-            return _SETTLED[recorded.claim.finish(tried)]
-        except ClaimLost as error:
-            return self._late(error)
+            state = recorded.claim.finish(tried)
+            has_died = state is State.DEAD
+        if has_died:
+            logger.error(
+                "Event %s is dead by that, and event_dead cannot be sent with it: mend the schema, "
+                "then `flask fd-whatsapp retry --dead`.",
+                recorded.id,
+            )
+        return _SETTLED[state]
 
     def replay(self, event_id: Any, handler_name: str) -> bool | None:
         """Call one handler with an event that is settled.
@@ -192,14 +214,15 @@ class Receiver:
         if recorded is None or recorded.claim is None:
             return None
         try:
-            event = _enriched(self._loader.load(json.loads(recorded.body)), recorded)
+            event = self._reloaded(recorded)
+            if event is None:
+                recorded.claim.finish(Tried())
+                return False
+            event = _enriched(event, recorded)
             with handling(self.app, self.ledger, None):
                 return dispatch_one(
                     self.app, self.ledger, event, recorded, recorded.claim, handler_name
                 )
-        except ValidationError:
-            recorded.claim.finish(Tried())
-            return False
         except ClaimLost as error:
             self._late(error)
             return False

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from . import values
-from .campaigns import CampaignOf
+from .campaigns import CampaignOf, guarded
 from .exceptions import ConfigurationError
 
 logger = logging.getLogger(__name__)
@@ -71,6 +71,9 @@ class Settings:
                     given[name.lower()] = parse(config[key])
                 except ValueError as error:
                     raise ConfigurationError(f"{key}: {error}") from None
+        campaign_of = given.get("campaign")
+        if campaign_of is not None:
+            given["campaign"] = guarded(campaign_of, f"{prefix}_CAMPAIGN")
         settings = cls(**given)
         settings._check_together(prefix)
         return settings

@@ -188,7 +188,7 @@ def dispatch(value: Any) -> str:
 
 
 def campaign(value: Any) -> campaigns.CampaignOf | None:
-    """A callable or a regular expression, as a callable that never raises."""
+    """A callable or a regular expression, as a callable."""
     if value is None:
         return None
     if isinstance(value, (str, re.Pattern)):
@@ -198,9 +198,9 @@ def campaign(value: Any) -> campaigns.CampaignOf | None:
             raise ValueError(f"{value!r} is no regular expression: {error}.") from None
         if not isinstance(pattern.pattern, str):
             raise ValueError("has to be a regular expression for text, not for bytes.")
-        return campaigns.guarded(campaigns.from_pattern(pattern))
+        return campaigns.from_pattern(pattern)
     if callable(value):
-        return campaigns.guarded(cast(campaigns.CampaignOf, value))
+        return cast(campaigns.CampaignOf, value)
     raise ValueError(f"has to be a callable or a regular expression, not {_kind(value)}.")
 
 

@@ -190,5 +190,6 @@ class EndpointSecurity:
             for body in (BODY, b"", b"{", b"[]", b"{}", 70_000 * b" "):
                 answer = endpoint.send(headers, data=body)
                 said += [answer.status, answer.headers, answer.data]
-        said += [signals_seen, endpoint.ledger.quarantined(), caplog.text]
+        said += [endpoint.ledger.quarantined(), endpoint.ledger.rejections()]
+        said += [signals_seen, caplog.text]
         assert [secret for secret in SECRETS if secret in "\n".join(map(repr, said))] == []

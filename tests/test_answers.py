@@ -11,6 +11,7 @@ from flask_fd_whatsapp import FreshdeskWhatsApp, message_queued
 from flask_fd_whatsapp.ledger import MemoryLedger
 
 from .answers import OTHER_EVENT, UNUSABLE, DurableLedger, assert_problem, assert_result, client_of
+from .bodies import kept
 from .conftest import URL, MakeApp, Payload
 
 Seen = list[tuple[str, dict[str, Any]]]
@@ -70,12 +71,10 @@ def test_other_event_type(
     make_app: MakeApp, ledger: type[MemoryLedger], reject_invalid: bool | None, signals_seen: Seen
 ) -> None:
     """Another event type is ignored whatever ``REJECT_INVALID`` says, and kept in quarantine."""
-    kept = ledger()
-    app = make_app(FreshdeskWhatsApp(ledger=kept), REJECT_INVALID=reject_invalid)
+    own = ledger()
+    app = make_app(FreshdeskWhatsApp(ledger=own), REJECT_INVALID=reject_invalid)
     assert_result(client_of(app).post(URL, data=OTHER_EVENT), "ignored")
-    assert [(entry.reason, entry.body) for entry in kept.quarantined()] == [
-        ("ignored", OTHER_EVENT)
-    ]
+    assert kept(own) == [("ignored", OTHER_EVENT)]
     assert signals_seen == []
 
 
@@ -91,11 +90,11 @@ def test_account(
     make_app: MakeApp, payload: Payload, signals_seen: Seen, reject_invalid: bool | None
 ) -> None:
     """An account that is not listed is a 403, and its event is kept in quarantine."""
-    kept = MemoryLedger()
-    app = make_app(FreshdeskWhatsApp(ledger=kept), ACCOUNT_IDS=[1], REJECT_INVALID=reject_invalid)
+    own = MemoryLedger()
+    app = make_app(FreshdeskWhatsApp(ledger=own), ACCOUNT_IDS=[1], REJECT_INVALID=reject_invalid)
     client = client_of(app)
     assert_problem(client.post(URL, json=payload(account_id="2")), 403)
-    assert [entry.reason for entry in kept.quarantined()] == ["account"]
+    assert [entry.reason for entry in own.quarantined()] == ["account"]
     assert signals_seen == [
         ("webhook_rejected", {"reason": "account", "status_code": 403, "errors": {}})
     ]
@@ -105,14 +104,14 @@ def test_account(
 def test_too_large(make_app: MakeApp, payload: Payload, signals_seen: Seen) -> None:
     """A body of the limit is taken; one byte more is a 413 and not kept."""
     body = json.dumps(payload()).encode()
-    kept = MemoryLedger()
-    app = make_app(FreshdeskWhatsApp(ledger=kept), MAX_BODY_BYTES=len(body))
+    own = MemoryLedger()
+    app = make_app(FreshdeskWhatsApp(ledger=own), MAX_BODY_BYTES=len(body))
     client = client_of(app)
     assert_problem(client.post(URL, data=body + b" "), 413)
     assert signals_seen == [
         ("webhook_rejected", {"reason": "too_large", "status_code": 413, "errors": {}})
     ]
-    assert kept.quarantined() == []
+    assert own.quarantined() == []
     assert_result(client.post(URL, data=body), "accepted")
 
 
@@ -138,16 +137,16 @@ def test_unusable(
 ) -> None:
     """An unusable body is kept once, and refused or acknowledged as ``REJECT_INVALID`` says."""
     body, status = UNUSABLE[reason]
-    kept = ledger()
-    client = client_of(make_app(FreshdeskWhatsApp(ledger=kept), REJECT_INVALID=reject_invalid))
+    own = ledger()
+    client = client_of(make_app(FreshdeskWhatsApp(ledger=own), REJECT_INVALID=reject_invalid))
     for _ in range(2):
         answer = client.post(URL, data=body)
         if rejects:
             assert_problem(answer, status)
         else:
             assert_result(answer, "quarantined")
-    (entry,) = kept.quarantined()
-    assert (entry.body, entry.reason, entry.count) == (body, reason, 2)
+    assert kept(own) == [(reason, body)]
+    assert [entry.count for entry in own.quarantined()] == [2]
     assert [(name, told["reason"]) for name, told in signals_seen] == 2 * [
         ("webhook_rejected", reason)
     ]

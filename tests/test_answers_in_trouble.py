@@ -41,6 +41,9 @@ class BrokenLedger(MemoryLedger):
     def quarantine(self, *args: Any, **kwargs: Any) -> Any:
         raise self._error
 
+    def note_rejection(self, *args: Any, **kwargs: Any) -> Any:
+        raise self._error
+
 
 def test_busy(app: Flask, client: FlaskClient, payload: Payload) -> None:
     """While a message is being handled, its other events and the event itself are a 503."""

@@ -8,6 +8,8 @@ import pytest
 
 from flask_fd_whatsapp.campaigns import MAX_CAMPAIGN_LENGTH, from_pattern, guarded
 
+KEY = "EUROPE_CAMPAIGN"
+
 
 def raising(error: BaseException) -> Any:
     def campaign_of(reference: str) -> str:
@@ -35,7 +37,7 @@ def raising(error: BaseException) -> Any:
 )
 def test_patterns(pattern: str, reference: str, expected: str | None) -> None:
     """A pattern is searched for; group ``campaign`` goes before group 1, that before the match."""
-    assert guarded(from_pattern(re.compile(pattern)))(reference) == expected
+    assert guarded(from_pattern(re.compile(pattern)), KEY)(reference) == expected
 
 
 def test_flags_are_kept() -> None:
@@ -51,7 +53,7 @@ def test_right_results(
     result: str | None, expected: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A callable's text of at most 255 characters is the campaign, and none is no campaign."""
-    assert guarded(lambda reference: result)("MM-1") == expected
+    assert guarded(lambda reference: result, KEY)("MM-1") == expected
     assert not caplog.records
 
 
@@ -69,10 +71,10 @@ def test_right_results(
 )
 def test_wrong_results(campaign_of: Any, said: str, caplog: pytest.LogCaptureFixture) -> None:
     """A callable that raises or gives no short text gives no campaign and one warning."""
-    assert guarded(campaign_of)("Jane Doe") is None
+    assert guarded(campaign_of, KEY)("Jane Doe") is None
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert "FD_WHATSAPP_CAMPAIGN" in record.getMessage()
+    assert KEY in record.getMessage()
     assert said in record.getMessage()
     assert "Jane Doe" not in caplog.text
 
@@ -81,4 +83,4 @@ def test_wrong_results(campaign_of: Any, said: str, caplog: pytest.LogCaptureFix
 def test_interrupts_pass_through(error: BaseException) -> None:
     """What is meant to end the process is not swallowed."""
     with pytest.raises(type(error)):
-        guarded(raising(error))("MM-1")
+        guarded(raising(error), KEY)("MM-1")

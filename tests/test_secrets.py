@@ -38,8 +38,10 @@ def _all_answers(make_app: MakeApp, payload: Callable[..., dict[str, Any]]) -> l
     ledger = receiver.ledger
     message_id = payload()["data"]["message_id"]
     told = [part for answer in answers for part in (answer.headers, answer.data)]
-    kept = [ledger.message(message_id), *ledger.quarantined()]
-    kept += [(entry.body, entry.headers, entry.detail) for entry in ledger.quarantined()]
+    entries = ledger.quarantined()
+    kept = [ledger.message(message_id), *entries, *ledger.rejections()]
+    kept += [(entry.headers, entry.detail) for entry in entries]
+    kept += [ledger.quarantined_body(entry.id) for entry in entries]
     state = [receiver, receiver.settings, ledger, app.blueprints, app.extensions]
     stored = [vars(ledger)]
     return [*told, *kept, *state, *stored]

@@ -132,6 +132,8 @@ NOT_WHOLE = [("10", "whole number"), (1.5, "whole number"), (True, "whole number
         ("LEDGER_URL", "memory://x", "is no URL that is known here", SCHEMES),
         ("LEDGER_URL", "sqlite", "is no URL that is known here", SCHEMES),
         ("LEDGER_URL", "postgresql://db/events", "is no URL that is known here", SCHEMES),
+        ("LEDGER_URL", "postgresql+psycopg://u:p@s@db/x", "more than one @", "password as %40"),
+        ("LEDGER_URL", "mariadb+pymysql://u:@@@db:3306/x?a=1", "more than one @", "as %40"),
         ("LEDGER_URL", "sqlite://", "names no file", "sqlite:///<path>, or memory://"),
         ("LEDGER_URL", "sqlite:///:memory:", "names no file", "sqlite:///<path>, or memory://"),
         ("CAMPAIGN", 7, "not a value of type int", "a callable or a regular expression"),

@@ -41,6 +41,8 @@ def read(**given: Any) -> Settings:
         ("LEDGER_URL", f"postgres://user:{SECRET}@db/events"),
         ("LEDGER_URL", f"user:{SECRET}@db/events"),
         ("LEDGER_URL", f"memory://{SECRET}"),
+        ("LEDGER_URL", f"postgresql+psycopg://user:p@{SECRET}@db/events"),
+        ("LEDGER_URL", f"mariadb+pymysql://user:{SECRET}@{SECRET}@db:3306/events"),
         ("LEDGER_URL", f"sqlite://?key={SECRET}"),
         ("LEDGER_URL", [f"postgresql+psycopg://user:{SECRET}@db/events"]),
         ("HEADRES", {"Authorization": SECRET}),

@@ -113,6 +113,8 @@ def test_whole_numbers(value: int, minimum: int) -> None:
         ("sqlite:////var/lib/events.db?timeout=5", ("sqlalchemy", "alembic")),
         ("postgresql+psycopg://u:p@db/events", ("sqlalchemy", "alembic", "psycopg")),
         ("mariadb+pymysql://u:p@db/events", ("sqlalchemy", "alembic", "pymysql")),
+        ("mariadb+pymysql://u:p%40s@db/a@b?c=@", ("sqlalchemy", "alembic", "pymysql")),
+        ("sqlite:////srv/a@b@c/events.db", ("sqlalchemy", "alembic")),
     ],
 )
 def test_ledger_urls_of_what_is_installed(

@@ -27,6 +27,16 @@ class Commands(AppGroup):
             raise click.ClickException(plain(explain(error))) from None
 
 
+def is_command_running() -> bool:
+    """Whether one of these commands runs, which says itself what is doubtful about a ledger."""
+    context = click.get_current_context(silent=True)
+    while context is not None:
+        if isinstance(context.command, Commands):
+            return True
+        context = context.parent
+    return False
+
+
 @contextmanager
 def noting(problems: list[str], receiver: Receiver) -> Iterator[None]:
     """Tell of a ledger that cannot be used, and go on: those of others still can."""

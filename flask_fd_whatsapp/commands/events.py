@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -15,7 +15,7 @@ from .options import chosen_receiver, json_option, receiver_option, shared_ledge
 from .output import plain, print_json, print_table, when
 from .parameters import EventId, Moment
 
-_HEAD = ("id", "received", "status", "state", "account", "message", "reference", "campaign")
+_HEAD = ("id", "received", "status", "state", "due", "account", "message", "reference", "campaign")
 
 
 @click.command(
@@ -37,14 +37,11 @@ _HEAD = ("id", "received", "status", "state", "account", "message", "reference",
 @with_appcontext
 def events(
     status: str | None,
-    since: datetime | None,
-    until: datetime | None,
     state: str | None,
     limit: int,
-    before: int | None,
     name: str | None,
     as_json: bool,
-    **wanted: str | None,
+    **wanted: Any,
 ) -> None:
     """List recorded events, newest first.
 
@@ -54,11 +51,8 @@ def events(
     receiver = chosen_receiver(name)
     found = shared_ledger(receiver).events(
         status=_known(status),
-        since=since,
-        until=until,
         state=State(state) if state else None,
-        receiver=receiver.name if name else None,
-        before=before,
+        receiver=name,
         limit=limit + 1,
         **wanted,
     )
@@ -72,7 +66,7 @@ def events(
         return
     print_table(_HEAD, [_row(event) for event in page])
     for event in page:
-        if event.last_error and event.state is not State.DONE:
+        if is_asked_for_later(event) or (event.last_error and event.state is not State.DONE):
             click.echo(describe(event))
     if next_page is not None:
         click.echo(f"Older ones: --before {next_page}", err=True)
@@ -87,11 +81,18 @@ def find_event(ledger: Ledger, event_id: Any) -> Event | None:
 def describe(event: Event) -> str:
     """An event that is not done, in one line: how often it was tried, and what went wrong."""
     next_try = f", to be tried again from {when(event.due_at)}" if event.due_at else ""
+    asked = "a handler asked to be called later"
     return plain(
         f"Event {event.id} ({event.status} of {event.message_id}) is {event.state.value} after "
         f"{event.attempts} {'try' if event.attempts == 1 else 'tries'}{next_try}: "
-        f"{event.last_error or 'no handler failed'}"
+        f"{event.last_error or (asked if is_asked_for_later(event) else 'no handler failed')}"
     )
+
+
+def is_asked_for_later(event: Event) -> bool:
+    """Whether an event waits since a handler raised :class:`RetryLater`, and none has failed."""
+    is_put_off = event.due_at is not None and event.due_at > datetime.now(UTC)
+    return is_put_off and event.last_error is None
 
 
 def _known(status: str | None) -> str | None:
@@ -105,6 +106,7 @@ def _row(event: Event) -> tuple[object, ...]:
         when(event.received_at),
         event.status + (" (stale)" if event.is_stale else ""),
         event.state.value,
+        when(event.due_at),
         event.account_id,
         event.message_id,
         event.external_reference_id or "-",

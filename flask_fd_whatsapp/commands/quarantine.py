@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, Final
 
 import click
@@ -16,6 +18,8 @@ from .output import plain, print_json, print_table, progress, when
 from .parameters import EventId
 from .stopping import stopping
 
+BATCH: Final = 100
+
 _REFUSED: Final = (
     Result.ACCOUNT,
     Result.IGNORED,
@@ -25,6 +29,8 @@ _REFUSED: Final = (
     Result.QUARANTINED,
 )
 """What is quarantined again; all else has been recorded."""
+
+_HEAD: Final = ("id", "last seen", "times", "bytes", "receiver", "reason", "detail")
 
 
 @click.group(
@@ -36,32 +42,26 @@ def quarantine() -> None:
 
 
 @quarantine.command("list", epilog="Example: flask fd-whatsapp quarantine list --json")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@click.option("--before", type=EventId(), help="The next page: older than the one of this id.")
 @receiver_option
 @json_option
 @with_appcontext
-def list_(name: str | None, as_json: bool) -> None:
-    """List what is in quarantine, oldest first."""
-    entries = _entries(shared_ledger(chosen_receiver(name)), name)
+def list_(limit: int, before: int | None, name: str | None, as_json: bool) -> None:
+    """List what is in quarantine, newest first."""
+    ledger = shared_ledger(chosen_receiver(name))
+    found = ledger.quarantined(receiver=name, before=before, limit=limit + 1)
+    page = found[:limit]
+    next_page = page[-1].id if len(found) > limit else None
     if as_json:
-        print_json({"quarantined": [_summary(entry) for entry in entries]})
-    elif not entries:
+        print_json({"quarantined": [_summary(entry) for entry in page], "before": next_page})
+        return
+    if not page:
         click.echo("Nothing is in quarantine.")
-    else:
-        print_table(
-            ("id", "last seen", "times", "bytes", "receiver", "reason", "detail"),
-            [
-                (
-                    entry.id,
-                    when(entry.last_seen),
-                    entry.count,
-                    len(entry.body),
-                    entry.receiver,
-                    entry.reason,
-                    entry.detail,
-                )
-                for entry in entries
-            ],
-        )
+        return
+    print_table(_HEAD, [_row(entry) for entry in page])
+    if next_page is not None:
+        click.echo(f"Older ones: --before {next_page}", err=True)
 
 
 @quarantine.command(epilog="Example: flask fd-whatsapp quarantine show 12")
@@ -71,26 +71,24 @@ def list_(name: str | None, as_json: bool) -> None:
 @with_appcontext
 def show(entry_id: int, name: str | None, as_json: bool) -> None:
     """Show an entry with its body, which can hold personal data."""
-    (entry,) = _chosen(_entries(shared_ledger(chosen_receiver(name)), name), [entry_id])
+    ledger = shared_ledger(chosen_receiver(name))
+    (entry,) = _named(ledger, [entry_id], name)
+    body = ledger.quarantined_body(entry_id) or b""
     try:
-        text = entry.body.decode()
+        text = body.decode()
     except UnicodeDecodeError:
         text = None
     if as_json:
-        encoded = base64.b64encode(entry.body).decode() if text is None else None
+        encoded = base64.b64encode(body).decode() if text is None else None
+        headers = dict(entry.headers)
         print_json(
-            {
-                **_summary(entry),
-                "headers": dict(entry.headers),
-                "body": text,
-                "body_base64": encoded,
-            }
+            {**_summary(entry), "headers": headers, "body": text, "body_base64": encoded},
         )
         return
     for key, value in {**_summary(entry), **entry.headers}.items():
         click.echo(plain(f"{key}: {value}"))
     click.echo()
-    shown = entry.body.decode(errors="backslashreplace") if text is None else text
+    shown = body.decode(errors="backslashreplace") if text is None else text
     click.echo("\n".join(plain(line) for line in shown.split("\n")))
 
 
@@ -108,11 +106,11 @@ def replay(entry_ids: tuple[int, ...], is_all: bool, name: str | None, as_json: 
     if bool(entry_ids) == is_all:
         raise click.UsageError("Name the entries to replay, or give --all.")
     ledger = shared_ledger(chosen_receiver(name))
-    entries = _entries(ledger, name)
-    chosen = entries if is_all else _chosen(entries, entry_ids)
+    named = _named(ledger, entry_ids, name)
+    chosen = _all(ledger, name) if is_all else iter(named)
     results: Counter[str] = Counter()
     refused: dict[Any, str] = {}
-    with stopping() as stop, progress(chosen, "Replaying", len(chosen)) as shown:
+    with stopping() as stop, progress(chosen, "Replaying", len(named) or None) as shown:
         for entry in shown:
             if stop.is_asked():
                 break
@@ -120,7 +118,7 @@ def replay(entry_ids: tuple[int, ...], is_all: bool, name: str | None, as_json: 
             results[label] += 1
             if is_refused:
                 refused[entry.id] = label
-    stays = [_summary(entry) for entry in _entries(ledger, name) if entry.id in refused]
+    stays = [_summary(entry) for entry in map(partial(_find, ledger), refused) if entry]
     if as_json:
         print_json({"results": dict(results), "refused": stays})
     else:
@@ -151,21 +149,45 @@ def discard(entry_ids: tuple[int, ...], name: str | None, as_json: bool) -> None
         raise click.ClickException(_unknown(unknown))
 
 
-def _entries(ledger: Ledger, name: str | None) -> list[Quarantined]:
-    """What is in quarantine, of the receiver that was named."""
-    return [entry for entry in ledger.quarantined() if name in (None, entry.receiver)]
+def _all(ledger: Ledger, name: str | None) -> Iterator[Quarantined]:
+    """What is in quarantine of the receiver that was named, page by page, oldest first."""
+    last: Any = 0
+    while page := ledger.quarantined(receiver=name, after=last, limit=BATCH):
+        yield from page
+        last = page[-1].id
 
 
-def _chosen(entries: list[Quarantined], ids: Any) -> list[Quarantined]:
-    by_id = {entry.id: entry for entry in entries}
-    unknown = [entry_id for entry_id in ids if entry_id not in by_id]
+def _named(ledger: Ledger, ids: Sequence[int], name: str | None) -> list[Quarantined]:
+    """The entries of these ids, each once.
+
+    :raises click.ClickException: if one is not in quarantine.
+    """
+    found = {entry_id: _find(ledger, entry_id, name) for entry_id in ids}
+    unknown = [entry_id for entry_id, entry in found.items() if entry is None]
     if unknown:
         raise click.ClickException(_unknown(unknown))
-    return [by_id[entry_id] for entry_id in dict.fromkeys(ids)]
+    return [entry for entry in found.values() if entry]
+
+
+def _find(ledger: Ledger, entry_id: int, name: str | None = None) -> Quarantined | None:
+    found = ledger.quarantined(receiver=name, after=entry_id - 1, before=entry_id + 1, limit=1)
+    return found[0] if found else None
 
 
 def _unknown(ids: list[int]) -> str:
     return f"Not in quarantine: {', '.join(map(str, ids))}."
+
+
+def _row(entry: Quarantined) -> tuple[object, ...]:
+    return (
+        entry.id,
+        when(entry.last_seen),
+        entry.count,
+        entry.size,
+        entry.receiver,
+        entry.reason,
+        entry.detail,
+    )
 
 
 def _summary(entry: Quarantined) -> dict[str, Any]:
@@ -177,7 +199,7 @@ def _summary(entry: Quarantined) -> dict[str, Any]:
         "first_seen": entry.first_seen,
         "last_seen": entry.last_seen,
         "count": entry.count,
-        "bytes": len(entry.body),
+        "bytes": entry.size,
     }
 
 
@@ -186,7 +208,10 @@ def _replay(ledger: Ledger, entry: Quarantined) -> tuple[str, bool]:
     receiver = receivers().get(entry.receiver)
     if receiver is None:
         return f"no receiver {entry.receiver}", True
-    result = receiver.receive(entry.body, entry.headers).result
+    body = ledger.quarantined_body(entry.id)
+    if body is None:
+        return "gone", False  # another has dealt with it in the meantime
+    result = receiver.receive(body, entry.headers, is_replay=True).result
     if result is Result.UNAVAILABLE:
         raise click.ClickException(
             "The ledger cannot be used: the log says why, and `flask fd-whatsapp check` more."

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import click
 from flask import Flask
@@ -15,9 +15,9 @@ from flask.cli import with_appcontext
 
 from ..events import Status, StatusEvent
 from ..handlers import handlers_of
-from ..ledger import Event, State
+from ..ledger import Event, EventFilter, State
 from ..receiver import Receiver
-from ..signals import signals_of
+from ..signals import signals_of, status_changed
 from .options import chosen_receiver, json_option, receiver_option, shared_ledger
 from .output import many, plain, print_json, progress, when
 from .parameters import Moment
@@ -77,7 +77,8 @@ def replay(
     receiver = chosen_receiver(name)
     _require_known(receiver.app, handler)
     shared_ledger(receiver)
-    plan = _plan(receiver, handler, since, until)
+    period: EventFilter = {"since": since, "until": until}
+    plan = _plan(receiver, handler, period)
     if not dry_run and plan.ids and not yes:
         click.confirm(f"{_describe(plan, handler)} Go on?", abort=True, err=True)
     results: Counter[str] = Counter()
@@ -105,21 +106,38 @@ def replay(
         raise SystemExit(1)
 
 
-def _names_by_kind(app: Flask) -> Callable[[str, bool], frozenset[str]]:
-    """Gives the names of the handlers that an event is given to, by its status and staleness."""
+class _Kind(NamedTuple):
+    """What decides which handlers an event is for."""
+
+    status: str
+    is_stale: bool = False
+    is_superseded: bool = False
+
+    @classmethod
+    def of(cls, event: Event) -> _Kind:
+        status = event.status if event.status in _KNOWN else _UNKNOWN
+        return cls(status, event.is_stale, event.is_superseded)
+
+
+def _names_by_kind(app: Flask) -> Callable[[_Kind], frozenset[str]]:
+    """Gives the names of the handlers that an event of a kind is for."""
 
     @cache
-    def names(status: str, is_stale: bool) -> frozenset[str]:
+    def names(kind: _Kind) -> frozenset[str]:
         event = StatusEvent(
             account_id="-",
             message_id="-",
-            status=status,
+            status=kind.status,
             timestamp=datetime.min.replace(tzinfo=UTC),
-            is_stale=is_stale,
+            is_stale=kind.is_stale,
         )
-        return frozenset(handler.name for handler in handlers_of(signals_of(event), app))
+        return frozenset(
+            handler.name
+            for handler in handlers_of(signals_of(event), app)
+            if not (kind.is_superseded and handler.signal is status_changed)
+        )
 
-    return lambda status, is_stale: names(status if status in _KNOWN else _UNKNOWN, is_stale)
+    return names
 
 
 def _require_known(app: Flask, handler: str) -> None:
@@ -128,39 +146,36 @@ def _require_known(app: Flask, handler: str) -> None:
         name
         for status in (*Status, _UNKNOWN)
         for is_stale in (False, True)
-        for name in names(status, is_stale)
+        for name in names(_Kind(status, is_stale))
     }
     if handler not in known:
         listed = "".join(f"\n  {name}" for name in sorted(known)) or " none"
         raise click.UsageError(f"There is no handler {plain(handler)!r}. Connected are:{listed}")
 
 
-def _plan(
-    receiver: Receiver, handler: str, since: datetime | None, until: datetime | None
-) -> _Plan:
+def _plan(receiver: Receiver, handler: str, period: EventFilter) -> _Plan:
     names = _names_by_kind(receiver.app)
     plan = _Plan()
-    for event in _events(receiver, since, until):
-        if event.state is not State.PENDING and handler in names(event.status, event.is_stale):
+    for event in _events(receiver, {**period, "unhandled_by": handler}):
+        if event.state is not State.PENDING and handler in names(_Kind.of(event)):
             plan.add(event)
     return plan
 
 
-def _events(receiver: Receiver, since: datetime | None, until: datetime | None) -> Iterator[Event]:
+def _events(receiver: Receiver, wanted: EventFilter) -> Iterator[Event]:
     last: Any = 0
-    while batch := receiver.ledger.events(
-        receiver=receiver.name, since=since, until=until, after=last, limit=BATCH
-    ):
+    wanted = {**wanted, "receiver": receiver.name, "limit": BATCH}
+    while batch := receiver.ledger.events(**{**wanted, "after": last}):
         yield from batch
         last = batch[-1].id
 
 
 def _describe(plan: _Plan, handler: str) -> str:
     if not plan.ids:
-        return f"There is no past event for {handler}."
+        return f"There is no past event that {handler} has still to be called with."
     return (
-        f"{many(len(plan.ids), 'event')} for {handler}, received from {when(plan.first)} to "
-        f"{when(plan.last)}: it is called with each in which it has not succeeded yet."
+        f"{many(len(plan.ids), 'event')} for {handler} to be called with, received from "
+        f"{when(plan.first)} to {when(plan.last)}."
     )
 
 

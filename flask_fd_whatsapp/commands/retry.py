@@ -97,7 +97,9 @@ def _swept(
     swept_by = sweep_dead if is_dead else sweep
     for receiver in receivers:
         with noting(tally.problems, receiver):
-            shared_ledger(receiver)
+            ledger = shared_ledger(receiver)
             for swept in swept_by(receiver, should_stop=stop.is_asked):
                 tally.add(receiver, swept)
                 yield swept
+            if not is_dead:
+                tally.leave(ledger.backlog(receiver=receiver.name))

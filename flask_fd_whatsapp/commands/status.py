@@ -11,8 +11,7 @@ import click
 from flask.cli import with_appcontext
 
 from ..exceptions import LedgerUnavailable
-from ..ledger import Backlog, Quarantined
-from ..ledger.views import IGNORED
+from ..ledger import Backlog, Rejection
 from ..receiver import Receiver
 from .errors import explain
 from .options import chosen_receivers, json_option, receiver_option, shared_ledger
@@ -26,9 +25,7 @@ class _Standing:
 
     receiver: str
     backlog: Backlog | None = None
-    last_rejected: Quarantined | None = None
-    quarantined: int = 0
-    ignored: int = 0
+    rejections: list[Rejection] = field(default_factory=list)
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     problems: list[str] = field(default_factory=list)
 
@@ -49,7 +46,7 @@ class _Standing:
 def status(
     max_silence: timedelta | None, max_pending: int | None, name: str | None, as_json: bool
 ) -> None:
-    """Show how every receiver's ledger stands.
+    """Show how every receiver stands: what came, what was rejected, what is left to do.
 
     Exit 1, and tell why, if a ledger cannot be used or a limit that was given is passed: for a
     monitor.
@@ -70,15 +67,11 @@ def _standing(receiver: Receiver) -> _Standing:
     standing = _Standing(receiver.name)
     try:
         ledger = shared_ledger(receiver)
-        standing.backlog = ledger.backlog()
-        entries = ledger.quarantined()
+        backlog = ledger.backlog(receiver=receiver.name)
+        standing.rejections = ledger.rejections(receiver=receiver.name)
+        standing.backlog = backlog
     except LedgerUnavailable as error:
         standing.problems.append(explain(error))
-        return standing
-    unusable = [entry for entry in entries if entry.reason != IGNORED]
-    standing.last_rejected = unusable[-1] if unusable else None
-    standing.quarantined = len(unusable)
-    standing.ignored = len(entries) - len(unusable)
     return standing
 
 
@@ -100,39 +93,47 @@ def _passed(
 
 
 def _as_json(standing: _Standing) -> dict[str, Any]:
-    backlog, rejected = standing.backlog, standing.last_rejected
+    backlog = standing.backlog
+    rejections = [_rejection(rejection) for rejection in standing.rejections]
     return {
         "receiver": standing.receiver,
         "last_accepted": backlog and backlog.last_received,
-        "last_rejected": rejected
-        and {
-            "id": rejected.id,
-            "at": rejected.last_seen,
-            "reason": rejected.reason,
-            "detail": rejected.detail,
-        },
+        "last_rejected": rejections[0] if rejections else None,
+        "rejections": rejections,
         "pending": backlog and backlog.pending,
         "oldest_pending": backlog and backlog.oldest_pending,
         "oldest_pending_seconds": backlog and standing.age(backlog.oldest_pending),
+        "next_due": backlog and backlog.next_due,
         "dead": backlog and backlog.dead,
-        "quarantined": standing.quarantined,
-        "ignored": standing.ignored,
+        "quarantined": backlog and backlog.quarantined,
+        "ignored": backlog and backlog.ignored,
         "problems": standing.problems,
+    }
+
+
+def _rejection(rejection: Rejection) -> dict[str, Any]:
+    return {
+        "at": rejection.last_seen,
+        "reason": rejection.reason,
+        "status_code": rejection.status_code,
+        "detail": rejection.detail,
     }
 
 
 def _print(standing: _Standing) -> None:
     click.echo(f"Receiver {standing.receiver}")
-    backlog, rejected = standing.backlog, standing.last_rejected
+    backlog = standing.backlog
     if backlog is not None:
         oldest = standing.age(backlog.oldest_pending)
+        last_rejected = standing.rejections[0].last_seen if standing.rejections else None
         click.echo(f"  Last accepted: {_ago(standing, backlog.last_received)}")
-        click.echo(f"  Last rejected: {_ago(standing, rejected.last_seen if rejected else None)}")
-        if rejected is not None:
-            click.echo(plain(f"    {rejected.reason}: {rejected.detail}"))
+        click.echo(f"  Last rejected: {_ago(standing, last_rejected)}")
+        for one in standing.rejections:
+            age = span(standing.age(one.last_seen) or timedelta())
+            click.echo(plain(f"    {one.status_code} {one.reason}, {age} ago: {one.detail}"))
         click.echo(f"  Pending: {backlog.pending}{f', for {span(oldest)}' if oldest else ''}")
         click.echo(f"  Dead: {backlog.dead}")
-        click.echo(f"  Quarantined: {standing.quarantined} (and {standing.ignored} ignored)")
+        click.echo(f"  Quarantined: {backlog.quarantined} (and {backlog.ignored} ignored)")
     for problem in standing.problems:
         click.echo(plain(f"Problem: {standing.receiver}: {problem}"))
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Final
 
 import click
 
-from ..ledger import Event, State
+from ..ledger import Backlog, Event, State
 from ..outcomes import Result
 from ..receiver import Receiver
 from ..sweep import Swept
 from .events import describe, find_event
-from .output import print_json
+from .output import many, print_json, when
 
 _MOST_SHOWN: Final = 20
 
@@ -26,6 +27,8 @@ class Tally:
     :param failures: the first of them.
     :param problems: ledgers that could not be used.
     :param was_stopped: it was asked to end before all was tried.
+    :param pending: how many events are left to be handled, ``None`` if that was not asked.
+    :param next_due: when the first of them is due (UTC).
     """
 
     results: Counter[str] = field(default_factory=Counter)
@@ -33,6 +36,8 @@ class Tally:
     failures: list[Event] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     was_stopped: bool = False
+    pending: int | None = None
+    next_due: datetime | None = None
 
     def count(self, swept: Swept) -> None:
         """Count the result alone."""
@@ -52,6 +57,12 @@ class Tally:
         if len(self.failures) < _MOST_SHOWN:
             self.failures.append(event)
 
+    def leave(self, backlog: Backlog) -> None:
+        """Note what is left of one receiver's events."""
+        self.pending = (self.pending or 0) + backlog.pending
+        due = [moment for moment in (self.next_due, backlog.next_due) if moment is not None]
+        self.next_due = min(due, default=None)
+
     def show(self, *, as_json: bool) -> None:
         """Print it."""
         if as_json:
@@ -63,6 +74,8 @@ class Tally:
                     "failures": failures,
                     "problems": self.problems,
                     "was_stopped": self.was_stopped,
+                    "pending": self.pending,
+                    "next_due": self.next_due,
                 }
             )
             return
@@ -72,4 +85,13 @@ class Tally:
             click.echo(f"... and {self.failed - len(self.failures)} more that failed.")
         counted = ", ".join(f"{count} {label}" for label, count in self.results.items())
         if counted or not self.problems:
-            click.echo(f"{'Stopped. ' if self.was_stopped else ''}{counted or 'Nothing to do'}.")
+            click.echo(f"{'Stopped. ' if self.was_stopped else ''}{counted or self._left()}.")
+
+    def _left(self) -> str:
+        if not self.pending:
+            return "Nothing to do"
+        verb = "is" if self.pending == 1 else "are"
+        return (
+            f"Nothing to do now: {many(self.pending, 'event')} {verb} pending, due from "
+            f"{when(self.next_due)} or being handled"
+        )

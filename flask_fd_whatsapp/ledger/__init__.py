@@ -1,22 +1,27 @@
 """What has been seen: the protocol of a ledger, and the one in memory."""
 
-from .base import Claim, Entry, Ledger, Policy, Recorded, Tried
+from .base import Claim, Entry, Policy, Recorded, Tried, Unusable
 from .current import current_ledger
+from .filters import EventFilter
 from .memory import MemoryLedger
-from .views import Backlog, Event, Message, Quarantined, State
+from .protocol import Ledger
+from .views import Backlog, Event, Message, Quarantined, Rejection, State
 
 __all__ = [
     "Backlog",
     "Claim",
     "Entry",
     "Event",
+    "EventFilter",
     "Ledger",
     "MemoryLedger",
     "Message",
     "Policy",
     "Quarantined",
     "Recorded",
+    "Rejection",
     "State",
     "Tried",
+    "Unusable",
     "current_ledger",
 ]

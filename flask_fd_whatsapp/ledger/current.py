@@ -9,7 +9,8 @@ from flask import Flask, current_app
 from werkzeug.local import LocalProxy
 
 from ..exceptions import FreshdeskWhatsAppError, NoSuchReceiver
-from .base import Claim, Ledger
+from .base import Claim
+from .protocol import Ledger
 
 EXTENSION = "fd_whatsapp"
 """The key in ``app.extensions``: a mapping from registered name to receiver."""

@@ -13,42 +13,50 @@ from typing import Any, Final, Never
 from ..events import is_ahead
 from ..exceptions import ClaimLost, FreshdeskWhatsAppError, LedgerUnavailable
 from .base import Entry, Policy, Recorded, Tried
-from .memory_quarantine import MemoryQuarantine, Shelves
+from .memory_quarantine import MemoryQuarantine, Shelf
 from .memory_queries import MemoryQueries
+from .memory_rejections import MemoryRejections
 from .memory_store import MemoryEvent, MemoryMessage
-from .views import State
+from .views import Rejection, State
 
 MAX_EVENTS: Final = 10_000
 
 
-class MemoryLedger(MemoryQueries, MemoryQuarantine):
+class MemoryLedger(MemoryQueries, MemoryQuarantine, MemoryRejections):
     """Remembers the newest events, in this process and as long as it lives.
 
     :param max_events: how many events are kept.  At the bound the oldest message that is
         finished goes; if none is, the ledger cannot be written.
     :param clock: a clock in seconds, for leases.
+    :param config_prefix: what the keys of its receiver begin with, for its errors.
     """
 
     durable = False
 
     def __init__(
-        self, *, max_events: int = MAX_EVENTS, clock: Callable[[], float] = time.monotonic
+        self,
+        *,
+        max_events: int = MAX_EVENTS,
+        clock: Callable[[], float] = time.monotonic,
+        config_prefix: str = "FD_WHATSAPP",
     ) -> None:
         self.clock = clock
+        self._url_key = f"{config_prefix}_LEDGER_URL"
         self.changed = Condition()
         self._max_events = max_events
         self._ids = count(1)
         self._messages: dict[str, dict[str, MemoryMessage]] = {}
         self._events: dict[int, tuple[MemoryMessage, MemoryEvent]] = {}
         self._finished: OrderedDict[tuple[str, str], MemoryMessage] = OrderedDict()
-        self._shelves = Shelves()
+        self._shelf = Shelf()
+        self._rejections: dict[tuple[str, str], Rejection] = {}
 
     @property
     def transaction(self) -> Never:
         """Not there: nothing of the host's can commit together with memory."""
         raise FreshdeskWhatsAppError(
             "current_ledger.transaction needs a ledger in a database: set "
-            'FD_WHATSAPP_LEDGER_URL, such as "sqlite:///events.db".'
+            f'{self._url_key}, such as "sqlite:///events.db".'
         )
 
     def record(self, entry: Entry, policy: Policy, *, claim: bool = True) -> Recorded:
@@ -91,7 +99,8 @@ class MemoryLedger(MemoryQueries, MemoryQuarantine):
         self.changed.notify_all()
 
     def forget(self, message: MemoryMessage) -> None:
-        """Drop *message* and its events."""
+        """Drop *message* and its events; who held it until its lease was over has lost it."""
+        message.token = None
         self._finished.pop((message.account_id, message.message_id), None)
         for event in message.events.values():
             del self._events[event.id]
@@ -125,12 +134,13 @@ class MemoryLedger(MemoryQueries, MemoryQuarantine):
 
     def _make_room(self, keep: MemoryMessage | None) -> None:
         while len(self._events) >= self._max_events:
-            oldest = next((m for m in self._finished.values() if m is not keep), None)
+            idle = (m for m in self._finished.values() if m is not keep and not self.is_held(m))
+            oldest = next(idle, None)
             if oldest is None:
                 raise LedgerUnavailable(
                     f"The memory ledger holds {len(self._events)} events, and no message that is "
                     "finished could make room. Mend the handlers that fail, or set "
-                    "FD_WHATSAPP_LEDGER_URL to a database."
+                    f"{self._url_key} to a database."
                 )
             self.forget(oldest)
 

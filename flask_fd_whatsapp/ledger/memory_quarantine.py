@@ -2,82 +2,111 @@
 
 from __future__ import annotations
 
-import logging
-from collections import OrderedDict
-from collections.abc import Mapping
+import heapq
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
 from threading import Lock
 
+from .base import Unusable
 from .views import IGNORED, Quarantined
 
-logger = logging.getLogger(__name__)
 
-
-class Shelves:
-    """Two shelves of bodies, one for ignored event types and one for all else."""
+class Shelf:
+    """Entries by receiver and body, in the order in which they were first seen."""
 
     def __init__(self) -> None:
         self.lock = Lock()
         self.ids = count(1)
-        self.ignored: OrderedDict[tuple[str, bytes], Quarantined] = OrderedDict()
-        self.others: OrderedDict[tuple[str, bytes], Quarantined] = OrderedDict()
+        self.entries: dict[tuple[str, bytes], Quarantined] = {}
+
+    def of(self, receiver: str | None) -> list[Quarantined]:
+        """The entries of a receiver, or all."""
+        with self.lock:
+            entries = list(self.entries.values())
+        return [entry for entry in entries if receiver in (None, entry.receiver)]
 
 
 class MemoryQuarantine:
     """The part of :class:`MemoryLedger` that keeps what could not be used."""
 
-    _shelves: Shelves
+    _shelf: Shelf
 
-    def quarantine(
-        self,
-        body: bytes,
-        *,
-        receiver: str,
-        reason: str,
-        detail: str,
-        headers: Mapping[str, str],
-        keep: int,
-    ) -> None:
-        """Keep *body*, or count it once more; the oldest of more than *keep* goes."""
-        now = datetime.now(UTC)
-        key = (receiver, body)
-        with self._shelves.lock:
-            ignored, others = self._shelves.ignored, self._shelves.others
-            known = ignored.pop(key, None) or others.pop(key, None)
-            shelf = ignored if reason == IGNORED else others
-            shelf[key] = Quarantined(
-                id=known.id if known else next(self._shelves.ids),
-                receiver=receiver,
-                body=body,
-                reason=reason,
-                detail=detail,
-                headers=headers,
-                first_seen=known.first_seen if known else now,
-                last_seen=now,
-                count=known.count + 1 if known else 1,
-            )
-            own = [other for other in shelf if other[0] == receiver]
-            for oldest in own[: max(len(own) - keep, 0)]:
-                del shelf[oldest]
-                logger.warning(
-                    "The quarantine is full (FD_WHATSAPP_QUARANTINE_MAX is %d): its oldest entry "
-                    "is dropped.",
-                    keep,
+    def quarantine(self, unusable: Unusable, *, keep: int, is_replay: bool = False) -> int:
+        """Keep a body, or count it once more; gives how many others had to go."""
+        key = (unusable.receiver, unusable.body)
+        with self._shelf.lock:
+            known = self._shelf.entries.get(key)
+            if known is None:
+                entry = self._new(unusable)
+            else:
+                entry = replace(
+                    known,
+                    reason=unusable.reason,
+                    detail=unusable.detail,
+                    headers=unusable.headers,
+                    last_seen=known.last_seen if is_replay else datetime.now(UTC),
+                    count=known.count + (not is_replay),
                 )
+            self._shelf.entries[key] = entry
+            return self._drop_oldest(keep, like=entry)
+
+    def _new(self, unusable: Unusable) -> Quarantined:
+        now = datetime.now(UTC)
+        return Quarantined(
+            id=next(self._shelf.ids),
+            receiver=unusable.receiver,
+            reason=unusable.reason,
+            detail=unusable.detail,
+            headers=unusable.headers,
+            size=len(unusable.body),
+            first_seen=now,
+            last_seen=now,
+            count=1,
+        )
+
+    def _drop_oldest(self, keep: int, like: Quarantined) -> int:
+        """Keep so many of the receiver's ignored entries, or of its others."""
+        alike = [
+            (entry.last_seen, entry.id, key)
+            for key, entry in self._shelf.entries.items()
+            if entry.receiver == like.receiver
+            and (entry.reason == IGNORED) == (like.reason == IGNORED)
+        ]
+        too_many = max(len(alike) - keep, 0)
+        for _, _, key in heapq.nsmallest(too_many, alike):
+            del self._shelf.entries[key]
+        return too_many
 
     def discard(self, quarantined_id: int) -> bool:
         """Take an entry out of quarantine; whether there was one."""
-        with self._shelves.lock:
-            for shelf in (self._shelves.ignored, self._shelves.others):
-                for key, entry in shelf.items():
-                    if entry.id == quarantined_id:
-                        del shelf[key]
-                        return True
+        with self._shelf.lock:
+            for key, entry in self._shelf.entries.items():
+                if entry.id == quarantined_id:
+                    del self._shelf.entries[key]
+                    return True
         return False
 
-    def quarantined(self) -> list[Quarantined]:
-        """What is in quarantine, oldest first."""
-        with self._shelves.lock:
-            both = [*self._shelves.ignored.values(), *self._shelves.others.values()]
-        return sorted(both, key=lambda entry: entry.last_seen)
+    def quarantined(
+        self,
+        *,
+        receiver: str | None = None,
+        before: int | None = None,
+        after: int | None = None,
+        limit: int = 100,
+    ) -> list[Quarantined]:
+        """What is in quarantine, newest (by when it was first seen) first."""
+        found = [
+            entry
+            for entry in self._shelf.of(receiver)
+            if (before is None or entry.id < before) and (after is None or entry.id > after)
+        ]
+        return sorted(found, key=lambda entry: entry.id, reverse=after is None)[:limit]
+
+    def quarantined_body(self, quarantined_id: int) -> bytes | None:
+        """The body of an entry, ``None`` if it is not in quarantine (any more)."""
+        with self._shelf.lock:
+            for (_, body), entry in self._shelf.entries.items():
+                if entry.id == quarantined_id:
+                    return body
+        return None

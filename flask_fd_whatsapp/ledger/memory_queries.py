@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from threading import Condition
+from typing import Any, Final, Unpack
 
 from ..events import Status
 from ..exceptions import AmbiguousMessage
+from .filters import EventFilter, given
+from .memory_quarantine import Shelf
 from .memory_store import MemoryEvent, MemoryMessage
-from .views import Backlog, Event, Message, State
+from .views import IGNORED, Backlog, Event, Message, State
 
 
 class MemoryQueries:
@@ -20,6 +24,7 @@ class MemoryQueries:
     _messages: dict[str, dict[str, MemoryMessage]]
     _events: dict[int, tuple[MemoryMessage, MemoryEvent]]
     _finished: OrderedDict[tuple[str, str], MemoryMessage]
+    _shelf: Shelf
 
     def is_held(self, message: MemoryMessage) -> bool:
         """Whether somebody is handling *message*."""
@@ -50,44 +55,18 @@ class MemoryQueries:
             found = [m for m in self._all() if m.external_reference_id == external_reference_id]
             return [message.view() for message in sorted(found, key=_first_event_id)]
 
-    def events(
-        self,
-        *,
-        status: str | None = None,
-        account_id: str | None = None,
-        campaign: str | None = None,
-        external_reference_id: str | None = None,
-        message_id: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        state: State | None = None,
-        receiver: str | None = None,
-        before: int | None = None,
-        after: int | None = None,
-        limit: int = 100,
-    ) -> list[Event]:
+    def events(self, **wanted: Unpack[EventFilter]) -> list[Event]:
         """Events that meet every condition given, newest first."""
-        wanted = {
-            "status": status,
-            "account_id": account_id,
-            "campaign": campaign,
-            "external_reference_id": external_reference_id,
-            "message_id": message_id,
-            "state": state,
-            "receiver": receiver,
-        }
+        conditions = given(wanted)
         with self.changed:
-            views = [message.view_of(event) for message, event in self._events.values()]
-        found = [
-            view
-            for view in views
-            if all(value is None or getattr(view, name) == value for name, value in wanted.items())
-            and (since is None or view.received_at >= since)
-            and (until is None or view.received_at < until)
-            and (before is None or view.id < before)
-            and (after is None or view.id > after)
-        ]
-        return sorted(found, key=lambda view: view.id, reverse=after is None)[:limit]
+            found = [
+                view
+                for message, event in self._events.values()
+                if conditions.get("unhandled_by") not in event.succeeded
+                and _meets(view := message.view_of(event), conditions)
+            ]
+        found.sort(key=lambda view: view.id, reverse="after" not in conditions)
+        return found[: conditions["limit"]]
 
     def counts(
         self,
@@ -133,23 +112,33 @@ class MemoryQueries:
             event.state, event.due_at, event.attempts = State.PENDING, datetime.now(UTC), 0
             return True
 
-    def backlog(self) -> Backlog:
-        """How the ledger stands."""
+    def backlog(self, *, receiver: str | None = None) -> Backlog:
+        """How the ledger stands, or what is in it of the receiver of this name."""
         with self.changed:
-            events = [event for _, event in self._events.values()]
-        pending = [event.received_at for event in events if event.state is State.PENDING]
+            recorded = [event for _, event in self._events.values()]
+        events = [event for event in recorded if receiver in (None, event.receiver)]
+        pending = [event for event in events if event.state is State.PENDING]
+        entries = self._shelf.of(receiver)
+        ignored = sum(entry.reason == IGNORED for entry in entries)
         return Backlog(
             last_received=max((event.received_at for event in events), default=None),
             pending=len(pending),
+            oldest_pending=min((event.received_at for event in pending), default=None),
+            next_due=min((event.due_at for event in pending if event.due_at), default=None),
             dead=sum(event.state is State.DEAD for event in events),
-            oldest_pending=min(pending, default=None),
+            quarantined=len(entries) - ignored,
+            ignored=ignored,
         )
 
     def prune(self, *, before: datetime, limit: int) -> int:
         """Forget at most *limit* messages not heard of since *before*, none that is unfinished."""
         with self.changed:
-            old = [m for m in self._all() if m.last_seen < before and m.is_finished]
-            oldest = sorted(old, key=lambda message: message.last_seen)[:limit]
+            old = (
+                message
+                for message in self._all()
+                if message.last_seen < before and message.is_finished and not self.is_held(message)
+            )
+            oldest = list(islice(old, limit))
             for message in oldest:
                 self.forget(message)
         return len(oldest)
@@ -157,6 +146,32 @@ class MemoryQueries:
     def _all(self) -> Iterator[MemoryMessage]:
         for accounts in self._messages.values():
             yield from accounts.values()
+
+
+def _meets(event: Event, conditions: Mapping[str, Any]) -> bool:
+    return all(
+        getattr(event, name) == conditions[name] for name in _EQUAL if name in conditions
+    ) and all(
+        is_met(event, conditions[name]) for name, is_met in _COMPARED.items() if name in conditions
+    )
+
+
+_EQUAL: Final = (
+    "status",
+    "account_id",
+    "campaign",
+    "external_reference_id",
+    "message_id",
+    "state",
+    "receiver",
+)
+
+_COMPARED: Final[Mapping[str, Callable[[Event, Any], bool]]] = {
+    "since": lambda event, moment: event.received_at >= moment,
+    "until": lambda event, moment: event.received_at < moment,
+    "before": lambda event, event_id: event.id < event_id,
+    "after": lambda event, event_id: event.id > event_id,
+}
 
 
 def _first_event_id(message: MemoryMessage) -> int:

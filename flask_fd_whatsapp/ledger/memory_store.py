@@ -135,6 +135,7 @@ class MemoryMessage:
             receiver=event.receiver,
             state=event.state,
             is_stale=event.is_stale,
+            is_superseded=is_ahead(self.status, of=event.status),
             attempts=event.attempts,
             last_error=event.last_error,
             due_at=event.due_at,

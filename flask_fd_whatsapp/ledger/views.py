@@ -1,4 +1,4 @@
-"""What a ledger answers with: messages, events, how it stands, and what is in quarantine."""
+"""What a ledger answers with: messages, events, how it stands, and what was not taken in."""
 
 from __future__ import annotations
 
@@ -47,6 +47,8 @@ class Event:
     :param id: the ledger's own id of it.
     :param received_at: when it was recorded (UTC).
     :param timestamp: when the status was reached, as WhatsApp reports it (UTC).
+    :param is_stale: it did not move its message forward when it came.
+    :param is_superseded: its message has moved past it by now.
     :param attempts: tries in which a handler failed or whose process died.
     :param last_error: handler, type and message of the last failure.
     :param due_at: when the sweep may try it again (UTC), ``None`` once it is done or dead.
@@ -61,6 +63,7 @@ class Event:
     receiver: str
     state: State
     is_stale: bool
+    is_superseded: bool
     attempts: int
     last_error: str | None
     due_at: datetime | None
@@ -74,31 +77,59 @@ class Backlog:
 
     :param last_received: when the last event was recorded (UTC), ``None`` if there is none.
     :param pending: how many events are still to be handled.
+    :param oldest_pending: when the oldest of them was recorded (UTC).
+    :param next_due: when the sweep may try the first of them (UTC).
     :param dead: how many are given up.
-    :param oldest_pending: when the oldest unfinished one was recorded (UTC).
+    :param quarantined: how many unusable bodies are in quarantine.
+    :param ignored: how many bodies of other event types are.
     """
 
-    last_received: datetime | None
-    pending: int
-    dead: int
-    oldest_pending: datetime | None
+    last_received: datetime | None = None
+    pending: int = 0
+    oldest_pending: datetime | None = None
+    next_due: datetime | None = None
+    dead: int = 0
+    quarantined: int = 0
+    ignored: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quarantined:
-    """An authenticated body that could not be used, once however often it came.
+    """An authenticated body that could not be used, as listed: once however often it came.
 
+    :param id: the ledger's own id of it, by which to ask for the body.
     :param reason: as in ``webhook_rejected``, or ``ignored`` for another event type.
     :param detail: what exactly was wrong with it.
     :param headers: the values of ``FD_WHATSAPP_DATA_HEADERS`` that came with it.
+    :param size: of the body in bytes.
+    :param first_seen: when it came first (UTC).
+    :param last_seen: when it came last (UTC).
+    :param count: how often it came.
     """
 
     id: Any
     receiver: str
-    body: bytes = field(repr=False)
     reason: str
     detail: str
     headers: Mapping[str, str] = field(repr=False)
+    size: int
     first_seen: datetime
     last_seen: datetime
     count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """The last request that a receiver rejected for a reason.
+
+    :param reason: as in ``webhook_rejected``.
+    :param status_code: what it was answered with.
+    :param detail: what exactly was wrong; nothing that was sent.
+    :param last_seen: when it came (UTC), to within some seconds where many come.
+    """
+
+    receiver: str
+    reason: str
+    status_code: int
+    detail: str
+    last_seen: datetime

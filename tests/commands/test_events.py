@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from flask_fd_whatsapp import RetryLater
+
 from ..conftest import MakeApp
 from .conftest import Post, RunCommand, RunJSON, Tickets
 
@@ -96,6 +98,17 @@ def test_stale(durable: Flask, run: RunCommand, post: Post) -> None:
     post(durable, "sent")
     _, late, first = run(durable, "events").stdout.splitlines()
     assert ("SENT (stale)" in late, "stale" in first) == (True, False)
+
+
+def test_put_off(durable: Flask, run: RunCommand, post: Post, tickets: Tickets) -> None:
+    """Of an event that a handler asked to be called with later it is said, and when."""
+    tickets.error = RetryLater(600)
+    post(durable)
+    head, row, told = run(durable, "events").stdout.splitlines()
+    (event,) = durable.extensions["fd_whatsapp"]["fd_whatsapp"].ledger.events()
+    due = event.due_at.isoformat(" ", "milliseconds").replace("+00:00", "Z")
+    assert row[head.index("due") :].startswith(due)
+    assert told.endswith(f"to be tried again from {due}: a handler asked to be called later")
 
 
 def test_none(durable: Flask, run: RunCommand) -> None:

@@ -23,11 +23,12 @@ prune = import_module("flask_fd_whatsapp.commands.prune")
 
 def age(app: Flask, days: int, *message_ids: str) -> None:
     """Make messages as old as that."""
+    moment = datetime.now(UTC) - timedelta(days=days)
     with ledger_of(app).engine.begin() as connection:  # type: ignore[attr-defined]
         connection.execute(
             update(message)
             .where(message.c.message_id.in_(message_ids))
-            .values(last_seen=datetime.now(UTC) - timedelta(days=days))
+            .values(first_seen=moment, last_seen=moment)
         )
 
 

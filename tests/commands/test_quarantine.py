@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 from marshmallow import ValidationError
+from sqlalchemy.event import listen
 
 from flask_fd_whatsapp import FreshdeskWhatsApp, OutboundMessageEventSchema
+from flask_fd_whatsapp.ledger import Unusable
 
 from ..conftest import TOKEN, MakeApp, Payload
 from .conftest import Post, RunCommand, RunJSON, Tickets, ledger_of, states, url_in
@@ -28,7 +32,7 @@ def filled(durable: Flask, post: Post) -> Flask:
 
 
 def ids(app: Flask) -> list[int]:
-    return [entry.id for entry in ledger_of(app).quarantined()]
+    return [entry.id for entry in ledger_of(app).quarantined(after=0)]
 
 
 def test_list(filled: Flask, run: RunCommand, run_json: RunJSON, post: Post) -> None:
@@ -39,11 +43,39 @@ def test_list(filled: Flask, run: RunCommand, run_json: RunJSON, post: Post) -> 
     assert listed == {
         1: ("not_json", 2, len(BAD)),
         2: ("not_object", 1, 3),
-        3: ("ignored", 1, entries[1]["bytes"]),
+        3: ("ignored", 1, entries[0]["bytes"]),
     }
     lines = run(filled, "quarantine", "list").stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["id", "2", "3", "1"]
+    assert [line.split()[0] for line in lines] == ["id", "3", "2", "1"]
     assert "body" not in entries[0]
+
+
+def test_pages(filled: Flask, run: RunCommand, run_json: RunJSON) -> None:
+    """Page after page lists every entry once, and says where the next begins."""
+    seen: list[int] = []
+    more: tuple[str, ...] = ()
+    while True:
+        page = run_json(filled, "quarantine", "list", "--limit", "2", *more)
+        seen += [entry["id"] for entry in page["quarantined"]]
+        if page["before"] is None:
+            break
+        more = ("--before", str(page["before"]))
+    assert seen == [3, 2, 1]
+    assert "--before 3" in run(filled, "quarantine", "list", "--limit", "1").stderr
+    assert "--before" not in run(filled, "quarantine", "list", "--limit", "3").stderr
+
+
+def test_bodies_stay_where_they_are(filled: Flask, run: RunCommand) -> None:
+    """Listing, and telling how the ledger stands, loads no body, of which there may be many."""
+    statements: list[str] = []
+    engine = ledger_of(filled).engine  # type: ignore[attr-defined]
+    listen(engine, "before_cursor_execute", lambda *told: statements.append(told[2]))
+    for command in (("quarantine", "list"), ("status",)):
+        assert run(filled, *command).exit_code == 0
+    assert [
+        text for text in statements if re.search(r"[^(]fd_whatsapp_quarantine\.body", text)
+    ] == []
+    assert any("fd_whatsapp_quarantine" in text for text in statements)
 
 
 def test_nothing(durable: Flask, run: RunCommand) -> None:
@@ -118,13 +150,45 @@ def test_replay(
     outcome = run_json(refusing, "quarantine", "replay", "--all", status=1)
     assert outcome["results"] == {"accepted": 1, "quarantined": 1}
     (refused,) = outcome["refused"]
-    assert (refused["id"], refused["reason"], refused["count"]) == (2, "invalid", 2)
+    assert (refused["id"], refused["reason"], refused["count"]) == (2, "invalid", 1)
     assert refused["detail"] == "data.message_id: Not this one."
     assert (tickets.calls, ids(refusing)) == (["M1"], [2])
     picky.refused = ()
     result = run(refusing, "quarantine", "replay", "2", "2")
     assert (result.exit_code, result.stdout) == (0, "1 accepted.\n")
     assert (tickets.calls, ids(refusing)) == (["M1", "M2"], [])
+
+
+def test_replay_is_no_arrival(
+    refusing: Flask,
+    picky: PickySchema,
+    make_durable: MakeApp,
+    run: RunCommand,
+    run_json: RunJSON,
+    signals_seen: list[Any],
+) -> None:
+    """What is replayed and refused again has not come again: nothing was rejected just now."""
+    another_process = make_durable(FreshdeskWhatsApp(schema=picky))
+
+    def told() -> Any:
+        (standing,) = run_json(refusing, "status")["receivers"]
+        return run_json(refusing, "quarantine", "list"), standing["rejections"]
+
+    before = told()
+    assert run(another_process, "quarantine", "replay", "--all").exit_code == 1
+    assert told() == before
+    assert signals_seen == []
+
+
+def test_replay_in_batches(
+    refusing: Flask, picky: PickySchema, run: RunCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More entries than are read at once are all replayed, each once, though some stay."""
+    module = import_module("flask_fd_whatsapp.commands.quarantine")
+    monkeypatch.setattr(module, "BATCH", 1)
+    picky.refused = ("M1",)
+    assert "1 quarantined, 1 accepted.\n" in run(refusing, "quarantine", "replay", "--all").stdout
+    assert ids(refusing) == [1]
 
 
 def test_replay_of_one(refusing: Flask, picky: PickySchema, run: RunCommand) -> None:
@@ -138,14 +202,14 @@ def test_replay_with_headers(
     durable: Flask, payload: Payload, run: RunCommand, signals_seen: list[Any]
 ) -> None:
     """An entry is replayed with the data headers that it came with."""
-    ledger_of(durable).quarantine(
-        json.dumps(payload()).encode(),
+    unusable = Unusable(
         receiver="fd_whatsapp",
+        body=json.dumps(payload()).encode(),
         reason="invalid",
         detail="-",
         headers={"X-Tenant": "acme"},
-        keep=10,
     )
+    ledger_of(durable).quarantine(unusable, keep=10)
     assert run(durable, "quarantine", "replay", "1").exit_code == 0
     assert signals_seen[-1][1]["event"].headers == {"X-Tenant": "acme"}
 

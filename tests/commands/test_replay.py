@@ -90,7 +90,7 @@ def test_goes_on(past: Flask, late: Late, run: RunCommand, run_json: RunJSON) ->
     late.calls.clear()
     late.failing = set()
     outcome = run_json(past, "replay", "--handler", "late", "--yes")
-    assert outcome["results"] == {"succeeded": 1, "skipped": 3}
+    assert outcome["results"] == {"succeeded": 1}
     assert late.calls == [("M2", "SENT")]
     assert {event.state.value for event in ledger_of(past).events()} == {"done"}
 
@@ -107,7 +107,7 @@ def test_asks(past: Flask, late: Late, run: RunCommand, answer: str, calls: int)
     """It shows how many events it is for and asks, and calls nothing unless told to."""
     status_received.connect(late)
     result = run(past, "replay", "--handler", "late", input=answer)
-    assert "4 events for late, received from 20" in result.stderr
+    assert "4 events for late to be called with, received from 20" in result.stderr
     assert len(late.calls) == calls
     assert result.exit_code == (0 if calls else 1)
 
@@ -117,9 +117,31 @@ def test_dry_run(past: Flask, late: Late, run: RunCommand, run_json: RunJSON) ->
     status_received.connect(late)
     result = run(past, "replay", "--handler", "late", "--dry-run")
     assert result.exit_code == 0
-    assert result.stdout.startswith("4 events for late, received from 20")
+    assert result.stdout.startswith("4 events for late to be called with, received from 20")
     outcome = run_json(past, "replay", "--handler", "late", "--dry-run")
     assert (outcome["events"], outcome["results"], late.calls) == (4, {}, [])
+
+
+def test_counts_what_it_would_call(
+    durable: Flask, post: Post, late: Late, run_json: RunJSON
+) -> None:
+    """Counted are events the handler would be called with: not those where it has succeeded, and
+    of status_changed not those its message has moved past."""
+    for message_id, status in (("M1", "SENT"), ("M1", "READ"), ("M2", "SENT")):
+        post(durable, "sent", data__message_id=message_id, data__status=status)
+    status_changed.connect(late)
+
+    def count() -> int:
+        found: int = run_json(durable, "replay", "--handler", "late", "--dry-run")["events"]
+        return found
+
+    assert count() == 2
+    late.failing = {"M1"}
+    run_json(durable, "replay", "--handler", "late", "--yes", status=1)
+    assert (late.calls, count()) == ([("M1", "READ"), ("M2", "SENT")], 1)
+    late.failing = set()
+    run_json(durable, "replay", "--handler", "late", "--yes")
+    assert count() == 0
 
 
 @pytest.mark.parametrize(
@@ -158,7 +180,10 @@ def test_none(durable: Flask, late: Late, run: RunCommand) -> None:
     """Without a past event there is nothing to ask."""
     status_received.connect(late)
     result = run(durable, "replay", "--handler", "late")
-    assert (result.exit_code, result.stdout) == (0, "There is no past event for late.\n")
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "There is no past event that late has still to be called with.\n",
+    )
 
 
 def test_unknown(past: Flask, late: Late, tickets: Tickets, run: RunCommand) -> None:
@@ -178,7 +203,7 @@ def test_stopped(past: Flask, late: Late, run: RunCommand, run_json: RunJSON) ->
     assert "Stopped before the end" in result.stderr
     late.after = lambda: None
     outcome = run_json(past, "replay", "--handler", "late", "--yes")
-    assert outcome["results"] == {"skipped": 1, "succeeded": 3}
+    assert outcome["results"] == {"succeeded": 3}
 
 
 def test_interrupted(past: Flask, late: Late, run: RunCommand) -> None:

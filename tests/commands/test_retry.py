@@ -26,6 +26,7 @@ def test_due(deferred: Flask, post: Post, run: RunCommand, tickets: Tickets) -> 
     assert tickets.calls == ["M1", "M2", "M3"]
     assert set(states(deferred).values()) == {"done"}
     assert run(deferred, "retry").stdout == "Nothing to do.\n"
+    assert run(deferred, "retry", "--dead").stdout == "Nothing to do.\n"
 
 
 def test_failure(
@@ -39,7 +40,11 @@ def test_failure(
     assert (outcome["results"], outcome["failed"]) == ({"unfinished": 2}, 2)
     assert [event["message_id"] for event in outcome["failures"]] == ["M1", "M2"]
     assert outcome["failures"][0]["last_error"] == "tickets: ValueError: no tickets"
-    assert run(deferred, "retry").stdout == "Nothing to do.\n"
+    next_due = min(event["due_at"] for event in outcome["failures"])
+    assert (outcome["pending"], outcome["next_due"]) == (2, next_due)
+    printed = run(deferred, "retry").stdout
+    assert printed.startswith("Nothing to do now: 2 events are pending, due from 20")
+    assert f"{next_due[11:23]}Z or being handled.\n" in printed
     make_due(deferred)
     result = run(deferred, "retry")
     assert (result.exit_code, result.stdout.splitlines()[-1]) == (1, "2 unfinished.")

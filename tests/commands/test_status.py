@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from flask import Flask
 
-from ..conftest import MakeApp
-from .conftest import Post, RunCommand, RunJSON, Tickets
+from flask_fd_whatsapp import FreshdeskWhatsApp
+
+from ..conftest import TOKEN, MakeApp
+from .conftest import Post, RunCommand, RunJSON, Tickets, url_in
 
 
 def test_empty(durable: Flask, run: RunCommand, run_json: RunJSON) -> None:
@@ -16,9 +20,11 @@ def test_empty(durable: Flask, run: RunCommand, run_json: RunJSON) -> None:
         "receiver": "fd_whatsapp",
         "last_accepted": None,
         "last_rejected": None,
+        "rejections": [],
         "pending": 0,
         "oldest_pending": None,
         "oldest_pending_seconds": None,
+        "next_due": None,
         "dead": 0,
         "quarantined": 0,
         "ignored": 0,
@@ -43,12 +49,49 @@ def test_filled(
     (standing,) = run_json(app, "status")["receivers"]
     assert standing["last_accepted"] > standing["oldest_pending"]
     assert standing["oldest_pending_seconds"] >= 0
-    assert (standing["last_rejected"]["id"], standing["last_rejected"]["reason"]) == (2, "not_json")
+    assert standing["last_rejected"] == standing["rejections"][0]
+    told = [(one["reason"], one["status_code"]) for one in standing["rejections"]]
+    assert told == [("not_json", 200), ("invalid", 200)]
     counted = [standing[name] for name in ("pending", "dead", "quarantined", "ignored")]
     assert counted == [1, 1, 2, 1]
     printed = run(app, "status").stdout
-    assert "    not_json: Expecting value (line 1, column 1).\n  Pending: 1, for " in printed
+    assert "    200 not_json, 0s ago: Expecting value (line 1, column 1).\n    200 inv" in printed
+    assert "\n  Pending: 1, for " in printed
     assert "  Quarantined: 2 (and 1 ignored)\n" in printed
+
+
+def test_rejected_without_a_trace_in_quarantine(
+    make_durable: MakeApp, post: Post, run: RunCommand, run_json: RunJSON
+) -> None:
+    """A wrong token and a body that is too large are told too, with the setting to look at."""
+    app = make_durable(MAX_BODY_BYTES=10)
+    post(app, b"x" * 11)
+    app.test_client().post("/freshdesk/whatsapp", headers={"Authorization": "Bearer old"})
+    (standing,) = run_json(app, "status")["receivers"]
+    last = standing["last_rejected"]
+    assert (last["reason"], last["status_code"]) == ("unauthenticated", 401)
+    assert last["at"] >= standing["rejections"][1]["at"]
+    printed = run(app, "status").stdout
+    for line in (
+        "Header Authorization has a wrong value: see FD_WHATSAPP_HEADERS.",
+        "The body is larger than 10 bytes. See FD_WHATSAPP_MAX_BODY_BYTES.",
+    ):
+        assert line in printed
+
+
+def test_each_receivers_own(
+    make_durable: MakeApp, post: Post, run_json: RunJSON, tmp_path: Path
+) -> None:
+    """Of receivers that share a ledger each is told what came to it: one is not the other's."""
+    app = make_durable(DISPATCH="deferred")
+    app.config.update(B_HEADERS={"Authorization": TOKEN}, B_LEDGER_URL=url_in(tmp_path))
+    app.register_blueprint(FreshdeskWhatsApp("b", config_prefix="B", url_prefix="/b"))
+    post(app)
+    post(app, b"{", "/b/whatsapp")
+    one, other = run_json(app, "status", "--max-silence", "1h", status=1)["receivers"]
+    assert (one["pending"], one["quarantined"], one["rejections"]) == (1, 0, [])
+    assert (other["pending"], other["quarantined"], len(other["rejections"])) == (0, 1, 1)
+    assert (one["problems"], other["problems"]) == ([], ["no event has been accepted yet."])
 
 
 @pytest.mark.parametrize(

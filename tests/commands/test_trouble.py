@@ -105,6 +105,21 @@ def test_memory(app: Flask, run: RunCommand, tickets: Tickets, command: tuple[st
     assert result.stderr.count("another process") == 1
 
 
+@every_command
+def test_memory_is_said_once(
+    make_app: MakeApp,
+    run: RunCommand,
+    tickets: Tickets,
+    caplog: pytest.LogCaptureFixture,
+    command: tuple[str, ...],
+) -> None:
+    """What a server logs of a ledger in memory is not said again by a command, which says it."""
+    app = make_app()
+    app.testing = False
+    assert run(app, *command).stderr.count("is in memory") == 1
+    assert caplog.records == []
+
+
 @pytest.mark.parametrize("command", [("retry",), ("prune",), ("status",)], ids=" ".join)
 def test_one_of_two_down(
     run: RunCommand, post: Post, tmp_path: Path, tickets: Tickets, command: tuple[str, ...]

@@ -76,4 +76,5 @@ def test_path(tmp_path: Path, payload: Payload, is_absolute: bool) -> None:
     assert list(tmp_path.iterdir()) == []
     assert_result(app.test_client().post(URL, json=payload()), "accepted")
     app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger.engine.dispose()
-    assert [p for p in tmp_path.rglob("*") if p.is_file()] == [instance / path]
+    files = {file for file in tmp_path.rglob("*") if file.is_file()}
+    assert files == {instance / path, instance / f"{path}-turn"}

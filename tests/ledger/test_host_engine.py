@@ -12,7 +12,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from flask_fd_whatsapp import FreshdeskWhatsApp, StatusEvent, current_ledger, status_changed
 from flask_fd_whatsapp.ledger.sql import SQLLedger
-from flask_fd_whatsapp.ledger.sql.database import Database
+from flask_fd_whatsapp.ledger.sql.dialects import database_of
 
 from ..answers import assert_problem, assert_result, client_of
 from ..conftest import TOKEN, URL, Payload
@@ -165,7 +165,7 @@ def engine_with(tmp_path: Path) -> Iterator[Callable[..., Engine]]:
 )
 def test_doubts(engine_with: Callable[..., Engine], name: str, value: str) -> None:
     """Each pragma of the host's with which SQLite is not durable is named, with the remedy."""
-    (doubt,) = Database(engine_with(**{**PRAGMAS, name: value})).doubts()
+    (doubt,) = database_of(engine_with(**{**PRAGMAS, name: value})).doubts()
     assert f"PRAGMA {name}" in doubt
     assert "set it to" in doubt
 
@@ -173,7 +173,7 @@ def test_doubts(engine_with: Callable[..., Engine], name: str, value: str) -> No
 @pytest.mark.parametrize("synchronous", ["FULL", "EXTRA"])
 def test_no_doubts(engine_with: Callable[..., Engine], synchronous: str) -> None:
     """Durable pragmas raise no doubt."""
-    assert Database(engine_with(**{**PRAGMAS, "synchronous": synchronous})).doubts() == []
+    assert database_of(engine_with(**{**PRAGMAS, "synchronous": synchronous})).doubts() == []
 
 
 def test_plain_engine(engine_with: Callable[..., Engine]) -> None:

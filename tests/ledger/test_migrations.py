@@ -23,7 +23,8 @@ from .conftest import REVISIONS
 from .databases import fresh_database
 from .entries import MOMENT, POLICY, entry, the_message
 
-# What each revision's tables may hold: a pending event with a handler done, and a quarantined body.
+# What each revision's tables may hold: a pending event with a handler done, a quarantined body, and
+# from 0002 on a rejection.
 DATA = {
     "0001": """
 INSERT INTO fd_whatsapp_message
@@ -41,6 +42,11 @@ INSERT INTO fd_whatsapp_quarantine
 VALUES (3, 'fd_whatsapp', 'abc', {false}, 'invalid', 'why', 'x', '{{}}', {time}, {time}, 2)
 """
 }
+DATA["0002"] = f"""{DATA["0001"]};
+INSERT INTO fd_whatsapp_rejection (receiver, reason, status_code, detail, last_seen)
+VALUES ('fd_whatsapp', 'too_large', 413, 'why', {{time}})
+"""
+DATA["0003"] = DATA["0002"]
 
 
 def fill(engine: Engine, at: str) -> None:
@@ -103,6 +109,7 @@ def test_upgrade(bare_url: str, bare: Engine, start: str) -> None:
         assert found is not None
         assert found.succeeded == {"done"}
         assert [entry.count for entry in ledger.quarantined()] == [2]
+        assert len(ledger.rejections()) == (start >= "0002")
     assert ledger.record(entry("QUEUED"), POLICY, claim=False).state is State.PENDING
 
 

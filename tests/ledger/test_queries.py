@@ -92,6 +92,44 @@ def test_since_until(ledger: Ledger, names: dict[Any, str]) -> None:
     assert ledger.events(since=newest.received_at + timedelta(seconds=1)) == []
 
 
+def test_unhandled_by(ledger: Ledger) -> None:
+    """Events are found by the handler that has not done with them, in whatever state they are."""
+    for message_id, tried in (
+        ("M1", Tried(succeeded="tickets")),
+        ("M2", Tried(succeeded="mails")),
+        ("M3", Tried(superseded=["tickets"])),
+        ("M4", FAILED),
+    ):
+        claimed(ledger, message_id=message_id)[1].finish(tried)
+    found = ledger.events(unhandled_by="tickets")
+    assert [event.message_id for event in found] == ["M4", "M2"]
+    assert [event.message_id for event in ledger.events(unhandled_by="mails", after=0)] == [
+        "M1",
+        "M3",
+        "M4",
+    ]
+
+
+def test_unknown_condition(ledger: Ledger) -> None:
+    """A condition that is misspelled is an error, not one that every event meets."""
+    with pytest.raises(TypeError, match=r"events.* keyword argument 'statsu'"):
+        ledger.events(statsu="SENT")  # type: ignore[call-arg]
+
+
+def test_no_condition(ledger: Ledger, names: dict[Any, str]) -> None:
+    """A condition that is ``None`` is none."""
+    conditions = dict.fromkeys(["status", "state", "receiver", "since", "before", "after"])
+    assert ledger.events(**conditions) == ledger.events()
+
+
+def test_superseded(ledger: Ledger) -> None:
+    """An event that its message has moved past since is told from one that came late."""
+    for status in ("SENT", "READ", "DELIVERED"):
+        handle(ledger, status)
+    found = [(event.is_stale, event.is_superseded) for event in ledger.events(after=0)]
+    assert found == [(False, True), (False, False), (True, True)]
+
+
 def test_event_as_listed(ledger: Ledger) -> None:
     """A listed event tells of itself, and of its message what is known by now."""
     now = datetime.now(UTC)
@@ -173,17 +211,22 @@ def test_counts(ledger: Ledger) -> None:
 def test_backlog(ledger: Ledger, names: dict[Any, str]) -> None:
     """The backlog tells what is pending, what is dead, and the newest and oldest times."""
     events = {names[event.id]: event for event in ledger.events()}
-    assert ledger.backlog() == Backlog(
+    backlog = Backlog(
         last_received=events["g"].received_at,
         pending=1,
-        dead=1,
         oldest_pending=events["f"].received_at,
+        next_due=events["f"].due_at,
+        dead=1,
     )
+    assert ledger.backlog() == ledger.backlog(receiver="fd_whatsapp") == backlog
+    assert ledger.backlog(receiver="other") == Backlog(last_received=events["b"].received_at)
 
 
-def test_empty_backlog(ledger: Ledger) -> None:
-    """An empty ledger has no times to tell."""
-    assert ledger.backlog() == Backlog(last_received=None, pending=0, dead=0, oldest_pending=None)
+@pytest.mark.parametrize("receiver", [None, "fd_whatsapp"])
+def test_empty_backlog(ledger: Ledger, receiver: str | None) -> None:
+    """Where there is nothing, there are no times to tell."""
+    handle(ledger, receiver="other") if receiver else None
+    assert ledger.backlog(receiver=receiver) == Backlog()
 
 
 def test_nothing_is_wrong(ledger: Ledger) -> None:

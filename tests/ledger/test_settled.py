@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from flask_fd_whatsapp.exceptions import ClaimLost
 from flask_fd_whatsapp.ledger import Claim, Ledger, State, Tried
 
 from ..concurrency.threads import TIMEOUT
@@ -36,7 +38,7 @@ def test_settled(ledger: Ledger, state: State, tried: Tried) -> None:
     assert found.claim is not None
     assert (found.state, the_event(ledger, event_id)) == (state, before)
     found.claim.succeeded("another")
-    assert ledger.record(entry("SENT"), POLICY).claim is None
+    assert ledger.record(entry("PLAYED"), POLICY).claim is None
     assert found.claim.finish(tried) is state
     assert the_event(ledger, event_id) == before
     again = ledger.claim(event_id, POLICY, settled=True)
@@ -58,6 +60,26 @@ def test_settled_waits_for_the_holder(ledger: Ledger) -> None:
         found = waiter.result(TIMEOUT)
     assert found is not None
     assert found.claim is not None
+
+
+def test_settled_is_not_pruned(ledger: Ledger) -> None:
+    """A message that is being replayed is not pruned, until it is let go or its lease is over."""
+    event_id = handle(ledger)
+    found = ledger.claim(event_id, POLICY, settled=True)
+    assert found is not None
+    assert found.claim is not None
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    assert ledger.prune(before=tomorrow, limit=9) == 0
+    found.claim.finish(Tried(succeeded="late"))
+    found = ledger.claim(event_id, POLICY, settled=True)
+    assert found is not None
+    assert found.claim is not None
+    assert found.succeeded == {"late"}
+    end_leases(ledger)
+    assert ledger.prune(before=tomorrow, limit=9) == 1
+    with pytest.raises(ClaimLost):
+        found.claim.finish(Tried())
+    assert ledger.events() == []
 
 
 @pytest.mark.parametrize("is_held", [True, False])

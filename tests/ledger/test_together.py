@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
 from threading import Barrier, Lock
@@ -122,16 +125,22 @@ def test_sweeps_share_the_work(ledger: Ledger) -> None:
 
 
 def run(script: str, *arguments: str) -> list[Any]:
-    """What a script in ``apps`` prints, as JSON, a line each."""
-    done = subprocess.run(
+    """What a script in ``apps`` prints, as JSON, a line each; none of its processes stays."""
+    process = subprocess.Popen(
         [sys.executable, "-W", "error", str(APPS / script), *arguments],
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=4 * TIMEOUT,
-        check=False,
+        start_new_session=True,
     )
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    with process:
+        try:
+            printed, errors = process.communicate(timeout=4 * TIMEOUT)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # those that it has started, too
+    assert process.returncode == 0, errors
+    return [json.loads(line) for line in printed.splitlines()]
 
 
 def test_processes(url: str) -> None:

@@ -17,6 +17,7 @@ EVENTS = int(os.environ.get("FD_WHATSAPP_TEST_MANY", "3000"))
 """Set it to 100000 for the long form."""
 
 WARM_UP = 1000
+AT_ONCE = 10_000
 MARGIN_KB = 1024
 MAX_WAL_BYTES = 16 * 2**20
 
@@ -41,7 +42,8 @@ def test_memory(folder: Path) -> None:
         (worker,) = server.workers()
         post_all(server, 0, WARM_UP)
         before = memory_kb(worker)
-        post_all(server, WARM_UP, EVENTS)
+        for first in range(WARM_UP, WARM_UP + EVENTS, AT_ONCE):
+            post_all(server, first, min(AT_ONCE, WARM_UP + EVENTS - first))
         assert server.workers() == [worker]
         grown = memory_kb(worker) - before
     assert grown < MARGIN_KB, f"{grown} kB more after {EVENTS} events"

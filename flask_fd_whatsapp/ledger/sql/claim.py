@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy import event as events
@@ -12,7 +13,9 @@ from ...exceptions import ClaimLost, TransactionFailed
 from ..backoff import backoff
 from ..base import Policy, Tried
 from ..views import State
-from .database import Database, storable
+from .database import Database, Handled, storable
+
+T = TypeVar("T")
 
 
 class SQLClaim:
@@ -56,11 +59,30 @@ class SQLClaim:
 
     def succeeded(self, handler: str) -> None:
         """Record a success, in the handler's own transaction if it opened one."""
-        self._write(lambda cursor: self._record(cursor, [handler], renew=True))
+        handled, lease = [Handled(handler, False)], self._policy.lease_seconds
+
+        def write(cursor: Any, is_durable: bool) -> None:
+            values = self._values(lease=lease, is_durable=is_durable)
+            self._require(self._database.succeed(cursor, values, handled))
+
+        self._write(write)
 
     def finish(self, tried: Tried) -> State:
         """Record what the try brought, and let the message go."""
-        return State(self._write(lambda cursor: self._settle(cursor, tried)))
+        handled = [Handled(tried.succeeded, False)] if tried.succeeded else []
+        handled += [Handled(handler, True) for handler in tried.superseded]
+
+        def let_go(cursor: Any, is_durable: bool) -> State:
+            return self._let_go(cursor, tried, handled)
+
+        def complete(cursor: Any, is_durable: bool) -> State:
+            values = self._values(is_durable=is_durable)
+            self._require(self._database.complete(cursor, values, handled))
+            return State.DONE
+
+        if tried.failed or tried.retry_after is not None or self._state is not State.PENDING:
+            return self._write(let_go, is_step=False)
+        return self._write(complete)
 
     def undo(self) -> None:
         """Roll the handler's transaction back, if it opened one."""
@@ -89,16 +111,21 @@ class SQLClaim:
             if events.contains(connection, name, self._refuse_by_hand):
                 events.remove(connection, name, self._refuse_by_hand)
 
-    def _write(self, write: Any) -> Any:
+    def _write(self, write: Callable[[Any, bool], T], *, is_step: bool = True) -> T:
+        """Write in the handler's transaction and commit it, or in one of its own.
+
+        :param write: gets a cursor, and whether what it writes has to outlive a power cut.
+        :param is_step: it calls one step of the database's.
+        """
         connection = self._connection
         if connection is None:
-            return self._database.retried(lambda: self._write_alone(write))
+            return self._database.retried(lambda: self._write_alone(write, is_step=is_step))
         self._connection = None
         try:
             if self._was_ended_by_hand or not connection.in_transaction():
                 raise TransactionFailed(_BY_HAND)
             self._allow(connection)
-            result = write(connection.connection.cursor())
+            result = write(connection.connection.cursor(), True)
             connection.commit()
         except (DBAPIError, self._database.driver_error) as error:
             self._discard(connection)
@@ -111,60 +138,45 @@ class SQLClaim:
         connection.close()
         return result
 
-    def _write_alone(self, write: Any) -> Any:
-        with self._database.transaction() as cursor:
-            return write(cursor)
+    def _write_alone(self, write: Callable[[Any, bool], T], *, is_step: bool) -> T:
+        if not is_step:
+            with self._database.transaction() as cursor:
+                return write(cursor, True)
+        # After a power cut, a handler that is not in the transaction may be called again.
+        return self._database.step(lambda cursor: write(cursor, False), is_durable=False)
 
-    def _record(self, cursor: Any, handlers: list[str], *, renew: bool) -> None:
-        statements, times = self._database.statements, self._times()
-        cursor.execute(statements.renew if renew else statements.release, {**self._key, **times})
-        if cursor.rowcount != 1:
-            raise ClaimLost(
-                f"A message was taken by another, since the try took longer than its lease of "
-                f"{self._policy.lease_seconds:g} seconds."
-            )
-        for handler in handlers:
-            cursor.execute(
-                statements.handled,
-                {**self._key, **times, "handler": handler, "is_superseded": False},
-            )
+    def _values(self, *, lease: float = 0, delay: float = 0, is_durable: bool = True) -> Any:
+        times = self._database.times(lease=lease, delay=delay)
+        return {**self._key, **times, "is_durable": is_durable}
 
-    def _settle(self, cursor: Any, tried: Tried) -> State:
+    def _let_go(self, cursor: Any, tried: Tried, handled: list[Handled]) -> State:
+        """End a try after which the event is not done, or was settled before."""
         statements = self._database.statements
-        self._record(cursor, [tried.succeeded] if tried.succeeded else [], renew=False)
-        for handler in tried.superseded:
-            cursor.execute(
-                statements.handled,
-                {**self._key, **self._times(), "handler": handler, "is_superseded": True},
-            )
+        self._require(self._database.release(cursor, self._values(), handled))
         if self._state is not State.PENDING:
             return self._state  # a replay, which changes nothing of the event
         errors = "; ".join(f"{name}: {text}" for name, text in tried.failed.items())
         error = storable(errors) or None
         if tried.failed and self._attempts >= self._policy.max_attempts:
-            cursor.execute(statements.dead, {**self._key, **self._times(), "last_error": error})
+            cursor.execute(statements.dead, {**self._values(), "last_error": error})
             return State.DEAD
-        if tried.failed or tried.retry_after is not None:
-            attempts, delay = self._attempts, tried.retry_after
-            if tried.failed:
-                delay = backoff(attempts)
-            else:
-                attempts -= 1  # asking to be called later is no failed attempt
-            cursor.execute(
-                statements.again,
-                {
-                    **self._key,
-                    **self._times(delay or 0),
-                    "attempts": attempts,
-                    "last_error": error,
-                },
-            )
-            return State.PENDING
-        cursor.execute(statements.done, self._key)
-        return State.DONE
+        attempts, delay = self._attempts, tried.retry_after
+        if tried.failed:
+            delay = backoff(attempts)
+        else:
+            attempts -= 1  # asking to be called later is no failed attempt
+        cursor.execute(
+            statements.again,
+            {**self._values(delay=delay or 0), "attempts": attempts, "last_error": error},
+        )
+        return State.PENDING
 
-    def _times(self, delay: float = 0) -> Any:
-        return self._database.times(self._policy.lease_seconds, delay)
+    def _require(self, is_held: bool) -> None:
+        if not is_held:
+            raise ClaimLost(
+                f"A message was taken by another, since the try took longer than its lease of "
+                f"{self._policy.lease_seconds:g} seconds."
+            )
 
 
 _BY_HAND = (

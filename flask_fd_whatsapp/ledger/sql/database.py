@@ -1,26 +1,21 @@
-"""Connections: a driver's for the way of an event, SQLAlchemy's for all else."""
+"""Connections and transactions: a driver's on the way of an event, SQLAlchemy's for all else."""
 
 from __future__ import annotations
 
 import os
 import re
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from datetime import datetime
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
-from flask import Flask
-from sqlalchemy import Connection, Engine, create_engine, event, func, make_url
+from sqlalchemy import Connection, Engine, func
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...exceptions import LedgerUnavailable
-from .statements import Statements, statements_for
+from .statements import Statements
 
-BUSY_SECONDS: Final = 5
-POOL_SIZE: Final = 10
-MAX_OVERFLOW: Final = 10
 DEADLOCKS: Final = 3
 
 T = TypeVar("T")
@@ -28,75 +23,119 @@ T = TypeVar("T")
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 
-def engine_from_url(url: str, app: Flask) -> Engine:
-    """An engine for the ledger alone; a SQLite path is relative to ``app.instance_path``."""
-    parsed = make_url(url)
-    options: dict[str, Any] = {
-        "hide_parameters": True,
-        "pool_size": POOL_SIZE,
-        "max_overflow": MAX_OVERFLOW,
-        "pool_timeout": BUSY_SECONDS,
-    }
-    if parsed.get_backend_name() == "mariadb":
-        options["isolation_level"] = "READ COMMITTED"  # fewer locks on gaps, fewer deadlocks
-    if parsed.get_backend_name() != "sqlite":
-        options["connect_args"] = {"connect_timeout": BUSY_SECONDS}
-        engine = create_engine(parsed, **options)
-        if engine.dialect.name == "postgresql":
-            event.listen(engine, "connect", _set_time_zone)
-        return engine
-    path = Path(app.instance_path, str(parsed.database))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LedgerUnavailable(f"The folder of the ledger cannot be made: {error}") from error
-    parsed = parsed.set(database=str(path)).update_query_dict(
-        {"timeout": str(BUSY_SECONDS), **parsed.query}
-    )
-    engine = create_engine(parsed, **options)
-    event.listen(engine, "connect", _set_pragmas)
-    return engine
+class Inserted(NamedTuple):
+    """What became of an event's message as it was recorded.
+
+    :param previous_status: the message's status before.
+    :param holder: the token of the claim on it.
+    :param event_id: ``None`` if the event was there already.
+    """
+
+    key: int
+    previous_status: str | None
+    status: str | None
+    reference: str | None
+    campaign: str | None
+    holder: str | None
+    event_id: int | None
+
+    def is_stale(self, status: str) -> bool:
+        """Whether an event of *status* did not move the message forward."""
+        return self.status != status or self.previous_status == status
 
 
-def _set_time_zone(connection: Any, _: object) -> None:
-    """Far from UTC, Python cannot read the first and the last day of its calendar."""
-    with connection.cursor() as cursor:
-        cursor.execute("SET TIME ZONE 'UTC'")
-    connection.commit()
+class Handled(NamedTuple):
+    """A handler that is not to be called again."""
 
-
-def _set_pragmas(connection: Any, _: object) -> None:
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+    handler: str
+    is_superseded: bool
 
 
 class Database:
-    """An engine with what the ledger needs of it, for every dialect the same."""
+    """An engine with what the ledger needs of it, for every database the same.
 
-    def __init__(self, engine: Engine) -> None:
+    The class of each says what is different there.
+    """
+
+    is_sqlite = False
+    is_mariadb = False
+
+    looks_first = False
+    """Whether a duplicate is looked for before anything is written."""
+
+    def __init__(self, engine: Engine, statements: Statements) -> None:
         self.engine = engine
-        self.dialect = engine.dialect.name
-        self.is_sqlite = self.dialect == "sqlite"
-        self.is_mariadb = self.dialect in ("mysql", "mariadb")
+        self.statements = statements
         self.driver_error: type[Exception] = engine.dialect.loaded_dbapi.Error
         self.integrity_error: type[Exception] = engine.dialect.loaded_dbapi.IntegrityError
-        self.statements: Statements = statements_for(self.dialect)
-        _leave_connections_to_parent(engine)
+        _leave_connections_to_parent(self)
 
-    def transaction(self, *, locks: bool = True) -> DriverTransaction:
-        """A driver's cursor in a transaction, committed at the end of the ``with`` block.
+    def transaction(self) -> Transaction:
+        """A driver's cursor in a transaction that may write from its first statement."""
+        return Transaction(self)
 
-        :param locks: on SQLite, take the write lock at once; else by :meth:`lock_now`.
+    def step(self, work: Callable[[Any], T], *, is_durable: bool = True) -> T:
+        """Do *work*, which calls one of the methods below with a cursor, in a transaction.
+
+        :param is_durable: whether it has to outlive a power cut.
         """
-        return DriverTransaction(self, locks=locks)
+        with self.transaction() as cursor:
+            return work(cursor)
 
-    def lock_now(self, cursor: Any) -> None:
-        """On SQLite, take the write lock: a transaction that read first may not get it."""
-        if self.is_sqlite and not cursor.connection.in_transaction:
-            cursor.execute("BEGIN IMMEDIATE")
+    def reading(self) -> Transaction:
+        """A driver's cursor for one statement that reads."""
+        return Transaction(self)
+
+    def insert(self, cursor: Any, values: dict[str, Any]) -> Inserted:
+        """Record an event and what it does to its message, and claim that if it is free.
+
+        The message comes first and with it the row's lock, so that events of one message follow
+        each other.
+        """
+        cursor.execute(self.statements.upsert, values)
+        key, before, status, reference, campaign, holder = cursor.fetchone()
+        values = {
+            **values,
+            "message_key": key,
+            "previous_status": before,
+            "is_stale": status != values["status"] or before == status,
+            "attempts": int(holder is not None and holder == values["token"]),
+        }
+        event_id = self._insert_event(cursor, values)
+        return Inserted(key, before, status, reference, campaign, holder, event_id)
+
+    def _insert_event(self, cursor: Any, values: Mapping[str, Any]) -> int | None:
+        cursor.execute(self.statements.insert_event, values)
+        row = cursor.fetchone()
+        return int(row[0]) if row else None
+
+    def succeed(self, cursor: Any, values: Mapping[str, Any], handled: Sequence[Handled]) -> bool:
+        """Record successes and renew the claim; nothing, and false, if it is another's.
+
+        :param values: the claim and the times; ``is_durable`` if it is not, as for :meth:`step`.
+        """
+        return self._record(cursor, self.statements.renew, values, handled)
+
+    def release(self, cursor: Any, values: Mapping[str, Any], handled: Sequence[Handled]) -> bool:
+        """Record successes and end the claim; nothing, and false, if it is another's."""
+        return self._record(cursor, self.statements.release, values, handled)
+
+    def complete(self, cursor: Any, values: Mapping[str, Any], handled: Sequence[Handled]) -> bool:
+        """The same, and the event is done."""
+        if not self.release(cursor, values, handled):
+            return False
+        cursor.execute(self.statements.done, values)
+        return True
+
+    def _record(
+        self, cursor: Any, statement: str, values: Mapping[str, Any], handled: Sequence[Handled]
+    ) -> bool:
+        cursor.execute(statement, values)
+        if cursor.rowcount != 1:
+            return False
+        for one in handled:
+            cursor.execute(self.statements.handled, {**values, **one._asdict()})
+        return True
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -110,6 +149,9 @@ class Database:
         """An SQLAlchemy connection to read with."""
         with self.translated(), self.engine.connect() as connection:
             yield connection
+
+    def lock(self, connection: Connection) -> None:
+        """Begin to write, where that has to be said."""
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -143,87 +185,61 @@ class Database:
         return work()
 
     def doubts(self) -> list[str]:
-        """Pragmas with which SQLite forgets, or waits for nobody; an engine may be the host's."""
-        if not self.is_sqlite:
-            return []
-        with self.querying() as connection:
-            found = {
-                name: str(connection.exec_driver_sql(f"PRAGMA {name}").scalar()).lower()
-                for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
-            }
-        wanted = {
-            "journal_mode": (found["journal_mode"] == "wal", "WAL, or readers and writers block"),
-            "synchronous": (
-                found["synchronous"] in ("2", "3"),
-                "FULL, or a power cut loses events",
-            ),
-            "foreign_keys": (found["foreign_keys"] == "1", "ON"),
-            "busy_timeout": (int(found["busy_timeout"]) >= 1000, "1000 (milliseconds) or more"),
-        }
-        return [
-            f"SQLite's PRAGMA {name} is {found[name]}: set it to {remedy}."
-            for name, (is_right, remedy) in wanted.items()
-            if not is_right
-        ]
+        """In what the engine, which may be the host's, does not keep what it is told to."""
+        return []
 
-    def lock(self, connection: Connection) -> None:
-        """On SQLite, take the write lock now: a transaction that read first may not get it."""
-        if self.is_sqlite and not connection.connection.driver_connection.in_transaction:  # type: ignore[union-attr]
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    def times(self, lease: float, delay: float = 0) -> dict[str, Any]:
-        """The parameters of the statements' times; ``now`` only where it is not the database's."""
-        if not self.is_sqlite:
-            return {"lease": lease, "delay": delay}
-        now = datetime.now(UTC)
-        return {
-            "now": self.moment(now),
-            "lease_end": self.moment(now + timedelta(seconds=lease)),
-            "due": self.moment(now + timedelta(seconds=delay)),
-        }
+    def times(self, *, lease: float = 0, delay: float = 0) -> dict[str, Any]:
+        """The parameters of the statements' times: now, and seconds from now."""
+        return {"lease": lease, "delay": delay}
 
     def now(self) -> Any:
-        """The database's clock for a query: SQLite's is this machine's."""
-        if self.is_sqlite:
-            return datetime.now(UTC)
-        return func.utc_timestamp(6) if self.is_mariadb else func.statement_timestamp()
+        """The database's clock, for a query."""
+        return func.statement_timestamp()
 
     def moment(self, value: datetime) -> Any:
         """A UTC time as the driver takes it."""
-        if self.dialect == "postgresql":
-            return value
-        naive = value.replace(tzinfo=None)
-        return naive.isoformat(" ", "microseconds") if self.is_sqlite else naive
+        return value.replace(tzinfo=None)
+
+    def close_idle(self) -> None:
+        """Close the connections that are in nobody's use."""
+        self.engine.dispose()
+
+    def leave_to_parent(self) -> None:
+        """In a forked process: open connections of its own, and do not touch its parent's."""
+        self.engine.dispose(close=False)
 
 
-def _is_deadlock(error: BaseException | None) -> bool:
-    """PostgreSQL's SQLSTATE 40P01 and MariaDB's 1213, or what stricter isolation has."""
-    return getattr(error, "sqlstate", None) in ("40P01", "40001") or (
-        error is not None and error.args[:1] in ((1213,), (1020,))
-    )
+class Transaction:
+    """Committed at the end of the ``with`` block, rolled back if that raises.
 
+    What the driver raises comes out as :class:`LedgerUnavailable`.  A class, since a generator
+    costs more.
+    """
 
-class DriverTransaction:
-    """See :meth:`Database.transaction`; a class, since a generator costs more."""
-
-    def __init__(self, database: Database, *, locks: bool) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._locks = locks
 
     def __enter__(self) -> Any:
-        database = self._database
-        with database.translated():
-            self._connection = database.engine.raw_connection()
         try:
-            cursor = self._connection.cursor()
-            if self._locks:
-                database.lock_now(cursor)
+            self._connection = self._connect()
+        except (self._database.driver_error, SQLAlchemyError) as error:
+            raise self._database.translate(error) from error
+        try:
+            return self._begin(self._connection)
         except BaseException as error:
-            self.__exit__(None, error, None)
+            self._end(error)
             raise
-        return cursor
+
+    def _connect(self) -> Any:
+        return self._database.engine.raw_connection()
+
+    def _begin(self, connection: Any) -> Any:
+        return connection.cursor()
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
         database, connection = self._database, self._connection
         driver = connection.driver_connection
         if error is None:
@@ -239,21 +255,26 @@ class DriverTransaction:
             raise database.translate(error, driver) from error
 
 
-def _leave_connections_to_parent(engine: Engine) -> None:
-    """A forked worker opens connections of its own, and does not touch its parent's."""
-    reference = weakref.ref(engine)
+def _is_deadlock(error: BaseException | None) -> bool:
+    """PostgreSQL's SQLSTATE 40P01 and MariaDB's 1213, or what stricter isolation has."""
+    error = getattr(error, "orig", error)  # the driver's, where it came through SQLAlchemy
+    return getattr(error, "sqlstate", None) in ("40P01", "40001") or (
+        error is not None and error.args[:1] in ((1213,), (1020,))
+    )
+
+
+def _leave_connections_to_parent(database: Database) -> None:
+    reference = weakref.ref(database)
 
     def close() -> None:
         # A SQLite connection that a child inherits makes it believe in locks that it has not
         # got: the file breaks.
-        engine = reference()
-        if engine is not None:
-            engine.dispose()
+        if (database := reference()) is not None:
+            database.close_idle()
 
     def leave() -> None:
-        engine = reference()
-        if engine is not None:
-            engine.dispose(close=False)
+        if (database := reference()) is not None:
+            database.leave_to_parent()
 
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=close, after_in_child=leave)

@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Lock
-from typing import Any
+from typing import Any, cast
 
 from flask import Flask
 from sqlalchemy import Connection, Engine
 
-from ...events import Status, StatusEvent, is_ahead, rank_of
+from ...events import Status, StatusEvent, is_ahead
 from ...exceptions import ConfigurationError
 from ..base import Entry, Policy, Recorded
 from ..current import current_claim
 from ..views import State
 from .claim import SQLClaim
-from .database import Database, engine_from_url, storable
+from .database import Database
+from .dialects import database_of
+from .engines import engine_from_url
+from .entries import key_of, values_of
+from .found import Found
 from .migrate import is_current, require_current, upgrade
 from .quarantine import SQLQuarantine
 from .queries import Queries
-
-_TIME_COLUMNS = {status: f"{status.lower()}_at" for status in Status}
-_NO_TIMES = dict.fromkeys(_TIME_COLUMNS.values())
+from .rejections import SQLRejections
+from .upkeep import Upkeep
 
 FIRST_WAIT_SECONDS = 0.01
 MAX_WAIT_SECONDS = 0.1
 
 
-class SQLLedger(Queries, SQLQuarantine):
+class SQLLedger(Queries, Upkeep, SQLQuarantine, SQLRejections):
     """Records in SQLite, PostgreSQL or MariaDB.
 
     :param engine: an SQLAlchemy engine of the host's own (Flask-SQLAlchemy's ``db.engine``, say).
@@ -41,14 +43,20 @@ class SQLLedger(Queries, SQLQuarantine):
         nor look which version they are.
     :param upgrades: create and upgrade the tables at first use, instead of asking for
         ``flask fd-whatsapp upgrade``.
+    :param is_own: nobody else uses the engine, and it was made as the ledger needs it.
     """
 
     durable = True
 
     def __init__(
-        self, engine: Engine, *, upgrades: bool = False, migrated_by_host: bool = False
+        self,
+        engine: Engine,
+        *,
+        upgrades: bool = False,
+        migrated_by_host: bool = False,
+        is_own: bool = False,
     ) -> None:
-        self._database = Database(engine)
+        self._database = database_of(engine, is_own=is_own)
         self._upgrades = upgrades
         self._migrated_by_host = migrated_by_host
         self._is_ready = migrated_by_host
@@ -61,7 +69,7 @@ class SQLLedger(Queries, SQLQuarantine):
         SQLite files are created and upgraded at first use.
         """
         engine = engine_from_url(url, app)
-        return cls(engine, upgrades=engine.dialect.name == "sqlite")
+        return cls(engine, upgrades=engine.dialect.name == "sqlite", is_own=True)
 
     @property
     def database(self) -> Database:
@@ -121,49 +129,35 @@ class SQLLedger(Queries, SQLQuarantine):
         return self.database.retried(lambda: self._record(entry, policy, claim=claim))
 
     def _record(self, entry: Entry, policy: Policy, *, claim: bool) -> Recorded:
-        database = self._database
+        database, event = self._database, entry.event
+        if database.looks_first:
+            with database.reading() as cursor:
+                found = self._find(cursor, event)
+            if found is not None and self._says_nothing_new(entry, found):
+                return found.recorded()
         token = secrets.token_hex(16) if claim else None
-        times = database.times(policy.lease_seconds)
-        with database.transaction(locks=False) as cursor:
-            if database.is_sqlite:
-                seen = self._find_settled(cursor, entry)
-                if seen is not None:
-                    return seen
-                database.lock_now(cursor)
-            cursor.execute(database.statements.upsert, self._message_values(entry, token) | times)
-            key, before, status, reference, campaign, holder = cursor.fetchone()
-            is_ours = token is not None and holder == token
-            event = entry.event
-            is_stale = not (status == event.status and before != event.status)
-            event_id = self._insert(
-                cursor,
-                {
-                    "message_key": key,
-                    "status": event.status,
-                    "timestamp": database.moment(event.timestamp),
-                    "receiver": entry.receiver,
-                    "payload": entry.body,
-                    "headers": json.dumps(dict(entry.headers)),
-                    "previous_status": before,
-                    "is_stale": is_stale,
-                    "attempts": int(is_ours),
-                    **times,
-                },
-            )
-            if event_id is None:
-                cursor.execute(database.statements.find, _key(event))
-                return self._recorded(cursor, cursor.fetchone(), policy, token if is_ours else None)
+        values = values_of(entry, database)
+        values |= database.times(lease=policy.lease_seconds)
+        values["token"] = token
+        inserted = database.step(lambda cursor: database.insert(cursor, values))
+        if token != inserted.holder:
+            token = None
+        if inserted.event_id is None:
+            with database.transaction() as cursor:
+                found = self._find(cursor, event)
+                # What has just been heard of is not pruned.
+                return self._take_up(cursor, cast(Found, found), policy, token)
         return Recorded(
-            id=event_id,
+            id=inserted.event_id,
             state=State.PENDING,
-            claim=self._claim(policy, token, key, event_id, 1) if token and is_ours else None,
+            claim=self._claim(policy, token, inserted.key, inserted.event_id, 1) if token else None,
             body=entry.body,
             headers=entry.headers,
-            previous_status=Status(before) if before else None,
-            is_stale=is_stale,
-            external_reference_id=reference,
-            campaign=campaign,
-            superseded=is_ahead(status, of=event.status),
+            previous_status=Status(inserted.previous_status) if inserted.previous_status else None,
+            is_stale=inserted.is_stale(event.status),
+            external_reference_id=inserted.reference,
+            campaign=inserted.campaign,
+            superseded=is_ahead(inserted.status, of=event.status),
         )
 
     def claim(
@@ -188,129 +182,82 @@ class SQLLedger(Queries, SQLQuarantine):
 
     def _try_to_claim(self, event_id: int, policy: Policy, *, settled: bool) -> Recorded | None:
         database = self.database
-        statements = database.statements
+        statement, times = (
+            database.statements.find_by_id,
+            database.times(lease=policy.lease_seconds),
+        )
+        parameters = {"event_id": event_id, **times}
         # A look of its own first: to claim by the event would lock event before message, and
         # the others lock message before event.
-        with database.transaction(locks=False) as cursor:
-            row = self._find(cursor, event_id)
-            if row is None:
-                return None
-            seen = self._recorded(cursor, row, policy, None)
-            if (seen.state is State.PENDING) == settled:
-                return seen
+        with database.reading() as cursor:
+            found = _found(cursor, statement, parameters)
+        if found is None:
+            return None
+        if found.is_held or (found.state is State.PENDING) == settled:
+            return found.recorded()
         token = secrets.token_hex(16)
         with database.transaction() as cursor:
             cursor.execute(
-                statements.claim,
-                {"message_key": row[1], "token": token, **database.times(policy.lease_seconds)},
+                database.statements.claim,
+                {"message_key": found.message_key, "token": token, **times},
             )
             if cursor.rowcount != 1:
-                return seen
-            row = self._find(cursor, event_id)
-            return self._recorded(cursor, row, policy, token, settled=settled) if row else None
+                return found.recorded()
+            found = _found(cursor, statement, parameters)
+            if found is None:
+                return None
+            return self._take_up(cursor, found, policy, token, settled=settled)
 
-    def _find(self, cursor: Any, event_id: int) -> Any:
-        cursor.execute(self._database.statements.find_by_id, {"event_id": event_id})
-        return cursor.fetchone()
+    def _find(self, cursor: Any, event: StatusEvent) -> Found | None:
+        parameters = {**key_of(event), **self._database.times()}
+        return _found(cursor, self._database.statements.find, parameters)
 
-    def _find_settled(self, cursor: Any, entry: Entry) -> Recorded | None:
-        """A duplicate of what is done or dead, found without taking SQLite's write lock."""
-        cursor.execute(self._database.statements.find, _key(entry.event))
-        row = cursor.fetchone()
-        if row is None or row[3]:
-            return None
-        reference, campaign, last_seen = row[10:13]
-        a_day_ago = self._database.moment(datetime.now(UTC) - timedelta(days=1))
-        if last_seen < a_day_ago:
-            return None  # what is heard of is not pruned: note it, once a day
-        if (reference is None and entry.event.external_reference_id is not None) or (
-            campaign is None and entry.campaign is not None
-        ):
-            return None  # it brings what the message still lacks
-        return self._recorded(cursor, row, Policy(), None)
+    def _says_nothing_new(self, entry: Entry, found: Found) -> bool:
+        """Whether it is a duplicate of what is done or dead, which need not be written at all."""
+        if found.state is State.PENDING:
+            return False
+        if found.last_seen < self._database.moment(datetime.now(UTC) - timedelta(days=1)):
+            return False  # what is heard of is not pruned: note it, once a day
+        # It may bring what the message still lacks.
+        return (found.reference is not None or entry.event.external_reference_id is None) and (
+            found.campaign is not None or entry.campaign is None
+        )
 
-    def _recorded(
+    def _take_up(
         self,
         cursor: Any,
-        row: Any,
+        found: Found,
         policy: Policy,
         token: str | None,
         *,
         settled: bool = False,
     ) -> Recorded:
         """An event that was there already: count the try if it is ours, or give the claim back."""
-        statements = self._database.statements
-        event_id, key, attempts, has_due, is_dead, body, headers = row[:7]
-        before, is_stale, status, reference, campaign, _, event_status = row[7:]
-        state = State.PENDING if has_due else State.DEAD if is_dead else State.DONE
-        times = self._database.times(policy.lease_seconds)
-        claim, has_died = None, False
-        if token is not None:
-            parameters = {"event_id": event_id, "message_key": key, "token": token, **times}
-            is_pending = state is State.PENDING
-            if is_pending == settled:
-                cursor.execute(statements.release, parameters)
-            elif settled:
-                claim = self._claim(policy, token, key, event_id, attempts, state)
-            elif attempts < policy.max_attempts:
-                cursor.execute(statements.tried, parameters)
-                claim = self._claim(policy, token, key, event_id, attempts + 1)
-            else:
-                cursor.execute(statements.release, parameters)
-                cursor.execute(statements.dead, {**parameters, "last_error": None})
-                state, has_died = State.DEAD, True
-        succeeded: frozenset[str] = frozenset()
-        if claim is not None:
-            cursor.execute(statements.handlers, {"event_id": event_id})
-            succeeded = frozenset(name for (name,) in cursor.fetchall())
-        return Recorded(
-            id=event_id,
-            state=state,
-            claim=claim,
-            body=body,
-            headers=json.loads(headers),
-            previous_status=Status(before) if before else None,
-            is_stale=bool(is_stale),
-            external_reference_id=reference,
-            campaign=campaign,
-            succeeded=succeeded,
-            superseded=is_ahead(status, of=event_status),
-            has_died=has_died,
-        )
-
-    def _insert(self, cursor: Any, values: Mapping[str, Any]) -> int | None:
-        """Insert an event and give its id, ``None`` if it is there already."""
-        if self._database.is_mariadb:
-            # No ON CONFLICT there; InnoDB undoes only the statement that failed.
-            with suppress(self._database.integrity_error):
-                cursor.execute(self._database.statements.insert_event, values)
-                return int(cursor.fetchone()[0])
-            return None
-        cursor.execute(self._database.statements.insert_event, values)
-        row = cursor.fetchone()
-        return int(row[0]) if row else None
-
-    def _message_values(self, entry: Entry, token: str | None) -> dict[str, Any]:
-        event = entry.event
-        rank = rank_of(event.status)
-        values: dict[str, Any] = {
-            **_NO_TIMES,
-            "account_id": event.account_id,
-            "message_id": event.message_id,
-            "reference": event.external_reference_id,
-            "campaign": storable(entry.campaign),
-            "known_status": None if rank is None else str(event.status),
-            "rank": rank,
-            "error_code": None,
-            "error_message": None,
+        if token is None:
+            return found.recorded()
+        database, statements = self._database, self._database.statements
+        parameters = {
+            "event_id": found.event_id,
+            "message_key": found.message_key,
             "token": token,
+            **database.times(lease=policy.lease_seconds),
         }
-        if rank is not None:
-            values[_TIME_COLUMNS[Status(event.status)]] = self._database.moment(event.timestamp)
-        if event.status == Status.FAILED and event.error is not None:
-            values["error_code"] = storable(event.error.code)
-            values["error_message"] = storable(event.error.message)
-        return values
+        state, attempts = found.state, found.attempts
+        if (state is State.PENDING) == settled:
+            database.release(cursor, parameters, ())
+            return found.recorded()
+        if not settled:
+            if attempts >= policy.max_attempts:
+                database.release(cursor, parameters, ())
+                cursor.execute(statements.dead, {**parameters, "last_error": None})
+                return replace(found.recorded(), state=State.DEAD, has_died=True)
+            cursor.execute(statements.tried, parameters)
+            attempts += 1
+        cursor.execute(statements.handlers, parameters)
+        return found.recorded(
+            claim=self._claim(policy, token, found.message_key, found.event_id, attempts, state),
+            succeeded=frozenset(name for (name,) in cursor.fetchall()),
+        )
 
     def _claim(
         self,
@@ -332,9 +279,7 @@ class SQLLedger(Queries, SQLQuarantine):
         )
 
 
-def _key(event: StatusEvent) -> dict[str, Any]:
-    return {
-        "account_id": event.account_id,
-        "message_id": event.message_id,
-        "status": str(event.status),
-    }
+def _found(cursor: Any, statement: str, parameters: Mapping[str, Any]) -> Found | None:
+    cursor.execute(statement, parameters)
+    row = cursor.fetchone()
+    return None if row is None else Found._make(row)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import secrets
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Insert, RowMapping, delete, func, insert, select
-from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy import Connection, delete, func, insert, select
 
+from ..base import Unusable
 from ..views import IGNORED, Quarantined
 from .database import Database, storable
+from .queries import came_to
 from .tables import quarantine as table
+from .upsert import upsert
 
-logger = logging.getLogger(__name__)
+_ENTRIES: Final = select(
+    *(column for column in table.c if column.name not in ("body", "digest", "is_ignored")),
+    func.length(table.c.body).label("size"),
+)
 
 
 class SQLQuarantine:
@@ -28,35 +31,30 @@ class SQLQuarantine:
         """The database, its tables being up to date."""
         raise NotImplementedError
 
-    def quarantine(
-        self,
-        body: bytes,
-        *,
-        receiver: str,
-        reason: str,
-        detail: str,
-        headers: Mapping[str, str],
-        keep: int,
-    ) -> None:
-        """Keep *body*, or count it once more; the oldest of more than *keep* goes."""
+    def quarantine(self, unusable: Unusable, *, keep: int, is_replay: bool = False) -> int:
+        """Keep a body, or count it once more; gives how many others had to go."""
+        return self.database.retried(lambda: self._keep(unusable, keep, is_replay=is_replay))
+
+    def _keep(self, unusable: Unusable, keep: int, *, is_replay: bool) -> int:
         now = datetime.now(UTC)
-        first = {
-            "receiver": receiver,
-            "digest": hashlib.sha256(body).hexdigest(),
-            "body": body,
-            "first_seen": now,
-            "count": 1,
+        is_ignored = unusable.reason == IGNORED
+        key = {
+            "receiver": unusable.receiver,
+            "digest": hashlib.sha256(unusable.body).hexdigest(),
         }
-        last = {
-            "is_ignored": reason == IGNORED,
-            "reason": reason,
-            "detail": storable(detail),
-            "headers": json.dumps(dict(headers)),
-            "last_seen": now,
+        first = {"body": unusable.body, "first_seen": now, "last_seen": now, "count": 1}
+        judged = {
+            "is_ignored": is_ignored,
+            "reason": unusable.reason,
+            "detail": storable(unusable.detail),
+            "headers": json.dumps(dict(unusable.headers)),
         }
+        again = {} if is_replay else {"last_seen": now, "count": table.c.count + 1}
         with self.database.writing() as connection:
-            connection.execute(self._upsert(first, last))
-            self._drop_oldest(connection, keep, receiver, is_ignored=reason == IGNORED)
+            connection.execute(
+                upsert(self.database, table, key, {**first, **judged}, {**judged, **again})
+            )
+            return _drop_oldest(connection, keep, unusable.receiver, is_ignored=is_ignored)
 
     def try_writing(self) -> None:
         """Write a row and take it back, as a full disk or a read-only database does not let one.
@@ -80,44 +78,31 @@ class SQLQuarantine:
             connection.execute(insert(table).values(row))
             connection.execute(delete(table).where(table.c.digest == row["digest"]))
 
-    def _upsert(self, first: Mapping[str, Any], last: Mapping[str, Any]) -> Insert:
-        """One statement: of two processes with the same body at once none may fail."""
-        again = {**last, "count": table.c.count + 1}
-        if self.database.is_mariadb:
-            return mysql.insert(table).values(**first, **last).on_duplicate_key_update(again)
-        make = sqlite.insert if self.database.is_sqlite else postgresql.insert
-        return (
-            make(table)
-            .values(**first, **last)
-            .on_conflict_do_update(index_elements=["receiver", "digest"], set_=again)
-        )
-
-    def _drop_oldest(
-        self, connection: Connection, keep: int, receiver: str, *, is_ignored: bool
-    ) -> None:
-        shelf = (table.c.receiver == receiver) & (table.c.is_ignored == is_ignored)
-        count = connection.scalar(select(func.count()).select_from(table).where(shelf)) or 0
-        if count <= keep:
-            return
-        oldest = (
-            select(table.c.id)
-            .where(shelf)
-            .order_by(table.c.last_seen, table.c.id)
-            .limit(count - keep)
-        )
-        ids = connection.scalars(oldest).all()
-        connection.execute(delete(table).where(table.c.id.in_(ids)))
-        logger.warning(
-            "The quarantine is full (FD_WHATSAPP_QUARANTINE_MAX is %d): its oldest %d are dropped.",
-            keep,
-            len(ids),
-        )
-
-    def quarantined(self) -> list[Quarantined]:
-        """What is in quarantine, oldest first."""
-        query = select(table).order_by(table.c.last_seen, table.c.id)
+    def quarantined(
+        self,
+        *,
+        receiver: str | None = None,
+        before: Any = None,
+        after: Any = None,
+        limit: int = 100,
+    ) -> list[Quarantined]:
+        """What is in quarantine, newest (by when it was first seen) first."""
+        query = _ENTRIES.order_by(table.c.id.desc() if after is None else table.c.id).limit(limit)
+        if receiver is not None:
+            query = query.where(came_to(receiver, table, self.database))
+        if before is not None:
+            query = query.where(table.c.id < before)
+        if after is not None:
+            query = query.where(table.c.id > after)
         with self.database.querying() as connection:
-            return [_view(row) for row in connection.execute(query).mappings()]
+            rows = connection.execute(query).mappings().all()
+        return [Quarantined(**{**row, "headers": json.loads(row["headers"])}) for row in rows]
+
+    def quarantined_body(self, quarantined_id: Any) -> bytes | None:
+        """The body of an entry, ``None`` if it is not in quarantine (any more)."""
+        query = select(table.c.body).where(table.c.id == quarantined_id)
+        with self.database.querying() as connection:
+            return connection.scalar(query)
 
     def discard(self, quarantined_id: Any) -> bool:
         """Take an entry out of quarantine; whether there was one."""
@@ -126,9 +111,15 @@ class SQLQuarantine:
             return gone.rowcount == 1
 
 
-_HIDDEN = ("digest", "is_ignored")
-
-
-def _view(row: RowMapping) -> Quarantined:
-    values: dict[str, Any] = {str(name): row[name] for name in row if name not in _HIDDEN}
-    return Quarantined(**{**values, "headers": json.loads(row["headers"])})
+def _drop_oldest(connection: Connection, keep: int, receiver: str, *, is_ignored: bool) -> int:
+    """Keep so many of the receiver's ignored entries, or of its others."""
+    shelf = (table.c.receiver == receiver) & (table.c.is_ignored == is_ignored)
+    count = connection.scalar(select(func.count()).select_from(table).where(shelf)) or 0
+    if count <= keep:
+        return 0
+    oldest = (
+        select(table.c.id).where(shelf).order_by(table.c.last_seen, table.c.id).limit(count - keep)
+    )
+    ids = connection.scalars(oldest).all()
+    connection.execute(delete(table).where(table.c.id.in_(ids)))
+    return len(ids)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
-from sqlalchemy import ColumnElement, RowMapping, Select, case, delete, func, select, update
+from sqlalchemy import ColumnElement, RowMapping, Select, Table, case, func, select
 
-from ...events import DeliveryError, Status
+from ...events import DeliveryError, Status, is_ahead
 from ...exceptions import AmbiguousMessage
-from ..views import Backlog, Event, Message, State
+from ..filters import EventFilter, given
+from ..views import Event, Message, State
 from .database import Database
 from .tables import event, handling, message
 
@@ -20,6 +21,14 @@ _STATES: Final[Mapping[State, ColumnElement[bool]]] = {
     State.PENDING: event.c.due_at.is_not(None),
     State.DEAD: event.c.dead_at.is_not(None),
     State.DONE: event.c.due_at.is_(None) & event.c.dead_at.is_(None),
+}
+
+_EQUAL: Final[Mapping[str, ColumnElement[str | None]]] = {
+    "status": event.c.status,
+    "account_id": message.c.account_id,
+    "campaign": message.c.campaign,
+    "external_reference_id": message.c.external_reference_id,
+    "message_id": message.c.message_id,
 }
 
 _EVENTS: Final = select(
@@ -36,12 +45,23 @@ _EVENTS: Final = select(
     event.c.due_at,
     message.c.external_reference_id,
     message.c.campaign,
+    message.c.status.label("furthest"),
     case(
         (_STATES[State.PENDING], State.PENDING.value),
         (_STATES[State.DEAD], State.DEAD.value),
         else_=State.DONE.value,
     ).label("state"),
 ).join_from(event, message)
+
+
+def came_to(receiver: str, table: Table, database: Database) -> ColumnElement[bool]:
+    """Whether a row of *table* came to *receiver*, where something else finds the few it may be.
+
+    SQLite keeps no statistics, and would rather take an index that begins with the receiver, of
+    which there are few.
+    """
+    condition: ColumnElement[bool] = table.c.receiver == receiver
+    return func.likely(condition) if database.is_sqlite else condition
 
 
 class Queries:
@@ -84,50 +104,18 @@ class Queries:
             for row in rows
         ]
 
-    def events(
-        self,
-        *,
-        status: str | None = None,
-        account_id: str | None = None,
-        campaign: str | None = None,
-        external_reference_id: str | None = None,
-        message_id: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        state: State | None = None,
-        receiver: str | None = None,
-        before: Any = None,
-        after: Any = None,
-        limit: int = 100,
-    ) -> list[Event]:
-        """Events, newest first."""
+    def events(self, **wanted: Unpack[EventFilter]) -> list[Event]:
+        """Events that meet every condition given, newest first."""
+        conditions = given(wanted)
         # Of a million events few are pending or dead: not the primary key's order finds them,
         # but their index.
-        place = event.c.id if state in (None, State.DONE) else event.c.id + 0
-        query = _EVENTS.order_by(place.desc() if after is None else place).limit(limit)
-        for column, value in (
-            (event.c.status, status),
-            (message.c.account_id, account_id),
-            (message.c.campaign, campaign),
-            (message.c.external_reference_id, external_reference_id),
-            (message.c.message_id, message_id),
-            (event.c.receiver, receiver),
-        ):
-            if value is not None:
-                query = query.where(column == value)
-        if since is not None:
-            query = query.where(event.c.received_at >= since)
-        if until is not None:
-            query = query.where(event.c.received_at < until)
-        if state is not None:
-            query = query.where(_STATES[state])
-        if before is not None:
-            query = query.where(place < before)
-        if after is not None:
-            query = query.where(place > after)
+        are_many = conditions.get("state", State.DONE) is State.DONE
+        place = event.c.id if are_many else event.c.id + 0
+        query = _EVENTS.where(*_met(conditions, place, self.database))
+        query = query.order_by(place if "after" in conditions else place.desc())
         with self.database.querying() as connection:
-            rows = connection.execute(query).mappings().all()
-        return [Event(**{**row, "state": State(row["state"])}) for row in rows]
+            rows = connection.execute(query.limit(conditions["limit"])).mappings().all()
+        return [_event(row) for row in rows]
 
     def counts(
         self,
@@ -149,70 +137,39 @@ class Queries:
             found = {row[0]: row[1] for row in connection.execute(query)}
         return {status: found.get(status, 0) for status in Status}
 
-    def due(self, *, receiver: str, limit: int) -> Sequence[int]:
-        """Ids of events that are due and whose message nobody is handling, longest due first."""
-        now = self.database.now()
-        query = (
-            select(event.c.id)
-            .join(message)
-            .where(
-                event.c.due_at <= now,
-                event.c.receiver == receiver,
-                message.c.claim_token.is_(None) | (message.c.claim_until <= now),
-            )
-            .order_by(event.c.due_at, event.c.id)
-            .limit(limit)
-        )
-        with self.database.querying() as connection:
-            return connection.scalars(query).all()
 
-    def revive(self, event_id: Any) -> bool:
-        """Make a dead event pending and due, its attempts forgotten; whether it was dead."""
-        with self.database.writing() as connection:
-            revived = connection.execute(
-                update(event)
-                .where(event.c.id == event_id, event.c.dead_at.is_not(None))
-                .values(dead_at=None, due_at=self.database.now(), attempts=0)
-            )
-            return revived.rowcount == 1
+def _met(
+    conditions: Mapping[str, Any], place: ColumnElement[int], database: Database
+) -> Iterator[ColumnElement[bool]]:
+    """What *conditions* come to in SQL.
 
-    def backlog(self) -> Backlog:
-        """How the ledger stands."""
-        of_pending = select(func.count(), func.min(event.c.received_at))
-        of_dead = select(func.count()).where(event.c.dead_at.is_not(None))
-        with self.database.querying() as connection:
-            pending, oldest = connection.execute(
-                of_pending.where(event.c.due_at.is_not(None))
-            ).one()
-            return Backlog(
-                last_received=connection.scalar(select(func.max(event.c.received_at))),
-                pending=pending,
-                dead=connection.scalar(of_dead) or 0,
-                oldest_pending=oldest,
-            )
+    :param place: the event's id, by which the result is ordered.
+    """
+    for name, value in conditions.items():
+        if name in _EQUAL:
+            yield _EQUAL[name] == value
+        elif name == "state":
+            yield _STATES[value]
+        elif name == "receiver":
+            yield came_to(value, event, database)
+        elif name == "unhandled_by":
+            is_handled = (handling.c.event_id == event.c.id) & (handling.c.handler == value)
+            yield ~select(handling.c.handler).where(is_handled).exists()
+        elif name == "since":
+            yield event.c.received_at >= value
+        elif name == "until":
+            yield event.c.received_at < value
+        elif name == "before":
+            yield place < value
+        elif name == "after":
+            yield place > value
 
-    def prune(self, *, before: datetime, limit: int) -> int:
-        """Forget at most *limit* messages not heard of since *before*, none that is unfinished."""
-        is_unfinished = (
-            select(event.c.id)
-            .where(event.c.message_key == message.c.id, event.c.due_at.is_not(None))
-            .exists()
-        )
-        oldest = (
-            select(message.c.id)
-            .where(message.c.last_seen < before, ~is_unfinished)
-            .order_by(message.c.last_seen)
-            .limit(limit)
-            # Locked until they are gone, or an event recorded meanwhile would go with them.
-            .with_for_update(skip_locked=True)
-        )
-        with self.database.writing() as connection:
-            keys = connection.scalars(oldest).all()
-            events_gone = select(event.c.id).where(event.c.message_key.in_(keys))
-            connection.execute(delete(handling).where(handling.c.event_id.in_(events_gone)))
-            connection.execute(delete(event).where(event.c.message_key.in_(keys)))
-            connection.execute(delete(message).where(message.c.id.in_(keys)))
-        return len(keys)
+
+def _event(row: RowMapping) -> Event:
+    values: dict[str, Any] = {str(name): value for name, value in row.items()}
+    furthest = values.pop("furthest")
+    state, is_superseded = State(row["state"]), is_ahead(furthest, of=row["status"])
+    return Event(**{**values, "state": state, "is_superseded": is_superseded})
 
 
 def _message(row: RowMapping, unknown: Mapping[str, datetime]) -> Message:

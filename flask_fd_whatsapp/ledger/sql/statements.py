@@ -1,7 +1,6 @@
 """The statements on the way of an event, as text for the driver, one set a database.
 
-They go past SQLAlchemy's statement machinery, which costs more than the database does.  The
-message comes first and with it the row's lock, so that events of one message follow each other.
+They go past SQLAlchemy's statement machinery, which costs more than the database does.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ VALUES
 _FIND: Final = """
 SELECT e.id, m.id, e.attempts, e.due_at IS NOT NULL, e.dead_at IS NOT NULL, e.payload, e.headers,
        e.previous_status, e.is_stale, m.status, m.external_reference_id, m.campaign,
-       m.last_seen, e.status
+       m.last_seen, e.status, m.claim_token IS NOT NULL AND m.claim_until > {now}
 FROM fd_whatsapp_event e JOIN fd_whatsapp_message m ON m.id = e.message_key
 WHERE {which}
 """
@@ -119,6 +118,18 @@ class Statements:
     again: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SingleStatements(Statements):
+    """Where a step can be one statement: :attr:`renew` and :attr:`release` record successes too.
+
+    :param insert: the event and its message.
+    :param complete: successes, the end of the claim and of the event.
+    """
+
+    insert: str
+    complete: str
+
+
 _CONFLICT: Final = {
     "on_conflict": "ON CONFLICT (account_id, message_id) DO UPDATE SET",
     "on_seen": "ON CONFLICT (message_key, status) DO NOTHING\n",
@@ -161,7 +172,7 @@ _PARTS: Final = {
     },
     # MariaDB assigns from left to right: claim_token is the new one when claim_until is set, and
     # error_code still sees the old failed_at.
-    "mysql": {
+    "mariadb": {
         "on_conflict": "ON DUPLICATE KEY UPDATE",
         "on_seen": "",
         "old": "",
@@ -177,12 +188,72 @@ _PARTS: Final = {
 }
 
 
-def statements_for(dialect: str) -> Statements:
-    """The statements for a database, in its driver's parameter style.
+_SINGLE_INSERT: Final = """
+WITH m AS ({upsert}), e AS (
+  INSERT INTO fd_whatsapp_event
+    (message_key, status, timestamp, received_at, receiver, payload, headers,
+     previous_status, is_stale, attempts, due_at)
+  SELECT m.id, :status, :timestamp, {now}, :receiver, :payload, :headers, m.previous_status,
+         m.status IS DISTINCT FROM CAST(:status AS varchar)
+           OR m.previous_status IS NOT DISTINCT FROM m.status,
+         CASE WHEN m.claim_token = :token THEN 1 ELSE 0 END,
+         {now}
+  FROM m
+  {on_seen}RETURNING id
+)
+SELECT m.id, m.previous_status, m.status, m.external_reference_id, m.campaign, m.claim_token, e.id
+FROM m LEFT JOIN e ON TRUE
+"""
 
-    :param dialect: SQLAlchemy's name of the dialect.
-    """
-    parts = _PARTS["mysql" if dialect == "mariadb" else dialect]
+_SINGLE_RECORD: Final = """
+WITH m AS ({claimed}
+  AND set_config(
+    'synchronous_commit',
+    CASE WHEN :is_durable THEN current_setting('synchronous_commit') ELSE 'off' END,
+    TRUE
+  ) IS NOT NULL
+  RETURNING id
+), h AS (
+  INSERT INTO fd_whatsapp_handling (event_id, handler, is_superseded, handled_at)
+  SELECT :event_id, handler, is_superseded, {now}
+  FROM m, unnest(CAST(:handlers AS varchar[]), CAST(:are_superseded AS boolean[]))
+          AS given (handler, is_superseded)
+)
+{then}
+"""
+
+
+def statements_for(dialect: str) -> Statements:
+    """The statements for SQLite or MariaDB, in its driver's parameter style."""
+    return Statements(**_in_style(dialect, _texts(dialect)))
+
+
+def single_statements() -> SingleStatements:
+    """The statements for PostgreSQL, in psycopg's parameter style."""
+    texts = _texts("postgresql")
+    now, on_seen = _PARTS["postgresql"]["now"], _CONFLICT["on_seen"]
+
+    def recording(claimed: str, then: str) -> str:
+        return _SINGLE_RECORD.format(claimed=claimed, then=then, now=now)
+
+    singles = {
+        "insert": _SINGLE_INSERT.format(upsert=texts["upsert"], now=now, on_seen=on_seen),
+        "renew": recording(texts["renew"], "SELECT id FROM m"),
+        "release": recording(texts["release"], "SELECT id FROM m"),
+        "complete": recording(texts["release"], f"{texts['done']} AND EXISTS (SELECT FROM m)"),
+    }
+    return SingleStatements(**_in_style("postgresql", {**texts, **singles}))
+
+
+def _in_style(dialect: str, texts: dict[str, str]) -> dict[str, str]:
+    """psycopg and PyMySQL want ``%(name)s``, sqlite3 takes ``:name`` as it is."""
+    if dialect == "sqlite":
+        return texts
+    return {name: re.sub(r":(\w+)", r"%(\1)s", text) for name, text in texts.items()}
+
+
+def _texts(dialect: str) -> dict[str, str]:
+    parts = _PARTS[dialect]
     times = {name: parts[name] for name in ("now", "lease_end", "due")}
     new = {f"new_{column}": parts["new"].format(column) for column in _NEW}
     new["new_rank"] = parts["new"].format("status_rank")
@@ -194,11 +265,11 @@ def statements_for(dialect: str) -> Statements:
         claim_until=parts["claim_until"].format(**times),
     )
     by_key = "m.account_id = :account_id AND m.message_id = :message_id AND e.status = :status"
-    texts = {
+    return {
         "upsert": upsert,
         "insert_event": _INSERT_EVENT.format(**times, on_seen=parts["on_seen"]),
-        "find": _FIND.format(which=by_key),
-        "find_by_id": _FIND.format(which="e.id = :event_id"),
+        "find": _FIND.format(which=by_key, **times),
+        "find_by_id": _FIND.format(which="e.id = :event_id", **times),
         "claim": _CLAIM.format(**times),
         "renew": _RENEW.format(**times),
         "release": _RELEASE,
@@ -209,6 +280,3 @@ def statements_for(dialect: str) -> Statements:
         "dead": _DEAD.format(**times),
         "again": _AGAIN.format(**times),
     }
-    if dialect != "sqlite":  # psycopg and PyMySQL want %(name)s, sqlite3 takes :name as it is
-        texts = {name: re.sub(r":(\w+)", r"%(\1)s", text) for name, text in texts.items()}
-    return Statements(**texts)

@@ -107,9 +107,15 @@ message = Table(
     Column("claim_until", UTCDateTime),
     UniqueConstraint("account_id", "message_id"),
     Index(None, "message_id"),
-    Index(None, "campaign", "first_seen"),
     Index(None, "first_seen"),
-    Index(None, "last_seen"),
+)
+
+Index(
+    None,
+    message.c.campaign,
+    message.c.first_seen,
+    sqlite_where=message.c.campaign.is_not(None),
+    postgresql_where=message.c.campaign.is_not(None),
 )
 
 event = Table(
@@ -136,6 +142,7 @@ event = Table(
     Column("due_at", UTCDateTime),
     Column("dead_at", UTCDateTime),
     UniqueConstraint("message_key", "status"),
+    Index(None, "receiver", "received_at"),
 )
 
 Index(
@@ -176,4 +183,14 @@ quarantine = Table(
     Column("count", Integer, nullable=False),
     UniqueConstraint("receiver", "digest"),
     Index(None, "receiver", "is_ignored", "last_seen"),
+)
+
+rejection = Table(
+    "fd_whatsapp_rejection",
+    metadata,
+    Column("receiver", _text(200), primary_key=True),
+    Column("reason", _text(32), primary_key=True),
+    Column("status_code", SmallInteger, nullable=False),
+    Column("detail", _long_text(), nullable=False),
+    Column("last_seen", UTCDateTime, nullable=False),
 )

@@ -1,0 +1,153 @@
+"""What a ledger is: the protocol.
+
+A ledger remembers which events have been seen, what became of each message, which handlers
+have succeeded, and which process is handling a message right now (its *claim*).  It knows
+nothing of HTTP, signals or schemas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Protocol, Unpack
+
+from .base import Entry, Policy, Recorded, Unusable
+from .filters import EventFilter
+from .views import Backlog, Event, Message, Quarantined, Rejection
+
+
+class Ledger(Protocol):
+    """Where events are recorded.  Every method may raise :class:`LedgerUnavailable`."""
+
+    @property
+    def durable(self) -> bool:
+        """Whether what is recorded outlives the process."""
+        ...
+
+    @property
+    def transaction(self) -> Any:
+        """:attr:`Claim.transaction` of the handler being called."""
+        ...
+
+    def record(self, entry: Entry, policy: Policy, *, claim: bool = True) -> Recorded:
+        """Insert the event unless it was seen, raise its message's status and claim the message.
+
+        One atomic step; on a durable ledger it is on disk when this returns.
+        """
+        ...
+
+    def claim(
+        self, event_id: Any, policy: Policy, *, wait: float = 0, settled: bool = False
+    ) -> Recorded | None:
+        """Claim the message of a recorded event, waiting at most *wait* seconds for its holder.
+
+        ``None`` if there is no such event (any more).
+
+        :param settled: claim it even if the event is done or dead; that counts as no try, and
+            finishing such a claim changes nothing of the event.
+        """
+        ...
+
+    def quarantine(self, unusable: Unusable, *, keep: int, is_replay: bool = False) -> int:
+        """Keep a body, or count it once more; of ignored and of other ones *keep* stay.
+
+        :param keep: how many of the receiver's stay; those not seen for longest go.
+        :param is_replay: it did not come again, but was replayed: what is wrong with it is noted,
+            and neither is it counted nor seen.
+        :return: how many had to go.
+        """
+        ...
+
+    def discard(self, quarantined_id: Any) -> bool:
+        """Take an entry out of quarantine; whether there was one."""
+        ...
+
+    def quarantined(
+        self,
+        *,
+        receiver: str | None = None,
+        before: Any = None,
+        after: Any = None,
+        limit: int = 100,
+    ) -> list[Quarantined]:
+        """What is in quarantine, newest (by when it was first seen) first.
+
+        :param receiver: what came to the receiver of this name.
+        :param before: entries older than the one of this id: the next page.
+        :param after: entries newer than the one of this id (0 for all), oldest first.
+        """
+        ...
+
+    def quarantined_body(self, quarantined_id: Any) -> bytes | None:
+        """The body of an entry, ``None`` if it is not in quarantine (any more)."""
+        ...
+
+    def note_rejection(self, rejection: Rejection) -> None:
+        """Keep *rejection* as the last one of its receiver and reason."""
+        ...
+
+    def rejections(self, *, receiver: str | None = None) -> list[Rejection]:
+        """The last rejection of each receiver (or of this one) and reason, newest first."""
+        ...
+
+    def message(self, message_id: str, account_id: str | None = None) -> Message | None:
+        """One message, ``None`` if it is unknown.
+
+        :raises AmbiguousMessage: if several accounts have it and *account_id* is not given.
+        """
+        ...
+
+    def messages(self, *, external_reference_id: str) -> list[Message]:
+        """The messages sent with this reference, in the order they were first heard of."""
+        ...
+
+    def events(self, **wanted: Unpack[EventFilter]) -> list[Event]:
+        """Events that meet every condition given, newest first: see :class:`EventFilter`.
+
+        :raises TypeError: if there is no such condition.
+        """
+        ...
+
+    def counts(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        campaign: str | None = None,
+    ) -> dict[str, int]:
+        """How many messages are at each :class:`Status`, by the furthest each has reached.
+
+        :param since: first heard of at or after this (aware datetime).
+        :param until: first heard of before this (aware datetime).
+        """
+        ...
+
+    def due(self, *, receiver: str, limit: int) -> Sequence[Any]:
+        """Ids of events that are due and whose message nobody handles, longest due first."""
+        ...
+
+    def revive(self, event_id: Any) -> bool:
+        """Make a dead event pending and due, its attempts forgotten; whether it was dead."""
+        ...
+
+    def backlog(self, *, receiver: str | None = None) -> Backlog:
+        """How the ledger stands, or what is in it of the receiver of this name."""
+        ...
+
+    def prune(self, *, before: datetime, limit: int) -> int:
+        """Forget at most *limit* messages not heard of since *before*, none that is unfinished.
+
+        :return: how many were forgotten; fewer than *limit* if no more are left.
+        """
+        ...
+
+    def check(self) -> list[str]:
+        """What is doubtful about the ledger.
+
+        :raises LedgerUnavailable: if it cannot be used, with the remedy.
+        """
+        ...
+
+    def upgrade(self) -> None:
+        """Create what the ledger needs to record, or bring it up to date."""
+        ...

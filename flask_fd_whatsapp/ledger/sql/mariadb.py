@@ -1,0 +1,31 @@
+"""What is different on MariaDB."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from sqlalchemy import Engine, func
+
+from .database import Database
+from .statements import statements_for
+
+
+class MariaDB(Database):
+    """InnoDB, through PyMySQL or another driver that takes ``%(name)s``."""
+
+    is_mariadb = True
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine, statements_for("mariadb"))
+
+    def _insert_event(self, cursor: Any, values: Mapping[str, Any]) -> int | None:
+        # There is no ON CONFLICT; InnoDB undoes only the statement that failed.
+        with suppress(self.integrity_error):
+            return super()._insert_event(cursor, values)
+        return None
+
+    def now(self) -> Any:
+        """The database's clock, for a query."""
+        return func.utc_timestamp(6)

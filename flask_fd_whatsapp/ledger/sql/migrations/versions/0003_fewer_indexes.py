@@ -1,0 +1,38 @@
+"""Indexes that every event had to write, for questions that others answer as well.
+
+When a message was last heard of changes with each of its events: with an index on it PostgreSQL
+writes to all the table's indexes each time.  What has no campaign need not be found by it.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+TABLE = "fd_whatsapp_message"
+LAST_SEEN = "ix_fd_whatsapp_message_last_seen"
+CAMPAIGN = "ix_fd_whatsapp_message_campaign_first_seen"
+
+
+def upgrade() -> None:
+    has_campaign = sa.text("campaign IS NOT NULL")
+    op.drop_index(LAST_SEEN, TABLE, if_exists=True)
+    if op.get_bind().dialect.name in ("sqlite", "postgresql"):  # MariaDB has no partial indexes
+        op.drop_index(CAMPAIGN, TABLE)
+        op.create_index(
+            CAMPAIGN,
+            TABLE,
+            ["campaign", "first_seen"],
+            sqlite_where=has_campaign,
+            postgresql_where=has_campaign,
+        )
+
+
+def downgrade() -> None:
+    if op.get_bind().dialect.name in ("sqlite", "postgresql"):
+        op.drop_index(CAMPAIGN, TABLE)
+        op.create_index(CAMPAIGN, TABLE, ["campaign", "first_seen"])
+    op.create_index(LAST_SEEN, TABLE, ["last_seen"])

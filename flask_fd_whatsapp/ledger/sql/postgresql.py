@@ -1,0 +1,73 @@
+"""What is different on PostgreSQL: each step of an event's way is one statement.
+
+It commits by itself, so that a step is one round trip.  Its parts see the table as it was when
+the statement began, and lock the message's row first, since they select from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import Engine
+
+from .database import Database, Handled, Inserted, Transaction
+from .statements import SingleStatements, single_statements
+
+T = TypeVar("T")
+
+
+class PostgreSQL(Database):
+    """PostgreSQL, through psycopg or another driver that has ``autocommit``."""
+
+    statements: SingleStatements
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine, single_statements())
+
+    def step(self, work: Callable[[Any], T], *, is_durable: bool = True) -> T:
+        """Do *work*, which is one statement and commits by itself.
+
+        It knows by itself, too, whether to wait for the disk.
+        """
+        with _Autocommit(self) as cursor:
+            return work(cursor)
+
+    def reading(self) -> Transaction:
+        """A cursor whose statements commit by themselves."""
+        return _Autocommit(self)
+
+    def insert(self, cursor: Any, values: dict[str, Any]) -> Inserted:
+        """Record an event and what it does to its message, and claim that if it is free."""
+        cursor.execute(self.statements.insert, values)
+        return Inserted._make(cursor.fetchone())
+
+    def complete(self, cursor: Any, values: Mapping[str, Any], handled: Sequence[Handled]) -> bool:
+        """Record successes, end the claim and the event; nothing, and false, if it is another's."""
+        return self._record(cursor, self.statements.complete, values, handled)
+
+    def _record(
+        self, cursor: Any, statement: str, values: Mapping[str, Any], handled: Sequence[Handled]
+    ) -> bool:
+        lists = {
+            "handlers": [one.handler for one in handled],
+            "are_superseded": [one.is_superseded for one in handled],
+        }
+        cursor.execute(statement, {"is_durable": True, **values, **lists})
+        return bool(cursor.rowcount == 1)
+
+    def moment(self, value: datetime) -> Any:
+        """A UTC time as the driver takes it."""
+        return value
+
+
+class _Autocommit(Transaction):
+    def _begin(self, connection: Any) -> Any:
+        connection.driver_connection.autocommit = True
+        return connection.cursor()
+
+    def _end(self, error: BaseException | None) -> None:
+        if error is None:
+            self._connection.driver_connection.autocommit = False
+        super()._end(error)

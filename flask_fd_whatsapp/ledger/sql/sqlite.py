@@ -1,0 +1,161 @@
+"""What is different on SQLite: one writer at a time, and no server whose clock to ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, event
+
+from .batches import Batches
+from .database import Database, Transaction
+from .engines import BUSY_SECONDS
+from .kept import Kept, KeptConnection
+from .statements import statements_for
+from .turn import Turn
+
+T = TypeVar("T")
+
+
+class SQLite(Database):
+    """SQLite through the ``sqlite3`` module.
+
+    :param is_own: the engine is the ledger's alone, its pragmas set by
+        :func:`.engines.engine_from_url`.
+    """
+
+    is_sqlite = True
+    looks_first = True  # a duplicate need not wait for its turn to write
+
+    def __init__(self, engine: Engine, *, is_own: bool) -> None:
+        super().__init__(engine, statements_for("sqlite"))
+        self.is_own = is_own
+        self.turn = Turn(f"{engine.url.database}-turn" if is_own else None, BUSY_SECONDS)
+        self._batches = Batches(
+            lambda is_durable: _Writing(self, is_durable=is_durable), BUSY_SECONDS
+        )
+        self._kept = Kept(engine)
+        event.listen(engine, "engine_disposed", lambda _: self._kept.close())
+
+    def connect(self) -> Any:
+        """A connection for a short transaction."""
+        return self._kept.connect() if self.is_own else self.engine.raw_connection()
+
+    def transaction(self) -> Transaction:
+        """A driver's cursor in a transaction that may write from its first statement."""
+        return _Writing(self, is_durable=True)
+
+    def step(self, work: Callable[[Any], T], *, is_durable: bool = True) -> T:
+        """Do *work* in a transaction, together with what other threads want to do.
+
+        What need not outlive a power cut does not wait for the disk.  It does outlive the
+        process, and is on disk as soon as something later is that has to be.
+        """
+        return self._batches.run(work, is_durable=is_durable)
+
+    def reading(self) -> Transaction:
+        """A driver's cursor for one statement that reads."""
+        return _Reading(self)
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """An SQLAlchemy connection in a transaction that may write from its first statement."""
+        with self.turn, self.translated(), self.engine.begin() as connection:
+            _lock(connection)
+            yield connection
+
+    def lock(self, connection: Connection) -> None:
+        """Begin a transaction that may take long; then it is the next one's turn to wait."""
+        with self.turn:
+            _lock(connection)
+
+    def doubts(self) -> list[str]:
+        """Pragmas with which SQLite forgets, or waits for nobody."""
+        with self.querying() as connection:
+            found = {
+                name: str(connection.exec_driver_sql(f"PRAGMA {name}").scalar()).lower()
+                for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+            }
+        wanted = {
+            "journal_mode": (found["journal_mode"] == "wal", "WAL, or readers and writers block"),
+            "synchronous": (
+                found["synchronous"] in ("2", "3"),
+                "FULL, or a power cut loses events",
+            ),
+            "foreign_keys": (found["foreign_keys"] == "1", "ON"),
+            "busy_timeout": (int(found["busy_timeout"]) >= 1000, "1000 (milliseconds) or more"),
+        }
+        return [
+            f"SQLite's PRAGMA {name} is {found[name]}: set it to {remedy}."
+            for name, (is_right, remedy) in wanted.items()
+            if not is_right
+        ]
+
+    def times(self, *, lease: float = 0, delay: float = 0) -> dict[str, Any]:
+        """The parameters of the statements' times: SQLite's clock is this machine's."""
+        now = datetime.now(UTC)
+        text = self.moment(now)
+        return {
+            "now": text,
+            "lease_end": self.moment(now + timedelta(seconds=lease)) if lease else text,
+            "due": self.moment(now + timedelta(seconds=delay)) if delay else text,
+        }
+
+    def now(self) -> Any:
+        """This machine's clock, for a query."""
+        return datetime.now(UTC)
+
+    def moment(self, value: datetime) -> Any:
+        """A UTC time as the driver takes it."""
+        return value.isoformat(" ", "microseconds")[:26]
+
+    def leave_to_parent(self) -> None:
+        """In a forked process: open connections of its own, and do not touch its parent's."""
+        self._kept.leave()
+        self.turn.leave()
+        self._batches.leave()
+        super().leave_to_parent()
+
+
+def _lock(connection: Connection) -> None:
+    """Take the lock at once: a transaction that read first may not get it."""
+    if not connection.connection.driver_connection.in_transaction:  # type: ignore[union-attr]
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+class _Reading(Transaction):
+    _database: SQLite
+
+    def _connect(self) -> Any:
+        return self._database.connect()
+
+
+class _Writing(_Reading):
+    def __init__(self, database: SQLite, *, is_durable: bool) -> None:
+        super().__init__(database)
+        self._is_durable = is_durable
+
+    def __enter__(self) -> Any:
+        turn = self._database.turn
+        turn.__enter__()
+        try:
+            return super().__enter__()
+        except BaseException:
+            turn.__exit__()
+            raise
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        try:
+            super().__exit__(kind, error, traceback)
+        finally:
+            self._database.turn.__exit__()
+
+    def _begin(self, connection: Any) -> Any:
+        cursor = connection.cursor()
+        if isinstance(connection, KeptConnection):
+            connection.synchronize(cursor, is_durable=self._is_durable)
+        if not cursor.connection.in_transaction:
+            cursor.execute("BEGIN IMMEDIATE")
+        return cursor

@@ -1,0 +1,114 @@
+"""What keeps a ledger in a database going: what is due, what is left, what can be forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete, func, select, update
+
+from ..views import Backlog
+from .database import Database
+from .queries import came_to
+from .tables import event, handling, message, quarantine
+
+
+class Upkeep:
+    """The part of :class:`SQLLedger` that the commands work with."""
+
+    @property
+    def database(self) -> Database:
+        """The database, its tables being up to date."""
+        raise NotImplementedError
+
+    def due(self, *, receiver: str, limit: int) -> Sequence[int]:
+        """Ids of events that are due and whose message nobody is handling, longest due first."""
+        now = self.database.now()
+        query = (
+            select(event.c.id)
+            .join(message)
+            .where(
+                event.c.due_at <= now,
+                came_to(receiver, event, self.database),
+                _is_free(now),
+            )
+            .order_by(event.c.due_at, event.c.id)
+            .limit(limit)
+        )
+        with self.database.querying() as connection:
+            return connection.scalars(query).all()
+
+    def revive(self, event_id: Any) -> bool:
+        """Make a dead event pending and due, its attempts forgotten; whether it was dead."""
+        return self.database.retried(lambda: self._revive(event_id))
+
+    def _revive(self, event_id: Any) -> bool:
+        with self.database.writing() as connection:
+            revived = connection.execute(
+                update(event)
+                .where(event.c.id == event_id, event.c.dead_at.is_not(None))
+                .values(dead_at=None, due_at=self.database.now(), attempts=0)
+            )
+            return revived.rowcount == 1
+
+    def backlog(self, *, receiver: str | None = None) -> Backlog:
+        """How the ledger stands, or what is in it of the receiver of this name."""
+        is_ignored = quarantine.c.is_ignored
+        events, bodies = [], []
+        if receiver is not None:
+            events = [came_to(receiver, event, self.database)]
+            bodies = [quarantine.c.receiver == receiver]
+        of_pending = select(func.count(), func.min(event.c.received_at), func.min(event.c.due_at))
+        of_dead = select(func.count()).where(event.c.dead_at.is_not(None), *events)
+        kept = select(is_ignored, func.count()).where(*bodies).group_by(is_ignored)
+        with self.database.querying() as connection:
+            pending, oldest, next_due = connection.execute(
+                of_pending.where(event.c.due_at.is_not(None), *events)
+            ).one()
+            count = {row[0]: row[1] for row in connection.execute(kept)}
+            return Backlog(
+                last_received=connection.scalar(
+                    select(func.max(event.c.received_at)).where(*events)
+                ),
+                pending=pending,
+                oldest_pending=oldest,
+                next_due=next_due,
+                dead=connection.scalar(of_dead) or 0,
+                quarantined=count.get(False, 0),
+                ignored=count.get(True, 0),
+            )
+
+    def prune(self, *, before: datetime, limit: int) -> int:
+        """Forget at most *limit* messages not heard of since *before*, none that is unfinished."""
+        return self.database.retried(lambda: self._prune(before, limit))
+
+    def _prune(self, before: datetime, limit: int) -> int:
+        is_unfinished = (
+            select(event.c.id)
+            .where(event.c.message_key == message.c.id, event.c.due_at.is_not(None))
+            .exists()
+        )
+        oldest = (
+            select(message.c.id)
+            # What was first heard of before is found by index, of which most is for good.
+            .where(message.c.first_seen < before, message.c.last_seen < before)
+            .where(~is_unfinished, _is_free(self.database.now()))
+            .order_by(message.c.first_seen)
+            .limit(limit)
+            # Locked until they are gone, or an event recorded meanwhile would go with them.
+            .with_for_update(skip_locked=True)
+        )
+        with self.database.writing() as connection:
+            keys = connection.scalars(oldest).all()
+            events_gone = select(event.c.id).where(event.c.message_key.in_(keys))
+            connection.execute(delete(handling).where(handling.c.event_id.in_(events_gone)))
+            connection.execute(delete(event).where(event.c.message_key.in_(keys)))
+            connection.execute(delete(message).where(message.c.id.in_(keys)))
+        return len(keys)
+
+
+def _is_free(now: Any) -> ColumnElement[bool]:
+    """Whether nobody is handling a message."""
+    is_over: ColumnElement[bool] = message.c.claim_until <= now
+    return message.c.claim_token.is_(None) | is_over

@@ -1,0 +1,33 @@
+"""Lets something happen at most once in a while."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable
+from threading import Lock
+
+
+class Throttle:
+    """Lets one of each kind pass in an interval, and counts those it holds back.
+
+    :param seconds: the interval.
+    :param clock: a clock in seconds that never goes back.
+    """
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._lock = Lock()
+        self._passed_at: dict[Hashable, float] = {}
+        self._held: dict[Hashable, int] = {}
+
+    def admit(self, kind: Hashable) -> int | None:
+        """How many of its *kind* were held back before this one; ``None`` if this one is too."""
+        now = self._clock()
+        with self._lock:
+            passed_at = self._passed_at.get(kind)
+            if passed_at is not None and now - passed_at < self._seconds:
+                self._held[kind] = self._held.get(kind, 0) + 1
+                return None
+            self._passed_at[kind] = now
+            return self._held.pop(kind, 0)

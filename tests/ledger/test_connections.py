@@ -1,0 +1,184 @@
+"""Connections: those that the server ends, those that fail, and those in another time zone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import pytest
+from flask import Flask
+from sqlalchemy import Engine, create_engine, make_url
+from sqlalchemy.pool import NullPool
+
+from flask_fd_whatsapp import StatusEvent, status_received
+from flask_fd_whatsapp.exceptions import LedgerUnavailable
+from flask_fd_whatsapp.ledger import State, Tried
+from flask_fd_whatsapp.ledger.sql import SQLLedger
+
+from ..answers import assert_problem, assert_result, client_of
+from ..conftest import URL, MakeApp, Payload
+from ..processes.waiting import wait_until
+from .databases import SERVERS
+from .entries import claimed, end_leases
+
+POOLED = 5
+
+OTHERS = {
+    "postgresql": "SELECT pid FROM pg_stat_activity "
+    "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    "mariadb": "SELECT id FROM information_schema.processlist "
+    "WHERE db = DATABASE() AND id <> CONNECTION_ID()",
+}
+END = {"postgresql": "SELECT pg_terminate_backend({})", "mariadb": "KILL {}"}
+
+FIRST = datetime.min.replace(tzinfo=UTC)
+LAST = datetime.max.replace(tzinfo=UTC)
+
+
+@pytest.fixture
+def make_ledger(make_app: MakeApp) -> Iterator[Callable[[str], tuple[Flask, SQLLedger]]]:
+    """A factory of applications with an upgraded ledger in a server's database."""
+    ledgers: list[SQLLedger] = []
+
+    def make(url: str) -> tuple[Flask, SQLLedger]:
+        app = make_app(LEDGER_URL=url)
+        ledger: SQLLedger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
+        ledgers.append(ledger)
+        ledger.upgrade()
+        return app, ledger
+
+    yield make
+    for ledger in ledgers:
+        ledger.engine.dispose()
+
+
+@pytest.fixture
+def administrator(bare_url: str) -> Iterator[Engine]:
+    """An engine of another's, who keeps no connection."""
+    engine = create_engine(bare_url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    yield engine
+    engine.dispose()
+
+
+def fill_pool(engine: Engine) -> None:
+    """Let the pool keep as many idle connections as a busy process has."""
+    connections = [engine.connect() for _ in range(POOLED)]
+    for connection in connections:
+        connection.close()
+    assert engine.pool.checkedin() == POOLED  # type: ignore[attr-defined]
+
+
+def end_all(administrator: Engine, kind: str) -> None:
+    """End every connection but one's own, as a restart of the server does."""
+    with administrator.connect() as connection:
+        numbers = connection.exec_driver_sql(OTHERS[kind]).scalars().all()
+        assert len(numbers) >= POOLED
+        for number in numbers:
+            connection.exec_driver_sql(END[kind].format(number))
+        wait_until(
+            lambda: not connection.exec_driver_sql(OTHERS[kind]).all(), "the connections are gone"
+        )
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_ended_by_the_server(
+    bare_url: str,
+    administrator: Engine,
+    make_ledger: Callable[[str], tuple[Flask, SQLLedger]],
+    payload: Payload,
+    kind: str,
+) -> None:
+    """When the server has ended all connections, one event is a 503, and none after it."""
+    app, ledger = make_ledger(bare_url)
+    client = client_of(app)
+    assert_result(client.post(URL, json=payload("queued")), "accepted")
+    fill_pool(ledger.engine)
+    end_all(administrator, kind)
+    assert_problem(client.post(URL, json=payload("sent")), 503, "30")
+    for name in ("sent", "delivered", "read"):
+        assert_result(client.post(URL, json=payload(name)), "accepted")
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_ended_while_handling(
+    bare_url: str,
+    administrator: Engine,
+    make_ledger: Callable[[str], tuple[Flask, SQLLedger]],
+    payload: Payload,
+    kind: str,
+) -> None:
+    """Connections that end during a handler cost its event a 503, and no other event."""
+    app, ledger = make_ledger(bare_url)
+    calls: list[str] = []
+
+    @status_received.connect_via(app)
+    def outlives(app: Flask, event: StatusEvent) -> None:
+        calls.append(event.status)
+        if len(calls) == 1:
+            fill_pool(ledger.engine)
+            end_all(administrator, kind)
+
+    client = client_of(app)
+    assert_problem(client.post(URL, json=payload("sent")), 503, "30")
+    assert_result(client.post(URL, json=payload(data__message_id="M2")), "accepted")
+    end_leases(ledger)
+    assert_result(client.post(URL, json=payload("sent")), "accepted")
+    assert calls == ["SENT", "QUEUED", "SENT"]
+
+
+REFUSE = """CREATE TRIGGER refuse BEFORE INSERT ON fd_whatsapp_handling
+BEGIN SELECT RAISE(ABORT, 'not now'); END"""
+
+
+@pytest.mark.parametrize("kind", ["sqlite"])
+def test_kept_error(bare_url: str, make_ledger: Callable[[str], tuple[Flask, SQLLedger]]) -> None:
+    """An error of the database that somebody keeps, traceback and all, keeps no lock."""
+    _, ledger = make_ledger(bare_url)
+    _, claim = claimed(ledger)
+    with ledger.engine.begin() as connection:
+        connection.exec_driver_sql(REFUSE)
+    with pytest.raises(LedgerUnavailable, match="not now") as kept:
+        claim.succeeded("handler")
+    with ledger.engine.begin() as connection:
+        connection.exec_driver_sql("DROP TRIGGER refuse")
+    assert claim.finish(Tried(succeeded="handler")) is State.DONE
+    assert kept.value.__traceback__ is not None
+
+
+ZONES = ["Asia/Kolkata", "America/New_York"]
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("of", ["connection", "database"])
+@pytest.mark.parametrize("kind", ["postgresql"])
+def test_time_zone(
+    bare_url: str,
+    administrator: Engine,
+    make_ledger: Callable[[str], tuple[Flask, SQLLedger]],
+    payload: Payload,
+    zone: str,
+    of: str,
+) -> None:
+    """The first and last moments of the calendar are read back, whatever the server's time zone."""
+    url = make_url(bare_url)
+    if of == "database":
+        with administrator.connect() as connection:
+            connection.exec_driver_sql(f"ALTER DATABASE {url.database} SET timezone TO '{zone}'")
+    else:
+        url = url.update_query_dict({"options": f"-c timezone={zone}"})
+    app, ledger = make_ledger(url.render_as_string(hide_password=False))
+    seen: list[datetime] = []
+
+    @status_received.connect_via(app)
+    def see(app: Flask, event: StatusEvent) -> None:
+        seen.append(event.timestamp)
+
+    for name, moment in (("sent", FIRST), ("PLAYED", LAST), ("read", LAST)):
+        body = payload("sent", data__status=name, data__timestamp=moment.isoformat())
+        assert_result(client_of(app).post(URL, json=body), "accepted")
+    message_id = body["data"]["message_id"]
+    message = ledger.message(message_id)
+    assert message is not None
+    assert message.times == {"SENT": FIRST, "PLAYED": LAST, "READ": LAST}
+    assert [event.timestamp for event in ledger.events(after=0)] == [FIRST, LAST, LAST]
+    assert seen == [FIRST, LAST, LAST]

@@ -1,0 +1,115 @@
+"""A transaction that the database gives up for a deadlock is done again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from flask_fd_whatsapp.exceptions import LedgerUnavailable
+from flask_fd_whatsapp.ledger import State, Unusable
+from flask_fd_whatsapp.ledger.sql import SQLLedger
+
+from .databases import SERVERS
+from .entries import FAILED, POLICY, claimed, handle
+
+UNUSABLE = Unusable(
+    receiver="fd_whatsapp", body=b"{", reason="not_json", detail="cut off", headers={}
+)
+
+# The database itself says so: a sequence does not go back with the transaction.
+FAILING: dict[str, tuple[str, ...]] = {
+    "postgresql": (
+        (
+            "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " IF nextval('tries') <= {times} THEN RAISE EXCEPTION USING ERRCODE = '40P01'; END IF;"
+            " IF TG_OP = 'DELETE' THEN RETURN OLD; END IF; RETURN NEW; END $$"
+        ),
+        "CREATE TRIGGER failing BEFORE {operation} ON {table} FOR EACH ROW EXECUTE FUNCTION fail()",
+    ),
+    "mariadb": (
+        (
+            "CREATE TRIGGER failing BEFORE {operation} ON {table} FOR EACH ROW"
+            " IF nextval(tries) <= {times} THEN"
+            " SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213; END IF"
+        ),
+    ),
+}
+UNDONE: dict[str, tuple[str, ...]] = {
+    "postgresql": ("DROP TRIGGER failing ON {table}", "DROP FUNCTION fail"),
+    "mariadb": ("DROP TRIGGER failing",),
+}
+
+
+@contextmanager
+def deadlocks(ledger: SQLLedger, kind: str, write: str, *, times: int) -> Iterator[None]:
+    """The first writes of a kind, such as ``UPDATE message``, are given up by the database."""
+    operation, table = write.split()
+    values = {"operation": operation, "table": f"fd_whatsapp_{table}", "times": times}
+
+    def run(*statements: str) -> None:
+        with ledger.engine.begin() as connection:
+            for statement in statements:
+                connection.exec_driver_sql(statement.format(**values))
+
+    run("CREATE SEQUENCE tries", *FAILING[kind])
+    try:
+        yield
+    finally:
+        run(*UNDONE[kind], "DROP SEQUENCE tries")
+
+
+def kill(ledger: SQLLedger) -> Any:
+    for _ in range(POLICY.max_attempts):
+        recorded, claim = claimed(ledger)
+        claim.finish(FAILED)
+    return recorded.id
+
+
+def quarantine(ledger: SQLLedger) -> None:
+    ledger.quarantine(UNUSABLE, keep=10)
+    assert [entry.count for entry in ledger.quarantined()] == [1]
+
+
+def revive(ledger: SQLLedger) -> None:
+    assert ledger.revive(ledger.events()[0].id)
+    assert [event.state for event in ledger.events()] == [State.PENDING]
+
+
+def prune(ledger: SQLLedger) -> None:
+    assert ledger.prune(before=datetime.now(UTC) + timedelta(days=1), limit=10) == 1
+    assert ledger.events() == []
+
+
+WORK: list[tuple[Callable[[SQLLedger], Any], str, Callable[[SQLLedger], None]]] = [
+    (lambda ledger: None, "INSERT quarantine", quarantine),
+    (kill, "UPDATE event", revive),
+    (handle, "DELETE message", prune),
+]
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+@pytest.mark.parametrize(("prepare", "write", "work"), WORK, ids=["quarantine", "revive", "prune"])
+def test_done_again(
+    sql_ledger: SQLLedger,
+    kind: str,
+    prepare: Callable[[SQLLedger], Any],
+    write: str,
+    work: Callable[[SQLLedger], None],
+) -> None:
+    """What was given up is done again, as a whole and once."""
+    prepare(sql_ledger)
+    with deadlocks(sql_ledger, kind, write, times=2):
+        work(sql_ledger)
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_in_vain(sql_ledger: SQLLedger, kind: str) -> None:
+    """What is given up again and again is an error, in the end."""
+    deadlocking = deadlocks(sql_ledger, kind, "INSERT quarantine", times=100)
+    with deadlocking, pytest.raises(LedgerUnavailable):
+        sql_ledger.quarantine(UNUSABLE, keep=10)
+    assert sql_ledger.quarantined() == []

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+
+from flask_fd_whatsapp.ledger import Ledger, Rejection
+
+from .entries import MOMENT
+
+THREADS = 8
+
+REJECTION = Rejection(
+    receiver="fd_whatsapp",
+    reason="unauthenticated",
+    status_code=401,
+    detail="Header Authorization is missing.",
+    last_seen=MOMENT,
+)
+
+
+def test_last_of_each(ledger: Ledger) -> None:
+    """Of each receiver and reason the last rejection is kept, and they are told newest first."""
+    last = replace(REJECTION, detail="X is wrong \U0001f44b.", last_seen=MOMENT + timedelta(2))
+    other = replace(REJECTION, reason="too_large", status_code=413)
+    elsewhere = replace(REJECTION, receiver="other", last_seen=MOMENT + timedelta(1))
+    for rejection in (REJECTION, other, elsewhere, last):
+        ledger.note_rejection(rejection)
+    assert ledger.rejections() == [last, elsewhere, other]
+    assert ledger.rejections(receiver="fd_whatsapp") == [last, other]
+    assert ledger.rejections(receiver="none") == []
+
+
+def test_text_no_database_takes(ledger: Ledger) -> None:
+    """Text that a database would refuse does not keep a rejection from being noted."""
+    ledger.note_rejection(replace(REJECTION, detail="bad \x00 \ud800."))
+    (found,) = ledger.rejections()
+    assert (found.detail[:4], found.detail[-1]) == ("bad ", ".")
+
+
+def test_at_once(ledger: Ledger) -> None:
+    """Processes that note the same reason at once do not get in each other's way."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(ledger.note_rejection, [REJECTION] * 10 * THREADS))
+    assert ledger.rejections() == [REJECTION]

@@ -1,0 +1,100 @@
+"""What a sweep takes up and what it leaves, on every ledger."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from flask_fd_whatsapp import FreshdeskWhatsApp, RetryLater, status_received
+from flask_fd_whatsapp.ledger import Ledger, Policy, Tried
+from flask_fd_whatsapp.outcomes import Result
+from flask_fd_whatsapp.receiver import Receiver
+from flask_fd_whatsapp.sweep import sweep
+
+from ..answers import client_of
+from ..conftest import URL, MakeApp, Payload
+from ..scripted import Scripted
+from .entries import end_leases, make_due
+
+
+@pytest.fixture
+def app(make_app: MakeApp, ledger: Ledger) -> Flask:
+    return make_app(FreshdeskWhatsApp(ledger=ledger), DISPATCH="deferred")
+
+
+@pytest.fixture
+def receiver(app: Flask) -> Receiver:
+    receiver: Receiver = app.extensions["fd_whatsapp"]["fd_whatsapp"]
+    return receiver
+
+
+@pytest.fixture
+def ids(app: Flask, payload: Payload, ledger: Ledger) -> dict[tuple[str, str], Any]:
+    """The ids of due events: two of a message M1, and one of M2."""
+    for message_id, name in (("M1", "queued"), ("M1", "sent"), ("M2", "queued")):
+        client_of(app).post(URL, json=payload(name, data__message_id=message_id))
+    return {(event.message_id, event.status): event.id for event in ledger.events()}
+
+
+def results(receiver: Receiver) -> dict[Any, Result]:
+    return {swept.event_id: swept.result for swept in sweep(receiver)}
+
+
+def test_held(receiver: Receiver, ledger: Ledger, ids: dict[tuple[str, str], Any]) -> None:
+    """What is due is left alone while its message is being handled, and taken up later."""
+    seen = Scripted("seen")
+    status_received.connect(seen)
+    held = ledger.claim(ids["M1", "QUEUED"], Policy())
+    assert held is not None
+    assert held.claim is not None
+    assert results(receiver) == {ids["M2", "QUEUED"]: Result.ACCEPTED}
+    assert results(receiver) == {}
+    held.claim.finish(Tried(retry_after=0))
+    mine = dict.fromkeys([ids["M1", "QUEUED"], ids["M1", "SENT"]], Result.ACCEPTED)
+    assert results(receiver) == mine
+    assert [event.message_id for event in seen.events] == ["M2", "M1", "M1"]
+
+
+def test_holder_died(receiver: Receiver, ledger: Ledger, ids: dict[tuple[str, str], Any]) -> None:
+    """What is held by a process that died is taken up once the lease is over."""
+    ledger.claim(ids["M1", "QUEUED"], Policy())
+    assert ids["M1", "SENT"] not in results(receiver)
+    end_leases(ledger)
+    assert set(results(receiver)) == {ids["M1", "QUEUED"], ids["M1", "SENT"]}
+
+
+def test_taken_in_between(
+    receiver: Receiver, ledger: Ledger, ids: dict[tuple[str, str], Any]
+) -> None:
+    """What another takes between the sweep's look and its turn is left to the next."""
+    sweeping = sweep(receiver)
+    first = next(sweeping).event_id
+    held = ledger.claim(ids["M2", "QUEUED"], Policy())
+    assert held is not None
+    assert held.claim is not None
+    rest = {swept.event_id: swept.result for swept in sweeping}
+    assert (first, rest) == (
+        ids["M1", "QUEUED"],
+        {ids["M1", "SENT"]: Result.ACCEPTED, ids["M2", "QUEUED"]: Result.BUSY},
+    )
+    held.claim.finish(Tried(retry_after=0))
+    assert results(receiver) == {ids["M2", "QUEUED"]: Result.ACCEPTED}
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), RetryLater(3600)], ids=["failed", "later"])
+def test_not_due(
+    receiver: Receiver, ledger: Ledger, ids: dict[tuple[str, str], Any], error: Exception
+) -> None:
+    """What failed or asked for later is left alone until it is due, and then taken up."""
+    broken = Scripted("broken", *[error] * 3)
+    status_received.connect(broken)
+    assert results(receiver) == dict.fromkeys(ids.values(), Result.UNFINISHED)
+    before = ledger.events()
+    assert results(receiver) == {}
+    assert ledger.events() == before
+    assert len(broken.events) == 3
+    make_due(ledger, event_id=ids["M1", "SENT"])
+    assert results(receiver) == {ids["M1", "SENT"]: Result.ACCEPTED}
+    assert broken.statuses[3:] == ["SENT"]

@@ -1,0 +1,71 @@
+"""What is said of a setting names the receiver's own key."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Never
+
+import pytest
+from flask import Flask
+
+from flask_fd_whatsapp import FreshdeskWhatsApp, current_ledger, status_received
+from flask_fd_whatsapp.exceptions import FreshdeskWhatsAppError
+
+from .answers import assert_problem, assert_result, client_of
+from .conftest import TOKEN, URL, Payload
+
+
+def campaign_of(reference: str) -> Never:
+    raise ValueError(reference)
+
+
+@pytest.fixture
+def app() -> Flask:
+    """An application whose only receiver has a prefix of its own."""
+    app = Flask("host")
+    app.testing = True
+    settings: dict[str, Any] = {
+        "HEADERS": {"Authorization": TOKEN},
+        "CAMPAIGN": campaign_of,
+        "QUARANTINE_MAX": 1,
+    }
+    app.config.update({f"EUROPE_{key}": value for key, value in settings.items()})
+    app.register_blueprint(FreshdeskWhatsApp("europe", config_prefix="EUROPE"))
+    return app
+
+
+def test_rejection(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    """A wrong token is told of with the receiver's name and key."""
+    assert_problem(app.test_client().post(URL), 401)
+    (record,) = caplog.records
+    assert record.getMessage().startswith("europe: a request was rejected")
+    assert "see EUROPE_HEADERS." in record.getMessage()
+
+
+def test_full_quarantine(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    """What has to leave a full quarantine is told, with the key of its bound."""
+    for body in (b"1", b"2"):
+        assert_problem(client_of(app).post(URL, data=body), 400)
+    assert "The quarantine is full (EUROPE_QUARANTINE_MAX is 1): 1 not seen" in caplog.text
+
+
+def test_campaign(app: Flask, payload: Payload, caplog: pytest.LogCaptureFixture) -> None:
+    """A campaign's callable that raises is told of with the key it stands in."""
+    assert_result(client_of(app).post(URL, data=json.dumps(payload())), "accepted")
+    (record,) = caplog.records
+    assert record.getMessage() == "EUROPE_CAMPAIGN raised ValueError: no campaign."
+
+
+def test_transaction_in_memory(app: Flask, payload: Payload) -> None:
+    """Where a transaction is asked of a ledger in memory, the key of another is told."""
+    errors: list[str] = []
+
+    @status_received.connect_via(app)
+    def write(app: Flask, event: object) -> None:
+        with pytest.raises(FreshdeskWhatsAppError) as raised:
+            current_ledger.transaction  # noqa: B018
+        errors.append(str(raised.value))
+
+    client_of(app).post(URL, json=payload())
+    (error,) = errors
+    assert "set EUROPE_LEDGER_URL" in error

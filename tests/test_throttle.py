@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from flask_fd_whatsapp.throttle import Throttle
+
+from .concurrency.threads import Clock
+
+
+def test_one_in_an_interval() -> None:
+    """The first passes at once, then one in an interval, which is told how many were held back."""
+    clock = Clock()
+    throttle = Throttle(60, clock)
+    passed = []
+    for _ in range(13):
+        passed.append(throttle.admit("a"))
+        clock.now += 10
+    assert passed == [0, *[None] * 5, 5, *[None] * 5, 5]
+
+
+def test_each_kind() -> None:
+    """What is of another kind is not held back, nor counted."""
+    throttle = Throttle(60, Clock())
+    assert [throttle.admit(kind) for kind in "abab"] == [0, 0, None, None]
+
+
+def test_threads() -> None:
+    """Of many threads at once one passes, and every other is counted."""
+    clock = Clock()
+    throttle = Throttle(60, clock)
+    with ThreadPoolExecutor(8) as pool:
+        passed = list(pool.map(lambda _: throttle.admit("a"), range(1000)))
+    assert [told for told in passed if told is not None] == [0]
+    clock.now += 60
+    assert throttle.admit("a") == 999
