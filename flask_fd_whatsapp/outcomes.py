@@ -6,6 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from http import HTTPStatus
+from typing import Final
+
+RETRY_BUSY: Final = 5
+RETRY_UNFINISHED: Final = 30
+RETRY_UNAVAILABLE: Final = 30
 
 
 class Result(Enum):
@@ -45,3 +50,20 @@ class Outcome:
     detail: str = ""
     errors: Mapping[str, list[str]] = field(default_factory=dict)
     retry_after: int | None = None
+
+
+BUSY: Final = Outcome(
+    Result.BUSY, "The message is being handled right now.", retry_after=RETRY_BUSY
+)
+
+UNFINISHED: Final = Outcome(
+    Result.UNFINISHED,
+    "The event is recorded, but not handled yet. Send it again.",
+    retry_after=RETRY_UNFINISHED,
+)
+
+UNAVAILABLE: Final = Outcome(
+    Result.UNAVAILABLE,
+    "The event could not be recorded. Send it again.",
+    retry_after=RETRY_UNAVAILABLE,
+)

@@ -21,16 +21,13 @@ from .intake import Delivery, Intake
 from .ledger import Entry, Ledger, Policy, Recorded, State, Tried
 from .ledger.current import handling
 from .loading import Loader
-from .outcomes import Outcome, Result
+from .outcomes import BUSY, UNAVAILABLE, UNFINISHED, Outcome, Result
 from .rejections import Rejections
 from .settings import Settings
 
 logger = logging.getLogger(__name__)
 
 WAIT_SECONDS = 2.0
-RETRY_BUSY = 5
-RETRY_UNFINISHED = 30
-RETRY_UNAVAILABLE = 30
 
 
 class Receiver:
@@ -103,12 +100,12 @@ class Receiver:
             return self._late(error)
         except LedgerUnavailable as error:
             logger.critical("The ledger cannot be used: answered with 503. %s %s", error, _SEE)
-            return _UNAVAILABLE
+            return UNAVAILABLE
         except Exception:
             # Handlers' and schemas' errors are dealt with where they are called: what comes
             # here is the ledger's, and an event that may not be recorded is never acknowledged.
             logger.critical("The ledger cannot be used: answered with 503. %s", _SEE, exc_info=True)
-            return _UNAVAILABLE
+            return UNAVAILABLE
 
     def reject(self, result: Result, detail: str, cause: str = "") -> Outcome:
         """Tell of a request refused before its body was looked at.
@@ -163,8 +160,8 @@ class Receiver:
         if state is State.DONE:
             return Outcome(Result.ACCEPTED)
         if retry_after is None:
-            return _UNFINISHED
-        return replace(_UNFINISHED, retry_after=max(1, math.ceil(retry_after)))
+            return UNFINISHED
+        return replace(UNFINISHED, retry_after=max(1, math.ceil(retry_after)))
 
     def resume(self, event_id: Any, *, wait: float = 0) -> Outcome | None:
         """Go on with a recorded event; ``None`` if there is no such event (any more).
@@ -229,7 +226,7 @@ class Receiver:
 
     def _late(self, error: ClaimLost) -> Outcome:
         logger.warning("%s Raise %s_LEASE_SECONDS if handlers need longer.", error, self.prefix)
-        return _BUSY
+        return BUSY
 
 
 def _enriched(event: StatusEvent, recorded: Recorded) -> StatusEvent:
@@ -246,22 +243,8 @@ def _enriched(event: StatusEvent, recorded: Recorded) -> StatusEvent:
 
 _SEE = "`flask fd-whatsapp check` says more."
 
-_BUSY = Outcome(Result.BUSY, "The message is being handled right now.", retry_after=RETRY_BUSY)
-
-_UNFINISHED = Outcome(
-    Result.UNFINISHED,
-    "The event is recorded, but not handled yet. Send it again.",
-    retry_after=RETRY_UNFINISHED,
-)
-
-_UNAVAILABLE = Outcome(
-    Result.UNAVAILABLE,
-    "The event could not be recorded. Send it again.",
-    retry_after=RETRY_UNAVAILABLE,
-)
-
 _SETTLED = {
-    State.PENDING: _BUSY,
+    State.PENDING: BUSY,
     State.DONE: Outcome(Result.DUPLICATE),
     State.DEAD: Outcome(Result.DEAD),
 }

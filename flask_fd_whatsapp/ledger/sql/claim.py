@@ -13,7 +13,8 @@ from ...exceptions import ClaimLost, TransactionFailed
 from ..backoff import backoff
 from ..base import Policy, Tried
 from ..views import State
-from .database import Database, Handled, storable
+from .database import Database
+from .rows import Handled, storable
 
 T = TypeVar("T")
 

@@ -2,53 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import re
-import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, Final, NamedTuple, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, func
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...exceptions import LedgerUnavailable
+from .forks import care_for_forks
+from .rows import Handled, Inserted
 from .statements import Statements
 
 DEADLOCKS: Final = 3
 
 T = TypeVar("T")
-
-_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
-
-
-class Inserted(NamedTuple):
-    """What became of an event's message as it was recorded.
-
-    :param previous_status: the message's status before.
-    :param holder: the token of the claim on it.
-    :param event_id: ``None`` if the event was there already.
-    """
-
-    key: int
-    previous_status: str | None
-    status: str | None
-    reference: str | None
-    campaign: str | None
-    holder: str | None
-    event_id: int | None
-
-    def is_stale(self, status: str) -> bool:
-        """Whether an event of *status* did not move the message forward."""
-        return self.status != status or self.previous_status == status
-
-
-class Handled(NamedTuple):
-    """A handler that is not to be called again."""
-
-    handler: str
-    is_superseded: bool
 
 
 class Database:
@@ -68,7 +37,7 @@ class Database:
         self.statements = statements
         self.driver_error: type[Exception] = engine.dialect.loaded_dbapi.Error
         self.integrity_error: type[Exception] = engine.dialect.loaded_dbapi.IntegrityError
-        _leave_connections_to_parent(self)
+        care_for_forks(self)
 
     def transaction(self) -> Transaction:
         """A driver's cursor in a transaction that may write from its first statement."""
@@ -261,25 +230,3 @@ def _is_deadlock(error: BaseException | None) -> bool:
     return getattr(error, "sqlstate", None) in ("40P01", "40001") or (
         error is not None and error.args[:1] in ((1213,), (1020,))
     )
-
-
-def _leave_connections_to_parent(database: Database) -> None:
-    reference = weakref.ref(database)
-
-    def close() -> None:
-        # A SQLite connection that a child inherits makes it believe in locks that it has not
-        # got: the file breaks.
-        if (database := reference()) is not None:
-            database.close_idle()
-
-    def leave() -> None:
-        if (database := reference()) is not None:
-            database.leave_to_parent()
-
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(before=close, after_in_child=leave)
-
-
-def storable(text: str | None) -> str | None:
-    """*text* with U+FFFD for what a database would refuse: NUL and lone surrogates."""
-    return None if text is None else _UNSTORABLE.sub("\ufffd", text)

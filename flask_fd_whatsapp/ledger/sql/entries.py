@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from ...events import Status, StatusEvent, rank_of
 from ..base import Entry
-from .database import Database, storable
+from .database import Database
+from .rows import storable
 
 _TIME_COLUMNS: Final = {status: f"{status.lower()}_at" for status in Status}
 _NONE: Final[dict[str, Any]] = {

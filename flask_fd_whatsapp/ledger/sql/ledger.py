@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
-from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Any, cast
@@ -18,23 +15,20 @@ from ...exceptions import ConfigurationError
 from ..base import Entry, Policy, Recorded
 from ..current import current_claim
 from ..views import State
-from .claim import SQLClaim
+from .claiming import Claiming, found_by
 from .database import Database
 from .dialects import database_of
 from .engines import engine_from_url
 from .entries import key_of, values_of
-from .found import Found
 from .migrate import is_current, require_current, upgrade
 from .quarantine import SQLQuarantine
 from .queries import Queries
 from .rejections import SQLRejections
+from .rows import Found
 from .upkeep import Upkeep
 
-FIRST_WAIT_SECONDS = 0.01
-MAX_WAIT_SECONDS = 0.1
 
-
-class SQLLedger(Queries, Upkeep, SQLQuarantine, SQLRejections):
+class SQLLedger(Claiming, Queries, Upkeep, SQLQuarantine, SQLRejections):
     """Records in SQLite, PostgreSQL or MariaDB.
 
     :param engine: an SQLAlchemy engine of the host's own (Flask-SQLAlchemy's ``db.engine``, say).
@@ -160,57 +154,9 @@ class SQLLedger(Queries, Upkeep, SQLQuarantine, SQLRejections):
             superseded=is_ahead(inserted.status, of=event.status),
         )
 
-    def claim(
-        self, event_id: int, policy: Policy, *, wait: float = 0, settled: bool = False
-    ) -> Recorded | None:
-        """Claim the message of a recorded event, asking again until *wait* seconds are over."""
-        deadline = time.monotonic() + wait
-        pause = FIRST_WAIT_SECONDS
-        while True:
-            recorded = self.database.retried(
-                lambda: self._try_to_claim(event_id, policy, settled=settled)
-            )
-            if recorded is None or recorded.claim:
-                return recorded
-            if (recorded.state is State.PENDING) == settled:
-                return recorded
-            remaining = deadline - time.monotonic()
-            if remaining <= 0:
-                return recorded
-            time.sleep(min(pause, remaining))
-            pause = min(pause * 2, MAX_WAIT_SECONDS)
-
-    def _try_to_claim(self, event_id: int, policy: Policy, *, settled: bool) -> Recorded | None:
-        database = self.database
-        statement, times = (
-            database.statements.find_by_id,
-            database.times(lease=policy.lease_seconds),
-        )
-        parameters = {"event_id": event_id, **times}
-        # A look of its own first: to claim by the event would lock event before message, and
-        # the others lock message before event.
-        with database.reading() as cursor:
-            found = _found(cursor, statement, parameters)
-        if found is None:
-            return None
-        if found.is_held or (found.state is State.PENDING) == settled:
-            return found.recorded()
-        token = secrets.token_hex(16)
-        with database.transaction() as cursor:
-            cursor.execute(
-                database.statements.claim,
-                {"message_key": found.message_key, "token": token, **times},
-            )
-            if cursor.rowcount != 1:
-                return found.recorded()
-            found = _found(cursor, statement, parameters)
-            if found is None:
-                return None
-            return self._take_up(cursor, found, policy, token, settled=settled)
-
     def _find(self, cursor: Any, event: StatusEvent) -> Found | None:
         parameters = {**key_of(event), **self._database.times()}
-        return _found(cursor, self._database.statements.find, parameters)
+        return found_by(cursor, self._database.statements.find, parameters)
 
     def _says_nothing_new(self, entry: Entry, found: Found) -> bool:
         """Whether it is a duplicate of what is done or dead, which need not be written at all."""
@@ -222,64 +168,3 @@ class SQLLedger(Queries, Upkeep, SQLQuarantine, SQLRejections):
         return (found.reference is not None or entry.event.external_reference_id is None) and (
             found.campaign is not None or entry.campaign is None
         )
-
-    def _take_up(
-        self,
-        cursor: Any,
-        found: Found,
-        policy: Policy,
-        token: str | None,
-        *,
-        settled: bool = False,
-    ) -> Recorded:
-        """An event that was there already: count the try if it is ours, or give the claim back."""
-        if token is None:
-            return found.recorded()
-        database, statements = self._database, self._database.statements
-        parameters = {
-            "event_id": found.event_id,
-            "message_key": found.message_key,
-            "token": token,
-            **database.times(lease=policy.lease_seconds),
-        }
-        state, attempts = found.state, found.attempts
-        if (state is State.PENDING) == settled:
-            database.release(cursor, parameters, ())
-            return found.recorded()
-        if not settled:
-            if attempts >= policy.max_attempts:
-                database.release(cursor, parameters, ())
-                cursor.execute(statements.dead, {**parameters, "last_error": None})
-                return replace(found.recorded(), state=State.DEAD, has_died=True)
-            cursor.execute(statements.tried, parameters)
-            attempts += 1
-        cursor.execute(statements.handlers, parameters)
-        return found.recorded(
-            claim=self._claim(policy, token, found.message_key, found.event_id, attempts, state),
-            succeeded=frozenset(name for (name,) in cursor.fetchall()),
-        )
-
-    def _claim(
-        self,
-        policy: Policy,
-        token: str,
-        key: int,
-        event_id: int,
-        attempts: int,
-        state: State = State.PENDING,
-    ) -> SQLClaim:
-        return SQLClaim(
-            self._database,
-            policy,
-            token=token,
-            message_key=key,
-            event_id=event_id,
-            attempts=attempts,
-            state=state,
-        )
-
-
-def _found(cursor: Any, statement: str, parameters: Mapping[str, Any]) -> Found | None:
-    cursor.execute(statement, parameters)
-    row = cursor.fetchone()
-    return None if row is None else Found._make(row)

@@ -1,7 +1,6 @@
 """What is different on PostgreSQL: each step of an event's way is one statement.
 
-It commits by itself, so that a step is one round trip.  Its parts see the table as it was when
-the statement began, and lock the message's row first, since they select from it.
+It commits by itself, so that a step is one round trip.
 """
 
 from __future__ import annotations
@@ -12,8 +11,9 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Engine
 
-from .database import Database, Handled, Inserted, Transaction
-from .statements import SingleStatements, single_statements
+from .database import Database, Transaction
+from .rows import Handled, Inserted
+from .single_statements import SingleStatements, single_statements
 
 T = TypeVar("T")
 

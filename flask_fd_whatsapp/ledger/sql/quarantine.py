@@ -12,8 +12,9 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from ..base import Unusable
 from ..views import IGNORED, Quarantined
-from .database import Database, storable
+from .database import Database
 from .queries import came_to
+from .rows import storable
 from .tables import quarantine as table
 from .upsert import upsert
 

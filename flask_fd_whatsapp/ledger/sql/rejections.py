@@ -5,7 +5,8 @@ from __future__ import annotations
 from sqlalchemy import select
 
 from ..views import Rejection
-from .database import Database, storable
+from .database import Database
+from .rows import storable
 from .tables import rejection as table
 from .upsert import upsert
 

@@ -118,19 +118,7 @@ class Statements:
     again: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SingleStatements(Statements):
-    """Where a step can be one statement: :attr:`renew` and :attr:`release` record successes too.
-
-    :param insert: the event and its message.
-    :param complete: successes, the end of the claim and of the event.
-    """
-
-    insert: str
-    complete: str
-
-
-_CONFLICT: Final = {
+CONFLICT: Final = {
     "on_conflict": "ON CONFLICT (account_id, message_id) DO UPDATE SET",
     "on_seen": "ON CONFLICT (message_key, status) DO NOTHING\n",
     "old": "fd_whatsapp_message.",
@@ -156,16 +144,16 @@ _NEW: Final = (
     "claim_token",
 )
 
-_PARTS: Final = {
+PARTS: Final = {
     # SQLite runs on this machine, so that its clock is this process's, given as :now.
     "sqlite": {
-        **_CONFLICT,
+        **CONFLICT,
         "now": ":now",
         "lease_end": ":lease_end",
         "due": ":due",
     },
     "postgresql": {
-        **_CONFLICT,
+        **CONFLICT,
         "now": "clock_timestamp()",
         "lease_end": "clock_timestamp() + make_interval(secs => :lease)",
         "due": "clock_timestamp() + make_interval(secs => :delay)",
@@ -188,72 +176,20 @@ _PARTS: Final = {
 }
 
 
-_SINGLE_INSERT: Final = """
-WITH m AS ({upsert}), e AS (
-  INSERT INTO fd_whatsapp_event
-    (message_key, status, timestamp, received_at, receiver, payload, headers,
-     previous_status, is_stale, attempts, due_at)
-  SELECT m.id, :status, :timestamp, {now}, :receiver, :payload, :headers, m.previous_status,
-         m.status IS DISTINCT FROM CAST(:status AS varchar)
-           OR m.previous_status IS NOT DISTINCT FROM m.status,
-         CASE WHEN m.claim_token = :token THEN 1 ELSE 0 END,
-         {now}
-  FROM m
-  {on_seen}RETURNING id
-)
-SELECT m.id, m.previous_status, m.status, m.external_reference_id, m.campaign, m.claim_token, e.id
-FROM m LEFT JOIN e ON TRUE
-"""
-
-_SINGLE_RECORD: Final = """
-WITH m AS ({claimed}
-  AND set_config(
-    'synchronous_commit',
-    CASE WHEN :is_durable THEN current_setting('synchronous_commit') ELSE 'off' END,
-    TRUE
-  ) IS NOT NULL
-  RETURNING id
-), h AS (
-  INSERT INTO fd_whatsapp_handling (event_id, handler, is_superseded, handled_at)
-  SELECT :event_id, handler, is_superseded, {now}
-  FROM m, unnest(CAST(:handlers AS varchar[]), CAST(:are_superseded AS boolean[]))
-          AS given (handler, is_superseded)
-)
-{then}
-"""
-
-
 def statements_for(dialect: str) -> Statements:
     """The statements for SQLite or MariaDB, in its driver's parameter style."""
-    return Statements(**_in_style(dialect, _texts(dialect)))
+    return Statements(**in_style(dialect, texts_for(dialect)))
 
 
-def single_statements() -> SingleStatements:
-    """The statements for PostgreSQL, in psycopg's parameter style."""
-    texts = _texts("postgresql")
-    now, on_seen = _PARTS["postgresql"]["now"], _CONFLICT["on_seen"]
-
-    def recording(claimed: str, then: str) -> str:
-        return _SINGLE_RECORD.format(claimed=claimed, then=then, now=now)
-
-    singles = {
-        "insert": _SINGLE_INSERT.format(upsert=texts["upsert"], now=now, on_seen=on_seen),
-        "renew": recording(texts["renew"], "SELECT id FROM m"),
-        "release": recording(texts["release"], "SELECT id FROM m"),
-        "complete": recording(texts["release"], f"{texts['done']} AND EXISTS (SELECT FROM m)"),
-    }
-    return SingleStatements(**_in_style("postgresql", {**texts, **singles}))
-
-
-def _in_style(dialect: str, texts: dict[str, str]) -> dict[str, str]:
+def in_style(dialect: str, texts: dict[str, str]) -> dict[str, str]:
     """psycopg and PyMySQL want ``%(name)s``, sqlite3 takes ``:name`` as it is."""
     if dialect == "sqlite":
         return texts
     return {name: re.sub(r":(\w+)", r"%(\1)s", text) for name, text in texts.items()}
 
 
-def _texts(dialect: str) -> dict[str, str]:
-    parts = _PARTS[dialect]
+def texts_for(dialect: str) -> dict[str, str]:
+    parts = PARTS[dialect]
     times = {name: parts[name] for name in ("now", "lease_end", "due")}
     new = {f"new_{column}": parts["new"].format(column) for column in _NEW}
     new["new_rank"] = parts["new"].format("status_rank")

@@ -1,13 +1,44 @@
-"""An event that was recorded before, and what is done about it."""
+"""What goes into the tables' rows and what comes out of them."""
 
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+import re
+from typing import Any, Final, NamedTuple
 
 from ...events import Status, is_ahead
 from ..base import Claim, Recorded
 from ..views import State
+
+_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
+
+
+class Inserted(NamedTuple):
+    """What became of an event's message as it was recorded.
+
+    :param previous_status: the message's status before.
+    :param holder: the token of the claim on it.
+    :param event_id: ``None`` if the event was there already.
+    """
+
+    key: int
+    previous_status: str | None
+    status: str | None
+    reference: str | None
+    campaign: str | None
+    holder: str | None
+    event_id: int | None
+
+    def is_stale(self, status: str) -> bool:
+        """Whether an event of *status* did not move the message forward."""
+        return self.status != status or self.previous_status == status
+
+
+class Handled(NamedTuple):
+    """A handler that is not to be called again."""
+
+    handler: str
+    is_superseded: bool
 
 
 class Found(NamedTuple):
@@ -53,3 +84,8 @@ class Found(NamedTuple):
             succeeded=succeeded,
             superseded=is_ahead(self.message_status, of=self.status),
         )
+
+
+def storable(text: str | None) -> str | None:
+    """*text* with U+FFFD for what a database would refuse: NUL and lone surrogates."""
+    return None if text is None else _UNSTORABLE.sub("\ufffd", text)

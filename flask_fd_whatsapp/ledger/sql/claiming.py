@@ -1,0 +1,137 @@
+"""Claims events that are recorded already."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from ..base import Policy, Recorded
+from ..views import State
+from .claim import SQLClaim
+from .database import Database
+from .rows import Found
+
+FIRST_WAIT_SECONDS: Final = 0.01
+MAX_WAIT_SECONDS: Final = 0.1
+
+
+class Claiming:
+    """The part of :class:`SQLLedger` that claims what was recorded before."""
+
+    @property
+    def database(self) -> Database:
+        """The database, its tables being up to date."""
+        raise NotImplementedError
+
+    def claim(
+        self, event_id: int, policy: Policy, *, wait: float = 0, settled: bool = False
+    ) -> Recorded | None:
+        """Claim the message of a recorded event, asking again until *wait* seconds are over."""
+        deadline = time.monotonic() + wait
+        pause = FIRST_WAIT_SECONDS
+        while True:
+            recorded = self.database.retried(
+                lambda: self._try_to_claim(event_id, policy, settled=settled)
+            )
+            if recorded is None or recorded.claim:
+                return recorded
+            if (recorded.state is State.PENDING) == settled:
+                return recorded
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                return recorded
+            time.sleep(min(pause, remaining))
+            pause = min(pause * 2, MAX_WAIT_SECONDS)
+
+    def _try_to_claim(self, event_id: int, policy: Policy, *, settled: bool) -> Recorded | None:
+        database = self.database
+        statement, times = (
+            database.statements.find_by_id,
+            database.times(lease=policy.lease_seconds),
+        )
+        parameters = {"event_id": event_id, **times}
+        # A look of its own first: to claim by the event would lock event before message, and
+        # the others lock message before event.
+        with database.reading() as cursor:
+            found = found_by(cursor, statement, parameters)
+        if found is None:
+            return None
+        if found.is_held or (found.state is State.PENDING) == settled:
+            return found.recorded()
+        token = secrets.token_hex(16)
+        with database.transaction() as cursor:
+            cursor.execute(
+                database.statements.claim,
+                {"message_key": found.message_key, "token": token, **times},
+            )
+            if cursor.rowcount != 1:
+                return found.recorded()
+            found = found_by(cursor, statement, parameters)
+            if found is None:
+                return None
+            return self._take_up(cursor, found, policy, token, settled=settled)
+
+    def _take_up(
+        self,
+        cursor: Any,
+        found: Found,
+        policy: Policy,
+        token: str | None,
+        *,
+        settled: bool = False,
+    ) -> Recorded:
+        """An event that was there already: count the try if it is ours, or give the claim back."""
+        if token is None:
+            return found.recorded()
+        database, statements = self.database, self.database.statements
+        parameters = {
+            "event_id": found.event_id,
+            "message_key": found.message_key,
+            "token": token,
+            **database.times(lease=policy.lease_seconds),
+        }
+        state, attempts = found.state, found.attempts
+        if (state is State.PENDING) == settled:
+            database.release(cursor, parameters, ())
+            return found.recorded()
+        if not settled:
+            if attempts >= policy.max_attempts:
+                database.release(cursor, parameters, ())
+                cursor.execute(statements.dead, {**parameters, "last_error": None})
+                return replace(found.recorded(), state=State.DEAD, has_died=True)
+            cursor.execute(statements.tried, parameters)
+            attempts += 1
+        cursor.execute(statements.handlers, parameters)
+        return found.recorded(
+            claim=self._claim(policy, token, found.message_key, found.event_id, attempts, state),
+            succeeded=frozenset(name for (name,) in cursor.fetchall()),
+        )
+
+    def _claim(
+        self,
+        policy: Policy,
+        token: str,
+        key: int,
+        event_id: int,
+        attempts: int,
+        state: State = State.PENDING,
+    ) -> SQLClaim:
+        return SQLClaim(
+            self.database,
+            policy,
+            token=token,
+            message_key=key,
+            event_id=event_id,
+            attempts=attempts,
+            state=state,
+        )
+
+
+def found_by(cursor: Any, statement: str, parameters: Mapping[str, Any]) -> Found | None:
+    """The event that a statement finds."""
+    cursor.execute(statement, parameters)
+    row = cursor.fetchone()
+    return None if row is None else Found._make(row)

@@ -1,0 +1,76 @@
+"""The statements of a database where a step can be one statement: PostgreSQL's.
+
+The parts of one see the tables as they were when it began.  All that follows the message's part
+selects from it, so that the message's row is locked first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from .statements import CONFLICT, PARTS, Statements, in_style, texts_for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SingleStatements(Statements):
+    """Where a step can be one statement: :attr:`renew` and :attr:`release` record successes too.
+
+    :param insert: the event and its message.
+    :param complete: successes, the end of the claim and of the event.
+    """
+
+    insert: str
+    complete: str
+
+
+_SINGLE_INSERT: Final = """
+WITH m AS ({upsert}), e AS (
+  INSERT INTO fd_whatsapp_event
+    (message_key, status, timestamp, received_at, receiver, payload, headers,
+     previous_status, is_stale, attempts, due_at)
+  SELECT m.id, :status, :timestamp, {now}, :receiver, :payload, :headers, m.previous_status,
+         m.status IS DISTINCT FROM CAST(:status AS varchar)
+           OR m.previous_status IS NOT DISTINCT FROM m.status,
+         CASE WHEN m.claim_token = :token THEN 1 ELSE 0 END,
+         {now}
+  FROM m
+  {on_seen}RETURNING id
+)
+SELECT m.id, m.previous_status, m.status, m.external_reference_id, m.campaign, m.claim_token, e.id
+FROM m LEFT JOIN e ON TRUE
+"""
+
+_SINGLE_RECORD: Final = """
+WITH m AS ({claimed}
+  AND set_config(
+    'synchronous_commit',
+    CASE WHEN :is_durable THEN current_setting('synchronous_commit') ELSE 'off' END,
+    TRUE
+  ) IS NOT NULL
+  RETURNING id
+), h AS (
+  INSERT INTO fd_whatsapp_handling (event_id, handler, is_superseded, handled_at)
+  SELECT :event_id, handler, is_superseded, {now}
+  FROM m, unnest(CAST(:handlers AS varchar[]), CAST(:are_superseded AS boolean[]))
+          AS given (handler, is_superseded)
+)
+{then}
+"""
+
+
+def single_statements() -> SingleStatements:
+    """The statements for PostgreSQL, in psycopg's parameter style."""
+    texts = texts_for("postgresql")
+    now, on_seen = PARTS["postgresql"]["now"], CONFLICT["on_seen"]
+
+    def recording(claimed: str, then: str) -> str:
+        return _SINGLE_RECORD.format(claimed=claimed, then=then, now=now)
+
+    singles = {
+        "insert": _SINGLE_INSERT.format(upsert=texts["upsert"], now=now, on_seen=on_seen),
+        "renew": recording(texts["renew"], "SELECT id FROM m"),
+        "release": recording(texts["release"], "SELECT id FROM m"),
+        "complete": recording(texts["release"], f"{texts['done']} AND EXISTS (SELECT FROM m)"),
+    }
+    return SingleStatements(**in_style("postgresql", {**texts, **singles}))
