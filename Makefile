@@ -1,4 +1,4 @@
-# Each of make demo, run, test, check and bench works by itself from a fresh clone.
+# Each of make demo, run, test, check, bench and soak works by itself from a fresh clone.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -7,7 +7,7 @@ BENCH = $(VENV)-bench
 SERVED = $(VENV)/.served
 INSTALLED = $(VENV)/.installed
 
-.PHONY: demo run test check bench format clean
+.PHONY: demo run test check bench soak format clean
 
 demo: $(SERVED)
 	$(BIN)/python -m examples.demo
@@ -28,6 +28,10 @@ check: $(INSTALLED)
 # Takes about eight minutes, and wants a machine that does nothing else.
 bench: $(BENCH)/.installed
 	$(BENCH)/bin/python -m benchmarks
+
+# Takes about twenty minutes, and wants PostgreSQL and RabbitMQ.
+soak: $(INSTALLED)
+	$(BIN)/python -m benchmarks.soak
 
 format: $(INSTALLED)
 	$(BIN)/ruff format .

@@ -21,7 +21,7 @@ from flask_fd_whatsapp.ledger.sql import SQLLedger
 from ..ledger.databases import require as require_database
 from .brokers import require as require_broker
 
-SMALL = ["--events", "1500", "--kill-every", "2", "--json"]
+SMALL = ["--events", "1500", "--kill-every", "1", "--json"]
 
 
 def test_soak(capsys: pytest.CaptureFixture[str]) -> None:
