@@ -124,7 +124,7 @@ class Rejection:
 
     :param reason: as in ``webhook_rejected``.
     :param status_code: what it was answered with.
-    :param detail: what exactly was wrong; nothing that was sent.
+    :param detail: what exactly was wrong; of what was sent, at most the account's id.
     :param last_seen: when it came (UTC), to within some seconds where many come.
     """
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from flask_fd_whatsapp.exceptions import LedgerUnavailable
-from flask_fd_whatsapp.ledger import State, Unusable
+from flask_fd_whatsapp.ledger import State, Tried, Unusable
 from flask_fd_whatsapp.ledger.sql import SQLLedger
 
 from .databases import SERVERS
-from .entries import FAILED, POLICY, claimed, handle
+from .entries import FAILED, POLICY, claimed, end_leases, handle
 
 UNUSABLE = Unusable(
     receiver="fd_whatsapp", body=b"{", reason="not_json", detail="cut off", headers={}
@@ -113,3 +113,14 @@ def test_in_vain(sql_ledger: SQLLedger, kind: str) -> None:
     with deadlocking, pytest.raises(LedgerUnavailable):
         sql_ledger.quarantine(UNUSABLE, keep=10)
     assert sql_ledger.quarantined() == []
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_claimed_once(sql_ledger: SQLLedger, kind: str) -> None:
+    """A delivery that claims what was recorded before keeps the claim if it has to try again."""
+    event_id = claimed(sql_ledger)[0].id
+    end_leases(sql_ledger)
+    with deadlocks(sql_ledger, kind, "UPDATE event", times=1):
+        recorded, claim = claimed(sql_ledger)
+    assert recorded.id == event_id
+    assert claim.finish(Tried(succeeded="handler")) is State.DONE

@@ -11,12 +11,13 @@ from sqlalchemy import Engine, String, create_engine, event, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from flask_fd_whatsapp import FreshdeskWhatsApp, StatusEvent, current_ledger, status_changed
+from flask_fd_whatsapp.ledger import State
 from flask_fd_whatsapp.ledger.sql import SQLLedger
 from flask_fd_whatsapp.ledger.sql.dialects import database_of
 
 from ..answers import assert_problem, assert_result, client_of
 from ..conftest import TOKEN, URL, Payload
-from .entries import POLICY, entry
+from .entries import POLICY, entry, handle
 
 PRAGMAS = {
     "journal_mode": "WAL",
@@ -185,3 +186,33 @@ def test_plain_engine(engine_with: Callable[..., Engine]) -> None:
     doubts = " ".join(ledger.check())
     assert "journal_mode" in doubts
     assert "foreign_keys" in doubts
+
+
+@pytest.mark.parametrize("kind", ["postgresql"])
+def test_autocommit_engine(bare_url: str) -> None:
+    """An engine that commits by itself still does so after the ledger has used its connection."""
+    engine = create_engine(bare_url, isolation_level="AUTOCOMMIT", pool_size=1, max_overflow=0)
+    ledger = SQLLedger(engine)
+    ledger.upgrade()
+    handle(ledger)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("CREATE TABLE host (x INT)")
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT * FROM host").all() == []
+    engine.dispose()
+
+
+@pytest.mark.parametrize("kind", ["postgresql"])
+def test_listener_that_queries(bare_url: str) -> None:
+    """An engine whose listener speaks to the database at every checkout works."""
+    engine = create_engine(bare_url)
+
+    @event.listens_for(engine, "checkout")
+    def set_timeout(connection: Any, *_: object) -> None:
+        connection.execute("SET statement_timeout = 10000")
+
+    ledger = SQLLedger(engine)
+    ledger.upgrade()
+    handle(ledger)
+    assert [found.state for found in ledger.events()] == [State.DONE]
+    engine.dispose()

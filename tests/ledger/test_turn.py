@@ -39,6 +39,7 @@ def holder(path: str) -> Iterator[tuple[Connection, int]]:
     here, there = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=hold, args=(path, there))
     process.start()
+    there.close()
     try:
         assert here.recv() == "taken"
         assert process.pid is not None
@@ -105,9 +106,11 @@ def test_forked_child(path: str) -> None:
     here, there = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=fork_in_turn, args=(path, there))
     process.start()
+    there.close()
     process.join(TIMEOUT)
     assert here.recv() == b"taken"
-    assert not here.poll()
+    with pytest.raises(EOFError):
+        here.recv()
 
 
 @pytest.mark.parametrize("place", ["missing/turn", "."])

@@ -38,7 +38,7 @@ class Batches:
     """Does the work of several threads in one transaction.
 
     :param begin: makes a transaction, given whether it has to outlive a power cut.
-    :param seconds: how long a thread waits for others.
+    :param seconds: how long a thread waits until its work is begun.
     """
 
     def __init__(
@@ -90,6 +90,16 @@ class Batches:
         return [self._jobs.popleft() for _ in range(min(len(self._jobs), MOST))]
 
     def _do(self, jobs: list[_Job]) -> None:
+        try:
+            while jobs:
+                jobs = self._try(jobs)
+        except BaseException:
+            for job in jobs:
+                job.end(error=LedgerUnavailable("The process is ending."))
+            raise
+
+    def _try(self, jobs: list[_Job]) -> list[_Job]:
+        """Commit them; if one fails, give the others, which are to be done again without it."""
         at: _Job | None = None
         values = []
         try:
@@ -98,21 +108,15 @@ class Batches:
                     values.append(at.work(cursor))
                 at = None
         except Exception as error:
-            if len(jobs) == 1:
-                jobs[0].end(error=error)
-            elif at is None:
-                for job in jobs:
-                    job.end(error=LedgerUnavailable(*error.args))
-            else:
-                for job in jobs:
-                    self._do([job])
-        except BaseException:
+            if at is not None:
+                at.end(error=error)
+                return [job for job in jobs if job is not at]
             for job in jobs:
-                job.end(error=LedgerUnavailable("The process is ending."))
-            raise
-        else:
-            for job, value in zip(jobs, values, strict=True):
-                job.end(value)
+                job.end(error=error if len(jobs) == 1 else LedgerUnavailable(*error.args))
+            return []
+        for job, value in zip(jobs, values, strict=True):
+            job.end(value)
+        return []
 
 
 def _nothing(_: object) -> None:

@@ -143,7 +143,8 @@ class SQLClaim:
         if not is_step:
             with self._database.transaction() as cursor:
                 return write(cursor, True)
-        # After a power cut, a handler that is not in the transaction may be called again.
+        # After a power cut, or a crash of the database's server, a handler that is not in the
+        # transaction may be called again.
         return self._database.step(lambda cursor: write(cursor, False), is_durable=False)
 
     def _values(self, *, lease: float = 0, delay: float = 0, is_durable: bool = True) -> Any:

@@ -48,11 +48,8 @@ class Claiming:
 
     def _try_to_claim(self, event_id: int, policy: Policy, *, settled: bool) -> Recorded | None:
         database = self.database
-        statement, times = (
-            database.statements.find_by_id,
-            database.times(lease=policy.lease_seconds),
-        )
-        parameters = {"event_id": event_id, **times}
+        statement = database.statements.find_by_id
+        parameters = {"event_id": event_id, **database.times()}
         # A look of its own first: to claim by the event would lock event before message, and
         # the others lock message before event.
         with database.reading() as cursor:
@@ -65,7 +62,11 @@ class Claiming:
         with database.transaction() as cursor:
             cursor.execute(
                 database.statements.claim,
-                {"message_key": found.message_key, "token": token, **times},
+                {
+                    "message_key": found.message_key,
+                    "token": token,
+                    **database.times(lease=policy.lease_seconds),
+                },
             )
             if cursor.rowcount != 1:
                 return found.recorded()
@@ -99,7 +100,8 @@ class Claiming:
             return found.recorded()
         if not settled:
             if attempts >= policy.max_attempts:
-                database.release(cursor, parameters, ())
+                if not database.release(cursor, parameters, ()):
+                    return found.recorded()
                 cursor.execute(statements.dead, {**parameters, "last_error": None})
                 return replace(found.recorded(), state=State.DEAD, has_died=True)
             cursor.execute(statements.tried, parameters)

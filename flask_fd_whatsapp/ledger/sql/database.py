@@ -46,7 +46,7 @@ class Database:
     def step(self, work: Callable[[Any], T], *, is_durable: bool = True) -> T:
         """Do *work*, which calls one of the methods below with a cursor, in a transaction.
 
-        :param is_durable: whether it has to outlive a power cut.
+        :param is_durable: whether it has to outlive a power cut, or a crash of the server.
         """
         with self.transaction() as cursor:
             return work(cursor)
@@ -169,12 +169,15 @@ class Database:
         """A UTC time as the driver takes it."""
         return value.replace(tzinfo=None)
 
-    def close_idle(self) -> None:
+    def before_fork(self) -> None:
         """Close the connections that are in nobody's use."""
         self.engine.dispose()
 
+    def after_fork(self) -> None:
+        """In the process that forked: go on."""
+
     def leave_to_parent(self) -> None:
-        """In a forked process: open connections of its own, and do not touch its parent's."""
+        """In the forked process: open connections of its own, and do not touch its parent's."""
         self.engine.dispose(close=False)
 
 

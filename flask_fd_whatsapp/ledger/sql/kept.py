@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 MOST_IDLE: Final = 10
 
+# What a forked process must neither use nor close: dropped, they would be closed.
 _LEFT_TO_PARENT: list[object] = []
 
 

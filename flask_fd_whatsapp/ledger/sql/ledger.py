@@ -24,7 +24,7 @@ from .migrate import is_current, require_current, upgrade
 from .quarantine import SQLQuarantine
 from .queries import Queries
 from .rejections import SQLRejections
-from .rows import Found
+from .rows import Found, Inserted
 from .upkeep import Upkeep
 
 
@@ -120,20 +120,24 @@ class SQLLedger(Claiming, Queries, Upkeep, SQLQuarantine, SQLRejections):
 
     def record(self, entry: Entry, policy: Policy, *, claim: bool = True) -> Recorded:
         """Insert the event unless it was seen, raise its message's status and claim the message."""
-        return self.database.retried(lambda: self._record(entry, policy, claim=claim))
+        # One token for all tries: the first may have claimed the message already.
+        token = secrets.token_hex(16) if claim else None
+        return self.database.retried(lambda: self._record(entry, policy, token))
 
-    def _record(self, entry: Entry, policy: Policy, *, claim: bool) -> Recorded:
+    def _record(self, entry: Entry, policy: Policy, token: str | None) -> Recorded:
         database, event = self._database, entry.event
         if database.looks_first:
             with database.reading() as cursor:
                 found = self._find(cursor, event)
             if found is not None and self._says_nothing_new(entry, found):
                 return found.recorded()
-        token = secrets.token_hex(16) if claim else None
-        values = values_of(entry, database)
-        values |= database.times(lease=policy.lease_seconds)
-        values["token"] = token
-        inserted = database.step(lambda cursor: database.insert(cursor, values))
+        values = {**values_of(entry, database), "token": token}
+
+        def insert(cursor: Any) -> Inserted:
+            times = database.times(lease=policy.lease_seconds)  # from when it is its turn
+            return database.insert(cursor, {**values, **times})
+
+        inserted = database.step(insert)
         if token != inserted.holder:
             token = None
         if inserted.event_id is None:

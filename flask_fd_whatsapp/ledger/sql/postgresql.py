@@ -64,10 +64,14 @@ class PostgreSQL(Database):
 
 class _Autocommit(Transaction):
     def _begin(self, connection: Any) -> Any:
-        connection.driver_connection.autocommit = True
+        driver = connection.driver_connection
+        self._did_before = driver.autocommit  # an engine of the host's may be set to it
+        if not self._did_before:
+            driver.commit()  # what a listener of the host's began; else nothing is sent
+            driver.autocommit = True
         return connection.cursor()
 
     def _end(self, error: BaseException | None) -> None:
         if error is None:
-            self._connection.driver_connection.autocommit = False
+            self._connection.driver_connection.autocommit = self._did_before
         super()._end(error)

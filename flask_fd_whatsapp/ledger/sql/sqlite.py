@@ -37,7 +37,8 @@ class SQLite(Database):
             lambda is_durable: _Writing(self, is_durable=is_durable), BUSY_SECONDS
         )
         self._kept = Kept(engine)
-        event.listen(engine, "engine_disposed", lambda _: self._kept.close())
+        if is_own:
+            event.listen(engine, "engine_disposed", lambda _: self._kept.close())
 
     def connect(self) -> Any:
         """A connection for a short transaction."""
@@ -62,7 +63,8 @@ class SQLite(Database):
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """An SQLAlchemy connection in a transaction that may write from its first statement."""
-        with self.turn, self.translated(), self.engine.begin() as connection:
+        # The connection first: to wait for one in one's turn would hold up all others.
+        with self.translated(), self.engine.connect() as connection, self.turn, connection.begin():
             _lock(connection)
             yield connection
 
@@ -111,8 +113,17 @@ class SQLite(Database):
         """A UTC time as the driver takes it."""
         return value.isoformat(" ", "microseconds")[:26]
 
+    def before_fork(self) -> None:
+        """Let no thread be in the middle of writing, and close what is in nobody's use."""
+        self.turn.pause()
+        super().before_fork()
+
+    def after_fork(self) -> None:
+        """In the process that forked: go on."""
+        self.turn.resume()
+
     def leave_to_parent(self) -> None:
-        """In a forked process: open connections of its own, and do not touch its parent's."""
+        """In the forked process: open connections of its own, and do not touch its parent's."""
         self._kept.leave()
         self.turn.leave()
         self._batches.leave()

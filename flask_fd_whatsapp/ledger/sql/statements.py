@@ -36,7 +36,7 @@ VALUES
   failed_at = COALESCE({old}failed_at, {new_failed_at}),
   last_seen = {now},
   claim_token = CASE WHEN {new_claim_token} IS NOT NULL
-                          AND ({old}claim_token IS NULL OR {old}claim_until <= {now})
+                          AND ({old}claim_token IS NULL OR {old}claim_until <= {new_last_seen})
                      THEN {new_claim_token} ELSE {old}claim_token END,
   claim_until = {claim_until}
 RETURNING id, previous_status, status, external_reference_id, campaign, claim_token
@@ -125,7 +125,7 @@ CONFLICT: Final = {
     "new": "excluded.{}",
     "claim_until": (
         "CASE WHEN excluded.claim_token IS NOT NULL AND (fd_whatsapp_message.claim_token IS NULL"
-        " OR fd_whatsapp_message.claim_until <= {now})"
+        " OR fd_whatsapp_message.claim_until <= excluded.last_seen)"
         " THEN excluded.claim_until ELSE fd_whatsapp_message.claim_until END"
     ),
 }
@@ -142,6 +142,7 @@ _NEW: Final = (
     "error_code",
     "error_message",
     "claim_token",
+    "last_seen",
 )
 
 PARTS: Final = {

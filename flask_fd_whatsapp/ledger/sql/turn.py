@@ -28,7 +28,8 @@ class Turn:
 
     :param path: the file, which is made; without one, or where files cannot be locked, only the
         threads queue.
-    :param seconds: how long a thread waits for the others of its process.
+    :param seconds: how long a thread waits for the others of its process.  For another process
+        it waits as long as that takes: short of being stopped, until its commit.
     """
 
     def __init__(self, path: str | None, seconds: float) -> None:
@@ -36,6 +37,7 @@ class Turn:
         self._path = path if _HAS_FILE_LOCKS else None
         self._threads = Lock()
         self._file: int | None = None
+        self._is_paused = False
 
     def __enter__(self) -> None:
         if not self._threads.acquire(timeout=self._seconds):
@@ -49,20 +51,33 @@ class Turn:
             raise
 
     def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            fcntl.flock(self._file, fcntl.LOCK_UN)
-        self._threads.release()
+        try:
+            if self._file is not None:
+                fcntl.flock(self._file, fcntl.LOCK_UN)
+        except OSError:
+            self._file = None  # closed by somebody else, and unlocked by that
+        finally:
+            self._threads.release()
 
     def _lock(self) -> None:
         if self._path is None:
             return
         try:
             if self._file is None:
-                self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+                self._file = os.open(self._path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
             fcntl.flock(self._file, fcntl.LOCK_EX)
         except OSError:
             self._close()
             self._path = None
+
+    def pause(self) -> None:
+        """Wait for the thread whose turn it is, and let no other have one."""
+        self._is_paused = self._threads.acquire(timeout=self._seconds)
+
+    def resume(self) -> None:
+        """End a pause."""
+        if self._is_paused:
+            self._threads.release()
 
     def leave(self) -> None:
         """In a forked process: whatever is locked is locked by its parent."""
