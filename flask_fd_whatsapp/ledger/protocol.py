@@ -32,7 +32,9 @@ class Ledger(Protocol):
     def record(self, entry: Entry, policy: Policy, *, claim: bool = True) -> Recorded:
         """Insert the event unless it was seen, raise its message's status and claim the message.
 
-        One atomic step; on a durable ledger it is on disk when this returns.
+        One atomic step; on a durable ledger it is on disk when this returns.  If the event was
+        recorded before, its message is claimed first and the try counted after that: a process
+        that dies in between costs a lease.
         """
         ...
 

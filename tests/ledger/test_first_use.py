@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from flask import Flask
@@ -10,9 +12,11 @@ from sqlalchemy import Engine, text
 from flask_fd_whatsapp import FreshdeskWhatsApp
 from flask_fd_whatsapp.exceptions import LedgerUnavailable
 from flask_fd_whatsapp.ledger.sql import SQLLedger
+from flask_fd_whatsapp.ledger.sql.engines import engine_from_url
 from flask_fd_whatsapp.ledger.sql.migrate import VERSION_TABLE, head, revision, upgrade
 
 from ..answers import assert_problem, assert_result, client_of
+from ..concurrency.threads import TIMEOUT
 from ..conftest import URL, MakeApp, Payload
 from .conftest import REVISIONS
 from .databases import SERVERS
@@ -78,3 +82,20 @@ def test_path(tmp_path: Path, payload: Payload, is_absolute: bool) -> None:
     app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger.engine.dispose()
     files = {file for file in tmp_path.rglob("*") if file.is_file()}
     assert files == {instance / path, instance / f"{path}-turn"}
+
+
+def test_new_file_of_several(tmp_path: Path) -> None:
+    """Of several that use a new SQLite file at once, none is refused."""
+    barrier = Barrier(4)
+
+    def use(path: Path) -> None:
+        engine = engine_from_url(f"sqlite:///{path}", Flask("host"))
+        barrier.wait(TIMEOUT)
+        engine.connect().close()
+        engine.dispose()
+
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(100):
+            using = [pool.submit(use, tmp_path / f"{number}.db") for _ in range(4)]
+            for one in using:
+                one.result(TIMEOUT)
