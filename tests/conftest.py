@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import json
+import signal as signals
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +23,9 @@ SAMPLES = ("queued", "sent", "delivered", "read", "failed")
 
 MakeApp = Callable[..., Flask]
 Payload = Callable[..., dict[str, Any]]
+
+# A shell's background jobs ignore Ctrl-C, and so would the processes that tests interrupt.
+signals.signal(signals.SIGINT, signals.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

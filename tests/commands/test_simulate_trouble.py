@@ -133,9 +133,13 @@ def test_interrupted(app: Flask, tmp_path: Path) -> None:
             stderr=subprocess.PIPE,
             text=True,
         )
-        assert posted.wait(30)
-        process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=30)
+        try:
+            assert posted.wait(30)
+            process.send_signal(signal.SIGINT)
+            output, errors = process.communicate(timeout=30)
+        finally:
+            process.kill()
+            process.communicate()
     assert process.returncode == 130
     shown = table(output)
     assert int(shown["Left when the run ended"]) > 0
