@@ -12,11 +12,14 @@ from ..ledger import Ledger
 from ..ledger.current import EXTENSION
 from ..receiver import Receiver
 from .errors import ledger_of
+from .output import json_alone
 
 receiver_option = click.option(
     "--receiver", "name", metavar="NAME", help="Which receiver, where there are several."
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, callback=json_alone, help="Print JSON, and nothing else."
+)
 
 
 def receivers() -> Mapping[str, Receiver]:

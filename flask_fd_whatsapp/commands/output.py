@@ -5,19 +5,31 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
 T = TypeVar("T")
 
+_STDOUT: Final = "flask_fd_whatsapp.stdout"
+
+
+def json_alone(context: click.Context, _: click.Parameter, as_json: bool) -> bool:
+    """With ``--json``, send to standard error whatever else is printed, by a handler, say."""
+    if as_json:
+        context.meta[_STDOUT] = sys.stdout
+        context.with_resource(redirect_stdout(sys.stderr))
+    return as_json
+
 
 def print_json(value: Any) -> None:
     """Print *value* as JSON, for people and programs."""
     text = json.dumps(value, indent=2, ensure_ascii=False, default=_jsonable)
-    click.echo("\n".join(plain(line) for line in text.split("\n")))
+    context = click.get_current_context(silent=True)
+    stdout = context.meta.get(_STDOUT) if context else None
+    click.echo("\n".join(plain(line) for line in text.split("\n")), stdout)
 
 
 def _jsonable(value: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import secrets
 from dataclasses import replace
@@ -14,6 +13,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from .options import chosen_receiver, json_option, receiver_option
+from .output import print_json
 from .stand_in import Run, make_simulator
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def simulate(name: str | None, as_json: bool, **options: Any) -> None:
         "seed": run.seed,
     }
     if as_json:
-        click.echo(json.dumps(shown, indent=2))
+        print_json(shown)
     else:
         _print(simulator, shown)
     if ending or wrong:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 
+from flask_fd_whatsapp import StatusEvent, status_received
 from flask_fd_whatsapp.commands.output import plain, print_json, span, when
+
+from ..conftest import MakeApp
+from .conftest import RunJSON
 
 
 @pytest.mark.parametrize(
@@ -75,3 +81,15 @@ def test_when() -> None:
 def test_span(seconds: float, shown: str) -> None:
     """A length of time is shown by its two largest units."""
     assert span(timedelta(seconds=seconds)) == shown
+
+
+def test_json_alone(make_app: MakeApp, tmp_path: Path, run_json: RunJSON) -> None:
+    """With --json, what a handler prints does not get in the way of a program that reads."""
+    app = make_app(LEDGER_URL=f"sqlite:///{tmp_path}/ledger.db")
+
+    @status_received.connect_via(app)
+    def show(app: Flask, event: StatusEvent) -> None:
+        print(event.status)
+
+    shown = run_json(app, "simulate", "--messages", "2")
+    assert shown["disagreements"] == []
