@@ -38,6 +38,8 @@ class Receiver:
     :param prefix: what its keys in ``app.config`` begin with.
     :param url: the path that Freshdesk posts to.
     :param subdomain: the subdomain it is at, if the application has several.
+    :param settings: what its keys say.
+    :param schema: loads its events.
     :param make_ledger: makes the ledger, in an application context, when it is first used.
     :param hand_over: takes the id of a recorded event to where its handlers will be called; it
         may do nothing, but not raise.

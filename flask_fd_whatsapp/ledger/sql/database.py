@@ -62,16 +62,15 @@ class Database:
         each other.
         """
         cursor.execute(self.statements.upsert, values)
-        key, before, status, reference, campaign, holder = cursor.fetchone()
+        inserted = Inserted._make((*cursor.fetchone(), None))
         values = {
             **values,
-            "message_key": key,
-            "previous_status": before,
-            "is_stale": status != values["status"] or before == status,
-            "attempts": int(holder is not None and holder == values["token"]),
+            "message_key": inserted.key,
+            "previous_status": inserted.previous_status,
+            "is_stale": inserted.is_stale(values["status"]),
+            "attempts": int(inserted.holder is not None and inserted.holder == values["token"]),
         }
-        event_id = self._insert_event(cursor, values)
-        return Inserted(key, before, status, reference, campaign, holder, event_id)
+        return inserted._replace(event_id=self._insert_event(cursor, values))
 
     def _insert_event(self, cursor: Any, values: Mapping[str, Any]) -> int | None:
         cursor.execute(self.statements.insert_event, values)
