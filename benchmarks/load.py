@@ -47,43 +47,59 @@ class Load:
 def send(port: int, requests: Iterator[bytes], *, connections: int, seconds: float) -> Load:
     """Send *requests* for some *seconds* or to their end, and wait for all answers.
 
+    Each connection's first request does not count: they are opened one after the other, each
+    when the one before has been answered, or the server's process that is quickest to accept
+    them gets nearly all.
+
     :raises RuntimeError: if a server stops answering.
     """
     load = Load()
-    start, cpu_start = perf_counter(), process_time()
     with DefaultSelector() as selector, ExitStack() as stack:
-        waiting = 0
+        opened: list[_Connection] = []
         for request in islice(requests, connections):
             connection = _Connection(port, selector)
             stack.callback(connection.close)
             connection.send(request)
-            waiting += 1
-        while waiting:
-            ready = selector.select(_STUCK_SECONDS)
-            if not ready:
-                raise RuntimeError(f"No answer on port {port} for {_STUCK_SECONDS} seconds.")
-            for key, _ in ready:
-                connection = key.data
-                status = connection.receive()
-                if status is None:
-                    continue
-                now = perf_counter()
-                load.answers[status] += 1
-                load.waits.append(now - connection.since)
-                following = next(requests, None) if now - start < seconds else None
-                if following is None:
-                    waiting -= 1
-                else:
-                    connection.send(following)
+            opened.append(connection)
+            load.answers.update(status for _, status in _answered(selector, 1))
+        start, cpu_start = perf_counter(), process_time()
+        sending = list(zip(opened, requests, strict=False))
+        for connection, request in sending:
+            connection.send(request)
+        for connection, status in _answered(selector, len(sending)):
+            now = perf_counter()
+            load.answers[status] += 1
+            load.waits.append(now - connection.since)
+            following = next(requests, None) if now - start < seconds else None
+            if following is not None:
+                connection.send(following)
     load.seconds = perf_counter() - start
     load.cpu_seconds = process_time() - cpu_start
     return load
+
+
+def _answered(selector: BaseSelector, waiting: int) -> Iterator[tuple[_Connection, int]]:
+    """Connections with the status each was answered with, until none of those waiting is left.
+
+    Whoever takes one may send its next request.
+    """
+    while waiting:
+        ready = selector.select(_STUCK_SECONDS)
+        if not ready:
+            raise RuntimeError(f"No answer for {_STUCK_SECONDS} seconds.")
+        for key, _ in ready:
+            connection: _Connection = key.data
+            status = connection.receive()
+            if status is not None:
+                yield connection, status
+                waiting -= not connection.is_waiting
 
 
 class _Connection:
     """One that opens itself again when the server has closed it.
 
     :ivar since: when the last request was begun.
+    :ivar is_waiting: whether it has not been answered.
     """
 
     def __init__(self, port: int, selector: BaseSelector) -> None:
@@ -92,11 +108,11 @@ class _Connection:
         self._selector = selector
         self._socket: socket.socket | None = None
         self._received = b""
-        self._is_waiting = False
+        self.is_waiting = False
 
     def send(self, request: bytes) -> None:
         self.since = perf_counter()
-        self._is_waiting = True
+        self.is_waiting = True
         if self._socket is None:
             self._socket = socket.create_connection(("127.0.0.1", self._port), _STUCK_SECONDS)
             self._selector.register(self._socket, EVENT_READ, self)
@@ -112,7 +128,7 @@ class _Connection:
             received = b""
         if not received:
             self.close()
-            return self._answered(0) if self._is_waiting else None
+            return self._answered(0) if self.is_waiting else None
         self._received += received
         head, end, body = self._received.partition(b"\r\n\r\n")
         head = head.lower()
@@ -130,5 +146,5 @@ class _Connection:
             self._socket = None
 
     def _answered(self, status: int) -> int:
-        self._received, self._is_waiting = b"", False
+        self._received, self.is_waiting = b"", False
         return status

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final, TypeVar, cast
 
-from sqlalchemy import Connection, Engine, func
+from sqlalchemy import Connection, Engine, event, func
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...exceptions import LedgerUnavailable
 from .forks import care_for_forks
+from .kept import Kept
 from .rows import Handled, Inserted
 from .statements import Statements
 
@@ -24,6 +25,8 @@ class Database:
     """An engine with what the ledger needs of it, for every database the same.
 
     The class of each says what is different there.
+
+    :param is_own: the engine is the ledger's alone, and made by :func:`.engines.engine_from_url`.
     """
 
     is_sqlite = False
@@ -32,12 +35,22 @@ class Database:
     looks_first = False
     """Whether a duplicate is looked for before anything is written."""
 
-    def __init__(self, engine: Engine, statements: Statements) -> None:
+    def __init__(self, engine: Engine, statements: Statements, *, is_own: bool) -> None:
         self.engine = engine
         self.statements = statements
         self.driver_error: type[Exception] = engine.dialect.loaded_dbapi.Error
         self.integrity_error: type[Exception] = engine.dialect.loaded_dbapi.IntegrityError
+        self._kept = Kept(engine, self.prepare) if is_own else None
+        if (kept := self._kept) is not None:
+            event.listen(engine, "engine_disposed", lambda _: kept.close())
         care_for_forks(self)
+
+    def prepare(self, driver: Any) -> None:
+        """Make a driver's new connection ready for :meth:`connect`."""
+
+    def connect(self) -> Any:
+        """A connection for a short transaction, with the methods that a pool's has."""
+        return self.engine.raw_connection() if self._kept is None else self._kept.connect()
 
     def transaction(self) -> Transaction:
         """A driver's cursor in a transaction that may write from its first statement."""
@@ -177,6 +190,8 @@ class Database:
 
     def leave_to_parent(self) -> None:
         """In the forked process: open connections of its own, and do not touch its parent's."""
+        if self._kept is not None:
+            self._kept.leave()
         self.engine.dispose(close=False)
 
 
@@ -202,7 +217,7 @@ class Transaction:
             raise
 
     def _connect(self) -> Any:
-        return self._database.engine.raw_connection()
+        return self._database.connect()
 
     def _begin(self, connection: Any) -> Any:
         return connection.cursor()

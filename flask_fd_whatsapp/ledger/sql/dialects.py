@@ -18,5 +18,5 @@ def database_of(engine: Engine, *, is_own: bool = False) -> Database:
     if engine.dialect.name == "sqlite":
         return SQLite(engine, is_own=is_own)
     if engine.dialect.name == "postgresql":
-        return PostgreSQL(engine)
-    return MariaDB(engine)
+        return PostgreSQL(engine, is_own=is_own)
+    return MariaDB(engine, is_own=is_own)

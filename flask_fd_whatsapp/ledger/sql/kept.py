@@ -1,15 +1,19 @@
-"""Connections to a SQLite file that stay open for the way of an event.
+"""Connections that stay open for the way of an event.
 
 Taking one of SQLAlchemy's pool and giving it back costs as much as a statement.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
+from threading import Lock
 from typing import Any, Final
 
 from sqlalchemy import Engine
 
-MOST_IDLE: Final = 10
+MOST: Final = 10
+"""Connections kept; who finds none idle, and none to open, gets one of the pool."""
 
 # What a forked process must neither use nor close: dropped, they would be closed.
 _LEFT_TO_PARENT: list[object] = []
@@ -28,7 +32,7 @@ class KeptConnection:
         self._is_durable = True
 
     def synchronize(self, cursor: Any, *, is_durable: bool) -> None:
-        """Whether its commits wait for the disk, from now on."""
+        """Whether its commits wait for the disk, from now on: SQLite's."""
         if is_durable is not self._is_durable:
             cursor.execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'NORMAL'}")
             self._is_durable = is_durable
@@ -38,46 +42,77 @@ class KeptConnection:
         self._home.take_back(self)
 
     def invalidate(self) -> None:
-        """Close it, and end the transaction that it may be in.
-
-        A cursor that somebody keeps, such as an error's traceback, keeps one from ending.
-        """
-        try:
-            self.driver_connection.rollback()
-        finally:
-            self.driver_connection.close()
+        """Close it, and end the transaction that it may be in."""
+        self._home.drop(self)
 
 
 class Kept:
-    """The idle connections of an engine; what they do is not seen by its pool."""
+    """Some connections of an engine; what they do is not seen by its pool.
 
-    def __init__(self, engine: Engine) -> None:
+    :param prepare: makes a driver's new connection ready.
+    """
+
+    def __init__(self, engine: Engine, prepare: Callable[[Any], None]) -> None:
         self._engine = engine
-        self._idle: list[KeptConnection] = []
+        self._error: type[Exception] = engine.dialect.loaded_dbapi.Error
+        self._prepare = prepare
+        self._reset()
 
-    def connect(self) -> KeptConnection:
-        """An idle connection, or a new one."""
+    def connect(self) -> Any:
+        """An idle connection, or a new one, or one of the pool."""
         try:
             return self._idle.pop()
         except IndexError:
-            connection = self._engine.raw_connection()
-            driver = connection.driver_connection
-            connection.detach()
-            return KeptConnection(self, driver)
+            pass
+        with self._lock:
+            has_room = self._count < MOST
+            self._count += has_room
+        if not has_room:
+            return self._engine.raw_connection()
+        try:
+            return KeptConnection(self, self._open())
+        except BaseException:
+            self._forget()
+            raise
+
+    def _open(self) -> Any:
+        connection = self._engine.raw_connection()
+        driver = connection.driver_connection
+        connection.detach()
+        self._prepare(driver)
+        return driver
 
     def take_back(self, connection: KeptConnection) -> None:
-        """Keep it, unless there are enough."""
-        if len(self._idle) < MOST_IDLE:
-            self._idle.append(connection)
-        else:
-            connection.invalidate()
+        """Keep it for the next who asks."""
+        self._idle.append(connection)
+
+    def drop(self, connection: KeptConnection) -> None:
+        """Close it; a cursor that somebody keeps, such as an error's traceback, does not keep its
+        transaction open."""
+        self._forget()
+        driver = connection.driver_connection
+        try:
+            with suppress(self._error):
+                driver.rollback()
+        finally:
+            driver.close()
+
+    def _forget(self) -> None:
+        with self._lock:
+            self._count -= 1
 
     def close(self) -> None:
         """Close the idle ones."""
-        while self._idle:
-            self._idle.pop().invalidate()
+        with suppress(IndexError):
+            while True:
+                self.drop(self._idle.pop())
 
     def leave(self) -> None:
         """In a forked process: leave its parent's alone, not even closing them."""
         _LEFT_TO_PARENT.append(self._idle)
-        self._idle = []
+        self._reset()
+
+    def _reset(self) -> None:
+        self._idle: list[KeptConnection] = []
+        self._count = 0
+        self._lock = Lock()

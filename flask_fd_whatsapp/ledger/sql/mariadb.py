@@ -17,8 +17,8 @@ class MariaDB(Database):
 
     is_mariadb = True
 
-    def __init__(self, engine: Engine) -> None:
-        super().__init__(engine, statements_for("mariadb"))
+    def __init__(self, engine: Engine, *, is_own: bool) -> None:
+        super().__init__(engine, statements_for("mariadb"), is_own=is_own)
 
     def _insert_event(self, cursor: Any, values: Mapping[str, Any]) -> int | None:
         # There is no ON CONFLICT; InnoDB undoes only the statement that failed.

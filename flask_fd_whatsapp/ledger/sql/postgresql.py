@@ -23,20 +23,28 @@ class PostgreSQL(Database):
 
     statements: SingleStatements
 
-    def __init__(self, engine: Engine) -> None:
-        super().__init__(engine, single_statements())
+    def __init__(self, engine: Engine, *, is_own: bool) -> None:
+        super().__init__(engine, single_statements(), is_own=is_own)
+
+    def prepare(self, driver: Any) -> None:
+        """Let what a kept connection executes commit by itself."""
+        driver.autocommit = True
+
+    def transaction(self) -> Transaction:
+        """A driver's cursor in a transaction of several statements."""
+        return _Several(self)
 
     def step(self, work: Callable[[Any], T], *, is_durable: bool = True) -> T:
         """Do *work*, which is one statement and commits by itself.
 
         It knows by itself, too, whether to wait for the disk.
         """
-        with _Autocommit(self) as cursor:
+        with _Statement(self) as cursor:
             return work(cursor)
 
     def reading(self) -> Transaction:
         """A cursor whose statements commit by themselves."""
-        return _Autocommit(self)
+        return _Statement(self)
 
     def insert(self, cursor: Any, values: dict[str, Any]) -> Inserted:
         """Record an event and what it does to its message, and claim that if it is free."""
@@ -62,16 +70,26 @@ class PostgreSQL(Database):
         return value
 
 
-class _Autocommit(Transaction):
+class _Several(Transaction):
+    def _connect(self) -> Any:
+        return self._database.engine.raw_connection()  # a kept one would commit each by itself
+
+
+class _Statement(Transaction):
+    """One that commits by itself."""
+
     def _begin(self, connection: Any) -> Any:
         driver = connection.driver_connection
-        self._did_before = driver.autocommit  # an engine of the host's may be set to it
+        self._did_before = driver.autocommit  # kept, or of an engine of the host's set to it
         if not self._did_before:
             driver.commit()  # what a listener of the host's began; else nothing is sent
             driver.autocommit = True
         return connection.cursor()
 
     def _end(self, error: BaseException | None) -> None:
-        if error is None:
-            self._connection.driver_connection.autocommit = self._did_before
-        super()._end(error)
+        if error is not None:
+            super()._end(error)
+            return
+        if not self._did_before:
+            self._connection.driver_connection.autocommit = False
+        self._connection.close()

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine
 
 from .batches import Batches
 from .database import Database, Transaction
 from .engines import BUSY_SECONDS
-from .kept import Kept, KeptConnection
+from .kept import KeptConnection
 from .statements import statements_for
 from .turn import Turn
 
@@ -20,29 +20,17 @@ T = TypeVar("T")
 
 
 class SQLite(Database):
-    """SQLite through the ``sqlite3`` module.
-
-    :param is_own: the engine is the ledger's alone, its pragmas set by
-        :func:`.engines.engine_from_url`.
-    """
+    """SQLite through the ``sqlite3`` module."""
 
     is_sqlite = True
     looks_first = True  # a duplicate need not wait for its turn to write
 
     def __init__(self, engine: Engine, *, is_own: bool) -> None:
-        super().__init__(engine, statements_for("sqlite"))
-        self.is_own = is_own
+        super().__init__(engine, statements_for("sqlite"), is_own=is_own)
         self.turn = Turn(f"{engine.url.database}-turn" if is_own else None, BUSY_SECONDS)
         self._batches = Batches(
-            lambda is_durable: _Writing(self, is_durable=is_durable), BUSY_SECONDS
+            self.turn, lambda is_durable: _Step(self, is_durable=is_durable), BUSY_SECONDS
         )
-        self._kept = Kept(engine)
-        if is_own:
-            event.listen(engine, "engine_disposed", lambda _: self._kept.close())
-
-    def connect(self) -> Any:
-        """A connection for a short transaction."""
-        return self._kept.connect() if self.is_own else self.engine.raw_connection()
 
     def transaction(self) -> Transaction:
         """A driver's cursor in a transaction that may write from its first statement."""
@@ -55,10 +43,6 @@ class SQLite(Database):
         process, and is on disk as soon as something later is that has to be.
         """
         return self._batches.run(work, is_durable=is_durable)
-
-    def reading(self) -> Transaction:
-        """A driver's cursor for one statement that reads."""
-        return _Reading(self)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -124,7 +108,6 @@ class SQLite(Database):
 
     def leave_to_parent(self) -> None:
         """In the forked process: open connections of its own, and do not touch its parent's."""
-        self._kept.leave()
         self.turn.leave()
         self._batches.leave()
         super().leave_to_parent()
@@ -136,17 +119,26 @@ def _lock(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-class _Reading(Transaction):
+class _Step(Transaction):
+    """A transaction of whoever has the turn."""
+
     _database: SQLite
 
-    def _connect(self) -> Any:
-        return self._database.connect()
-
-
-class _Writing(_Reading):
     def __init__(self, database: SQLite, *, is_durable: bool) -> None:
         super().__init__(database)
         self._is_durable = is_durable
+
+    def _begin(self, connection: Any) -> Any:
+        cursor = connection.cursor()
+        if isinstance(connection, KeptConnection):
+            connection.synchronize(cursor, is_durable=self._is_durable)
+        if not cursor.connection.in_transaction:
+            cursor.execute("BEGIN IMMEDIATE")
+        return cursor
+
+
+class _Writing(_Step):
+    """One that waits for its turn."""
 
     def __enter__(self) -> Any:
         turn = self._database.turn
@@ -162,11 +154,3 @@ class _Writing(_Reading):
             super().__exit__(kind, error, traceback)
         finally:
             self._database.turn.__exit__()
-
-    def _begin(self, connection: Any) -> Any:
-        cursor = connection.cursor()
-        if isinstance(connection, KeptConnection):
-            connection.synchronize(cursor, is_durable=self._is_durable)
-        if not cursor.connection.in_transaction:
-            cursor.execute("BEGIN IMMEDIATE")
-        return cursor
