@@ -1,17 +1,19 @@
 from __future__ import annotations
 
+import signal
 import sqlite3
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from threading import Event
-from typing import Any
+from contextlib import contextmanager, nullcontext
+from threading import Lock, Semaphore
+from typing import Any, NoReturn
 
 import pytest
 
 from flask_fd_whatsapp.exceptions import LedgerUnavailable
-from flask_fd_whatsapp.ledger.sql.batches import MOST, Batches, _Job
+from flask_fd_whatsapp.ledger.sql.batches import MOST, Batches
 
 from ..concurrency.threads import TIMEOUT
 from ..processes.waiting import wait_until
@@ -19,21 +21,26 @@ from ..processes.waiting import wait_until
 Work = Callable[[Any], Any]
 
 
+ALL = Semaphore(10**6)
+
+
 class Transactions:
-    """Begins transactions that only note what is done in them."""
+    """Begins transactions that only note what is done in them.
+
+    Each begins when it gets hold of :attr:`goes_on`.
+    """
 
     def __init__(self) -> None:
         self.committed: list[list[str]] = []
         self.waited: list[bool] = []
         self.error: Exception | None = None
-        self.goes_on = Event()
-        self.goes_on.set()
-        self.has_begun = Event()
+        self.begun = 0
+        self.goes_on = ALL
 
     @contextmanager
     def begin(self, is_durable: bool) -> Iterator[list[str]]:
-        self.has_begun.set()
-        assert self.goes_on.wait(TIMEOUT)
+        self.begun += 1
+        assert self.goes_on.acquire(timeout=TIMEOUT)
         written: list[str] = []
         yield written
         if self.error is not None:
@@ -49,7 +56,7 @@ def transactions() -> Transactions:
 
 @pytest.fixture
 def batches(transactions: Transactions) -> Batches:
-    return Batches(transactions.begin, TIMEOUT)
+    return Batches(nullcontext(), transactions.begin, TIMEOUT)
 
 
 def write(text: str) -> Work:
@@ -75,14 +82,14 @@ def held_up(transactions: Transactions, batches: Batches) -> Iterator[Callable[.
             wait_until(lambda: len(jobs) == goal, "all have put down their work")
             return futures
 
-        transactions.goes_on.clear()
-        transactions.has_begun.clear()
+        transactions.goes_on = held = Semaphore(0)
         first = pool.submit(batches.run, write("first"), is_durable=True)
-        assert transactions.has_begun.wait(TIMEOUT)
+        wait_until(lambda: transactions.begun == 1, "the first has begun")
         try:
             yield put_down
         finally:
-            transactions.goes_on.set()
+            transactions.goes_on = ALL
+            held.release(2 * MOST)
         first.exception(TIMEOUT)
 
 
@@ -115,11 +122,75 @@ def test_many(transactions: Transactions, batches: Batches) -> None:
     assert [len(written) for written in transactions.committed] == [1, MOST, MOST - 2]
 
 
-def test_last_in_line(transactions: Transactions, batches: Batches) -> None:
-    """Whose turn it is goes on until its own work is done, however much is put down before."""
-    batches._jobs.extend(_Job(write("before"), is_durable=True) for _ in range(MOST))
-    assert batches.run(write("own"), is_durable=True) == "OWN"
-    assert transactions.committed == [["before"] * MOST, ["own"]]
+def test_goes_on_when_done(transactions: Transactions, batches: Batches) -> None:
+    """Whose work is committed goes on at once, while others are still writing theirs."""
+    with held_up(transactions, batches) as put_down:
+        done = put_down(*[write("a")] * MOST)
+        (waiting,) = put_down(write("b"))
+        transactions.goes_on.release(2)
+        assert results(done) == ["A"] * MOST
+        wait_until(lambda: transactions.begun == 3, "the last has begun")
+        assert not waiting.done()
+    assert waiting.result(TIMEOUT) == "B"
+
+
+def test_while_waiting_for_the_turn(transactions: Transactions) -> None:
+    """What is put down while another process is writing is committed with the first to wait."""
+    turn = Lock()
+    batches = Batches(turn, transactions.begin, TIMEOUT)
+    with ThreadPoolExecutor() as pool:
+        with turn:
+            futures = [pool.submit(batches.run, write(text), is_durable=True) for text in "abc"]
+            wait_until(lambda: len(batches._jobs) == 3, "all have put down their work")
+        assert results(futures) == ["A", "B", "C"]
+    assert [sorted(written) for written in transactions.committed] == [["a", "b", "c"]]
+
+
+def test_no_turn(transactions: Transactions) -> None:
+    """If there is no turn to be had, all who wait are told so, and the next may try again."""
+
+    class Turn:
+        is_free = False
+
+        def __enter__(self) -> None:
+            if not self.is_free:
+                raise LedgerUnavailable("others are writing")
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    turn = Turn()
+    batches = Batches(turn, transactions.begin, TIMEOUT)
+    with pytest.raises(LedgerUnavailable, match="others are writing"):
+        batches.run(write("a"), is_durable=True)
+    turn.is_free = True
+    assert batches.run(write("b"), is_durable=True) == "B"
+    assert transactions.committed == [["b"]]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="There is no such signal here.")
+def test_interrupted(transactions: Transactions, batches: Batches) -> None:
+    """A thread that is interrupted as it waits takes its work back, and holds up nobody."""
+
+    def interrupt(_number: int, _frame: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    def interrupt_waiting() -> None:
+        wait_until(lambda: len(batches._jobs) == 1, "the interrupted waits")
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        with held_up(transactions, batches) as put_down, ThreadPoolExecutor() as pool:
+            interrupting = pool.submit(interrupt_waiting)
+            with pytest.raises(KeyboardInterrupt):
+                batches.run(write("interrupted"), is_durable=True)
+            interrupting.result(TIMEOUT)
+            others = put_down(*map(write, "ab"))
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert results(others) == ["A", "B"]
+    assert [sorted(written) for written in transactions.committed] == [["first"], ["a", "b"]]
 
 
 def test_one_fails(transactions: Transactions, batches: Batches) -> None:
@@ -147,7 +218,7 @@ def test_not_committed(transactions: Transactions, batches: Batches) -> None:
 
 def test_waits_so_long(transactions: Transactions) -> None:
     """A thread that waits too long gives up, and its work is not done after that."""
-    batches = Batches(transactions.begin, 0.01)
+    batches = Batches(nullcontext(), transactions.begin, 0.01)
     with held_up(transactions, batches), pytest.raises(LedgerUnavailable, match=r"0\.01 seconds"):
         batches.run(write("late"), is_durable=True)
     assert batches.run(write("next"), is_durable=True) == "NEXT"
@@ -183,7 +254,7 @@ def test_in_sqlite(tmp_path: Any) -> None:
             raise
         database.commit()
 
-    batches = Batches(begin, TIMEOUT)
+    batches = Batches(nullcontext(), begin, TIMEOUT)
 
     def twice(connection: sqlite3.Connection) -> None:
         for _ in range(2):

@@ -14,6 +14,7 @@ from flask_fd_whatsapp import StatusEvent, status_received
 from flask_fd_whatsapp.exceptions import LedgerUnavailable
 from flask_fd_whatsapp.ledger import State, Tried
 from flask_fd_whatsapp.ledger.sql import SQLLedger
+from flask_fd_whatsapp.ledger.sql.kept import MOST
 
 from ..answers import assert_problem, assert_result, client_of
 from ..conftest import URL, MakeApp, Payload
@@ -182,3 +183,40 @@ def test_time_zone(
     assert message.times == {"SENT": FIRST, "PLAYED": LAST, "READ": LAST}
     assert [event.timestamp for event in ledger.events(after=0)] == [FIRST, LAST, LAST]
     assert seen == [FIRST, LAST, LAST]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", *SERVERS])
+def test_bound(
+    bare_url: str, make_ledger: Callable[[str], tuple[Flask, SQLLedger]], kind: str
+) -> None:
+    """Of the connections for events a bounded number is kept; more come out of the pool."""
+    _, ledger = make_ledger(bare_url)
+    database, pool = ledger.database, ledger.engine.pool
+    taken = [database.connect() for _ in range(MOST + 2)]
+    assert pool.checkedout() == 2  # type: ignore[attr-defined]
+    for connection in taken:
+        connection.close()
+    assert pool.checkedout() == 0  # type: ignore[attr-defined]
+    kept = {connection.driver_connection for connection in taken[:MOST]}
+    again = [database.connect() for _ in range(MOST)]
+    assert {connection.driver_connection for connection in again} == kept
+    for connection in again:
+        connection.close()
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_disposed(
+    bare_url: str,
+    administrator: Engine,
+    make_ledger: Callable[[str], tuple[Flask, SQLLedger]],
+    kind: str,
+) -> None:
+    """An engine that is disposed of has no connection left, and opens new ones when asked."""
+    _, ledger = make_ledger(bare_url)
+    claimed(ledger)
+    ledger.engine.dispose()
+    with administrator.connect() as connection:
+        wait_until(
+            lambda: not connection.exec_driver_sql(OTHERS[kind]).all(), "the connections are gone"
+        )
+    claimed(ledger, message_id="M2")
