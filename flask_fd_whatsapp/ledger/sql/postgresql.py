@@ -5,6 +5,7 @@ It commits by itself, so that a step is one round trip.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
@@ -58,11 +59,9 @@ class PostgreSQL(Database):
     def _record(
         self, cursor: Any, statement: str, values: Mapping[str, Any], handled: Sequence[Handled]
     ) -> bool:
-        lists = {
-            "handlers": [one.handler for one in handled],
-            "are_superseded": [one.is_superseded for one in handled],
-        }
-        cursor.execute(statement, {"is_durable": True, **values, **lists})
+        # One text: the driver takes longer for lists.
+        text = json.dumps({one.handler: one.is_superseded for one in handled})
+        cursor.execute(statement, {"is_durable": True, **values, "handled": text})
         return bool(cursor.rowcount == 1)
 
     def moment(self, value: datetime) -> Any:

@@ -51,9 +51,8 @@ WITH m AS ({claimed}
   RETURNING id
 ), h AS (
   INSERT INTO fd_whatsapp_handling (event_id, handler, is_superseded, handled_at)
-  SELECT :event_id, handler, is_superseded, {now}
-  FROM m, unnest(CAST(:handlers AS varchar[]), CAST(:are_superseded AS boolean[]))
-          AS given (handler, is_superseded)
+  SELECT :event_id, handler, CAST(is_superseded AS boolean), {now}
+  FROM m, json_each_text(CAST(:handled AS json)) AS given (handler, is_superseded)
 )
 {then}
 """
