@@ -14,7 +14,7 @@ from flask_fd_whatsapp.ledger import State, Tried, Unusable
 from flask_fd_whatsapp.ledger.sql import SQLLedger
 
 from .databases import SERVERS
-from .entries import FAILED, POLICY, claimed, end_leases, handle
+from .entries import FAILED, POLICY, claimed, end_leases, handle, the_event
 
 UNUSABLE = Unusable(
     receiver="fd_whatsapp", body=b"{", reason="not_json", detail="cut off", headers={}
@@ -124,3 +124,16 @@ def test_claimed_once(sql_ledger: SQLLedger, kind: str) -> None:
         recorded, claim = claimed(sql_ledger)
     assert recorded.id == event_id
     assert claim.finish(Tried(succeeded="handler")) is State.DONE
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_claimed_in_the_end(sql_ledger: SQLLedger, kind: str) -> None:
+    """Who goes on with an event has its message, and one try more, also at a second attempt."""
+    event_id = claimed(sql_ledger)[0].id
+    end_leases(sql_ledger)
+    with deadlocks(sql_ledger, kind, "UPDATE event", times=1):
+        recorded = sql_ledger.claim(event_id, POLICY)
+    assert recorded is not None
+    assert recorded.claim is not None
+    assert the_event(sql_ledger, event_id).attempts == 2
+    assert recorded.claim.finish(Tried(succeeded="handler")) is State.DONE

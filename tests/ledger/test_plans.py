@@ -192,6 +192,7 @@ def test_way_of_an_event(full: SQLLedger) -> None:
         "previous_status": "SENT",
         "is_stale": False,
         "attempts": 1,
+        "max_attempts": 10,
         "last_error": None,
         "is_durable": True,
         "handled": '{"h": false}',

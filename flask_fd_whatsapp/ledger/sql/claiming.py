@@ -32,9 +32,11 @@ class Claiming:
         """Claim the message of a recorded event, asking again until *wait* seconds are over."""
         deadline = time.monotonic() + wait
         pause = FIRST_WAIT_SECONDS
+        # One token for all tries: one that failed may have claimed the message already.
+        token = secrets.token_hex(16)
         while True:
             recorded = self.database.retried(
-                lambda: self._try_to_claim(event_id, policy, settled=settled)
+                lambda: self._try_to_claim(event_id, policy, token, settled=settled)
             )
             if recorded is None or recorded.claim:
                 return recorded
@@ -46,8 +48,14 @@ class Claiming:
             time.sleep(min(pause, remaining))
             pause = min(pause * 2, MAX_WAIT_SECONDS)
 
-    def _try_to_claim(self, event_id: int, policy: Policy, *, settled: bool) -> Recorded | None:
+    def _try_to_claim(
+        self, event_id: int, policy: Policy, token: str, *, settled: bool
+    ) -> Recorded | None:
         database = self.database
+        if not settled:
+            recorded = self._claim_pending(event_id, policy, token)
+            if recorded is not None:
+                return recorded
         statement = database.statements.find_by_id
         parameters = {"event_id": event_id, **database.times()}
         # A look of its own first: to claim by the event would lock event before message, and
@@ -58,7 +66,6 @@ class Claiming:
             return None
         if found.is_held or (found.state is State.PENDING) == settled:
             return found.recorded()
-        token = secrets.token_hex(16)
         with database.transaction() as cursor:
             cursor.execute(
                 database.statements.claim,
@@ -74,6 +81,21 @@ class Claiming:
             if found is None:
                 return None
             return self._take_up(cursor, found, policy, token, settled=settled)
+
+    def _claim_pending(self, event_id: int, policy: Policy, token: str) -> Recorded | None:
+        """A pending event under our claim, if the database has a short way to it."""
+        claimed = self.database.claim_pending(
+            {
+                "event_id": event_id,
+                "token": token,
+                "max_attempts": policy.max_attempts,
+                **self.database.times(lease=policy.lease_seconds),
+            }
+        )
+        if claimed is None:
+            return None
+        found, succeeded = claimed
+        return self._claimed(found, policy, token, found.attempts + 1, succeeded)
 
     def _take_up(
         self,
@@ -107,10 +129,16 @@ class Claiming:
             cursor.execute(statements.tried, parameters)
             attempts += 1
         cursor.execute(statements.handlers, parameters)
-        return found.recorded(
-            claim=self._claim(policy, token, found.message_key, found.event_id, attempts, state),
-            succeeded=frozenset(name for (name,) in cursor.fetchall()),
-        )
+        succeeded = frozenset(name for (name,) in cursor.fetchall())
+        return self._claimed(found, policy, token, attempts, succeeded)
+
+    def _claimed(
+        self, found: Found, policy: Policy, token: str, attempts: int, succeeded: frozenset[str]
+    ) -> Recorded:
+        """An event that was there already, under our claim."""
+        key, event_id = found.message_key, found.event_id
+        claim = self._claim(policy, token, key, event_id, attempts, found.state)
+        return found.recorded(claim=claim, succeeded=succeeded)
 
     def _claim(
         self,

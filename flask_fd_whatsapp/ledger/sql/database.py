@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ...exceptions import LedgerUnavailable
 from .forks import care_for_forks
 from .kept import Kept
-from .rows import Handled, Inserted
+from .rows import Found, Handled, Inserted
 from .statements import Statements
 
 DEADLOCKS: Final = 3
@@ -89,6 +89,15 @@ class Database:
         cursor.execute(self.statements.insert_event, values)
         row = cursor.fetchone()
         return int(row[0]) if row else None
+
+    def claim_pending(self, values: Mapping[str, Any]) -> tuple[Found, frozenset[str]] | None:
+        """Claim a pending event's message and count the try, where that takes few round trips.
+
+        :param values: the event's id, the token, the most attempts, and the times.
+        :return: the event as it was, and the handlers that have succeeded; ``None``, and nothing
+            has changed, if it is not to be had, or not in this way.
+        """
+        return None
 
     def succeed(self, cursor: Any, values: Mapping[str, Any], handled: Sequence[Handled]) -> bool:
         """Record successes and renew the claim; nothing, and false, if it is another's.

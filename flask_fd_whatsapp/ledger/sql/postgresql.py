@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Engine
 
 from .database import Database, Transaction
-from .rows import Handled, Inserted
+from .rows import Found, Handled, Inserted
 from .single_statements import SingleStatements, single_statements
 
 T = TypeVar("T")
@@ -55,6 +55,25 @@ class PostgreSQL(Database):
     def complete(self, cursor: Any, values: Mapping[str, Any], handled: Sequence[Handled]) -> bool:
         """Record successes, end the claim and the event; nothing, and false, if it is another's."""
         return self._record(cursor, self.statements.complete, values, handled)
+
+    def claim_pending(self, values: Mapping[str, Any]) -> tuple[Found, frozenset[str]] | None:
+        """Claim a pending event's message and count the try, in two statements.
+
+        The second sees all that the one who had the message before has written.
+        """
+        with self.reading() as cursor:
+            cursor.execute(self.statements.claim_of, values)
+            claimed = cursor.fetchone()
+            if claimed is None:
+                return None
+            values = {**values, "message_key": claimed[0]}
+            cursor.execute(self.statements.begin_try, values)
+            row = cursor.fetchone()
+            if row is None:
+                self.release(cursor, values, ())
+                return None
+            *found, handlers = row
+            return Found._make(found), frozenset(handlers)
 
     def _record(
         self, cursor: Any, statement: str, values: Mapping[str, Any], handled: Sequence[Handled]

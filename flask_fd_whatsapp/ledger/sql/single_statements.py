@@ -18,10 +18,14 @@ class SingleStatements(Statements):
 
     :param insert: the event and its message.
     :param complete: successes, the end of the claim and of the event.
+    :param claim_of: the claim on the message of an event that is pending.
+    :param begin_try: at an event that is pending and whose message is claimed.
     """
 
     insert: str
     complete: str
+    claim_of: str
+    begin_try: str
 
 
 _SINGLE_INSERT: Final = """
@@ -57,11 +61,32 @@ WITH m AS ({claimed}
 {then}
 """
 
+# After a crash of the server nobody's claim is worth anything: it need not wait for the disk.
+_LAZY: Final = "set_config('synchronous_commit', 'off', TRUE) IS NOT NULL"
+
+_CLAIM_OF: Final = """
+UPDATE fd_whatsapp_message m SET claim_token = :token, claim_until = {lease_end}
+FROM fd_whatsapp_event e
+WHERE e.id = :event_id AND e.due_at IS NOT NULL AND m.id = e.message_key
+  AND (m.claim_token IS NULL OR m.claim_until <= {now} OR m.claim_token = :token) AND {lazy}
+RETURNING m.id
+"""
+
+_BEGIN_TRY: Final = """
+WITH t AS (
+  UPDATE fd_whatsapp_event SET attempts = attempts + 1
+  WHERE id = :event_id AND due_at IS NOT NULL AND attempts < :max_attempts AND {lazy}
+  RETURNING id
+)
+SELECT found.*, ARRAY(SELECT handler FROM fd_whatsapp_handling h WHERE h.event_id = t.id)
+FROM t, ({found}) AS found
+"""
+
 
 def single_statements() -> SingleStatements:
     """The statements for PostgreSQL, in psycopg's parameter style."""
-    texts = texts_for("postgresql")
-    now, on_seen = PARTS["postgresql"]["now"], CONFLICT["on_seen"]
+    texts, parts = texts_for("postgresql"), PARTS["postgresql"]
+    now, on_seen = parts["now"], CONFLICT["on_seen"]
 
     def recording(claimed: str, then: str) -> str:
         return _SINGLE_RECORD.format(claimed=claimed, then=then, now=now)
@@ -71,5 +96,7 @@ def single_statements() -> SingleStatements:
         "renew": recording(texts["renew"], "SELECT id FROM m"),
         "release": recording(texts["release"], "SELECT id FROM m"),
         "complete": recording(texts["release"], f"{texts['done']} AND EXISTS (SELECT FROM m)"),
+        "claim_of": _CLAIM_OF.format(now=now, lease_end=parts["lease_end"], lazy=_LAZY),
+        "begin_try": _BEGIN_TRY.format(found=texts["find_by_id"], lazy=_LAZY),
     }
     return SingleStatements(**in_style("postgresql", {**texts, **singles}))

@@ -1,0 +1,69 @@
+"""A message whose lease is over, claimed in the moment in which its late holder lets it go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import text, update
+
+from flask_fd_whatsapp.ledger import Recorded, State
+from flask_fd_whatsapp.ledger.sql import SQLLedger
+from flask_fd_whatsapp.ledger.sql.tables import event, handling, message
+
+from ..concurrency.threads import TIMEOUT
+from ..processes.waiting import wait_until
+from .entries import POLICY, claimed, end_leases
+
+# Elsewhere a claim does not wait for the row.
+pytestmark = pytest.mark.parametrize("kind", ["postgresql"])
+
+WAITING = text(
+    "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
+
+
+@contextmanager
+def claiming_while_let_go(
+    ledger: SQLLedger, event_id: int, *, is_done: bool
+) -> Iterator[Future[Recorded | None]]:
+    """One claims the event while its holder is committing the success of a handler."""
+    end_leases(ledger)
+    now = datetime.now(UTC)
+    success = {"event_id": event_id, "handler": "a", "is_superseded": False, "handled_at": now}
+    with ThreadPoolExecutor() as pool:
+        with ledger.engine.begin() as holder:
+            holder.execute(update(message).values(claim_token=None, claim_until=None))
+            holder.execute(handling.insert().values(**success))
+            if is_done:
+                holder.execute(update(event).values(due_at=None))
+            claiming = pool.submit(ledger.claim, event_id, POLICY)
+            with ledger.engine.connect() as observer:
+                wait_until(
+                    lambda: observer.execute(WAITING).first() or observer.rollback(),
+                    "the other waits for the row",
+                )
+        yield claiming
+
+
+def test_sees_successes(sql_ledger: SQLLedger) -> None:
+    """The other knows which handlers have succeeded, and does not call them again."""
+    event_id = claimed(sql_ledger)[0].id
+    with claiming_while_let_go(sql_ledger, event_id, is_done=False) as claiming:
+        recorded = claiming.result(TIMEOUT)
+    assert recorded is not None
+    assert recorded.claim is not None
+    assert recorded.succeeded == {"a"}
+
+
+def test_sees_end(sql_ledger: SQLLedger) -> None:
+    """If the event is done by that, it is not handled again, and its message is free."""
+    event_id = claimed(sql_ledger)[0].id
+    with claiming_while_let_go(sql_ledger, event_id, is_done=True) as claiming:
+        recorded = claiming.result(TIMEOUT)
+    assert recorded is not None
+    assert (recorded.state, recorded.claim) == (State.DONE, None)
+    claimed(sql_ledger, "SENT")
