@@ -10,6 +10,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -17,7 +18,9 @@ from tempfile import TemporaryDirectory
 from flask import Flask
 from sqlalchemy import make_url
 
+from flask_fd_whatsapp.freshdesk import FAULTS as KNOWN
 from flask_fd_whatsapp.freshdesk import Clock, FreshdeskSimulator, Retries
+from flask_fd_whatsapp.freshdesk.faults.events import duplicated
 from flask_fd_whatsapp.ledger.sql import SQLLedger
 
 from .command import NotMeasured, make_parser, positive, run, say, seconds
@@ -31,7 +34,7 @@ from .soak_system import System
 from .soak_tables import check_table, process_table, run_table
 
 FAULTS = (
-    "duplicates",
+    replace(KNOWN["duplicates"], on_posts=duplicated(5)),
     "out-of-order",
     "late",
     "skipped-delivered",

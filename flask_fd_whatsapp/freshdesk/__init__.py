@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from .alert import MailServer
     from .api import create_api
     from .clock import Clock
-    from .faults import FAULTS, UnknownFault
+    from .faults import FAULTS, Fault, UnknownFault
     from .messages import SimulatedMessage
     from .posting import Unreachable
     from .report import Report
@@ -23,6 +23,7 @@ __all__ = [
     "Account",
     "Agent",
     "Clock",
+    "Fault",
     "FormNotSaved",
     "FreshdeskSimulator",
     "MailServer",
@@ -41,6 +42,7 @@ _MODULES = {
     "Account": "account",
     "Agent": "account",
     "Clock": "clock",
+    "Fault": "faults",
     "FormNotSaved": "webhook",
     "FreshdeskSimulator": "simulator",
     "MailServer": "alert",

@@ -10,7 +10,7 @@ from .account import Account
 from .alert import Alerts, MailServer
 from .clock import SECOND, Clock
 from .delivery import Delivery
-from .faults import chosen
+from .faults import Fault, chosen
 from .faults.registry import PROBE_ON_SAVE
 from .making import MessageMaker
 from .messages import SimulatedMessage
@@ -32,7 +32,7 @@ class FreshdeskSimulator:
     as long as the messages are sent before the clock runs, or with ``at``.
 
     :param clock: driven unless told otherwise: a day in a second, from a fixed start.
-    :param faults: names of faults, or ``all``.
+    :param faults: names of faults, ``all``, or a :class:`Fault` of one's own.
     :param concurrency: how many events are posted at once.
     :param rate: how many are posted in a real second at most.
     :param mail_server: where alert e-mails are handed in; ``None`` to send none.
@@ -49,7 +49,7 @@ class FreshdeskSimulator:
         account: Account | None = None,
         clock: Clock | None = None,
         seed: int | str = 0,
-        faults: Iterable[str] = (),
+        faults: Iterable[str | Fault] = (),
         retries: Retries | None = None,
         concurrency: int = 8,
         rate: float | None = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from random import Random
 from typing import Any
 
 import pytest
@@ -12,8 +13,14 @@ from marshmallow import ValidationError
 
 from flask_fd_whatsapp import OutboundMessageEventSchema
 from flask_fd_whatsapp.events import Status, rank_of
-from flask_fd_whatsapp.freshdesk import FAULTS, FreshdeskSimulator, SimulatedMessage, UnknownFault
-from flask_fd_whatsapp.freshdesk.clock import HOUR
+from flask_fd_whatsapp.freshdesk import (
+    FAULTS,
+    Fault,
+    FreshdeskSimulator,
+    SimulatedMessage,
+    UnknownFault,
+)
+from flask_fd_whatsapp.freshdesk.clock import HOUR, SECOND
 from flask_fd_whatsapp.freshdesk.posts import Manner, Post
 
 REQUEST_FAULTS = {
@@ -25,12 +32,12 @@ REQUEST_FAULTS = {
 }
 
 
-def sent(*faults: str, messages: int = 150) -> list[SimulatedMessage]:
+def sent(*faults: str | Fault, messages: int = 150) -> list[SimulatedMessage]:
     simulator = FreshdeskSimulator(seed=1, faults=faults)
     return [simulator.send(str(1000 + number)) for number in range(messages)]
 
 
-def posts(*faults: str) -> Iterator[Post]:
+def posts(*faults: str | Fault) -> Iterator[Post]:
     for message in sent(*faults):
         yield from message.posts
 
@@ -164,6 +171,22 @@ def test_requests(name: str) -> None:
     assert True in found
     assert False in found
     assert not any(map(REQUEST_FAULTS[name], posts()))
+
+
+def test_own_fault() -> None:
+    """A fault of one's own comes after the known ones, or instead of the one of its name."""
+
+    def ten_seconds_later(posts: list[Post], random: Random) -> list[Post]:
+        for post in posts:
+            post.due += 10 * SECOND
+        return posts
+
+    own = Fault(name="own", description="Later.", on_posts=ten_seconds_later)
+    instead = Fault(name="duplicates", description="No duplicates.")
+    simulator = FreshdeskSimulator(faults=[own, instead, "late"])
+    assert [fault.name for fault in simulator.faults] == ["late", "duplicates", "own"]
+    assert simulator.faults[1:] == [instead, own]
+    assert [post.due for post in posts(own)] == [post.due + 10 * SECOND for post in posts()]
 
 
 def test_unknown_fault() -> None:

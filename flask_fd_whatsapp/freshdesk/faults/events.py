@@ -10,7 +10,7 @@ from typing import Any, Final
 from ..clock import HOUR, MINUTE, SECOND, written
 from ..payloads import encode
 from ..posts import Post
-from .base import strikes
+from .base import OnPosts, strikes
 
 BURST_EVERY: Final = 30 * MINUTE
 LATEST_HOURS: Final = 72
@@ -47,20 +47,24 @@ def burst(posts: list[Post], random: Random) -> list[Post]:
     return posts
 
 
-def duplicate(posts: list[Post], random: Random) -> list[Post]:
-    """The same event again: at once, or later with a new ``event_time``."""
-    copies = []
-    for post in posts:
-        if strikes(random, 25):
-            again = post.copy()
-            again.at_once = strikes(random, 50)
-            if not again.at_once:
-                later = random.randint(1, 600) * SECOND
-                again.due += later
-                if "event_time" in again.payload:
-                    again.payload["event_time"] = written(again.step.event_time + later, 9)
-            copies.append(again)
-    return [*posts, *copies]
+def duplicated(percent: int) -> OnPosts:
+    """Of so many events the same again: at once, or later with a new ``event_time``."""
+
+    def duplicate(posts: list[Post], random: Random) -> list[Post]:
+        return [*posts, *(_again(post, random) for post in posts if strikes(random, percent))]
+
+    return duplicate
+
+
+def _again(post: Post, random: Random) -> Post:
+    again = post.copy()
+    again.at_once = strikes(random, 50)
+    if not again.at_once:
+        later = random.randint(1, 600) * SECOND
+        again.due += later
+        if "event_time" in again.payload:
+            again.payload["event_time"] = written(again.step.event_time + later, 9)
+    return again
 
 
 def add_unknown_fields(posts: list[Post], random: Random) -> list[Post]:

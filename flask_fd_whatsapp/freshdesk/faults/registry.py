@@ -62,7 +62,7 @@ _FAULTS: Final = (
     Fault(
         name="duplicates",
         description="Events are posted twice: at the same moment, or later.",
-        on_posts=events.duplicate,
+        on_posts=events.duplicated(25),
     ),
     Fault(
         name="malformed-body",
@@ -108,15 +108,22 @@ _FAULTS: Final = (
 FAULTS: Final[Mapping[str, Fault]] = MappingProxyType({fault.name: fault for fault in _FAULTS})
 
 
-def chosen(names: Iterable[str]) -> list[Fault]:
-    """The faults of these names, or every one for ``all``, in the order of application.
+def chosen(faults: Iterable[str | Fault]) -> list[Fault]:
+    """The faults that are meant, in the order of application: those of one's own come last.
 
+    :param faults: names; ``all`` for every one; or faults, instead of those of their names.
     :raises UnknownFault: if one is not known, with the list.
     """
-    wanted = [names] if isinstance(names, str) else list(names)
-    for name in wanted:
+    wanted = [faults] if isinstance(faults, str) else list(faults)
+    own = {fault.name: fault for fault in wanted if isinstance(fault, Fault)}
+    names = [fault for fault in wanted if isinstance(fault, str)]
+    for name in names:
         if name != ALL and name not in FAULTS:
             raise UnknownFault(
                 f"There is no fault {name!r}. Known are {', '.join(FAULTS)}; {ALL} is every one."
             )
-    return [fault for fault in _FAULTS if ALL in wanted or fault.name in wanted]
+    known = FAULTS if ALL in names else {*names, *own}
+    return [
+        *(own.get(name, fault) for name, fault in FAULTS.items() if name in known),
+        *(fault for name, fault in own.items() if name not in FAULTS),
+    ]
