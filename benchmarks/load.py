@@ -24,7 +24,7 @@ class Load:
 
     :param answers: how many requests were answered with each status; 0 is no answer.
     :param waits: seconds from sending a request (connecting included) to its whole answer.
-    :param seconds: from the first request to the last answer.
+    :param seconds: from the first request that is measured to the last answer.
     :param cpu_seconds: what the generator itself took of them.
     """
 
@@ -47,7 +47,7 @@ class Load:
 def send(port: int, requests: Iterator[bytes], *, connections: int, seconds: float) -> Load:
     """Send *requests* for some *seconds* or to their end, and wait for all answers.
 
-    Each connection's first request does not count: they are opened one after the other, each
+    Each connection's first request is not measured: they are opened one after the other, each
     when the one before has been answered, or the server's process that is quickest to accept
     them gets nearly all.
 

@@ -1,18 +1,22 @@
 from __future__ import annotations
 
+import itertools
 import signal
 import sqlite3
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from threading import Lock, Semaphore
+from types import FrameType
 from typing import Any, NoReturn
 
 import pytest
 
 from flask_fd_whatsapp.exceptions import LedgerUnavailable
+from flask_fd_whatsapp.ledger.sql import batches as batches_module
 from flask_fd_whatsapp.ledger.sql.batches import MOST, Batches
 
 from ..concurrency.threads import TIMEOUT
@@ -191,6 +195,63 @@ def test_interrupted(transactions: Transactions, batches: Batches) -> None:
         signal.signal(signal.SIGUSR1, before)
     assert results(others) == ["A", "B"]
     assert [sorted(written) for written in transactions.committed] == [["first"], ["a", "b"]]
+
+
+@contextmanager
+def interrupted(at: int) -> Iterator[list[str]]:
+    """This thread is interrupted in the module, at the so manieth place where Python looks for
+    signals: as a function begins, or has called one of C's; gives the place, once it is."""
+    places: list[str] = []
+
+    def look(frame: FrameType, kind: str, _: object) -> None:
+        nonlocal at
+        code = frame.f_code
+        is_there = code.co_filename == batches_module.__file__ and code.co_name != "<genexpr>"
+        if is_there and kind in ("call", "c_return"):
+            at -= 1
+            if at == 0:
+                places.append(f"{code.co_name}, line {frame.f_lineno}")
+                raise KeyboardInterrupt
+
+    before = sys.getprofile()
+    sys.setprofile(look)
+    try:
+        yield places
+    finally:
+        sys.setprofile(before)
+
+
+class PutDownMeanwhile:
+    """A turn for which one waits until others have put down their work."""
+
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self.pool = pool
+        self.batches: Batches
+        self.others: list[Future[Any]] = []
+
+    def __enter__(self) -> None:
+        if not self.others:
+            run = self.batches.run
+            self.others = [self.pool.submit(run, write(x), is_durable=True) for x in "abc"]
+            wait_until(lambda: len(self.batches._jobs) == 4, "all have put down their work")
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def test_interrupted_anywhere(transactions: Transactions) -> None:
+    """Wherever a leader is interrupted, nobody waits for it, and the next one leads."""
+    for at in itertools.count(1):
+        with ThreadPoolExecutor() as pool:
+            turn = PutDownMeanwhile(pool)
+            turn.batches = batches = Batches(turn, transactions.begin, TIMEOUT)
+            with interrupted(at) as places, suppress(KeyboardInterrupt):
+                batches.run(write("leader"), is_durable=True)
+            for other in turn.others:
+                assert isinstance(other.exception(TIMEOUT), LedgerUnavailable | None), places
+            assert batches.run(write("after"), is_durable=True) == "AFTER", places
+        if not places:
+            break
 
 
 def test_one_fails(transactions: Transactions, batches: Batches) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from typing import NoReturn
 
 import pytest
 from flask import Flask
@@ -14,7 +15,7 @@ from flask_fd_whatsapp import StatusEvent, status_received
 from flask_fd_whatsapp.exceptions import LedgerUnavailable
 from flask_fd_whatsapp.ledger import State, Tried
 from flask_fd_whatsapp.ledger.sql import SQLLedger
-from flask_fd_whatsapp.ledger.sql.kept import MOST
+from flask_fd_whatsapp.ledger.sql.kept import MOST, KeptConnection
 
 from ..answers import assert_problem, assert_result, client_of
 from ..conftest import URL, MakeApp, Payload
@@ -202,6 +203,60 @@ def test_bound(
     assert {connection.driver_connection for connection in again} == kept
     for connection in again:
         connection.close()
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_in_turns(
+    bare_url: str, make_ledger: Callable[[str], tuple[Flask, SQLLedger]], kind: str
+) -> None:
+    """Kept connections take turns, so that a server ends none for having been idle."""
+    _, ledger = make_ledger(bare_url)
+    database = ledger.database
+    first, second = database.connect(), database.connect()
+    for connection in (first, second):
+        connection.close()
+    for expected in (first, second, first):
+        connection = database.connect()
+        assert connection is expected
+        connection.close()
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_refused(
+    bare_url: str, make_ledger: Callable[[str], tuple[Flask, SQLLedger]], kind: str
+) -> None:
+    """A statement that the server refuses costs its own connection, and no other."""
+    _, ledger = make_ledger(bare_url)
+    database = ledger.database
+    used, idle = database.connect(), database.connect()
+    used.close()
+    idle.close()
+    with pytest.raises(LedgerUnavailable), database.reading() as cursor:
+        cursor.execute("SELECT nonsense")
+    connection = database.connect()
+    assert connection is idle
+    connection.close()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", *SERVERS])
+def test_interrupted_commit(
+    bare_url: str, make_ledger: Callable[[str], tuple[Flask, SQLLedger]], kind: str
+) -> None:
+    """However often committing is interrupted, no connection stays open for it."""
+    _, ledger = make_ledger(bare_url)
+    database = ledger.database
+
+    def interrupt(_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    for _ in range(MOST + 1):
+        transaction = database.transaction()
+        transaction._commit = interrupt  # type: ignore[method-assign]
+        with pytest.raises(KeyboardInterrupt), transaction:
+            pass
+    connection = database.connect()
+    assert isinstance(connection, KeptConnection)
+    connection.close()
 
 
 @pytest.mark.parametrize("kind", SERVERS)

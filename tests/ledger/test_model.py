@@ -86,7 +86,7 @@ class Run:
         return self._told(self.ledger.record(entry(**fields), POLICY, claim=claim))
 
     def claim(self, number: int, settled: bool) -> Any:
-        if self.ids:
+        if self._id(number) is not None:
             return self._told(self.ledger.claim(self._id(number), POLICY, settled=settled))
         return None
 
@@ -127,7 +127,7 @@ class Run:
             self.claims[number % len(self.claims)].succeeded(f"handler {self.steps}")
 
     def revive(self, number: int) -> Any:
-        return bool(self.ids) and self.ledger.revive(self._id(number))
+        return self._id(number) is not None and self.ledger.revive(self._id(number))
 
     def end_leases(self) -> None:
         self.late = len(self.claims)
@@ -145,10 +145,14 @@ class Run:
         make_due(self.ledger)
 
     def prune(self) -> Any:
-        return self.ledger.prune(before=datetime.now(UTC) + timedelta(days=1), limit=100)
+        forgotten = self.ledger.prune(before=datetime.now(UTC) + timedelta(days=1), limit=100)
+        left = {event.id for event in self.ledger.events(limit=1000)}
+        # SQLite gives an id that was the last one to the next event.
+        self.ids = [known if known in left else None for known in self.ids]
+        return forgotten
 
     def _id(self, number: int) -> Any:
-        return self.ids[number % len(self.ids)]
+        return self.ids[number % len(self.ids)] if self.ids else None
 
     def state(self) -> dict[str, Any]:
         """All that can be asked."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from itertools import islice
 from threading import Lock
 from typing import Any, Final, TypeVar, cast
 
@@ -24,27 +25,39 @@ MOST: Final = 32
 class _Job:
     """What one thread wants written, and what came of it.
 
-    :ivar wakes: held until the job is done, or its thread has to lead.
+    :ivar batch: what its thread has begun to do, with others' jobs, if it leads.
     """
 
-    __slots__ = ("error", "is_done", "is_durable", "leads", "value", "wakes", "work")
+    __slots__ = ("_sleeps", "batch", "error", "is_done", "is_durable", "value", "work")
 
     def __init__(self, work: Callable[[Any], Any], *, is_durable: bool) -> None:
         self.work = work
         self.is_durable = is_durable
-        self.is_done = self.leads = False
+        self.is_done = False
         self.value: Any = None
         self.error: BaseException | None = None
-        self.wakes = Lock()
-        self.wakes.acquire()
+        self.batch: list[_Job] = []
+        self._sleeps = Lock()
+        self._sleeps.acquire()
 
     def end(self, value: Any = None, error: BaseException | None = None) -> None:
         """Note what came of it; its thread is still to be woken."""
         self.value, self.error, self.is_done = value, error, True
 
+    def sleep(self, seconds: float) -> bool:
+        """Whether its thread has been woken within so long."""
+        return self._sleeps.acquire(timeout=seconds)
+
+    def wake(self) -> None:
+        """Let its thread look again; only for one at a time to call."""
+        if self._sleeps.locked():
+            self._sleeps.release()
+
 
 class Batches:
     """Does the work of several threads in one transaction.
+
+    A signal may interrupt a thread anywhere: it gives back what it has, and leaves nobody waiting.
 
     :param turn: held while one writes; it raises :class:`LedgerUnavailable` if that cannot be.
     :param begin: makes a transaction, given whether it has to outlive a power cut.
@@ -65,7 +78,7 @@ class Batches:
     def leave(self) -> None:
         """In a forked process: what is put down is for its parent to do."""
         self._jobs: deque[_Job] = deque()
-        self._has_leader = False
+        self._leader: _Job | None = None
         self._lock = Lock()
 
     def run(self, work: Callable[[Any], T], *, is_durable: bool) -> T:
@@ -75,74 +88,63 @@ class Batches:
             *work* raises is raised to its own thread alone.
         """
         job = _Job(work, is_durable=is_durable)
-        with self._lock:
-            self._jobs.append(job)
-            job.leads, self._has_leader = not self._has_leader, True
-        if not job.leads:
-            self._wait(job)
-        if not job.is_done:
-            self._lead()
+        try:
+            with self._lock:
+                self._jobs.append(job)
+                if self._leader is None:
+                    self._leader = job
+            if self._leader is not job:
+                self._wait(job)
+            if not job.is_done:
+                self._lead(job)
+        finally:
+            if self._leader is job or not job.is_done:
+                try:
+                    self._give_back(job)
+                except BaseException:
+                    self._give_back(job)
+                    raise
         if job.error is not None:
             raise job.error
         return cast(T, job.value)
 
     def _wait(self, job: _Job) -> None:
         """Until it is done, or has to lead."""
-        try:
-            if job.wakes.acquire(timeout=self._seconds):
-                return
-        except BaseException:
+        while True:
+            is_woken = job.sleep(self._seconds)
             with self._lock:
-                if job in self._jobs:
+                if job.is_done or self._leader is job:
+                    return
+                if not is_woken and job in self._jobs:
                     self._jobs.remove(job)
-            if job.leads:
-                self._pass_on()
-            raise
-        with self._lock:
-            is_begun = job.leads or job not in self._jobs
-            if not is_begun:
-                self._jobs.remove(job)
-        if not is_begun:
-            raise LedgerUnavailable(
-                f"Others have been writing to the database for {self._seconds} seconds."
-            )
-        job.wakes.acquire()
+                    break
+        raise LedgerUnavailable(
+            f"Others have been writing to the database for {self._seconds} seconds."
+        )
 
-    def _lead(self) -> None:
+    def _lead(self, job: _Job) -> None:
         """Do what has been put down, the leader's own first."""
-        jobs: list[_Job] = []
-        try:
-            with self._turn:
-                jobs = self._take()  # with what came while waiting for the turn
-                self._do(jobs)
-        except BaseException as error:
-            is_ours = isinstance(error, LedgerUnavailable)
-            jobs = jobs or self._take()
-            for job in jobs:
-                if not job.is_done:
-                    told = error.args if is_ours else ("The process is ending.",)
-                    job.end(error=LedgerUnavailable(*told))
-            if not is_ours:
-                raise
-        finally:
-            self._pass_on()
-            for job in jobs:
-                job.wakes.release()
+        with self._turn:
+            with self._lock:  # with what came while waiting for the turn
+                job.batch = list(islice(self._jobs, MOST))
+                for _ in job.batch:
+                    self._jobs.popleft()
+            self._do(job.batch)
 
-    def _take(self) -> list[_Job]:
+    def _give_back(self, job: _Job) -> None:
+        """Leave nothing undone that others wait for; once more changes nothing."""
         with self._lock:
-            return [self._jobs.popleft() for _ in range(min(len(self._jobs), MOST))]
-
-    def _pass_on(self) -> None:
-        """Let the one lead who has waited longest."""
-        with self._lock:
-            following = self._jobs[0] if self._jobs else None
-            if following is None:
-                self._has_leader = False
-            else:
-                following.leads = True
-        if following is not None:
-            following.wakes.release()
+            for other in job.batch:
+                if not other.is_done:
+                    other.end(error=LedgerUnavailable("The thread that wrote was interrupted."))
+                other.wake()
+            job.end(job.value, job.error)
+            self._jobs = deque(other for other in self._jobs if not other.is_done)
+            if self._leader is job:
+                following = self._jobs[0] if self._jobs else None
+                if following is not None:
+                    following.wake()
+                self._leader = following
 
     def _do(self, jobs: list[_Job]) -> None:
         while jobs:

@@ -40,7 +40,7 @@ class Database:
         self.statements = statements
         self.driver_error: type[Exception] = engine.dialect.loaded_dbapi.Error
         self.integrity_error: type[Exception] = engine.dialect.loaded_dbapi.IntegrityError
-        self._kept = Kept(engine, self.prepare) if is_own else None
+        self._kept = Kept(engine, self.prepare, in_turns=not self.is_sqlite) if is_own else None
         if (kept := self._kept) is not None:
             event.listen(engine, "engine_disposed", lambda _: kept.close())
         care_for_forks(self)
@@ -231,23 +231,31 @@ class Transaction:
     def _begin(self, connection: Any) -> Any:
         return connection.cursor()
 
+    def _commit(self, connection: Any) -> None:
+        connection.commit()
+
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self._end(error)
 
     def _end(self, error: BaseException | None) -> None:
-        database, connection = self._database, self._connection
-        driver = connection.driver_connection
         if error is None:
             try:
-                connection.commit()
-            except database.driver_error as failure:
-                connection.invalidate()
-                raise database.translate(failure, driver) from failure
-            connection.close()
-            return
-        connection.invalidate()
-        if isinstance(error, database.driver_error):
-            raise database.translate(error, driver) from error
+                self._commit(self._connection)
+            except BaseException as failure:
+                self._drop(failure)
+                raise
+            self._connection.close()
+        else:
+            self._drop(error)
+
+    def _drop(self, error: BaseException) -> None:
+        """Close the connection; an error of the driver's is raised as the ledger's."""
+        database, connection = self._database, self._connection
+        try:
+            if isinstance(error, database.driver_error):
+                raise database.translate(error, connection.driver_connection) from error
+        finally:
+            connection.invalidate()
 
 
 def _is_deadlock(error: BaseException | None) -> bool:

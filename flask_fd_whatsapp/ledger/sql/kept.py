@@ -5,6 +5,7 @@ Taking one of SQLAlchemy's pool and giving it back costs as much as a statement.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Lock
@@ -50,18 +51,21 @@ class Kept:
     """Some connections of an engine; what they do is not seen by its pool.
 
     :param prepare: makes a driver's new connection ready.
+    :param in_turns: what is idle longest is taken first, so that none is idle until something on
+        the way to the server ends it; else what was used last, which has the most in its cache.
     """
 
-    def __init__(self, engine: Engine, prepare: Callable[[Any], None]) -> None:
+    def __init__(self, engine: Engine, prepare: Callable[[Any], None], *, in_turns: bool) -> None:
         self._engine = engine
         self._error: type[Exception] = engine.dialect.loaded_dbapi.Error
         self._prepare = prepare
+        self._in_turns = in_turns
         self._reset()
 
     def connect(self) -> Any:
         """An idle connection, or a new one, or one of the pool."""
         try:
-            return self._idle.pop()
+            return self._take()
         except IndexError:
             pass
         with self._lock:
@@ -78,8 +82,8 @@ class Kept:
     def _open(self) -> Any:
         connection = self._engine.raw_connection()
         driver = connection.driver_connection
-        connection.detach()
         self._prepare(driver)
+        connection.detach()
         return driver
 
     def take_back(self, connection: KeptConnection) -> None:
@@ -90,12 +94,9 @@ class Kept:
         """Close it; a cursor that somebody keeps, such as an error's traceback, does not keep its
         transaction open."""
         self._forget()
-        driver = connection.driver_connection
-        try:
+        for end in (connection.driver_connection.rollback, connection.driver_connection.close):
             with suppress(self._error):
-                driver.rollback()
-        finally:
-            driver.close()
+                end()
 
     def _forget(self) -> None:
         with self._lock:
@@ -113,6 +114,7 @@ class Kept:
         self._reset()
 
     def _reset(self) -> None:
-        self._idle: list[KeptConnection] = []
+        self._idle: deque[KeptConnection] = deque()
+        self._take = self._idle.popleft if self._in_turns else self._idle.pop
         self._count = 0
         self._lock = Lock()

@@ -40,12 +40,12 @@ class PostgreSQL(Database):
 
         It knows by itself, too, whether to wait for the disk.
         """
-        with _Statement(self) as cursor:
+        with _Autocommit(self) as cursor:
             return work(cursor)
 
     def reading(self) -> Transaction:
         """A cursor whose statements commit by themselves."""
-        return _Statement(self)
+        return _Autocommit(self)
 
     def insert(self, cursor: Any, values: dict[str, Any]) -> Inserted:
         """Record an event and what it does to its message, and claim that if it is free."""
@@ -61,7 +61,7 @@ class PostgreSQL(Database):
 
         The second sees all that the one who had the message before has written.
         """
-        with self.reading() as cursor:
+        with _Autocommit(self) as cursor:
             cursor.execute(self.statements.claim_of, values)
             claimed = cursor.fetchone()
             if claimed is None:
@@ -88,26 +88,27 @@ class PostgreSQL(Database):
         return value
 
 
-class _Several(Transaction):
-    def _connect(self) -> Any:
-        return self._database.engine.raw_connection()  # a kept one would commit each by itself
+class _Autocommit(Transaction):
+    """Each statement commits by itself."""
 
-
-class _Statement(Transaction):
-    """One that commits by itself."""
+    _commits_by_itself = True
 
     def _begin(self, connection: Any) -> Any:
         driver = connection.driver_connection
-        self._did_before = driver.autocommit  # kept, or of an engine of the host's set to it
-        if not self._did_before:
+        self._did_before = driver.autocommit  # a kept one, or of an engine of the host's set to it
+        if self._did_before is not self._commits_by_itself:
             driver.commit()  # what a listener of the host's began; else nothing is sent
-            driver.autocommit = True
+            driver.autocommit = self._commits_by_itself
         return connection.cursor()
 
-    def _end(self, error: BaseException | None) -> None:
-        if error is not None:
-            super()._end(error)
-            return
-        if not self._did_before:
-            self._connection.driver_connection.autocommit = False
-        self._connection.close()
+    def _commit(self, connection: Any) -> None:
+        if not self._commits_by_itself:
+            connection.commit()
+        if self._did_before is not self._commits_by_itself:
+            connection.driver_connection.autocommit = self._did_before
+
+
+class _Several(_Autocommit):
+    """Statements that commit together."""
+
+    _commits_by_itself = False

@@ -61,7 +61,7 @@ WITH m AS ({claimed}
 {then}
 """
 
-# After a crash of the server nobody's claim is worth anything: it need not wait for the disk.
+# After a crash of the server, which may forget the claim, a handler may be called again.
 _LAZY: Final = "set_config('synchronous_commit', 'off', TRUE) IS NOT NULL"
 
 _CLAIM_OF: Final = """
