@@ -138,8 +138,10 @@ class Batches:
                 if not other.is_done:
                     other.end(error=LedgerUnavailable("The thread that wrote was interrupted."))
                 other.wake()
-            job.end(job.value, job.error)
-            self._jobs = deque(other for other in self._jobs if not other.is_done)
+            if not job.is_done and job in self._jobs:
+                self._jobs.remove(job)
+            while self._jobs and self._jobs[0].is_done:
+                self._jobs.popleft()  # whose leader was interrupted as it took them
             if self._leader is job:
                 following = self._jobs[0] if self._jobs else None
                 if following is not None:
