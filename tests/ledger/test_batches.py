@@ -3,24 +3,25 @@ from __future__ import annotations
 import itertools
 import signal
 import sqlite3
-import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext, suppress
-from threading import Lock, Semaphore
-from types import FrameType
+from contextlib import contextmanager, suppress
+from threading import Semaphore
 from typing import Any, NoReturn
 
 import pytest
 
 from flask_fd_whatsapp.exceptions import LedgerUnavailable
 from flask_fd_whatsapp.ledger.sql import batches as batches_module
+from flask_fd_whatsapp.ledger.sql import turn as turn_module
 from flask_fd_whatsapp.ledger.sql.batches import MOST, Batches
+from flask_fd_whatsapp.ledger.sql.turn import Turn
 
 from ..concurrency.threads import TIMEOUT
 from ..processes.waiting import wait_until
+from .interruptions import interrupted
 
 Work = Callable[[Any], Any]
 
@@ -60,7 +61,7 @@ def transactions() -> Transactions:
 
 @pytest.fixture
 def batches(transactions: Transactions) -> Batches:
-    return Batches(nullcontext(), transactions.begin, TIMEOUT)
+    return Batches(Turn(None, TIMEOUT), transactions.begin, TIMEOUT)
 
 
 def write(text: str) -> Work:
@@ -140,7 +141,7 @@ def test_goes_on_when_done(transactions: Transactions, batches: Batches) -> None
 
 def test_while_waiting_for_the_turn(transactions: Transactions) -> None:
     """What is put down while another process is writing is committed with the first to wait."""
-    turn = Lock()
+    turn = Turn(None, TIMEOUT)
     batches = Batches(turn, transactions.begin, TIMEOUT)
     with ThreadPoolExecutor() as pool:
         with turn:
@@ -148,28 +149,6 @@ def test_while_waiting_for_the_turn(transactions: Transactions) -> None:
             wait_until(lambda: len(batches._jobs) == 3, "all have put down their work")
         assert results(futures) == ["A", "B", "C"]
     assert [sorted(written) for written in transactions.committed] == [["a", "b", "c"]]
-
-
-def test_no_turn(transactions: Transactions) -> None:
-    """If there is no turn to be had, all who wait are told so, and the next may try again."""
-
-    class Turn:
-        is_free = False
-
-        def __enter__(self) -> None:
-            if not self.is_free:
-                raise LedgerUnavailable("others are writing")
-
-        def __exit__(self, *_: object) -> None:
-            pass
-
-    turn = Turn()
-    batches = Batches(turn, transactions.begin, TIMEOUT)
-    with pytest.raises(LedgerUnavailable, match="others are writing"):
-        batches.run(write("a"), is_durable=True)
-    turn.is_free = True
-    assert batches.run(write("b"), is_durable=True) == "B"
-    assert transactions.committed == [["b"]]
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="There is no such signal here.")
@@ -197,59 +176,60 @@ def test_interrupted(transactions: Transactions, batches: Batches) -> None:
     assert [sorted(written) for written in transactions.committed] == [["first"], ["a", "b"]]
 
 
-@contextmanager
-def interrupted(at: int) -> Iterator[list[str]]:
-    """This thread is interrupted in the module, at the so manieth place where Python looks for
-    signals: as a function begins, or has called one of C's; gives the place, once it is."""
-    places: list[str] = []
-
-    def look(frame: FrameType, kind: str, _: object) -> None:
-        nonlocal at
-        code = frame.f_code
-        is_there = code.co_filename == batches_module.__file__ and code.co_name != "<genexpr>"
-        if is_there and kind in ("call", "c_return"):
-            at -= 1
-            if at == 0:
-                places.append(f"{code.co_name}, line {frame.f_lineno}")
-                raise KeyboardInterrupt
-
-    before = sys.getprofile()
-    sys.setprofile(look)
-    try:
-        yield places
-    finally:
-        sys.setprofile(before)
-
-
-class PutDownMeanwhile:
+class PutDownMeanwhile(Turn):
     """A turn for which one waits until others have put down their work."""
 
-    def __init__(self, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, pool: ThreadPoolExecutor, *, is_free: bool = True) -> None:
+        super().__init__(None, TIMEOUT)
         self.pool = pool
+        self.is_free = is_free
         self.batches: Batches
-        self.others: list[Future[Any]] = []
+        self.others: dict[str, Future[Any]] = {}
 
     def __enter__(self) -> None:
         if not self.others:
             run = self.batches.run
-            self.others = [self.pool.submit(run, write(x), is_durable=True) for x in "abc"]
+            self.others = {x: self.pool.submit(run, write(x), is_durable=True) for x in "abc"}
             wait_until(lambda: len(self.batches._jobs) == 4, "all have put down their work")
+        if not self.is_free:
+            raise LedgerUnavailable("somebody is writing")
+        super().__enter__()
 
-    def __exit__(self, *_: object) -> None:
-        pass
+
+def test_no_turn(transactions: Transactions) -> None:
+    """If there is no turn to be had, all who wait are told so, and the next may try again."""
+    with ThreadPoolExecutor() as pool:
+        turn = PutDownMeanwhile(pool, is_free=False)
+        turn.batches = batches = Batches(turn, transactions.begin, TIMEOUT)
+        with pytest.raises(LedgerUnavailable, match="somebody is writing"):
+            batches.run(write("leader"), is_durable=True)
+        for other in turn.others.values():
+            assert str(other.exception(TIMEOUT)) == "somebody is writing"
+    turn.is_free = True
+    assert batches.run(write("after"), is_durable=True) == "AFTER"
+    assert transactions.committed == [["after"]]
 
 
-def test_interrupted_anywhere(transactions: Transactions) -> None:
-    """Wherever a leader is interrupted, nobody waits for it, and the next one leads."""
+def test_interrupted_anywhere() -> None:
+    """Wherever a leader is interrupted, nobody waits for it, what was told to be done is done, and
+    nothing twice."""
     for at in itertools.count(1):
+        transactions = Transactions()
         with ThreadPoolExecutor() as pool:
             turn = PutDownMeanwhile(pool)
             turn.batches = batches = Batches(turn, transactions.begin, TIMEOUT)
-            with interrupted(at) as places, suppress(KeyboardInterrupt):
+            with (
+                interrupted(at, batches_module, turn_module) as places,
+                suppress(KeyboardInterrupt),
+            ):
                 batches.run(write("leader"), is_durable=True)
-            for other in turn.others:
-                assert isinstance(other.exception(TIMEOUT), LedgerUnavailable | None), places
+            told = {x: other.exception(TIMEOUT) for x, other in turn.others.items()}
             assert batches.run(write("after"), is_durable=True) == "AFTER", places
+        committed = Counter(itertools.chain(*transactions.committed))
+        assert set(committed.values()) == {1}, places
+        for text, error in told.items():
+            assert error is None or isinstance(error, LedgerUnavailable), places
+            assert error is not None or text in committed, places
         if not places:
             break
 
@@ -279,7 +259,7 @@ def test_not_committed(transactions: Transactions, batches: Batches) -> None:
 
 def test_waits_so_long(transactions: Transactions) -> None:
     """A thread that waits too long gives up, and its work is not done after that."""
-    batches = Batches(nullcontext(), transactions.begin, 0.01)
+    batches = Batches(Turn(None, TIMEOUT), transactions.begin, 0.01)
     with held_up(transactions, batches), pytest.raises(LedgerUnavailable, match=r"0\.01 seconds"):
         batches.run(write("late"), is_durable=True)
     assert batches.run(write("next"), is_durable=True) == "NEXT"
@@ -315,7 +295,7 @@ def test_in_sqlite(tmp_path: Any) -> None:
             raise
         database.commit()
 
-    batches = Batches(nullcontext(), begin, TIMEOUT)
+    batches = Batches(Turn(None, TIMEOUT), begin, TIMEOUT)
 
     def twice(connection: sqlite3.Connection) -> None:
         for _ in range(2):

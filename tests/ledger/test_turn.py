@@ -1,12 +1,12 @@
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Event
@@ -14,11 +14,13 @@ from threading import Event
 import pytest
 
 from flask_fd_whatsapp.exceptions import LedgerUnavailable
+from flask_fd_whatsapp.ledger.sql import turn as turn_module
 from flask_fd_whatsapp.ledger.sql.turn import Turn
 
 from ..concurrency.threads import TIMEOUT
+from .interruptions import interrupted
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no flock")
+fcntl = pytest.importorskip("fcntl", reason="Windows has no flock")
 
 
 @pytest.fixture
@@ -120,3 +122,19 @@ def test_no_file(tmp_path: Path, place: str) -> None:
     for _ in range(2):
         with turn, ThreadPoolExecutor(1) as pool, pytest.raises(LedgerUnavailable):
             pool.submit(turn.__enter__).result(TIMEOUT)
+
+
+def test_interrupted_anywhere(path: str) -> None:
+    """Wherever a thread is interrupted, giving back the turn makes it free for all others."""
+    for at in itertools.count(1):
+        turn = Turn(path, TIMEOUT)
+        with interrupted(at, turn_module) as places, suppress(KeyboardInterrupt), turn:
+            pass
+        turn.give_back()
+        with closing(os.fdopen(os.open(path, os.O_RDONLY | os.O_CREAT))) as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(turn.__enter__).result(TIMEOUT)
+        turn.leave()
+        if not places:
+            break

@@ -15,6 +15,7 @@ from threading import Lock
 from typing import Any, Final, TypeVar, cast
 
 from ...exceptions import LedgerUnavailable
+from .turn import Turn
 
 T = TypeVar("T")
 
@@ -59,14 +60,14 @@ class Batches:
 
     A signal may interrupt a thread anywhere: it gives back what it has, and leaves nobody waiting.
 
-    :param turn: held while one writes; it raises :class:`LedgerUnavailable` if that cannot be.
+    :param turn: held while one writes.
     :param begin: makes a transaction, given whether it has to outlive a power cut.
     :param seconds: how long a thread waits until its work is begun.
     """
 
     def __init__(
         self,
-        turn: AbstractContextManager[Any],
+        turn: Turn,
         begin: Callable[[bool], AbstractContextManager[Any]],
         seconds: float,
     ) -> None:
@@ -97,6 +98,9 @@ class Batches:
                 self._wait(job)
             if not job.is_done:
                 self._lead(job)
+        except BaseException:
+            self._turn.give_back()
+            raise
         finally:
             if self._leader is job or not job.is_done:
                 try:
@@ -124,12 +128,20 @@ class Batches:
 
     def _lead(self, job: _Job) -> None:
         """Do what has been put down, the leader's own first."""
-        with self._turn:
-            with self._lock:  # with what came while waiting for the turn
-                job.batch = list(islice(self._jobs, MOST))
-                for _ in job.batch:
-                    self._jobs.popleft()
-            self._do(job.batch)
+        try:
+            with self._turn:
+                self._take(job)  # with what came while waiting for the turn
+                self._do(job.batch)
+        except LedgerUnavailable as error:  # no turn, and the others have waited as long
+            self._take(job)
+            for other in job.batch:
+                other.end(error=LedgerUnavailable(*error.args))
+
+    def _take(self, job: _Job) -> None:
+        with self._lock:
+            job.batch = list(islice(self._jobs, MOST))
+            for _ in job.batch:
+                self._jobs.popleft()
 
     def _give_back(self, job: _Job) -> None:
         """Leave nothing undone that others wait for; once more changes nothing."""
@@ -147,6 +159,7 @@ class Batches:
                 if following is not None:
                     following.wake()
                 self._leader = following
+            job.batch = []  # itself among them
 
     def _do(self, jobs: list[_Job]) -> None:
         while jobs:

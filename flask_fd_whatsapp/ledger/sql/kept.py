@@ -82,8 +82,12 @@ class Kept:
     def _open(self) -> Any:
         connection = self._engine.raw_connection()
         driver = connection.driver_connection
-        self._prepare(driver)
-        connection.detach()
+        try:
+            self._prepare(driver)
+            connection.detach()
+        except BaseException:
+            connection.invalidate()  # the pool must not get one that is prepared
+            raise
         return driver
 
     def take_back(self, connection: KeptConnection) -> None:
@@ -94,9 +98,12 @@ class Kept:
         """Close it; a cursor that somebody keeps, such as an error's traceback, does not keep its
         transaction open."""
         self._forget()
-        for end in (connection.driver_connection.rollback, connection.driver_connection.close):
-            with suppress(self._error):
-                end()
+        driver = connection.driver_connection
+        with suppress(self._error):
+            try:
+                driver.rollback()
+            finally:
+                driver.close()
 
     def _forget(self) -> None:
         with self._lock:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import sys
-from threading import Lock
+from contextlib import suppress
+from threading import RLock
 
 from ...exceptions import LedgerUnavailable
 
@@ -35,29 +36,40 @@ class Turn:
     def __init__(self, path: str | None, seconds: float) -> None:
         self._seconds = seconds
         self._path = path if _HAS_FILE_LOCKS else None
-        self._threads = Lock()
+        self._threads = RLock()
         self._file: int | None = None
         self._is_paused = False
 
     def __enter__(self) -> None:
-        if not self._threads.acquire(timeout=self._seconds):
-            raise LedgerUnavailable(
-                f"Others have been writing to the database for {self._seconds} seconds."
-            )
         try:
+            if not self._threads.acquire(timeout=self._seconds):
+                raise LedgerUnavailable(
+                    f"Others have been writing to the database for {self._seconds} seconds."
+                )
             self._lock()
         except BaseException:
-            self._threads.release()
+            self.give_back()
             raise
 
     def __exit__(self, *_: object) -> None:
+        self.give_back()
+
+    def give_back(self) -> None:
+        """End this thread's turn, if it has one; once more changes nothing.
+
+        For who was interrupted and cannot tell.
+        """
+        if not self._threads.acquire(blocking=False):
+            return  # it is another's
         try:
             if self._file is not None:
                 fcntl.flock(self._file, fcntl.LOCK_UN)
         except OSError:
             self._file = None  # closed by somebody else, and unlocked by that
         finally:
-            self._threads.release()
+            with suppress(RuntimeError):  # all of them are given back
+                while True:
+                    self._threads.release()
 
     def _lock(self) -> None:
         if self._path is None:
@@ -81,7 +93,7 @@ class Turn:
 
     def leave(self) -> None:
         """In a forked process: whatever is locked is locked by its parent."""
-        self._threads = Lock()
+        self._threads = RLock()
         self._close()
 
     def _close(self) -> None:
