@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Engine
 
-from .database import Database, Transaction
+from .connections import Transaction
+from .database import Database
 from .rows import Found, Handled, Inserted
 from .single_statements import SingleStatements, single_statements
 

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 
 from .batches import Batches
-from .database import Database, Transaction
+from .connections import Transaction
+from .database import Database
 from .engines import BUSY_SECONDS
 from .kept import KeptConnection
 from .statements import statements_for
@@ -23,6 +24,7 @@ class SQLite(Database):
     """SQLite through the ``sqlite3`` module."""
 
     is_sqlite = True
+    take_turns = False  # what was used last has the most in its cache
     looks_first = True  # a duplicate need not wait for its turn to write
 
     def __init__(self, engine: Engine, *, is_own: bool) -> None:
