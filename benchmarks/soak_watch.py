@@ -15,6 +15,9 @@ from .soak_system import System
 WARM_UP = 4
 """The first of so many parts of the run does not count; the second is compared with the last."""
 
+WARM_SECONDS = 20
+"""Until then a process may still be importing, and its threads have not all served anything."""
+
 
 class Sample(NamedTuple):
     """What one process takes at one moment.
@@ -40,6 +43,11 @@ class Process:
         """The samples of its second part, when it was warm, and of its last."""
         quarter = max(1, len(self.samples) // WARM_UP)
         return self.samples[quarter : 2 * quarter], self.samples[-quarter:]
+
+    def is_warm(self) -> bool:
+        """Whether it has run for long enough to tell if it grows."""
+        early, _ = self.parts()
+        return bool(early) and early[0].at - self.samples[0].at >= WARM_SECONDS
 
 
 class Watch:

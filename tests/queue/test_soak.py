@@ -110,21 +110,22 @@ def test_event_left(played: Played) -> None:
     assert played.found() == ["events that are pending"]
 
 
-def process(*megabytes: int, files: int = 10) -> soak_watch.Process:
-    """A process that had so much memory, second by second, and has more files open at the end."""
-    samples = [soak_watch.Sample(at, mb * 2**20, 10) for at, mb in enumerate(megabytes)]
+def process(*megabytes: int, files: int = 10, every: float = 60) -> soak_watch.Process:
+    """A process that had so much memory, minute by minute, and has more files open at the end."""
+    samples = [soak_watch.Sample(at * every, mb * 2**20, 10) for at, mb in enumerate(megabytes)]
     samples[-1] = samples[-1]._replace(files=files)
     return soak_watch.Process("any", samples)
 
 
 def test_growth() -> None:
-    """It is noticed when a process keeps growing, and not when it has only warmed up."""
+    """It is noticed when a process keeps growing, and not when it is still warming up."""
     warm, growing = process(20, 60, 61, 60, 62, 61, 61, 61), process(*range(20, 60, 2))
     assert all(check.holds for check in check_processes([warm]))
     memory, files = check_processes([warm, growing])
     assert (memory.holds, files.holds) == (False, True)
     memory, files = check_processes([warm, process(*[60] * 8, files=100)])
     assert (memory.holds, files.holds) == (True, False)
+    assert all(check.holds for check in check_processes([process(*range(20, 60, 2), every=1)]))
 
 
 def test_verdict(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
