@@ -21,22 +21,19 @@ _LEFT_TO_PARENT: list[object] = []
 
 
 class KeptConnection:
-    """A driver's connection; :meth:`close` gives it back, :meth:`invalidate` closes it."""
+    """A driver's connection; :meth:`close` gives it back, :meth:`invalidate` closes it.
 
-    __slots__ = ("_home", "_is_durable", "commit", "cursor", "driver_connection")
+    :ivar is_durable: whether its commits wait for the disk, for who changes that.
+    """
+
+    __slots__ = ("_home", "commit", "cursor", "driver_connection", "is_durable")
 
     def __init__(self, home: Kept, driver: Any) -> None:
         self._home = home
         self.driver_connection = driver
         self.cursor = driver.cursor
         self.commit = driver.commit
-        self._is_durable = True
-
-    def synchronize(self, cursor: Any, *, is_durable: bool) -> None:
-        """Whether its commits wait for the disk, from now on: SQLite's."""
-        if is_durable is not self._is_durable:
-            cursor.execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'NORMAL'}")
-            self._is_durable = is_durable
+        self.is_durable = True
 
     def close(self) -> None:
         """Give it back for the next who asks."""

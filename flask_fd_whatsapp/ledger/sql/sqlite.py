@@ -132,8 +132,9 @@ class _Step(Transaction):
 
     def _begin(self, connection: Any) -> Any:
         cursor = connection.cursor()
-        if isinstance(connection, KeptConnection):
-            connection.synchronize(cursor, is_durable=self._is_durable)
+        if isinstance(connection, KeptConnection) and connection.is_durable is not self._is_durable:
+            cursor.execute(f"PRAGMA synchronous = {'FULL' if self._is_durable else 'NORMAL'}")
+            connection.is_durable = self._is_durable
         if not cursor.connection.in_transaction:
             cursor.execute("BEGIN IMMEDIATE")
         return cursor
