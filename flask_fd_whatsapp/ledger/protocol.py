@@ -43,7 +43,8 @@ class Ledger(Protocol):
     ) -> Recorded | None:
         """Claim the message of a recorded event, waiting at most *wait* seconds for its holder.
 
-        ``None`` if there is no such event (any more).
+        ``None`` if there is no such event (any more).  A process that dies before the try is
+        counted costs a lease, as for :meth:`record`.
 
         :param settled: claim it even if the event is done or dead; that counts as no try, and
             finishing such a claim changes nothing of the event.
