@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 from flask import Flask
@@ -205,18 +205,23 @@ def test_bound(
         connection.close()
 
 
+def keep_two(ledger: SQLLedger) -> list[Any]:
+    """Two kept connections that are idle, the one that was used first before the other."""
+    kept = [ledger.database.connect() for _ in range(2)]
+    for connection in kept:
+        connection.close()
+    return kept
+
+
 @pytest.mark.parametrize("kind", SERVERS)
 def test_in_turns(
     bare_url: str, make_ledger: Callable[[str], tuple[Flask, SQLLedger]], kind: str
 ) -> None:
     """Kept connections take turns, so that a server ends none for having been idle."""
     _, ledger = make_ledger(bare_url)
-    database = ledger.database
-    first, second = database.connect(), database.connect()
-    for connection in (first, second):
-        connection.close()
+    first, second = keep_two(ledger)
     for expected in (first, second, first):
-        connection = database.connect()
+        connection = ledger.database.connect()
         assert connection is expected
         connection.close()
 
@@ -227,13 +232,10 @@ def test_refused(
 ) -> None:
     """A statement that the server refuses costs its own connection, and no other."""
     _, ledger = make_ledger(bare_url)
-    database = ledger.database
-    used, idle = database.connect(), database.connect()
-    used.close()
-    idle.close()
-    with pytest.raises(LedgerUnavailable), database.reading() as cursor:
+    _, idle = keep_two(ledger)
+    with pytest.raises(LedgerUnavailable), ledger.database.reading() as cursor:
         cursor.execute("SELECT nonsense")
-    connection = database.connect()
+    connection = ledger.database.connect()
     assert connection is idle
     connection.close()
 
