@@ -19,7 +19,7 @@ class SingleStatements(Statements):
     :param insert: the event and its message.
     :param complete: successes, the end of the claim and of the event.
     :param claim_of: the claim on the message of an event that is pending.
-    :param begin_try: at an event that is pending and whose message is claimed.
+    :param begin_try: counts the try at an event that is pending and whose message is claimed.
     """
 
     insert: str
