@@ -10,7 +10,7 @@ INSTALLED = $(VENV)/.installed
 .PHONY: demo run test check bench soak format clean
 
 demo: $(SERVED)
-	$(BIN)/python -m examples.demo
+	$(BIN)/python -u -m examples.demo
 
 run: $(SERVED)
 	FLASK_FD_WHATSAPP_LEDGER_URL=sqlite:///ledger.db $(BIN)/python -m gunicorn \
