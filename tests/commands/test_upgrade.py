@@ -47,11 +47,12 @@ def test_memory(app: Flask, run: RunCommand) -> None:
 
 
 def test_unknown_revision(durable: Flask, run: RunCommand) -> None:
-    """A ledger of a later version of the package is an error in one line, and left alone."""
+    """A ledger that a later version has changed for good is one line, and left alone."""
     run(durable, "upgrade")
     engine = ledger_of(durable).engine  # type: ignore[attr-defined]
     with engine.begin() as connection:
         connection.execute(text("UPDATE fd_whatsapp_version SET version_num = '9999'"))
+        connection.execute(text("UPDATE fd_whatsapp_compatibility SET oldest_revision = '9999'"))
     result = run(durable, "upgrade")
     assert (result.exit_code, result.output.count("\n")) == (1, 1)
     assert "9999" in result.output

@@ -13,7 +13,8 @@ from flask_fd_whatsapp import FreshdeskWhatsApp
 from flask_fd_whatsapp.exceptions import LedgerUnavailable
 from flask_fd_whatsapp.ledger.sql import SQLLedger
 from flask_fd_whatsapp.ledger.sql.engines import engine_from_url
-from flask_fd_whatsapp.ledger.sql.migrate import VERSION_TABLE, head, revision, upgrade
+from flask_fd_whatsapp.ledger.sql.migrate import upgrade
+from flask_fd_whatsapp.ledger.sql.schema_version import HEAD, VERSION_TABLE, revision
 
 from ..answers import assert_problem, assert_result, client_of
 from ..concurrency.threads import TIMEOUT
@@ -45,14 +46,38 @@ def test_not_upgraded(
     ledger.engine.dispose()
 
 
-def test_newer_than_the_package(bare_url: str, bare: Engine) -> None:
-    """Tables of a newer version of the package are not used, and the message says so."""
-    upgrade(bare)
-    with bare.begin() as connection:
+def be_newer(engine: Engine, oldest: str) -> None:
+    """Have the tables say that a later version upgraded them, for code from *oldest* on."""
+    with engine.begin() as connection:
         connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
-    ledger = SQLLedger(bare)
-    with pytest.raises(LedgerUnavailable, match=r"9999.*flask fd-whatsapp upgrade"):
-        ledger.record(entry(), POLICY)
+        connection.execute(
+            text(f"UPDATE fd_whatsapp_compatibility SET oldest_revision = '{oldest}'")
+        )
+
+
+@pytest.mark.parametrize("upgrades", [False, True])
+def test_newer_tables_that_this_code_works_with_are_used(bare: Engine, upgrades: bool) -> None:
+    """Processes of the old version that start during a rolling deploy, or after, record events."""
+    upgrade(bare)
+    be_newer(bare, oldest=HEAD)
+    ledger = SQLLedger(bare, upgrades=upgrades)
+    assert ledger.record(entry(), POLICY).claim is not None
+    assert ledger.check() == SQLLedger(bare, migrated_by_host=True).check()
+    ledger.upgrade()
+    assert revision(bare) == "9999"
+
+
+@pytest.mark.parametrize("upgrades", [False, True])
+def test_newer_tables_that_this_code_does_not_work_with_say_so(
+    bare: Engine, upgrades: bool
+) -> None:
+    """Tables that a later version has changed for good are not used, and the message says so."""
+    upgrade(bare)
+    be_newer(bare, oldest="9999")
+    ledger = SQLLedger(bare, upgrades=upgrades)
+    for use in (ledger.upgrade, ledger.check, lambda: ledger.record(entry(), POLICY)):
+        with pytest.raises(LedgerUnavailable, match=f"newer than this version.*9999.*{HEAD}"):
+            use()
 
 
 @pytest.mark.parametrize("kind", ["sqlite"])
@@ -65,7 +90,7 @@ def test_own_file_at_first_use(
     app = make_app(LEDGER_URL=bare_url)
     assert_result(client_of(app).post(URL, json=payload()), "accepted")
     app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger.engine.dispose()
-    assert revision(bare) == head()
+    assert revision(bare) == HEAD
 
 
 @pytest.mark.parametrize("is_absolute", [True, False])

@@ -16,7 +16,8 @@ from sqlalchemy import Engine, create_engine, inspect, text
 from flask_fd_whatsapp.exceptions import LedgerUnavailable
 from flask_fd_whatsapp.ledger import State
 from flask_fd_whatsapp.ledger.sql import SQLLedger, metadata
-from flask_fd_whatsapp.ledger.sql.migrate import VERSION_TABLE, head, revision, upgrade
+from flask_fd_whatsapp.ledger.sql.migrate import upgrade
+from flask_fd_whatsapp.ledger.sql.schema_version import HEAD, VERSION_TABLE, revision
 
 from ..concurrency.threads import TIMEOUT
 from .conftest import REVISIONS
@@ -47,6 +48,7 @@ INSERT INTO fd_whatsapp_rejection (receiver, reason, status_code, detail, last_s
 VALUES ('fd_whatsapp', 'too_large', 413, 'why', {{time}})
 """
 DATA["0003"] = DATA["0002"]
+DATA["0004"] = DATA["0003"]
 
 
 def fill(engine: Engine, at: str) -> None:
@@ -87,6 +89,11 @@ def shape(engine: Engine) -> dict[str, Any]:
     }
 
 
+def test_head_is_the_newest_migration() -> None:
+    """The revision the code is written for is that of the newest migration."""
+    assert max(REVISIONS) == HEAD
+
+
 @pytest.mark.parametrize("start", ["base", *REVISIONS])
 def test_upgrade(bare_url: str, bare: Engine, start: str) -> None:
     """From every revision, with data in it, the tables become those of the metadata."""
@@ -95,7 +102,7 @@ def test_upgrade(bare_url: str, bare: Engine, start: str) -> None:
         assert start in DATA, "write down what the revision before yours may hold"
         fill(bare, start)
     upgrade(bare)
-    assert revision(bare) == head()
+    assert revision(bare) == HEAD
     with bare.connect() as connection:
         context = MigrationContext.configure(
             connection, opts={"version_table": VERSION_TABLE, "compare_type": True}
@@ -153,7 +160,7 @@ def test_failed_upgrade_lets_go(bare: Engine) -> None:
         for table in ("quarantine", "handling", "event", "message"):
             connection.execute(text(f"DROP TABLE IF EXISTS fd_whatsapp_{table}"))
     upgrade(other)
-    assert revision(other) == head()
+    assert revision(other) == HEAD
     other.dispose()
 
 
@@ -184,7 +191,7 @@ def test_processes(bare_url: str, bare: Engine) -> None:
         process.stdin.flush()
     for process in processes:
         assert process.communicate(timeout=TIMEOUT) == ("0\n", "")
-    assert revision(bare) == head()
+    assert revision(bare) == HEAD
 
 
 def test_threads(tmp_path: Path) -> None:

@@ -20,11 +20,11 @@ from .database import Database
 from .dialects import database_of
 from .engines import engine_from_url
 from .entries import key_of, values_of
-from .migrate import is_current, require_current, upgrade
 from .quarantine import SQLQuarantine
 from .queries import Queries
 from .rejections import SQLRejections
 from .rows import Found, Inserted
+from .schema_version import is_behind, require_usable, revision
 from .upkeep import Upkeep
 
 
@@ -81,9 +81,9 @@ class SQLLedger(Claiming, Queries, Upkeep, SQLQuarantine, SQLRejections):
     def _prepare(self) -> None:
         engine = self._database.engine
         with self._database.translated():
-            if self._upgrades and not is_current(engine):
-                upgrade(engine)
-            require_current(engine)
+            if self._upgrades and is_behind(revision(engine)):
+                _migrate(engine)
+            require_usable(engine)
 
     def upgrade(self) -> None:
         """Create the tables, or bring them up to date.
@@ -96,7 +96,7 @@ class SQLLedger(Claiming, Queries, Upkeep, SQLQuarantine, SQLRejections):
                 "(migrated_by_host=True): run those, such as `flask db upgrade`."
             )
         with self._database.translated():
-            upgrade(self._database.engine)
+            _migrate(self._database.engine)
 
     def check(self) -> list[str]:
         """Whether the database answers, has the tables it should, takes writes and keeps them."""
@@ -172,3 +172,9 @@ class SQLLedger(Claiming, Queries, Upkeep, SQLQuarantine, SQLRejections):
         return (found.reference is not None or entry.event.external_reference_id is None) and (
             found.campaign is not None or entry.campaign is None
         )
+
+
+def _migrate(engine: Engine) -> None:
+    from .migrate import upgrade  # Alembic takes long to import, and is seldom needed
+
+    upgrade(engine)

@@ -10,13 +10,10 @@ from typing import Final
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
 from ...exceptions import LedgerUnavailable
-
-VERSION_TABLE: Final = "fd_whatsapp_version"
+from .schema_version import HEAD, is_behind, require_usable, revision_of
 
 _LOCK_SECONDS: Final = 60
 
@@ -41,43 +38,20 @@ def _config(connection: Connection | None = None) -> Config:
     return config
 
 
-def head() -> str:
-    """The revision this version of the package works with."""
-    return str(ScriptDirectory.from_config(_config()).get_current_head())
-
-
-def revision(engine: Engine) -> str | None:
-    """The revision the tables are at, ``None`` where there are none."""
-    with engine.connect() as connection:
-        return _revision(connection)
-
-
-def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(
-        connection, opts={"version_table": VERSION_TABLE}
-    ).get_current_revision()
-
-
-def is_current(engine: Engine) -> bool:
-    """Whether the tables are those this version of the package works with."""
-    return revision(engine) == head()
-
-
-def require_current(engine: Engine) -> None:
-    """:raises LedgerUnavailable: if they are not, with the command that mends it."""
-    found = revision(engine)
-    if found != head():
-        state = "does not exist yet" if found is None else f"is at revision {found}, not {head()}"
-        raise LedgerUnavailable(
-            f"The ledger {state}: run `flask fd-whatsapp upgrade` with this version of the package."
-        )
-
-
 def upgrade(engine: Engine, to: str = "head") -> None:
-    """Bring the tables to *to*; of several processes at once, one does it and the others wait."""
+    """Bring the tables to *to*; of several processes at once, one does it and the others wait.
+
+    Tables that are newer than this version of the package stay as they are.
+
+    :raises LedgerUnavailable: if they are, and this version no longer works with them.
+    """
     with _alembic, engine.connect() as connection, _alone(connection):
-        command.upgrade(_config(connection), to)
+        found = revision_of(connection)
+        if found is None or found <= HEAD:
+            command.upgrade(_config(connection), to)
         connection.commit()
+    if not is_behind(found):
+        require_usable(engine)
 
 
 @contextmanager

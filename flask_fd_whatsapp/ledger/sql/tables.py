@@ -194,3 +194,10 @@ rejection = Table(
     Column("detail", _long_text(), nullable=False),
     Column("last_seen", UTCDateTime, nullable=False),
 )
+
+# One row, written by the migrations: the oldest revision whose code works with these tables.
+compatibility = Table(
+    "fd_whatsapp_compatibility",
+    metadata,
+    Column("oldest_revision", _text(32), primary_key=True),
+)

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from flask_fd_whatsapp.ledger.sql.migrate import VERSION_TABLE
+from flask_fd_whatsapp.ledger.sql.schema_version import VERSION_TABLE
 from flask_fd_whatsapp.ledger.sql.tables import metadata
 
 context.configure(
