@@ -49,6 +49,7 @@ VALUES ('fd_whatsapp', 'too_large', 413, 'why', {{time}})
 """
 DATA["0003"] = DATA["0002"]
 DATA["0004"] = DATA["0003"]
+DATA["0005"] = DATA["0003"]
 
 
 def fill(engine: Engine, at: str) -> None:

@@ -105,6 +105,9 @@ message = Table(
     Column("last_seen", UTCDateTime, nullable=False),
     Column("claim_token", _text(32)),
     Column("claim_until", UTCDateTime),
+    # The whole of a reference that is too long for the indexed column, which has its digest then.
+    Column("reference_text", _long_text()),
+    Column("claimed_at", UTCDateTime),
     UniqueConstraint("account_id", "message_id"),
     Index(None, "message_id"),
     Index(None, "first_seen"),
@@ -141,6 +144,12 @@ event = Table(
     # When the sweep may try it again; NULL once it is done or dead.
     Column("due_at", UTCDateTime),
     Column("dead_at", UTCDateTime),
+    # When it was last made pending again after it had been dead.
+    Column("revived_at", UTCDateTime),
+    # When somebody has taken note that it is dead.
+    Column("acknowledged_at", UTCDateTime),
+    # How often a handler has asked to be called later.
+    Column("postponed", Integer),
     UniqueConstraint("message_key", "status"),
     Index(None, "receiver", "received_at"),
 )
@@ -165,6 +174,8 @@ handling = Table(
     Column("handler", _text(255), primary_key=True),
     Column("is_superseded", Boolean, nullable=False),
     Column("handled_at", UTCDateTime, nullable=False),
+    # It raised GiveUp: not to be called again, but it has not succeeded.
+    Column("gave_up", Boolean),
 )
 
 quarantine = Table(
@@ -193,6 +204,16 @@ rejection = Table(
     Column("status_code", SmallInteger, nullable=False),
     Column("detail", _long_text(), nullable=False),
     Column("last_seen", UTCDateTime, nullable=False),
+)
+
+# When each entry of a header's list of values was last accepted.
+token_use = Table(
+    "fd_whatsapp_token_use",
+    metadata,
+    Column("receiver", _text(200), primary_key=True),
+    Column("header", _text(255), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("last_used", UTCDateTime, nullable=False),
 )
 
 # One row, written by the migrations: the oldest revision whose code works with these tables.

@@ -1,0 +1,66 @@
+"""What a longer reference, a slow or given-up handler, and those who operate it need to be kept."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import mysql
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+
+def text(length: int) -> sa.types.TypeEngine[Any]:
+    return sa.String(length).with_variant(
+        mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_nopad_bin"), "mysql", "mariadb"
+    )
+
+
+def long_text() -> sa.types.TypeEngine[Any]:
+    return sa.Text().with_variant(
+        mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_nopad_bin"), "mysql", "mariadb"
+    )
+
+
+def moment() -> sa.types.TypeEngine[Any]:
+    return sa.DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
+
+
+# Nullable, since processes of the previous version insert without them.
+COLUMNS = {
+    "fd_whatsapp_message": {"reference_text": long_text, "claimed_at": moment},
+    "fd_whatsapp_event": {
+        "revived_at": moment,
+        "acknowledged_at": moment,
+        "postponed": sa.Integer,
+    },
+    "fd_whatsapp_handling": {"gave_up": sa.Boolean},
+}
+
+
+def upgrade() -> None:
+    inspector = sa.inspect(op.get_bind())
+    for table, columns in COLUMNS.items():
+        # MariaDB commits each change by itself: one that was interrupted goes on here.
+        there = {column["name"] for column in inspector.get_columns(table)}
+        for name, kind in columns.items():
+            if name not in there:
+                op.add_column(table, sa.Column(name, kind(), nullable=True))
+    op.create_table(
+        "fd_whatsapp_token_use",
+        sa.Column("receiver", text(200), nullable=False),
+        sa.Column("header", text(255), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("last_used", moment(), nullable=False),
+        sa.PrimaryKeyConstraint("receiver", "header", "position", name="pk_fd_whatsapp_token_use"),
+        if_not_exists=True,
+    )
+
+
+def downgrade() -> None:
+    op.drop_table("fd_whatsapp_token_use")
+    for table, columns in COLUMNS.items():
+        for name in columns:
+            op.drop_column(table, name)
