@@ -21,6 +21,7 @@ from .intake import Delivery, Intake
 from .ledger import Entry, Ledger, Policy, Recorded, State, Tried
 from .ledger.current import handling
 from .loading import Loader
+from .outage import Outage
 from .outcomes import BUSY, UNAVAILABLE, UNFINISHED, Outcome, Result
 from .rejections import Rejections
 from .settings import Settings
@@ -67,6 +68,7 @@ class Receiver:
         self.settings = settings
         self._loader = Loader(schema)
         self._rejections = Rejections(app, name, lambda: self.ledger)
+        self._outage = Outage(name)
         self._intake = Intake(
             name, prefix, settings, self._loader, lambda: self.ledger, self._rejections
         )
@@ -97,17 +99,20 @@ class Receiver:
         :param is_replay: it did not come just now, but is taken out of the quarantine.
         """
         try:
-            return self._receive(Delivery(body, headers, is_replay))
+            outcome = self._receive(Delivery(body, headers, is_replay))
         except ClaimLost as error:
             return self._late(error)
         except LedgerUnavailable as error:
-            logger.critical("The ledger cannot be used: answered with 503. %s %s", error, _SEE)
+            self._outage.refuse(error)
             return UNAVAILABLE
-        except Exception:
+        except Exception as error:
             # Handlers' and schemas' errors are dealt with where they are called: what comes
             # here is the ledger's, and an event that may not be recorded is never acknowledged.
-            logger.critical("The ledger cannot be used: answered with 503. %s", _SEE, exc_info=True)
+            self._outage.refuse(error, with_traceback=True)
             return UNAVAILABLE
+        if self._outage.is_on and outcome.result is not Result.IGNORED:
+            self._outage.end()
+        return outcome
 
     def reject(self, result: Result, detail: str, cause: str = "") -> Outcome:
         """Tell of a request refused before its body was looked at.
@@ -242,8 +247,6 @@ def _enriched(event: StatusEvent, recorded: Recorded) -> StatusEvent:
         is_stale=recorded.is_stale,
     )
 
-
-_SEE = "`flask fd-whatsapp check` says more."
 
 _SETTLED = {
     State.PENDING: BUSY,
