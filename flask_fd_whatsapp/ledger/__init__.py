@@ -5,10 +5,11 @@ from .current import current_ledger
 from .filters import EventFilter
 from .memory import MemoryLedger
 from .protocol import Ledger
-from .views import Backlog, Event, Message, Quarantined, Rejection, State
+from .views import Backlog, BeingHandled, Event, Message, Quarantined, Rejection, State
 
 __all__ = [
     "Backlog",
+    "BeingHandled",
     "Claim",
     "Entry",
     "Event",

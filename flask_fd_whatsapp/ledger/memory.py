@@ -190,6 +190,7 @@ class MemoryClaim:
         self._event = event
         self._policy = policy
         self._token = message.token = object()
+        message.claimed, message.claimed_at = event, datetime.now(UTC)
         self._renew()
 
     @property

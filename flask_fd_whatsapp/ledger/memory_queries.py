@@ -14,7 +14,7 @@ from ..exceptions import AmbiguousMessage
 from .filters import EventFilter, given
 from .memory_quarantine import Shelf
 from .memory_store import MemoryEvent, MemoryMessage
-from .views import IGNORED, Backlog, Event, Message, State
+from .views import IGNORED, Backlog, BeingHandled, Event, Message, State
 
 
 class MemoryQueries:
@@ -111,6 +111,27 @@ class MemoryQueries:
             self._finished.pop((message.account_id, message.message_id), None)
             event.state, event.due_at, event.attempts = State.PENDING, datetime.now(UTC), 0
             return True
+
+    def being_handled(self, *, receiver: str | None = None) -> list[BeingHandled]:
+        """The pending events that are being handled right now, longest first."""
+        with self.changed:
+            found = [
+                BeingHandled(
+                    receiver=event.receiver,
+                    event_id=event.id,
+                    account_id=message.account_id,
+                    message_id=message.message_id,
+                    status=event.status,
+                    since=message.claimed_at,
+                )
+                for message, event in self._events.values()
+                if event is message.claimed
+                and message.claimed_at is not None
+                and event.state is State.PENDING
+                and self.is_held(message)
+                and receiver in (None, event.receiver)
+            ]
+        return sorted(found, key=lambda one: one.since)
 
     def backlog(self, *, receiver: str | None = None) -> Backlog:
         """How the ledger stands, or what is in it of the receiver of this name."""

@@ -73,6 +73,8 @@ class MemoryMessage:
     events: dict[str, MemoryEvent] = field(default_factory=dict)
     token: object | None = None
     lease_until: float = 0
+    claimed: MemoryEvent | None = None
+    claimed_at: datetime | None = None
 
     @property
     def is_finished(self) -> bool:

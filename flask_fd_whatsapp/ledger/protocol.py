@@ -13,7 +13,7 @@ from typing import Any, Protocol, Unpack
 
 from .base import Entry, Policy, Recorded, Unusable
 from .filters import EventFilter
-from .views import Backlog, Event, Message, Quarantined, Rejection
+from .views import Backlog, BeingHandled, Event, Message, Quarantined, Rejection
 
 
 class Ledger(Protocol):
@@ -131,6 +131,13 @@ class Ledger(Protocol):
 
     def revive(self, event_id: Any) -> bool:
         """Make a dead event pending and due, its attempts forgotten; whether it was dead."""
+        ...
+
+    def being_handled(self, *, receiver: str | None = None) -> list[BeingHandled]:
+        """The pending events that are being handled right now, longest first.
+
+        :param receiver: those of the receiver of this name.
+        """
         ...
 
     def backlog(self, *, receiver: str | None = None) -> Backlog:

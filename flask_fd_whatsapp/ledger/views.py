@@ -72,6 +72,21 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BeingHandled:
+    """An event whose handlers a process is calling right now.
+
+    :param since: when that process claimed its message (UTC).
+    """
+
+    receiver: str
+    event_id: Any
+    account_id: str
+    message_id: str
+    status: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
     """How a ledger stands.
 

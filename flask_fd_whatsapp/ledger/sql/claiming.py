@@ -71,6 +71,7 @@ class Claiming:
                 database.statements.claim,
                 {
                     "message_key": found.message_key,
+                    "status": found.status,
                     "token": token,
                     **database.times(lease=policy.lease_seconds),
                 },

@@ -65,7 +65,8 @@ WITH m AS ({claimed}
 _LAZY: Final = "set_config('synchronous_commit', 'off', TRUE) IS NOT NULL"
 
 _CLAIM_OF: Final = """
-UPDATE fd_whatsapp_message m SET claim_token = :token, claim_until = {lease_end}
+UPDATE fd_whatsapp_message m
+SET claim_token = :token, claim_until = {lease_end}, claimed_at = {now}, claimed_status = e.status
 FROM fd_whatsapp_event e
 WHERE e.id = :event_id AND e.due_at IS NOT NULL AND m.id = e.message_key
   AND (m.claim_token IS NULL OR m.claim_until <= {now} OR m.claim_token = :token) AND {lazy}

@@ -13,11 +13,11 @@ _UPSERT: Final = """
 INSERT INTO fd_whatsapp_message
   (account_id, message_id, external_reference_id, campaign, status, status_rank,
    queued_at, sent_at, delivered_at, read_at, failed_at, error_code, error_message,
-   first_seen, last_seen, claim_token, claim_until)
+   first_seen, last_seen, claim_token, claim_until, claimed_at, claimed_status)
 VALUES
   (:account_id, :message_id, :reference, :campaign, :known_status, :rank,
    :queued_at, :sent_at, :delivered_at, :read_at, :failed_at, :error_code, :error_message,
-   {now}, {now}, :token, {lease_end})
+   {now}, {now}, :token, {lease_end}, {now}, :status)
 {on_conflict}
   previous_status = {old}status,
   status = CASE WHEN {new_rank} > COALESCE({old}status_rank, -1)
@@ -38,7 +38,9 @@ VALUES
   claim_token = CASE WHEN {new_claim_token} IS NOT NULL
                           AND ({old}claim_token IS NULL OR {old}claim_until <= {new_last_seen})
                      THEN {new_claim_token} ELSE {old}claim_token END,
-  claim_until = {claim_until}
+  claim_until = {claim_until},
+  claimed_at = {claimed_at},
+  claimed_status = {claimed_status}
 RETURNING id, previous_status, status, external_reference_id, campaign, claim_token
 """
 
@@ -61,7 +63,8 @@ WHERE {which}
 """
 
 _CLAIM: Final = """
-UPDATE fd_whatsapp_message SET claim_token = :token, claim_until = {lease_end}
+UPDATE fd_whatsapp_message
+SET claim_token = :token, claim_until = {lease_end}, claimed_at = {now}, claimed_status = :status
 WHERE id = :message_key AND (claim_token IS NULL OR claim_until <= {now})
 """
 
@@ -123,10 +126,10 @@ CONFLICT: Final = {
     "on_seen": "ON CONFLICT (message_key, status) DO NOTHING\n",
     "old": "fd_whatsapp_message.",
     "new": "excluded.{}",
-    "claim_until": (
+    "if_claimed": (
         "CASE WHEN excluded.claim_token IS NOT NULL AND (fd_whatsapp_message.claim_token IS NULL"
         " OR fd_whatsapp_message.claim_until <= excluded.last_seen)"
-        " THEN excluded.claim_until ELSE fd_whatsapp_message.claim_until END"
+        " THEN excluded.{column} ELSE fd_whatsapp_message.{column} END"
     ),
 }
 
@@ -144,6 +147,8 @@ _NEW: Final = (
     "claim_token",
     "last_seen",
 )
+
+_CLAIMED: Final = ("claim_until", "claimed_at", "claimed_status")
 
 PARTS: Final = {
     # SQLite runs on this machine, so that its clock is this process's, given as :now.
@@ -166,9 +171,8 @@ PARTS: Final = {
         "on_seen": "",
         "old": "",
         "new": "VALUES({})",
-        "claim_until": (
-            "CASE WHEN claim_token = VALUES(claim_token) THEN VALUES(claim_until)"
-            " ELSE claim_until END"
+        "if_claimed": (
+            "CASE WHEN claim_token = VALUES(claim_token) THEN VALUES({column}) ELSE {column} END"
         ),
         "now": "UTC_TIMESTAMP(6)",
         "lease_end": "UTC_TIMESTAMP(6) + INTERVAL :lease * 1000000 MICROSECOND",
@@ -199,7 +203,7 @@ def texts_for(dialect: str) -> dict[str, str]:
         **new,
         on_conflict=parts["on_conflict"],
         old=parts["old"],
-        claim_until=parts["claim_until"].format(**times),
+        **{column: parts["if_claimed"].format(column=column) for column in _CLAIMED},
     )
     by_key = "m.account_id = :account_id AND m.message_id = :message_id AND e.status = :status"
     return {

@@ -107,7 +107,9 @@ message = Table(
     Column("claim_until", UTCDateTime),
     # The whole of a reference that is too long for the indexed column, which has its digest then.
     Column("reference_text", _long_text()),
+    # Since when, and the event's status; of a claim that has ended they mean nothing.
     Column("claimed_at", UTCDateTime),
+    Column("claimed_status", _text(255)),
     UniqueConstraint("account_id", "message_id"),
     Index(None, "message_id"),
     Index(None, "first_seen"),

@@ -30,7 +30,11 @@ def moment() -> sa.types.TypeEngine[Any]:
 
 # Nullable, since processes of the previous version insert without them.
 COLUMNS: dict[str, dict[str, Any]] = {
-    "fd_whatsapp_message": {"reference_text": long_text, "claimed_at": moment},
+    "fd_whatsapp_message": {
+        "reference_text": long_text,
+        "claimed_at": moment,
+        "claimed_status": lambda: text(255),
+    },
     "fd_whatsapp_event": {
         "revived_at": moment,
         "acknowledged_at": moment,
