@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable
 
-logger = logging.getLogger(__name__)
+from .log_fields import get_logger
+
+logger = get_logger(__name__)
 
 MAX_CAMPAIGN_LENGTH = 255
 

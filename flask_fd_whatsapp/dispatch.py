@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 from asyncio import CancelledError
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -16,9 +15,10 @@ from .exceptions import ClaimLost, LedgerUnavailable, RetryLater, TransactionFai
 from .handlers import Handler, connected, handlers_of, identity, is_coroutine_function
 from .ledger import Claim, Ledger, Recorded, State, Tried
 from .ledger.current import handling
+from .log_fields import get_logger, log_fields
 from .signals import event_dead, handler_failed, signals_of, status_changed
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 MAX_ERROR_LENGTH = 500
 
@@ -110,7 +110,12 @@ class _Try:
         except RetryLater as later:
             self.claim.undo()
             self.retry_after = max(later.seconds, self.retry_after or 0)
-            logger.info("Handler %s wants to be called again: %s", handler.name, later)
+            logger.info(
+                "Handler %s wants to be called again: %s",
+                handler.name,
+                later,
+                extra=log_fields(handler=handler.name),
+            )
         except _FAILURES as error:
             self._fail(handler, error)
         else:
@@ -136,6 +141,7 @@ class _Try:
             self.event.status,
             self.event.message_id,
             exc_info=error,
+            extra=log_fields(handler=handler.name),
         )
         notify(handler_failed, self.app, event=self.event, handler=handler.name, exception=error)
 
@@ -182,7 +188,8 @@ def notify(signal: NamedSignal, app: Flask, **arguments: Any) -> None:
         try:
             call(app, function, **arguments)
         except _FAILURES:
-            logger.exception("Handler %s failed.", identity(signal, function))
+            name = identity(signal, function)
+            logger.exception("Handler %s failed.", name, extra=log_fields(handler=name))
 
 
 def call(app: Flask, function: Callable[..., Any], **arguments: Any) -> None:

@@ -12,6 +12,7 @@ from .bodies import NotJSON, NotObject, decode
 from .events import EVENT_TYPE, StatusEvent
 from .ledger import Ledger, Unusable
 from .loading import Loader
+from .log_fields import log_fields
 from .outcomes import Outcome, Result
 from .rejections import Rejections
 from .schemas import field_errors
@@ -138,4 +139,5 @@ class Intake:
                 self._prefix,
                 keep,
                 dropped,
+                extra=log_fields(receiver=self._name),
             )

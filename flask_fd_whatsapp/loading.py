@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from marshmallow import Schema, ValidationError
 
 from .events import StatusEvent
 from .fast_load import fast_load_of
+from .log_fields import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 KNOWN_MAJOR_VERSION = "1"
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Final
 
+from .log_fields import log_fields
+
 LINE_SECONDS: Final = 60.0
 
 logger = logging.getLogger(__name__)
@@ -55,7 +57,7 @@ class Outage:
             self._receiver,
             f" {untold} requests were refused since the last such line." if untold > 1 else "",
             exc_info=error if with_traceback else None,
-            extra={"receiver": self._receiver},
+            extra=log_fields(receiver=self._receiver),
         )
 
     def end(self) -> None:
@@ -73,5 +75,5 @@ class Outage:
                 self._receiver,
                 refused,
                 round(seconds),
-                extra={"receiver": self._receiver},
+                extra=log_fields(receiver=self._receiver),
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -21,12 +20,13 @@ from .intake import Delivery, Intake
 from .ledger import Entry, Ledger, Policy, Recorded, State, Tried
 from .ledger.current import handling
 from .loading import Loader
+from .log_fields import about, get_logger, log_fields
 from .outage import Outage
 from .outcomes import BUSY, UNAVAILABLE, UNFINISHED, Outcome, Result
 from .rejections import Rejections
 from .settings import Settings
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 WAIT_SECONDS = 2.0
 
@@ -100,8 +100,6 @@ class Receiver:
         """
         try:
             outcome = self._receive(Delivery(body, headers, is_replay))
-        except ClaimLost as error:
-            return self._late(error)
         except LedgerUnavailable as error:
             self._outage.refuse(error)
             return UNAVAILABLE
@@ -129,7 +127,11 @@ class Receiver:
         if isinstance(taken, Outcome):
             return taken
         event, text = taken
-        return self.accept(event, text, delivery.headers)
+        with about(self.name, event):
+            try:
+                return self.accept(event, text, delivery.headers)
+            except ClaimLost as error:
+                return self._late(error)
 
     def accept(self, event: StatusEvent, body: str, headers: Mapping[str, str]) -> Outcome:
         """Record an event and, where dispatch is inline, call its handlers."""
@@ -158,11 +160,11 @@ class Receiver:
         """Call the handlers that *event* still has to reach, under the claim it came with."""
         if recorded.claim is None:
             if recorded.has_died:
-                with handling(self.app, self.ledger, None):
+                with handling(self.app, self.ledger, None), self._about(event, recorded):
                     bury(self.app, _enriched(event, recorded))
             return _SETTLED[recorded.state]
         event = _enriched(event, recorded)
-        with handling(self.app, self.ledger, None):
+        with handling(self.app, self.ledger, None), self._about(event, recorded):
             state, retry_after = dispatch(self.app, self.ledger, event, recorded, recorded.claim)
         if state is State.DONE:
             return Outcome(Result.ACCEPTED)
@@ -183,14 +185,18 @@ class Receiver:
             event = self._reloaded(recorded)
             return self._give_up(recorded) if event is None else self.handle(event, recorded)
         except ClaimLost as error:
-            return self._late(error)
+            return self._late(error, event_id)
 
     def _reloaded(self, recorded: Recorded) -> StatusEvent | None:
         """The recorded event; ``None`` if the schema, which must have changed, does not take it."""
         try:
             return self._loader.load(json.loads(recorded.body))
         except ValidationError:
-            logger.error("The schema does not take the recorded event %s any more.", recorded.id)
+            logger.error(
+                "The schema does not take the recorded event %s any more.",
+                recorded.id,
+                extra=self._fields(recorded.id, recorded.attempt),
+            )
             return None
 
     def _give_up(self, recorded: Recorded) -> Outcome:
@@ -204,6 +210,7 @@ class Receiver:
                 "Event %s is dead by that, and event_dead cannot be sent with it: mend the schema, "
                 "then `flask fd-whatsapp retry --dead`.",
                 recorded.id,
+                extra=self._fields(recorded.id, recorded.attempt),
             )
         return _SETTLED[state]
 
@@ -223,17 +230,29 @@ class Receiver:
                 recorded.claim.finish(Tried())
                 return False
             event = _enriched(event, recorded)
-            with handling(self.app, self.ledger, None):
+            with handling(self.app, self.ledger, None), self._about(event, recorded):
                 return dispatch_one(
                     self.app, self.ledger, event, recorded, recorded.claim, handler_name
                 )
         except ClaimLost as error:
-            self._late(error)
+            self._late(error, event_id)
             return False
 
-    def _late(self, error: ClaimLost) -> Outcome:
-        logger.warning("%s Raise %s_LEASE_SECONDS if handlers need longer.", error, self.prefix)
+    def _late(self, error: ClaimLost, event_id: Any = None) -> Outcome:
+        logger.warning(
+            "%s Raise %s_LEASE_SECONDS if handlers need longer.",
+            error,
+            self.prefix,
+            extra=self._fields(event_id),
+        )
         return BUSY
+
+    def _about(self, event: StatusEvent, recorded: Recorded) -> about:
+        """What is logged while *event* is handled is about it."""
+        return about(self.name, event, recorded.id, recorded.attempt)
+
+    def _fields(self, event_id: Any, attempt: int | None = None) -> dict[str, Any]:
+        return log_fields(receiver=self.name, event_id=event_id, attempt=attempt)
 
 
 def _enriched(event: StatusEvent, recorded: Recorded) -> StatusEvent:

@@ -12,6 +12,7 @@ from flask import Flask
 
 from .dispatch import notify
 from .ledger import Ledger, Rejection
+from .log_fields import log_fields
 from .outcomes import Outcome, Result
 from .signals import webhook_rejected
 from .throttle import Throttle
@@ -90,6 +91,7 @@ class Rejections:
             cause,
             f" {_KEPT}" if is_kept else "",
             since,
+            extra=log_fields(receiver=self._name),
         )
 
     def _note(self, reason: Result, status_code: int, cause: str) -> None:
@@ -106,4 +108,9 @@ class Rejections:
                 )
             )
         except Exception as error:  # whatever a ledger raises, the answer stays what it is
-            logger.warning("%s: the rejection could not be noted: %s", self._name, error)
+            logger.warning(
+                "%s: the rejection could not be noted: %s",
+                self._name,
+                error,
+                extra=log_fields(receiver=self._name),
+            )

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from .exceptions import LedgerUnavailable
 from .ledger import State
+from .log_fields import log_fields
 from .outcomes import Result
 from .receiver import Receiver
 
@@ -86,6 +87,10 @@ def try_one(receiver: Receiver, event_id: Any) -> Swept:
     except LedgerUnavailable:
         raise
     except Exception:
-        logger.exception("Event %s could not be tried.", event_id)
+        logger.exception(
+            "Event %s could not be tried.",
+            event_id,
+            extra=log_fields(receiver=receiver.name, event_id=event_id),
+        )
         return Swept(event_id, Result.UNFINISHED)
     return Swept(event_id, outcome.result if outcome else Result.DUPLICATE)

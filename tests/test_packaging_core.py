@@ -199,8 +199,9 @@ def test_imports_point_one_way() -> None:
         "schemas": {"events", "fields"},
         "auth": set(),
         "bodies": set(),
-        "campaigns": set(),
-        "values": {"campaigns"},
+        "log_fields": {"events"},
+        "campaigns": {"log_fields", "events"},
+        "values": {"campaigns", "log_fields", "events"},
         "settings": {"campaigns", "exceptions", "values"},
         "ledger": {"events", "exceptions", "ledger"},
     }

@@ -11,6 +11,7 @@ import click
 
 from ..exceptions import LedgerUnavailable
 from ..ledger import Ledger
+from ..log_fields import log_fields
 from ..receiver import Receiver
 from ..sweep import sweep
 from .errors import ledger_of
@@ -67,7 +68,11 @@ class _Follower:
             return False
         if self._is_down:
             self._is_down = False
-            logger.warning("The ledger of %s can be used again.", self._receiver.name)
+            logger.warning(
+                "The ledger of %s can be used again.",
+                self._receiver.name,
+                extra=log_fields(receiver=self._receiver.name),
+            )
         return handled == TURN
 
     def _tell_down(self, error: LedgerUnavailable) -> None:
@@ -77,6 +82,7 @@ class _Follower:
                 "The ledger of %s cannot be used, and is waited for: %s",
                 self._receiver.name,
                 error,
+                extra=log_fields(receiver=self._receiver.name),
             )
 
 

@@ -114,6 +114,7 @@ class Recorded:
     :param campaign: its message's, likewise.
     :param succeeded: handlers that are not to be called again.
     :param superseded: the message has moved past this event since it was recorded.
+    :param attempt: which try this is, from 1, if it is claimed.
     :param has_died: the event became dead just now, since the last processes to try it died.
     """
 
@@ -128,4 +129,5 @@ class Recorded:
     campaign: str | None
     succeeded: frozenset[str] = frozenset()
     superseded: bool = False
+    attempt: int = 1
     has_died: bool = False

@@ -175,6 +175,7 @@ class MemoryLedger(MemoryQueries, MemoryQuarantine, MemoryRejections):
             campaign=message.campaign,
             succeeded=frozenset(event.succeeded),
             superseded=is_ahead(message.status, of=event.status),
+            attempt=event.attempts,
             has_died=has_died,
         )
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from flask import Flask
 
+from ..log_fields import log_fields
 from .broker import Producers, celery_of, reason_of
 from .tasks import HANDLE_EVENT
 
@@ -48,7 +49,11 @@ class HandOver:
         else:
             if was_down:
                 self._again_at = None
-                logger.info("Events of %s are handed to Celery again.", self._receiver)
+                logger.info(
+                    "Events of %s are handed to Celery again.",
+                    self._receiver,
+                    extra=log_fields(receiver=self._receiver),
+                )
 
     def close(self) -> None:
         """Close the connections to the broker."""
@@ -79,5 +84,8 @@ class HandOver:
                 "sweep until they can. %s `flask fd-whatsapp check` says more.",
                 self._receiver,
                 reason_of(error),
+                extra=log_fields(receiver=self._receiver),
             )
-            logger.debug("The traceback:", exc_info=error)
+            logger.debug(
+                "The traceback:", exc_info=error, extra=log_fields(receiver=self._receiver)
+            )

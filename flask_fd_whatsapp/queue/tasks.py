@@ -17,6 +17,7 @@ from flask import current_app, has_app_context
 
 from ..exceptions import ConfigurationError, LedgerUnavailable, NoSuchReceiver
 from ..ledger.current import EXTENSION
+from ..log_fields import log_fields
 from ..receiver import Receiver
 from ..sweep import sweep
 
@@ -96,4 +97,5 @@ def _report(receiver_name: str, error: LedgerUnavailable) -> None:
         "`flask fd-whatsapp check` says more.",
         receiver_name,
         error,
+        extra=log_fields(receiver=receiver_name),
     )

@@ -139,7 +139,7 @@ class Claiming:
         """An event that was there already, under our claim."""
         key, event_id = found.message_key, found.event_id
         claim = self._claim(policy, token, key, event_id, attempts, found.state)
-        return found.recorded(claim=claim, succeeded=succeeded)
+        return found.recorded(claim=claim, succeeded=succeeded, attempt=attempts)
 
     def _claim(
         self,

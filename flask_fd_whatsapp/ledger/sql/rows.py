@@ -69,6 +69,7 @@ class Found(NamedTuple):
         self,
         claim: Claim | None = None,
         succeeded: frozenset[str] = frozenset(),
+        attempt: int = 1,
     ) -> Recorded:
         """The event as the ledger gives it."""
         return Recorded(
@@ -82,6 +83,7 @@ class Found(NamedTuple):
             external_reference_id=self.reference,
             campaign=self.campaign,
             succeeded=succeeded,
+            attempt=attempt,
             superseded=is_ahead(self.message_status, of=self.status),
         )
 

@@ -1,0 +1,101 @@
+"""Which event a log record is about, as extra fields of the record.
+
+A formatter of the host's own, such as one that writes JSON, finds them as attributes of the
+:class:`logging.LogRecord`; which of them are there depends on what was known.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextvars import ContextVar, Token
+from typing import Any, Final
+
+from .events import StatusEvent
+
+LOG_FIELDS: Final = (
+    "event_id",
+    "receiver",
+    "account_id",
+    "message_id",
+    "external_reference_id",
+    "status",
+    "handler",
+    "attempt",
+)
+"""What the package's log records may carry, beside what all log records do."""
+
+
+def log_fields(
+    *,
+    receiver: str | None = None,
+    event: StatusEvent | None = None,
+    event_id: Any = None,
+    attempt: int | None = None,
+    handler: str | None = None,
+) -> dict[str, Any]:
+    """What is known, as a log call's ``extra``.
+
+    :param receiver: the name of the receiver that took the event in.
+    :param event_id: the ledger's own id of *event*.
+    :param attempt: which try at the event this is, from 1.
+    :param handler: the name of the handler that was called.
+    """
+    fields = {
+        "event_id": event_id,
+        "receiver": receiver,
+        "handler": handler,
+        "attempt": attempt,
+    }
+    if event is not None:
+        fields["account_id"] = event.account_id
+        fields["message_id"] = event.message_id
+        fields["external_reference_id"] = event.external_reference_id
+        fields["status"] = str(event.status)
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+class about:  # noqa: N801  # reads as contextlib's own; a generator costs thrice as much
+    """While this lasts, what this package logs in this thread is about *event*.
+
+    The parameters are those of :func:`log_fields`.
+    """
+
+    __slots__ = ("_known", "_token")
+
+    _token: Token[tuple[Any, ...] | None]
+
+    def __init__(
+        self,
+        receiver: str,
+        event: StatusEvent,
+        event_id: Any = None,
+        attempt: int | None = None,
+    ) -> None:
+        self._known = (receiver, event, event_id, attempt)
+
+    def __enter__(self) -> None:
+        self._token = _about.set(self._known)
+
+    def __exit__(self, *_: object) -> None:
+        _about.reset(self._token)
+
+
+_about: ContextVar[tuple[Any, ...] | None] = ContextVar("fd_whatsapp_about", default=None)
+
+
+def get_logger(name: str) -> logging.Logger:
+    """The logger of that name, whose records say what they are :class:`about`."""
+    logger = logging.getLogger(name)
+    logger.addFilter(_add_fields)
+    return logger
+
+
+def _add_fields(record: logging.LogRecord) -> bool:
+    known = _about.get()
+    if known is not None:
+        receiver, event, event_id, attempt = known
+        for name, value in log_fields(
+            receiver=receiver, event=event, event_id=event_id, attempt=attempt
+        ).items():
+            record.__dict__.setdefault(name, value)  # what the log call itself says goes first
+    return True

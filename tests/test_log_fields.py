@@ -1,0 +1,108 @@
+"""Log records say in fields of their own which event they are about."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from flask_fd_whatsapp import RetryLater, handler_failed, handler_name, status_received
+from flask_fd_whatsapp.ledger import Ledger
+from flask_fd_whatsapp.log_fields import LOG_FIELDS
+
+from .answers import assert_problem, client_of
+from .conftest import URL, MakeApp, Payload
+
+
+@pytest.fixture
+def app(make_app: MakeApp, caplog: pytest.LogCaptureFixture) -> Flask:
+    caplog.set_level(logging.DEBUG, "flask_fd_whatsapp")
+    return make_app(MAX_ATTEMPTS=2, CAMPAIGN=lambda reference: 1 / 0)
+
+
+def fields_of(record: logging.LogRecord) -> dict[str, Any]:
+    """Those of the package's fields that a record has, but for the handler's name."""
+    known = vars(record)
+    return {name: known[name] for name in LOG_FIELDS if name in known and name != "handler"}
+
+
+def test_a_failing_event(
+    app: Flask, ledger: Ledger, payload: Payload, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever is logged of a failing event, inline and in a retry, says all that is known."""
+
+    @status_received.connect
+    @handler_name("tickets")
+    def fails(app: Flask, event: object) -> None:
+        raise ValueError("no tickets")
+
+    @handler_failed.connect
+    @handler_name("alarm")
+    def fails_too(app: Flask, **_: object) -> None:
+        raise ValueError("no alarm")
+
+    body = payload("sent")
+    of_message = {
+        "receiver": "fd_whatsapp",
+        "account_id": body["account_id"],
+        "message_id": body["data"]["message_id"],
+        "external_reference_id": body["data"]["external_reference_id"],
+        "status": "SENT",
+    }
+    assert_problem(client_of(app).post(URL, json=body), 503, "30")
+    (event,) = ledger.events()
+    known = {**of_message, "event_id": event.id, "attempt": 1}
+    logged = []
+    for record in caplog.records:
+        logged.append((record.module, vars(record).get("handler")))
+        expected = known if record.module == "dispatch" else of_message
+        assert fields_of(record) == expected, record.getMessage()
+    assert logged == [("campaigns", None), ("dispatch", "tickets"), ("dispatch", "alarm")]
+
+    caplog.clear()
+    app.extensions["fd_whatsapp"]["fd_whatsapp"].resume(event.id)
+    died = [record for record in caplog.records if "is dead" in record.getMessage()]
+    assert len(died) == 1
+    for record in caplog.records:
+        assert fields_of(record) == {**known, "attempt": 2}, record.getMessage()
+
+
+def test_a_handler_that_asks_to_be_called_later(
+    app: Flask, payload: Payload, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is no failure says as much."""
+
+    @status_received.connect
+    @handler_name("tickets")
+    def waits(app: Flask, event: object) -> None:
+        raise RetryLater(60)
+
+    assert_problem(client_of(app).post(URL, json=payload()), 503, "60")
+    (record,) = [record for record in caplog.records if record.module == "dispatch"]
+    assert {name for name in LOG_FIELDS if hasattr(record, name)} == set(LOG_FIELDS)
+    assert record.__dict__["handler"] == "tickets"
+
+
+def test_a_rejected_request(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    """What is no event's says the receiver, and nothing of the event before it."""
+    assert_problem(client_of(app).post(URL, data=b"{"), 400)
+    assert_problem(app.test_client().post(URL), 401)
+    assert len(caplog.records) == 2
+    for record in caplog.records:
+        assert fields_of(record) == {"receiver": "fd_whatsapp"}
+
+
+def test_the_records_of_others_are_left_alone(
+    app: Flask, payload: Payload, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What a handler logs through a logger of its own has the fields it was given."""
+
+    @status_received.connect
+    def logs(app: Flask, event: object) -> None:
+        logging.getLogger("host").warning("mine")
+
+    client_of(app).post(URL, json=payload())
+    (record,) = [record for record in caplog.records if record.name == "host"]
+    assert not any(hasattr(record, name) for name in LOG_FIELDS)
