@@ -3,6 +3,7 @@
 from .blueprint import FreshdeskWhatsApp
 from .events import Actor, DeliveryError, Status, StatusEvent
 from .exceptions import ConfigurationError, FreshdeskWhatsAppError, RetryLater
+from .failure_reasons import FailureClass
 from .handlers import handler_name
 from .ledger.current import current_ledger
 from .schemas import OutboundMessageEventSchema
@@ -23,6 +24,7 @@ __all__ = [
     "Actor",
     "ConfigurationError",
     "DeliveryError",
+    "FailureClass",
     "FreshdeskWhatsApp",
     "FreshdeskWhatsAppError",
     "OutboundMessageEventSchema",

@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
+from .failure_reasons import Failure
+
 EVENT_TYPE: Final = "outbound_message_event"
 """The only event type that the vendor documents for message updates."""
 
@@ -86,7 +88,8 @@ class StatusEvent:
     ``payload`` is the JSON object as received, not to be changed and not part of equality.
     ``headers`` holds the values of ``FD_WHATSAPP_DATA_HEADERS``.  ``previous_status`` is
     the message's status before this event, and ``is_stale`` says that this event did not
-    move the message forward.
+    move the message forward.  ``failure`` says what its ``error`` means: the
+    receiver fills it, and it is ``None`` where there is no error.
     """
 
     account_id: str
@@ -105,6 +108,7 @@ class StatusEvent:
     campaign: str | None = None
     previous_status: Status | None = None
     is_stale: bool = False
+    failure: Failure | None = field(default=None, compare=False)
 
     @property
     def rank(self) -> int | None:

@@ -16,6 +16,7 @@ from .auth import Authenticator
 from .dispatch import bury, dispatch, dispatch_one
 from .events import StatusEvent
 from .exceptions import ClaimLost, LedgerUnavailable
+from .failure_reasons import Failure, classify
 from .intake import Delivery, Intake
 from .ledger import Entry, Ledger, Policy, Recorded, State, Tried
 from .ledger.current import handling
@@ -161,9 +162,9 @@ class Receiver:
         if recorded.claim is None:
             if recorded.has_died:
                 with handling(self.app, self.ledger, None), self._about(event, recorded):
-                    bury(self.app, _enriched(event, recorded))
+                    bury(self.app, self._enriched(event, recorded))
             return _SETTLED[recorded.state]
-        event = _enriched(event, recorded)
+        event = self._enriched(event, recorded)
         with handling(self.app, self.ledger, None), self._about(event, recorded):
             state, retry_after = dispatch(self.app, self.ledger, event, recorded, recorded.claim)
         if state is State.DONE:
@@ -229,7 +230,7 @@ class Receiver:
             if event is None:
                 recorded.claim.finish(Tried())
                 return False
-            event = _enriched(event, recorded)
+            event = self._enriched(event, recorded)
             with handling(self.app, self.ledger, None), self._about(event, recorded):
                 return dispatch_one(
                     self.app, self.ledger, event, recorded, recorded.claim, handler_name
@@ -237,6 +238,19 @@ class Receiver:
         except ClaimLost as error:
             self._late(error, event_id)
             return False
+
+    def _enriched(self, event: StatusEvent, recorded: Recorded) -> StatusEvent:
+        """The event as handlers get it, with what the ledger knows of its message."""
+        error, classes = event.error, self.settings.failure_classes
+        return replace(
+            event,
+            external_reference_id=event.external_reference_id or recorded.external_reference_id,
+            headers=recorded.headers,
+            campaign=recorded.campaign,
+            previous_status=recorded.previous_status,
+            is_stale=recorded.is_stale,
+            failure=Failure(classify(error.code, classes)) if error else None,
+        )
 
     def _late(self, error: ClaimLost, event_id: Any = None) -> Outcome:
         logger.warning(
@@ -253,18 +267,6 @@ class Receiver:
 
     def _fields(self, event_id: Any, attempt: int | None = None) -> dict[str, Any]:
         return log_fields(receiver=self.name, event_id=event_id, attempt=attempt)
-
-
-def _enriched(event: StatusEvent, recorded: Recorded) -> StatusEvent:
-    """The event as handlers get it, with what the ledger knows of its message."""
-    return replace(
-        event,
-        external_reference_id=event.external_reference_id or recorded.external_reference_id,
-        headers=recorded.headers,
-        campaign=recorded.campaign,
-        previous_status=recorded.previous_status,
-        is_stale=recorded.is_stale,
-    )
 
 
 _SETTLED = {

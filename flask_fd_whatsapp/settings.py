@@ -12,6 +12,7 @@ from typing import Any, Final
 from . import values
 from .campaigns import CampaignOf, guarded
 from .exceptions import ConfigurationError
+from .failure_reasons import FailureClass
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class Settings:
         the ledger is durable.
     :param lease_seconds: after this a message whose process died may be taken again.
     :param max_attempts: failed tries before an event is dead.
+    :param failure_classes: the host's own classes of error codes, by code in upper case.
     :param quarantine_max: entries kept in the quarantine.
     :param retention_days: what ``prune`` keeps.
     """
@@ -53,6 +55,7 @@ class Settings:
     reject_invalid: bool | None = None
     lease_seconds: float = 60
     max_attempts: int = 10
+    failure_classes: Mapping[str, FailureClass] = field(default_factory=dict)
     quarantine_max: int = 10_000
     retention_days: int = 90
 
@@ -116,6 +119,7 @@ _PARSERS: Final = {
     "REJECT_INVALID": values.boolean_or_none,
     "LEASE_SECONDS": values.seconds,
     "MAX_ATTEMPTS": values.whole_number(minimum=1),
+    "FAILURE_CLASSES": values.failure_classes,
     "QUARANTINE_MAX": values.whole_number(minimum=1),
     "RETENTION_DAYS": values.whole_number(
         minimum=MIN_RETENTION_DAYS,

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final, cast
 
 from . import campaigns
+from .failure_reasons import FailureClass, code_key
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^`|~0-9A-Za-z-]+")
 """A header name (RFC 9110, ``token``) without the underscore, which WSGI servers drop."""
@@ -202,6 +203,35 @@ def campaign(value: Any) -> campaigns.CampaignOf | None:
     if callable(value):
         return cast(campaigns.CampaignOf, value)
     raise ValueError(f"has to be a callable or a regular expression, not {_kind(value)}.")
+
+
+def failure_classes(value: Any) -> Mapping[str, FailureClass]:
+    """Classes of failures by error code; a class may be given by its value."""
+    if not isinstance(value, Mapping):
+        raise ValueError(
+            'has to be a mapping from error codes to classes, such as {"131026": "recipient"}, '
+            f"not {_kind(value)}."
+        )
+    return MappingProxyType(
+        {_error_code(code): _failure_class(code, given) for code, given in value.items()}
+    )
+
+
+def _error_code(code: Any) -> str:
+    if isinstance(code, bool) or not isinstance(code, (str, int)) or not str(code).strip():
+        raise ValueError(f"{code!r} is no error code: give text or a whole number.")
+    return code_key(str(code))
+
+
+def _failure_class(code: Any, given: Any) -> FailureClass:
+    name = given.replace("_", " ").lower() if isinstance(given, str) else given
+    try:
+        return FailureClass(name)
+    except ValueError:
+        known = ", ".join(f'"{one.value}"' for one in FailureClass)
+        raise ValueError(
+            f"{given!r} (of {code!r}) is no class of failures: give one of {known}."
+        ) from None
 
 
 def _require(what: str, extra: str, modules: Sequence[str]) -> None:

@@ -28,6 +28,7 @@ FIELDS = [
     "campaign",
     "previous_status",
     "is_stale",
+    "failure",
 ]
 
 

@@ -22,6 +22,7 @@ DEFAULTS: dict[str, Any] = {
     "reject_invalid": None,
     "lease_seconds": 60,
     "max_attempts": 10,
+    "failure_classes": {},
     "quarantine_max": 10_000,
     "retention_days": 90,
 }

@@ -8,10 +8,10 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-from ..events import is_ahead
+from ..events import DeliveryError, is_ahead
 from ..exceptions import AmbiguousMessage
+from ..failure_reasons import FailureClass, classify
 from ..ledger import Event, Ledger, Message, State
-from ..reasons import classify
 from .events import describe
 from .options import chosen_receiver, json_option, receiver_option, shared_ledger
 from .output import plain, print_json, print_table, when
@@ -34,21 +34,25 @@ def message(id_or_reference: str, account: str | None, name: str | None, as_json
     ID_OR_REFERENCE is Freshdesk's message id, or the external_reference_id, which several messages
     can share.
     """
-    ledger = shared_ledger(chosen_receiver(name))
+    receiver = chosen_receiver(name)
+    ledger = shared_ledger(receiver)
     found = _find(ledger, id_or_reference, account)
     if not found:
         raise click.ClickException(
             f"No message is known of the id or reference {plain(id_or_reference)!r}."
         )
-    timelines = [_timeline(ledger, one) for one in found]
+    classes = receiver.settings.failure_classes
+    shown = [
+        (one, _timeline(ledger, one), classify(one.error.code, classes) if one.error else None)
+        for one in found
+    ]
     if as_json:
-        both = zip(found, timelines, strict=True)
-        print_json({"messages": [_as_json(one, timeline) for one, timeline in both]})
+        print_json({"messages": [_as_json(*each) for each in shown]})
         return
-    for one, timeline in zip(found, timelines, strict=True):
-        if one is not found[0]:
+    for place, each in enumerate(shown):
+        if place:
             click.echo()
-        _print(one, timeline)
+        _print(*each)
 
 
 def _find(ledger: Ledger, id_or_reference: str, account: str | None) -> list[Message]:
@@ -74,9 +78,10 @@ def _timeline(ledger: Ledger, one: Message) -> list[Event]:
     return sorted(events, key=lambda event: (event.timestamp, event.id))
 
 
-def _as_json(one: Message, timeline: Sequence[Event]) -> dict[str, Any]:
+def _as_json(
+    one: Message, timeline: Sequence[Event], failure_class: FailureClass | None
+) -> dict[str, Any]:
     error = one.error
-    failure_class = classify(error.code) if error else None
     return {
         "account_id": one.account_id,
         "message_id": one.message_id,
@@ -107,7 +112,7 @@ def _as_json(one: Message, timeline: Sequence[Event]) -> dict[str, Any]:
     }
 
 
-def _print(one: Message, timeline: Sequence[Event]) -> None:
+def _print(one: Message, timeline: Sequence[Event], failure_class: FailureClass | None) -> None:
     click.echo(plain(f"Message {one.message_id} of account {one.account_id}"))
     click.echo(plain(f"Reference: {one.external_reference_id or '-'}"))
     click.echo(plain(f"Campaign: {one.campaign or '-'}"))
@@ -119,8 +124,8 @@ def _print(one: Message, timeline: Sequence[Event]) -> None:
     for event in timeline:
         if event.state is not State.DONE:
             click.echo(describe(event))
-    if one.error is not None:
-        _explain(one)
+    if one.error is not None and failure_class is not None:
+        _explain(one, one.error, failure_class)
 
 
 def _row(event: Event, first: Event) -> tuple[object, ...]:
@@ -135,12 +140,8 @@ def _row(event: Event, first: Event) -> tuple[object, ...]:
     )
 
 
-def _explain(one: Message) -> None:
-    error = one.error
-    if error is None:
-        return
+def _explain(one: Message, error: DeliveryError, failure_class: FailureClass) -> None:
     said = ": ".join(text for text in (error.code, error.message) if text)
-    failure_class = classify(error.code)
     click.echo(plain(f"Failed: {said}"))
     click.echo(f"  {failure_class.value}: {failure_class.advice}")
     if is_ahead(one.status, of="FAILED"):

@@ -17,6 +17,7 @@ from flask_fd_whatsapp import (
     Actor,
     ConfigurationError,
     DeliveryError,
+    FailureClass,
     FreshdeskWhatsApp,
     FreshdeskWhatsAppError,
     OutboundMessageEventSchema,
@@ -36,6 +37,7 @@ from flask_fd_whatsapp import (
     status_received,
     webhook_rejected,
 )
+from flask_fd_whatsapp.failure_reasons import Failure
 from flask_fd_whatsapp.freshdesk import FreshdeskSimulator, Report, SimulatedMessage, disagreements
 from flask_fd_whatsapp.ledger import (
     Event,
@@ -114,6 +116,11 @@ def sync_ticket(app: Flask, event: StatusEvent) -> None:
     assert_type(event.campaign, str | None)
     assert_type(event.previous_status, Status | None)
     assert_type(event.is_stale, bool)
+    assert_type(event.failure, Failure | None)
+    if event.failure is not None:
+        assert_type(event.failure.failure_class, FailureClass)
+        assert_type(event.failure.is_permanent, bool)
+        assert_type(event.failure.advice, str)
     assert_type(event.rank, int | None)
 
 

@@ -1,0 +1,157 @@
+"""Why a message failed, in classes, and what to do about each.
+
+The numbers are those of WhatsApp's Cloud API
+(https://developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes), sorted by what
+helps against them.  Freshdesk documents no codes and does not say whether it passes WhatsApp's
+on; its own samples have words (``INVALID``, ``INVALID_RECIPIENT``), which are sorted by what they
+say.  Everything else is ``unknown``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+
+class FailureClass(StrEnum):
+    """What kind of failure it is."""
+
+    TRANSIENT = "transient"
+    RECIPIENT = "recipient"
+    MARKETING_CAP = "marketing cap"
+    CONTENT_OR_WINDOW = "content or window"
+    ACCOUNT_OR_CONFIGURATION = "account or configuration"
+    UNKNOWN = "unknown"
+
+    @property
+    def advice(self) -> str:
+        """What to do about it, in one line."""
+        return _ADVICE[self]
+
+    @property
+    def is_permanent(self) -> bool:
+        """Whether the same message to the same recipient will fail again, however late."""
+        return self in (FailureClass.RECIPIENT, FailureClass.CONTENT_OR_WINDOW)
+
+
+_ADVICE: Final[Mapping[FailureClass, str]] = {
+    FailureClass.TRANSIENT: "Send it again later, and slower if there are many.",
+    FailureClass.RECIPIENT: "This recipient cannot or will not get it: do not send it again.",
+    FailureClass.MARKETING_CAP: (
+        "WhatsApp limits marketing messages to this recipient: wait hours or days."
+    ),
+    FailureClass.CONTENT_OR_WINDOW: (
+        "Change the message, or use a template: outside 24 hours after the recipient's last "
+        "message nothing else is delivered."
+    ),
+    FailureClass.ACCOUNT_OR_CONFIGURATION: (
+        "Something about the account, its number, payment or permissions is in the way: mend it "
+        "in Freshdesk or Meta's Business Manager first."
+    ),
+    FailureClass.UNKNOWN: "The code is not known here: the message beside it has to say.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What ``event.error`` means: its class, and what follows from that."""
+
+    failure_class: FailureClass
+
+    @property
+    def advice(self) -> str:
+        """What to do about it, in one line."""
+        return self.failure_class.advice
+
+    @property
+    def is_permanent(self) -> bool:
+        """Whether the same message to the same recipient will fail again, however late."""
+        return self.failure_class.is_permanent
+
+
+class _Codes(NamedTuple):
+    failure_class: FailureClass
+    codes: frozenset[int]
+
+
+_CODES: Final = (
+    _Codes(
+        FailureClass.TRANSIENT,
+        frozenset({1, 2, 4, 80007, 130429, 131000, 131016, 131048, 131056, 133004}),
+    ),
+    _Codes(FailureClass.RECIPIENT, frozenset({131026, 131030, 131050})),
+    _Codes(FailureClass.MARKETING_CAP, frozenset({130472, 131049})),
+    _Codes(
+        FailureClass.CONTENT_OR_WINDOW,
+        frozenset({100, 470, 131008, 131009, 131047, 131051, 131052, 131053})
+        | frozenset(range(132000, 133000)),
+    ),
+    _Codes(
+        FailureClass.ACCOUNT_OR_CONFIGURATION,
+        frozenset({0, 3, 10, 190, 368, 131005, 131031, 131042, 131045, 133010})
+        | frozenset(range(200, 300)),
+    ),
+)
+
+_LONGEST_CODE: Final = 6
+
+
+# Words of a code, each with its class; of several the first that stands here counts. What passes
+# comes first: to take it for permanent would cost more than another try.
+_WORDS: Final[Mapping[str, FailureClass]] = {
+    **dict.fromkeys(("RATE", "TIMEOUT", "TEMPORARY", "TEMPORARILY"), FailureClass.TRANSIENT),
+    **dict.fromkeys(("THROTTLED", "OVERLOADED", "INTERNAL"), FailureClass.TRANSIENT),
+    "MARKETING": FailureClass.MARKETING_CAP,
+    **dict.fromkeys(("RECIPIENT", "RECIPIENTS"), FailureClass.RECIPIENT),
+    **dict.fromkeys(("TEMPLATE", "LANGUAGE", "PARAMETER"), FailureClass.CONTENT_OR_WINDOW),
+    **dict.fromkeys(("PARAMETERS", "PLACEHOLDER", "MEDIA"), FailureClass.CONTENT_OR_WINDOW),
+    **dict.fromkeys(("CONTENT", "WINDOW"), FailureClass.CONTENT_OR_WINDOW),
+    **dict.fromkeys(("ACCOUNT", "PAYMENT", "BILLING"), FailureClass.ACCOUNT_OR_CONFIGURATION),
+    **dict.fromkeys(("ACCESS", "CREDENTIALS", "SENDER"), FailureClass.ACCOUNT_OR_CONFIGURATION),
+    **dict.fromkeys(("PERMISSION", "PERMISSIONS"), FailureClass.ACCOUNT_OR_CONFIGURATION),
+    "UNAUTHORIZED": FailureClass.ACCOUNT_OR_CONFIGURATION,
+}
+
+_LONGEST_WORDS: Final = 100
+
+_NO_CLASSES: Final[Mapping[str, FailureClass]] = MappingProxyType({})
+
+
+def code_key(code: str) -> str:
+    """What two ways to write the same code have in common: no case, no outer spaces."""
+    text = code.strip()
+    return text.upper() if text.isascii() else text
+
+
+def classify(
+    code: str | None, own_classes: Mapping[str, FailureClass] = _NO_CLASSES
+) -> FailureClass:
+    """The class of an error code.
+
+    :param code: ``event.error.code``, text whatever Freshdesk sent.
+    :param own_classes: the host's own (``FD_WHATSAPP_FAILURE_CLASSES``), by :func:`code_key`;
+        they count before the ones known here.
+    """
+    text = code_key(code or "")
+    if text in own_classes:
+        return own_classes[text]
+    if text.isascii() and text.isdigit():
+        return _class_of_number(int(text)) if len(text) <= _LONGEST_CODE else FailureClass.UNKNOWN
+    return _class_of_words(text[:_LONGEST_WORDS])
+
+
+def _class_of_number(number: int) -> FailureClass:
+    for failure_class, codes in _CODES:
+        if number in codes:
+            return failure_class
+    return FailureClass.UNKNOWN
+
+
+def _class_of_words(text: str) -> FailureClass:
+    said = set(re.findall("[A-Z]+", text))
+    known = (failure_class for word, failure_class in _WORDS.items() if word in said)
+    return next(known, FailureClass.UNKNOWN)
