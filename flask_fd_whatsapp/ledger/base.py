@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from ..events import Status, StatusEvent
 from .views import State
+
+IMPORTED_BY: Final = os.getpid()
+"""The process that imported the package: in another, what the host has opened may be that one's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

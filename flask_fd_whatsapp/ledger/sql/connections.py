@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from os import getpid
 from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...exceptions import LedgerUnavailable
-from .forks import care_for_forks
-from .kept import Kept
+from ..base import IMPORTED_BY
+from .forks import Owner
+from .kept import Kept, leave
 
 DEADLOCKS: Final = 3
 
@@ -27,21 +29,37 @@ class Connections:
     take_turns = True
     """Whether those that are kept do."""
 
+    closes_inherited = False
+    """Whether a forked process closes what its parent opened; a server would end it for both."""
+
     def __init__(self, engine: Engine, *, is_own: bool) -> None:
-        self.engine = engine
+        self._engine = engine
         self.driver_error: type[Exception] = engine.dialect.loaded_dbapi.Error
         self.integrity_error: type[Exception] = engine.dialect.loaded_dbapi.IntegrityError
         self._kept = Kept(engine, self.prepare, in_turns=self.take_turns) if is_own else None
         if (kept := self._kept) is not None:
             event.listen(engine, "engine_disposed", lambda _: kept.close())
-        care_for_forks(self)
+        # What a host's engine has open may be of before a fork.
+        self._owner = Owner(self, getpid() if is_own else IMPORTED_BY)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, without connections that another process has opened."""
+        self.own()
+        return self._engine
+
+    def own(self) -> None:
+        """See to it that no connection is used that another process has opened."""
+        if self._owner.pid != getpid():
+            self._owner.change()
 
     def prepare(self, driver: Any) -> None:
         """Make a driver's new connection ready for :meth:`connect`."""
 
     def connect(self) -> Any:
         """A connection for a short transaction, with the methods that a pool's has."""
-        return self.engine.raw_connection() if self._kept is None else self._kept.connect()
+        self.own()
+        return self._engine.raw_connection() if self._kept is None else self._kept.connect()
 
     def transaction(self) -> Transaction:
         """A driver's cursor in a transaction that may write from its first statement."""
@@ -81,9 +99,9 @@ class Connections:
         :param connection: the driver's, if the error came past SQLAlchemy.
         """
         if isinstance(error, self.driver_error) and (
-            self.engine.dialect.is_disconnect(cast(Any, error), connection, None)
+            self._engine.dialect.is_disconnect(cast(Any, error), connection, None)
         ):
-            self.engine.dispose()
+            self._engine.dispose()
         # The first line alone: what follows may show the values of a row.
         reason = (str(error).splitlines() or [""])[0]
         return LedgerUnavailable(f"{type(error).__name__}: {reason}")
@@ -100,16 +118,20 @@ class Connections:
 
     def before_fork(self) -> None:
         """Close the connections that are in nobody's use."""
-        self.engine.dispose()
+        if self._owner.pid == getpid():
+            self._engine.dispose()
 
     def after_fork(self) -> None:
         """In the process that forked: go on."""
 
     def leave_to_parent(self) -> None:
-        """In the forked process: open connections of its own, and do not touch its parent's."""
+        """In the forked process: open connections of its own, and use none of its parent's."""
+        closing = self.closes_inherited
         if self._kept is not None:
-            self._kept.leave()
-        self.engine.dispose(close=False)
+            self._kept.leave(closing=closing)
+        if not closing:
+            leave(self._engine.pool)
+        self._engine.dispose(close=closing)
 
 
 class Transaction:

@@ -16,8 +16,13 @@ from sqlalchemy import Engine
 MOST: Final = 10
 """Connections kept; who finds none idle, and none to open, gets one of the pool."""
 
-# What a forked process must neither use nor close: dropped, they would be closed.
 _LEFT_TO_PARENT: list[object] = []
+
+
+def leave(connections: object) -> None:
+    """In a forked process: neither use nor close its parent's connections, nor drop them, which
+    would close them."""
+    _LEFT_TO_PARENT.append(connections)
 
 
 class KeptConnection:
@@ -112,10 +117,16 @@ class Kept:
             while True:
                 self.drop(self._idle.pop())
 
-    def leave(self) -> None:
-        """In a forked process: leave its parent's alone, not even closing them."""
-        _LEFT_TO_PARENT.append(self._idle)
+    def leave(self, *, closing: bool) -> None:
+        """In a forked process: leave its parent's alone, or close this process's side of them."""
+        idle = self._idle
         self._reset()
+        if not closing:
+            leave(idle)
+            return
+        for connection in idle:
+            with suppress(self._error):
+                connection.driver_connection.close()
 
     def _reset(self) -> None:
         self._idle: deque[KeptConnection] = deque()

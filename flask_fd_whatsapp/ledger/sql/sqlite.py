@@ -25,6 +25,9 @@ class SQLite(Database):
 
     is_sqlite = True
     take_turns = False  # what was used last has the most in its cache
+    # As long as one of before the fork is open, SQLite takes the parent's locks on the file for
+    # this process's own.  To close it does not take them from the parent.
+    closes_inherited = True
     looks_first = True  # a duplicate need not wait for its turn to write
 
     def __init__(self, engine: Engine, *, is_own: bool) -> None:
@@ -36,6 +39,7 @@ class SQLite(Database):
 
     def transaction(self) -> Transaction:
         """A driver's cursor in a transaction that may write from its first statement."""
+        self.own()  # before its turn
         return _Writing(self, is_durable=True)
 
     def step(self, work: Callable[[Any], T], *, is_durable: bool = True) -> T:
@@ -44,6 +48,7 @@ class SQLite(Database):
         What need not outlive a power cut does not wait for the disk.  It does outlive the
         process, and is on disk as soon as something later is that has to be.
         """
+        self.own()  # before its turn
         return self._batches.run(work, is_durable=is_durable)
 
     @contextmanager
@@ -109,7 +114,7 @@ class SQLite(Database):
         self.turn.resume()
 
     def leave_to_parent(self) -> None:
-        """In the forked process: open connections of its own, and do not touch its parent's."""
+        """In the forked process: open connections of its own, and use none of its parent's."""
         self.turn.leave()
         self._batches.leave()
         super().leave_to_parent()
