@@ -5,7 +5,7 @@ from .current import current_ledger
 from .filters import EventFilter
 from .memory import MemoryLedger
 from .protocol import Ledger
-from .views import Backlog, BeingHandled, Event, Message, Quarantined, Rejection, State
+from .views import Backlog, BeingHandled, Event, Message, Quarantined, Rejection, State, TokenUse
 
 __all__ = [
     "Backlog",
@@ -22,6 +22,7 @@ __all__ = [
     "Recorded",
     "Rejection",
     "State",
+    "TokenUse",
     "Tried",
     "Unusable",
     "current_ledger",

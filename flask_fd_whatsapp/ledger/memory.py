@@ -17,7 +17,7 @@ from .memory_quarantine import MemoryQuarantine, Shelf
 from .memory_queries import MemoryQueries
 from .memory_rejections import MemoryRejections
 from .memory_store import MemoryEvent, MemoryMessage
-from .views import Rejection, State
+from .views import Rejection, State, TokenUse
 
 MAX_EVENTS: Final = 10_000
 
@@ -49,7 +49,8 @@ class MemoryLedger(MemoryQueries, MemoryQuarantine, MemoryRejections):
         self._events: dict[int, tuple[MemoryMessage, MemoryEvent]] = {}
         self._finished: OrderedDict[tuple[str, str], MemoryMessage] = OrderedDict()
         self._shelf = Shelf()
-        self._rejections: dict[tuple[str, str], Rejection] = {}
+        self._rejections: dict[tuple[str, str, bool], Rejection] = {}
+        self._token_uses: dict[tuple[str, str, int], TokenUse] = {}
 
     @property
     def transaction(self) -> Never:

@@ -109,8 +109,25 @@ class MemoryQueries:
             if message is None or event is None or event.state is not State.DEAD:
                 return False
             self._finished.pop((message.account_id, message.message_id), None)
-            event.state, event.due_at, event.attempts = State.PENDING, datetime.now(UTC), 0
+            now = datetime.now(UTC)
+            event.state, event.due_at, event.attempts = State.PENDING, now, 0
+            event.revived_at = now
             return True
+
+    def acknowledge(self, *, receiver: str | None = None, event_id: int | None = None) -> int:
+        """Take note of the events that are dead, so that nobody is told of them again."""
+        with self.changed:
+            new = [
+                event
+                for _, event in self._events.values()
+                if event.state is State.DEAD
+                and not event.is_acknowledged
+                and receiver in (None, event.receiver)
+                and event_id in (None, event.id)
+            ]
+            for event in new:
+                event.is_acknowledged = True
+            return len(new)
 
     def being_handled(self, *, receiver: str | None = None) -> list[BeingHandled]:
         """The pending events that are being handled right now, longest first."""
@@ -136,8 +153,15 @@ class MemoryQueries:
     def backlog(self, *, receiver: str | None = None) -> Backlog:
         """How the ledger stands, or what is in it of the receiver of this name."""
         with self.changed:
-            recorded = [event for _, event in self._events.values()]
-        events = [event for event in recorded if receiver in (None, event.receiver)]
+            recorded = [
+                (event, self.is_held(message))
+                for message, event in self._events.values()
+                if receiver in (None, event.receiver)
+            ]
+        events = [event for event, _ in recorded]
+        waiting = [
+            event for event, is_held in recorded if event.state is State.PENDING and not is_held
+        ]
         pending = [event for event in events if event.state is State.PENDING]
         entries = self._shelf.of(receiver)
         ignored = sum(entry.reason == IGNORED for entry in entries)
@@ -146,7 +170,19 @@ class MemoryQueries:
             pending=len(pending),
             oldest_pending=min((event.received_at for event in pending), default=None),
             next_due=min((event.due_at for event in pending if event.due_at), default=None),
+            oldest_due=min((event.due_at for event in waiting if event.due_at), default=None),
+            failing_since=min(
+                (
+                    event.revived_at or event.received_at
+                    for event in waiting
+                    if event.attempts and event.last_error
+                ),
+                default=None,
+            ),
             dead=sum(event.state is State.DEAD for event in events),
+            unacknowledged=sum(
+                event.state is State.DEAD and not event.is_acknowledged for event in events
+            ),
             quarantined=len(entries) - ignored,
             ignored=ignored,
         )

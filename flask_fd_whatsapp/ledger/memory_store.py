@@ -29,6 +29,8 @@ class MemoryEvent:
     state: State = State.PENDING
     attempts: int = 0
     last_error: str | None = None
+    revived_at: datetime | None = None
+    is_acknowledged: bool = False
     succeeded: set[str] = field(default_factory=set)
 
     def settle(self, tried: Tried, policy: Policy) -> None:
@@ -54,7 +56,7 @@ class MemoryEvent:
 
     def end(self, state: State) -> None:
         """Nothing is to be done with it any more."""
-        self.state, self.due_at = state, None
+        self.state, self.due_at, self.is_acknowledged = state, None, False
 
 
 @dataclass(slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from typing import Any, Protocol, Unpack
 
 from .base import Entry, Policy, Recorded, Unusable
 from .filters import EventFilter
-from .views import Backlog, BeingHandled, Event, Message, Quarantined, Rejection
+from .views import Backlog, BeingHandled, Event, Message, Quarantined, Rejection, TokenUse
 
 
 class Ledger(Protocol):
@@ -86,11 +86,19 @@ class Ledger(Protocol):
         ...
 
     def note_rejection(self, rejection: Rejection) -> None:
-        """Keep *rejection* as the last one of its receiver and reason."""
+        """Keep *rejection* as the last of its receiver, reason and ``has_no_header``."""
         ...
 
     def rejections(self, *, receiver: str | None = None) -> list[Rejection]:
         """The last rejection of each receiver (or of this one) and reason, newest first."""
+        ...
+
+    def note_token_use(self, use: TokenUse) -> None:
+        """Keep *use* as the last one of its receiver, header and position."""
+        ...
+
+    def token_uses(self, *, receiver: str | None = None) -> list[TokenUse]:
+        """The last uses of every receiver (or of this one), by header and position."""
         ...
 
     def message(self, message_id: str, account_id: str | None = None) -> Message | None:
@@ -131,6 +139,17 @@ class Ledger(Protocol):
 
     def revive(self, event_id: Any) -> bool:
         """Make a dead event pending and due, its attempts forgotten; whether it was dead."""
+        ...
+
+    def acknowledge(self, *, receiver: str | None = None, event_id: Any = None) -> int:
+        """Take note of the events that are dead, so that nobody is told of them again.
+
+        One that is revived and dies again is new.
+
+        :param receiver: those of the receiver of this name.
+        :param event_id: the one of this id.
+        :return: how many nobody had taken note of.
+        """
         ...
 
     def being_handled(self, *, receiver: str | None = None) -> list[BeingHandled]:

@@ -94,7 +94,11 @@ class Backlog:
     :param pending: how many events are still to be handled.
     :param oldest_pending: when the oldest of them was recorded (UTC).
     :param next_due: when the sweep may try the first of them (UTC).
+    :param oldest_due: when the first of those that nobody is handling came due, or will (UTC).
+    :param failing_since: when the oldest of those at which a handler failed was recorded, or was
+        last revived (UTC).
     :param dead: how many are given up.
+    :param unacknowledged: how many of these nobody has taken note of since they died.
     :param quarantined: how many unusable bodies are in quarantine.
     :param ignored: how many bodies of other event types are.
     """
@@ -103,7 +107,10 @@ class Backlog:
     pending: int = 0
     oldest_pending: datetime | None = None
     next_due: datetime | None = None
+    oldest_due: datetime | None = None
+    failing_since: datetime | None = None
     dead: int = 0
+    unacknowledged: int = 0
     quarantined: int = 0
     ignored: int = 0
 
@@ -140,7 +147,9 @@ class Rejection:
     :param reason: as in ``webhook_rejected``.
     :param status_code: what it was answered with.
     :param detail: what exactly was wrong; of what was sent, at most the account's id.
-    :param last_seen: when it came (UTC), to within some seconds where many come.
+    :param last_seen: when it came (UTC).
+    :param has_no_header: it carried none of the configured headers, and is kept apart from those
+        whose headers were wrong: whoever scans the net must not hide a token that was changed.
     """
 
     receiver: str
@@ -148,3 +157,19 @@ class Rejection:
     status_code: int
     detail: str
     last_seen: datetime
+    has_no_header: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenUse:
+    """When an entry of a header's list of values last let a request in.
+
+    :param header: the header's name, as in ``FD_WHATSAPP_HEADERS``.
+    :param position: which entry of its list, from 1.
+    :param last_used: when (UTC), to within a minute.
+    """
+
+    receiver: str
+    header: str
+    position: int
+    last_used: datetime

@@ -216,7 +216,9 @@ def test_backlog(ledger: Ledger, names: dict[Any, str]) -> None:
         pending=1,
         oldest_pending=events["f"].received_at,
         next_due=events["f"].due_at,
+        oldest_due=None,  # its process is at it
         dead=1,
+        unacknowledged=1,
     )
     assert ledger.backlog() == ledger.backlog(receiver="fd_whatsapp") == backlog
     assert ledger.backlog(receiver="other") == Backlog(last_received=events["b"].received_at)

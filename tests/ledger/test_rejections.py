@@ -31,6 +31,15 @@ def test_last_of_each(ledger: Ledger) -> None:
     assert ledger.rejections(receiver="none") == []
 
 
+def test_those_without_a_header(ledger: Ledger) -> None:
+    """A request without any of the headers hides none whose header was wrong, nor is hidden."""
+    wrong = replace(REJECTION, detail="Header Authorization has a wrong value.")
+    missing = replace(REJECTION, has_no_header=True, last_seen=MOMENT + timedelta(1))
+    for rejection in (wrong, missing, missing):
+        ledger.note_rejection(rejection)
+    assert ledger.rejections() == [missing, wrong]
+
+
 def test_text_no_database_takes(ledger: Ledger) -> None:
     """Text that a database would refuse does not keep a rejection from being noted."""
     ledger.note_rejection(replace(REJECTION, detail="bad \x00 \ud800."))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import ColumnElement, case, delete, func, select, update
 
 from ..views import Backlog, BeingHandled
 from .database import Database
@@ -48,9 +48,27 @@ class Upkeep:
             revived = connection.execute(
                 update(event)
                 .where(event.c.id == event_id, event.c.dead_at.is_not(None))
-                .values(dead_at=None, due_at=self.database.now(), attempts=0)
+                .values(
+                    dead_at=None,
+                    due_at=self.database.now(),
+                    attempts=0,
+                    revived_at=self.database.now(),
+                )
             )
             return revived.rowcount == 1
+
+    def acknowledge(self, *, receiver: str | None = None, event_id: Any = None) -> int:
+        """Take note of the events that are dead, so that nobody is told of them again."""
+        return self.database.retried(lambda: self._acknowledge(receiver, event_id))
+
+    def _acknowledge(self, receiver: str | None, event_id: Any) -> int:
+        dead = update(event).where(event.c.dead_at.is_not(None), _is_unacknowledged())
+        if receiver is not None:
+            dead = dead.where(came_to(receiver, event, self.database))
+        if event_id is not None:
+            dead = dead.where(event.c.id == event_id)
+        with self.database.writing() as connection:
+            return connection.execute(dead.values(acknowledged_at=self.database.now())).rowcount
 
     def being_handled(self, *, receiver: str | None = None) -> list[BeingHandled]:
         """The pending events that are being handled right now, longest first."""
@@ -82,12 +100,24 @@ class Upkeep:
             events = [came_to(receiver, event, self.database)]
             bodies = [quarantine.c.receiver == receiver]
         of_pending = select(func.count(), func.min(event.c.received_at), func.min(event.c.due_at))
-        of_dead = select(func.count()).where(event.c.dead_at.is_not(None), *events)
+        # What is being handled is not waiting, nor has its try failed yet.
+        since = func.coalesce(event.c.revived_at, event.c.received_at)
+        has_failed = (event.c.attempts > 0) & event.c.last_error.is_not(None)
+        of_waiting = (
+            select(func.min(event.c.due_at), func.min(case((has_failed, since))))
+            .join_from(event, message)
+            .where(event.c.due_at.is_not(None), _is_free(self.database.now()), *events)
+        )
+        of_dead = select(func.count(), func.count(case((_is_unacknowledged(), event.c.id)))).where(
+            event.c.dead_at.is_not(None), *events
+        )
         kept = select(is_ignored, func.count()).where(*bodies).group_by(is_ignored)
         with self.database.querying() as connection:
             pending, oldest, next_due = connection.execute(
                 of_pending.where(event.c.due_at.is_not(None), *events)
             ).one()
+            oldest_due, failing_since = connection.execute(of_waiting).one()
+            dead, unacknowledged = connection.execute(of_dead).one()
             count = {row[0]: row[1] for row in connection.execute(kept)}
             return Backlog(
                 last_received=connection.scalar(
@@ -96,7 +126,10 @@ class Upkeep:
                 pending=pending,
                 oldest_pending=oldest,
                 next_due=next_due,
-                dead=connection.scalar(of_dead) or 0,
+                oldest_due=oldest_due,
+                failing_since=failing_since,
+                dead=dead,
+                unacknowledged=unacknowledged,
                 quarantined=count.get(False, 0),
                 ignored=count.get(True, 0),
             )
@@ -128,6 +161,12 @@ class Upkeep:
             connection.execute(delete(event).where(event.c.message_key.in_(keys)))
             connection.execute(delete(message).where(message.c.id.in_(keys)))
         return len(keys)
+
+
+def _is_unacknowledged() -> ColumnElement[bool]:
+    """Whether nobody has taken note of a dead event since it died, for the last time."""
+    is_old: ColumnElement[bool] = event.c.acknowledged_at < event.c.dead_at
+    return event.c.acknowledged_at.is_(None) | is_old
 
 
 def _is_free(now: Any) -> ColumnElement[bool]:

@@ -1,0 +1,35 @@
+"""When each entry of a header's list was last used, in every ledger."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+
+from flask_fd_whatsapp.ledger import Ledger, TokenUse
+
+from .entries import MOMENT
+
+THREADS = 8
+
+USE = TokenUse(receiver="fd_whatsapp", header="Authorization", position=1, last_used=MOMENT)
+
+
+def test_last_of_each(ledger: Ledger) -> None:
+    """Of each receiver, header and position the last use is kept, and told in that order."""
+    last = replace(USE, last_used=MOMENT + timedelta(1))
+    other = replace(USE, header="X-Token")
+    second = replace(USE, position=2)
+    elsewhere = replace(USE, receiver="other")
+    for use in (elsewhere, other, second, USE, last):
+        ledger.note_token_use(use)
+    assert ledger.token_uses() == [last, second, other, elsewhere]
+    assert ledger.token_uses(receiver="other") == [elsewhere]
+    assert ledger.token_uses(receiver="none") == []
+
+
+def test_at_once(ledger: Ledger) -> None:
+    """Processes that note the same use at once do not get in each other's way."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(ledger.note_token_use, [USE] * 10 * THREADS))
+    assert ledger.token_uses() == [USE]
