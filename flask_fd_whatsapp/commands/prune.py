@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import click
 from flask.cli import with_appcontext
@@ -29,36 +29,82 @@ def prune(name: str | None, as_json: bool) -> None:
     That is messages not heard of for FD_WHATSAPP_RETENTION_DAYS, with their events. Works in
     batches, so that others can write in between. What is unfinished stays; the quarantine
     has a bound of its own.
+
+    Each receiver's own setting counts. Messages that have reached several receivers, or one that
+    is not registered (any more), are kept for the longest time of the receivers of their ledger;
+    with --receiver they stay. Use that where other applications use the same database.
     """
     forgotten: dict[str, int] = {}
+    others: list[dict[str, Any]] = []
     problems: list[str] = []
+    sharing: dict[Hashable, list[tuple[Receiver, Ledger]]] = {}
     with stopping() as stop:
         for receiver in chosen_receivers(name):
             with noting(problems, receiver):
-                totals = _totals(shared_ledger(receiver), receiver, stop)
-                with progress(totals, f"Pruning {receiver.name}", show=_in_words) as shown:
-                    for total in shown:
-                        forgotten[receiver.name] = total
+                ledger = shared_ledger(receiver)
+                sharing.setdefault(_database_of(ledger), []).append((receiver, ledger))
+                label = f"Pruning {receiver.name}"
+                for total in _shown(label, _totals(ledger, receiver, stop, receiver.name)):
+                    forgotten[receiver.name] = total
+        # Without one receiver's ledger nobody knows whose messages may be in it.
+        if name is None and not problems:
+            for together in sharing.values():
+                receiver, ledger = max(together, key=lambda one: one[0].settings.retention_days)
+                rest = {
+                    "receivers": [one.name for one, _ in together],
+                    "retention_days": receiver.settings.retention_days,
+                    "forgotten": 0,
+                }
+                with noting(problems, receiver):
+                    for total in _shown("Pruning the rest", _totals(ledger, receiver, stop, None)):
+                        rest["forgotten"] = total
+                others.append(rest)
     if as_json:
-        print_json({"forgotten": forgotten, "problems": problems})
+        print_json({"forgotten": forgotten, "others": others, "problems": problems})
     else:
         for receiver_name, total in forgotten.items():
             click.echo(f"{receiver_name}: {_in_words(total)} forgotten.")
+        for rest in others:
+            if rest["forgotten"]:
+                click.echo(_told(rest))
     if problems:
         raise SystemExit(1)
+
+
+def _database_of(ledger: Ledger) -> Hashable:
+    """The same for ledgers in one database."""
+    engine = getattr(ledger, "engine", None)
+    return id(ledger) if engine is None else engine.url
+
+
+def _totals(ledger: Ledger, receiver: Receiver, stop: Stop, name: str | None) -> Iterator[int]:
+    """Forget a batch after the other, and tell each time how many messages it was in all.
+
+    :param receiver: whose setting counts.
+    :param name: the receiver whose messages are to go, ``None`` for whoever's.
+    """
+    total = 0
+    before = datetime.now(UTC) - timedelta(days=receiver.settings.retention_days)
+    while not stop.is_asked():
+        count = ledger.prune(before=before, limit=BATCH, receiver=name)
+        total += count
+        yield total
+        if count < BATCH:
+            return
+
+
+def _shown(label: str, totals: Iterator[int]) -> Iterator[int]:
+    with progress(totals, label, show=_in_words) as shown:
+        yield from shown
 
 
 def _in_words(total: int | None) -> str:
     return many(total or 0, "message")
 
 
-def _totals(ledger: Ledger, receiver: Receiver, stop: Stop) -> Iterator[int]:
-    """Forget a batch after the other, and tell each time how many messages it was in all."""
-    total = 0
-    before = datetime.now(UTC) - timedelta(days=receiver.settings.retention_days)
-    while not stop.is_asked():
-        count = ledger.prune(before=before, limit=BATCH)
-        total += count
-        yield total
-        if count < BATCH:
-            return
+def _told(rest: dict[str, Any]) -> str:
+    return (
+        f"{_in_words(rest['forgotten'])} of several receivers, or of receivers that are not "
+        f"registered, forgotten: kept for {rest['retention_days']} days, the longest of "
+        f"{', '.join(rest['receivers'])}."
+    )

@@ -187,13 +187,19 @@ class MemoryQueries:
             ignored=ignored,
         )
 
-    def prune(self, *, before: datetime, limit: int) -> int:
-        """Forget at most *limit* messages not heard of since *before*, none that is unfinished."""
+    def prune(self, *, before: datetime, limit: int, receiver: str | None = None) -> int:
+        """Forget at most *limit* messages not heard of since *before*, none that is unfinished.
+
+        :param receiver: only messages all of whose events came to the receiver of this name.
+        """
         with self.changed:
             old = (
                 message
                 for message in self._all()
-                if message.last_seen < before and message.is_finished and not self.is_held(message)
+                if message.last_seen < before
+                and message.is_finished
+                and not self.is_held(message)
+                and (receiver is None or message.came_only_to(receiver))
             )
             oldest = list(islice(old, limit))
             for message in oldest:

@@ -83,6 +83,10 @@ class MemoryMessage:
         """Whether none of its events is still to be handled."""
         return all(event.state is not State.PENDING for event in self.events.values())
 
+    def came_only_to(self, receiver: str) -> bool:
+        """Whether the receiver of this name is the only one that has had events of it."""
+        return all(event.receiver == receiver for event in self.events.values())
+
     def add(self, entry: Entry, event_id: int) -> MemoryEvent:
         """Add an event that was not seen before."""
         event, before, now = entry.event, self.status, datetime.now(UTC)

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import update
+from sqlalchemy import select, update
 
-from flask_fd_whatsapp.ledger.sql.tables import message
+from flask_fd_whatsapp import FreshdeskWhatsApp
+from flask_fd_whatsapp.ledger.sql.tables import event, message
 
-from ..conftest import MakeApp
+from ..conftest import TOKEN, MakeApp
+from ..ledger.entries import handle
 from .conftest import Post, RunCommand, RunJSON, Tickets, ledger_of, states
 
 # The name in the package is the command's.
@@ -29,6 +31,10 @@ def age(app: Flask, days: int, *message_ids: str) -> None:
             update(message)
             .where(message.c.message_id.in_(message_ids))
             .values(first_seen=moment, last_seen=moment)
+        )
+        keys = select(message.c.id).where(message.c.message_id.in_(message_ids))
+        connection.execute(
+            update(event).where(event.c.message_key.in_(keys)).values(received_at=moment)
         )
 
 
@@ -50,6 +56,69 @@ def test_forgets(aged: Flask, run: RunCommand) -> None:
     result = run(aged, "prune")
     assert (result.exit_code, result.stdout) == (0, "fd_whatsapp: 2 messages forgotten.\n")
     assert set(states(aged)) == {"young", "unfinished"}
+
+
+def two_receivers(make_durable: MakeApp) -> Flask:
+    """Receivers that share a database and keep messages for 40 and for 400 days."""
+    app = make_durable(RETENTION_DAYS=40)
+    url = app.config["FD_WHATSAPP_LEDGER_URL"]
+    settings = {"HEADERS": {"Authorization": TOKEN}, "LEDGER_URL": url, "RETENTION_DAYS": 400}
+    app.config.from_mapping({f"LONG_{key}": value for key, value in settings.items()})
+    long = FreshdeskWhatsApp("long", config_prefix="LONG", url_prefix="/long")
+    app.register_blueprint(long)
+    ledger = ledger_of(app)
+    for message_id, receivers in MESSAGES_OF.items():
+        for receiver, status in zip(receivers.split(), ("QUEUED", "SENT"), strict=False):
+            handle(ledger, status, message_id=message_id, receiver=receiver)
+    return app
+
+
+MESSAGES_OF = {
+    "short": "fd_whatsapp",
+    "long": "long",
+    "both": "fd_whatsapp long",
+    "gone": "gone",
+    "gone and short": "gone fd_whatsapp",
+}
+"""Messages by the receivers that their events reached; ``gone`` is not registered any more."""
+
+
+@pytest.mark.parametrize(
+    ("days", "arguments", "forgotten", "of_others"),
+    [
+        (100, (), ["short"], 0),
+        (100, ("--receiver", "fd_whatsapp"), ["short"], None),
+        (100, ("--receiver", "long"), [], None),
+        (500, ("--receiver", "long"), ["long"], None),
+        (500, (), list(MESSAGES_OF), 3),
+    ],
+)
+def test_each_receiver_keeps_for_its_own_time(
+    make_durable: MakeApp,
+    run_json: RunJSON,
+    days: int,
+    arguments: tuple[str, ...],
+    forgotten: list[str],
+    of_others: int | None,
+) -> None:
+    """A receiver's messages go after its own time, those of several or of no known one's last."""
+    app = two_receivers(make_durable)
+    age(app, days, *MESSAGES_OF)
+    told = run_json(app, "prune", *arguments)
+    assert set(MESSAGES_OF) - set(states(app)) == set(forgotten)
+    assert sum(told["forgotten"].values()) + (of_others or 0) == len(forgotten)
+    rest = {"receivers": ["fd_whatsapp", "long"], "retention_days": 400, "forgotten": of_others}
+    assert told["others"] == ([] if of_others is None else [rest])
+
+
+def test_tells_of_the_rest(make_durable: MakeApp, run: RunCommand) -> None:
+    """That messages of receivers which are not registered went is said, and by which setting."""
+    app = two_receivers(make_durable)
+    age(app, 500, *MESSAGES_OF)
+    lines = run(app, "prune").stdout.splitlines()
+    assert lines[:2] == ["fd_whatsapp: 1 message forgotten.", "long: 1 message forgotten."]
+    assert "not registered" in lines[2]
+    assert "400 days, the longest of fd_whatsapp, long." in lines[2]
 
 
 def test_batches(aged: Flask, run_json: RunJSON, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -125,6 +125,15 @@ QUERIES: dict[str, Callable[[SQLLedger], Any]] = {
     "unhandled": lambda ledger: ledger.events(limit=PAGE, after=FIRST, unhandled_by="tickets"),
     "revive": lambda ledger: ledger.revive(FIRST + 77),
     "nothing to prune": lambda ledger: ledger.prune(before=START, limit=PAGE),
+    "nothing to prune of receiver": lambda ledger: ledger.prune(
+        before=START, limit=PAGE, receiver=RECEIVER
+    ),
+    "nothing to prune of silent receiver": lambda ledger: ledger.prune(
+        before=START + timedelta(minutes=MESSAGES), limit=PAGE, receiver="silent"
+    ),
+    "prune of receiver": lambda ledger: ledger.prune(
+        before=START + timedelta(minutes=MESSAGES), limit=PAGE, receiver=RECEIVER
+    ),
 }
 
 

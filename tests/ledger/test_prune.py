@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from threading import Thread
+from itertools import count
+from threading import Thread, current_thread
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from flask_fd_whatsapp.ledger import Ledger, State
 from flask_fd_whatsapp.ledger.sql import SQLLedger, metadata
 
 from ..concurrency.threads import TIMEOUT
-from .entries import FAILED, POLICY, claimed, entry, handle
+from .entries import FAILED, POLICY, RECEIVER, claimed, entry, handle
 
 
 def later() -> datetime:
@@ -77,6 +78,8 @@ def age(ledger: Ledger) -> datetime:
         with ledger.engine.begin() as connection:
             table = metadata.tables["fd_whatsapp_message"]
             connection.execute(table.update().values(first_seen=moment, last_seen=moment))
+            table = metadata.tables["fd_whatsapp_event"]
+            connection.execute(table.update().values(received_at=moment))
     else:
         for message in ledger._all():  # type: ignore[attr-defined]
             message.last_seen = moment
@@ -92,6 +95,43 @@ def test_batches(ledger: Ledger) -> None:
     assert ledger.prune(before=later(), limit=2) == 2
     assert left(ledger) == {"M4"}
     assert ledger.prune(before=later(), limit=2) == 1
+
+
+def test_receiver_keeps_its_own(ledger: Ledger) -> None:
+    """What is forgotten for one receiver is only what no other receiver has had an event of."""
+    handle(ledger, message_id="of a", receiver="a")
+    handle(ledger, "SENT", message_id="of a", receiver="a")
+    handle(ledger, message_id="of b", receiver="b")
+    for first, second in ("ab", "ba"):
+        handle(ledger, message_id=f"of {first}, then {second}", receiver=first)
+        handle(ledger, "SENT", message_id=f"of {first}, then {second}", receiver=second)
+    assert ledger.prune(before=later(), limit=10, receiver="a") == 1
+    assert left(ledger) == {"of b", "of a, then b", "of b, then a"}
+    assert ledger.prune(before=later(), limit=10, receiver="c") == 0
+    assert ledger.prune(before=later(), limit=10) == 3
+
+
+def test_batches_of_receiver(ledger: Ledger) -> None:
+    """A batch of a receiver's is full unless no more is left, however many events a message has."""
+    for number in range(5):
+        for status in ("QUEUED", "SENT", "READ"):
+            handle(ledger, status, message_id=f"M{number}", receiver="a")
+            handle(ledger, status, message_id=f"N{number}", receiver="b")
+    counts = [ledger.prune(before=later(), limit=2, receiver="a") for _ in range(4)]
+    assert counts == [2, 2, 1, 0]
+    assert left(ledger) == {f"N{number}" for number in range(5)}
+
+
+def test_receiver_keeps_what_is_recent_or_unfinished(ledger: Ledger) -> None:
+    """For a receiver, too, only what is old and finished is forgotten."""
+    handle(ledger, message_id="old", receiver="a")
+    heard = age(ledger)
+    handle(ledger, message_id="new", receiver="a")
+    ledger.record(entry(message_id="waiting", receiver="a"), POLICY, claim=False)
+    assert ledger.prune(before=heard, limit=10, receiver="a") == 0
+    assert ledger.prune(before=later() - timedelta(days=1, hours=1), limit=10, receiver="a") == 1
+    assert ledger.prune(before=later(), limit=10, receiver="a") == 1
+    assert left(ledger) == {"waiting"}
 
 
 def test_dead_goes(ledger: Ledger) -> None:
@@ -117,18 +157,24 @@ def test_nothing_is_left_behind(sql_ledger: SQLLedger) -> None:
             assert connection.execute(select(table)).all() == []
 
 
-def test_new_event_meanwhile(sql_ledger: SQLLedger) -> None:
-    """An event recorded while its message is being forgotten is not lost."""
+@pytest.mark.parametrize("receiver", [None, RECEIVER])
+@pytest.mark.parametrize("place", range(1, 6))
+def test_new_event_meanwhile(sql_ledger: SQLLedger, receiver: str | None, place: int) -> None:
+    """An event recorded while its message is being forgotten, at whatever step, is not lost."""
     handle(sql_ledger)
+    heard = age(sql_ledger)
     recording = Thread(target=lambda: sql_ledger.record(entry("SENT"), POLICY, claim=False))
+    places = count(1)
 
     def meanwhile(*_: Any) -> None:
-        if recording.ident is None:
+        if current_thread() is not recording and next(places) == place:
             recording.start()
-            recording.join(0.3)  # ends at once where nothing makes it wait
+            recording.join(0.1)  # ends at once where nothing makes it wait
 
     events.listen(sql_ledger.engine, "after_cursor_execute", meanwhile)
-    sql_ledger.prune(before=later(), limit=10)
-    events.remove(sql_ledger.engine, "after_cursor_execute", meanwhile)
+    try:
+        sql_ledger.prune(before=heard + timedelta(days=1), limit=10, receiver=receiver)
+    finally:
+        events.remove(sql_ledger.engine, "after_cursor_execute", meanwhile)
     recording.join(TIMEOUT)
     assert [event.status for event in sql_ledger.events(state=State.PENDING)] == ["SENT"]

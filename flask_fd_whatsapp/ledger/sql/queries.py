@@ -64,6 +64,12 @@ def came_to(receiver: str, table: Table, database: Database) -> ColumnElement[bo
     return func.likely(condition) if database.is_sqlite else condition
 
 
+def is_free(now: Any) -> ColumnElement[bool]:
+    """Whether nobody is handling a message."""
+    is_over: ColumnElement[bool] = message.c.claim_until <= now
+    return message.c.claim_token.is_(None) | is_over
+
+
 class Queries:
     """The part of :class:`SQLLedger` that answers questions."""
 

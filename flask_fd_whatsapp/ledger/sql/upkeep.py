@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, delete, func, select, update
+from sqlalchemy import ColumnElement, case, func, select, update
 
 from ..views import Backlog, BeingHandled
 from .database import Database
-from .queries import came_to
-from .tables import event, handling, message, quarantine
+from .pruning import forget
+from .queries import came_to, is_free
+from .tables import event, message, quarantine
 
 
 class Upkeep:
@@ -31,7 +32,7 @@ class Upkeep:
             .where(
                 event.c.due_at <= now,
                 came_to(receiver, event, self.database),
-                _is_free(now),
+                is_free(now),
             )
             .order_by(event.c.due_at, event.c.id)
             .limit(limit)
@@ -84,7 +85,7 @@ class Upkeep:
             .join(message)
             # Found by what is pending: few of a million messages are claimed, and no index says so.
             .where(event.c.due_at.is_not(None), event.c.status == message.c.claimed_status)
-            .where(~_is_free(self.database.now()))
+            .where(~is_free(self.database.now()))
             .order_by(message.c.claimed_at)
         )
         if receiver is not None:
@@ -106,7 +107,7 @@ class Upkeep:
         of_waiting = (
             select(func.min(event.c.due_at), func.min(case((has_failed, since))))
             .join_from(event, message)
-            .where(event.c.due_at.is_not(None), _is_free(self.database.now()), *events)
+            .where(event.c.due_at.is_not(None), is_free(self.database.now()), *events)
         )
         of_dead = select(func.count(), func.count(case((_is_unacknowledged(), event.c.id)))).where(
             event.c.dead_at.is_not(None), *events
@@ -134,42 +135,17 @@ class Upkeep:
                 ignored=count.get(True, 0),
             )
 
-    def prune(self, *, before: datetime, limit: int) -> int:
-        """Forget at most *limit* messages not heard of since *before*, none that is unfinished."""
-        return self.database.retried(lambda: self._prune(before, limit))
+    def prune(self, *, before: datetime, limit: int, receiver: str | None = None) -> int:
+        """Forget at most *limit* messages not heard of since *before*, none that is unfinished.
 
-    def _prune(self, before: datetime, limit: int) -> int:
-        is_unfinished = (
-            select(event.c.id)
-            .where(event.c.message_key == message.c.id, event.c.due_at.is_not(None))
-            .exists()
+        :param receiver: only messages all of whose events came to the receiver of this name.
+        """
+        return self.database.retried(
+            lambda: forget(self.database, before=before, limit=limit, receiver=receiver)
         )
-        oldest = (
-            select(message.c.id)
-            # What was first heard of before is found by index, of which most is for good.
-            .where(message.c.first_seen < before, message.c.last_seen < before)
-            .where(~is_unfinished, _is_free(self.database.now()))
-            .order_by(message.c.first_seen)
-            .limit(limit)
-            # Locked until they are gone, or an event recorded meanwhile would go with them.
-            .with_for_update(skip_locked=True)
-        )
-        with self.database.writing() as connection:
-            keys = connection.scalars(oldest).all()
-            events_gone = select(event.c.id).where(event.c.message_key.in_(keys))
-            connection.execute(delete(handling).where(handling.c.event_id.in_(events_gone)))
-            connection.execute(delete(event).where(event.c.message_key.in_(keys)))
-            connection.execute(delete(message).where(message.c.id.in_(keys)))
-        return len(keys)
 
 
 def _is_unacknowledged() -> ColumnElement[bool]:
     """Whether nobody has taken note of a dead event since it died, for the last time."""
     is_old: ColumnElement[bool] = event.c.acknowledged_at < event.c.dead_at
     return event.c.acknowledged_at.is_(None) | is_old
-
-
-def _is_free(now: Any) -> ColumnElement[bool]:
-    """Whether nobody is handling a message."""
-    is_over: ColumnElement[bool] = message.c.claim_until <= now
-    return message.c.claim_token.is_(None) | is_over
