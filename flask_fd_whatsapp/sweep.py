@@ -5,7 +5,10 @@ deferred dispatch.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 from .exceptions import LedgerUnavailable
@@ -17,6 +20,15 @@ from .receiver import Receiver
 logger = logging.getLogger(__name__)
 
 BATCH: Final = 100
+"""How many events are asked for at once, at most."""
+
+BATCH_SECONDS: Final = 0.2
+"""About how long a batch is meant to take, so that slow events are shared out one by one."""
+
+RESERVED_SECONDS: Final = 10.0
+"""For so long a batch is left to its sweep: those of one that died are then due again."""
+
+FIRST_BATCH: Final = 8
 
 _SETTLED: Final = (Result.ACCEPTED, Result.DUPLICATE, Result.DEAD)
 """What is not due any more; all else may be, even at once."""
@@ -36,27 +48,62 @@ def _never() -> bool:
     return False
 
 
-def sweep(receiver: Receiver, *, should_stop: ShouldStop = _never) -> Iterator[Swept]:
-    """Handle what is due now, one event at a time and each at most once.
+class Sweep:
+    """Goes on with one receiver's due events, in batches that no other sweep gets meanwhile."""
 
-    Any number of sweeps may run at once: each event is handled by the one that claims it.
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+        self._size = min(FIRST_BATCH, BATCH)
+
+    def run(self, *, should_stop: ShouldStop = _never) -> Iterator[Swept]:
+        """Handle what is due now, one event at a time.
+
+        An event whose handlers want it at once again is the next run's.
+
+        :param should_stop: asked between events.
+        :raises LedgerUnavailable: if the ledger cannot be used.
+        """
+        tried: set[Any] = set()
+        while not should_stop():
+            batch = self._receiver.ledger.reserve(
+                receiver=self._receiver.name, limit=self._size, seconds=RESERVED_SECONDS
+            )
+            started = time.monotonic()
+            end = started + RESERVED_SECONDS
+            left = deque(event_id for event_id in batch if event_id not in tried)
+            if not left:
+                self._give_back(batch)
+                return
+            try:
+                while left and time.monotonic() < end and not should_stop():
+                    swept = try_one(self._receiver, left[0])
+                    event_id = left.popleft()
+                    if swept.result is Result.BUSY:
+                        self._give_back([event_id])
+                    elif swept.result not in _SETTLED:
+                        tried.add(event_id)
+                    yield swept
+            finally:
+                if time.monotonic() < end:  # later it may be another's
+                    self._give_back(left)
+            self._fit(len(batch) - len(left), time.monotonic() - started)
+
+    def _fit(self, handled: int, seconds: float) -> None:
+        """Make the next batch as large as this one has shown to be right."""
+        self._size = max(1, min(BATCH, int(handled * BATCH_SECONDS / max(seconds, 1e-6))))
+
+    def _give_back(self, event_ids: Collection[Any]) -> None:
+        with suppress(LedgerUnavailable):  # what cannot be given back is due again by itself
+            self._receiver.ledger.unreserve(event_ids)
+
+
+def sweep(receiver: Receiver, *, should_stop: ShouldStop = _never) -> Iterator[Swept]:
+    """One run of a :class:`Sweep`: any number of them may go on at once.
 
     :param should_stop: asked between events.
     :raises LedgerUnavailable: if the ledger cannot be used.
     """
-    left: set[Any] = set()
-    while True:
-        batch = receiver.ledger.due(receiver=receiver.name, limit=BATCH + len(left))
-        fresh = [event_id for event_id in batch if event_id not in left]
-        if not fresh:
-            return
-        for event_id in fresh:
-            if should_stop():
-                return
-            swept = try_one(receiver, event_id)
-            if swept.result not in _SETTLED:
-                left.add(event_id)
-            yield swept
+    return Sweep(receiver).run(should_stop=should_stop)
 
 
 def sweep_dead(receiver: Receiver, *, should_stop: ShouldStop = _never) -> Iterator[Swept]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Sequence
-from itertools import islice
 from typing import Final
 
 import click
@@ -13,7 +13,7 @@ from ..exceptions import LedgerUnavailable
 from ..ledger import Ledger
 from ..log_fields import log_fields
 from ..receiver import Receiver
-from ..sweep import sweep
+from ..sweep import Sweep
 from .errors import ledger_of
 from .stopping import Stop
 from .tally import Tally
@@ -22,8 +22,14 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS: Final = 0.5
 
-TURN: Final = 100
-"""How many events of one receiver are handled before it is the next one's turn."""
+ROUND_SECONDS: Final = 1.0
+"""In about this time it has been every receiver's turn that has something due."""
+
+LEAST_TURN_SECONDS: Final = 0.1
+
+COST_FACTOR: Final = 10
+"""A receiver that had nothing due is asked again after this many times what asking took: it may
+be long where another's backlog has to be looked through."""
 
 
 def follow(receivers: Sequence[Receiver], stop: Stop) -> Tally:
@@ -34,9 +40,12 @@ def follow(receivers: Sequence[Receiver], stop: Stop) -> Tally:
     followers = [_Follower(receiver, stop) for receiver in receivers]
     tally = Tally()
     _echo_start(receivers)
+    busy = 1
     while not stop.is_asked():
-        is_busy = [follower.take_turn(tally) for follower in followers]
-        if not any(is_busy):
+        seconds = max(LEAST_TURN_SECONDS, ROUND_SECONDS / max(1, busy))
+        has_work: dict[int, bool] = {}
+        busy = sum([follower.take_turn(seconds, has_work, tally) for follower in followers])
+        if not busy:
             stop.wait(POLL_SECONDS)
     tally.was_stopped = True
     return tally
@@ -53,16 +62,22 @@ class _Follower:
     def __init__(self, receiver: Receiver, stop: Stop) -> None:
         self._receiver = receiver
         self._stop = stop
+        self._sweep = Sweep(receiver)
         self._is_down = False
+        self._again_at = 0.0
 
-    def take_turn(self, tally: Tally) -> bool:
-        """Handle at most :data:`TURN` events; whether there may be more."""
-        handled = 0
+    def take_turn(self, seconds: float, has_work: dict[int, bool], tally: Tally) -> bool:
+        """Handle what is due, about so long; whether there may be more.
+
+        :param has_work: whether a ledger has anything due, for whatever receiver, by its ``id``:
+            what is known of this round, so that many idle receivers cost one look.
+        """
         try:
-            _require_durable(ledger_of(self._receiver), self._receiver)
-            for swept in islice(sweep(self._receiver, should_stop=self._stop.is_asked), TURN):
-                tally.count(swept)
-                handled += 1
+            ledger = ledger_of(self._receiver)
+            _require_durable(ledger, self._receiver)
+            if id(ledger) not in has_work:
+                has_work[id(ledger)] = bool(ledger.due(limit=1))
+            has_more = has_work[id(ledger)] and self._handle(seconds, tally)
         except LedgerUnavailable as error:
             self._tell_down(error)
             return False
@@ -73,7 +88,26 @@ class _Follower:
                 self._receiver.name,
                 extra=log_fields(receiver=self._receiver.name),
             )
-        return handled == TURN
+        return has_more
+
+    def _handle(self, seconds: float, tally: Tally) -> bool:
+        start = time.monotonic()
+        if start < self._again_at:
+            return False
+
+        handled = 0
+
+        def is_over() -> bool:
+            has_had_its_time = handled > 0 and time.monotonic() - start >= seconds
+            return has_had_its_time or self._stop.is_asked()
+
+        for swept in self._sweep.run(should_stop=is_over):
+            tally.count(swept)
+            handled += 1
+        if not handled:
+            now = time.monotonic()
+            self._again_at = now + COST_FACTOR * (now - start)
+        return is_over()
 
     def _tell_down(self, error: LedgerUnavailable) -> None:
         if not self._is_down:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from threading import Condition
@@ -21,6 +21,7 @@ class MemoryQueries:
     """The part of :class:`MemoryLedger` that answers questions."""
 
     changed: Condition
+    clock: Callable[[], float]
     _messages: dict[str, dict[str, MemoryMessage]]
     _events: dict[int, tuple[MemoryMessage, MemoryEvent]]
     _finished: OrderedDict[tuple[str, str], MemoryMessage]
@@ -88,8 +89,8 @@ class MemoryQueries:
                     counts[message.status] += 1
         return counts
 
-    def due(self, *, receiver: str, limit: int) -> Sequence[int]:
-        """Ids of events that are due and whose message nobody handles, longest due first."""
+    def due(self, *, receiver: str | None = None, limit: int) -> Sequence[int]:
+        """Ids of events that are due and in nobody's hands, longest due first."""
         now = datetime.now(UTC)
         with self.changed:
             due = [
@@ -97,10 +98,26 @@ class MemoryQueries:
                 for message, event in self._events.values()
                 if event.due_at is not None
                 and event.due_at <= now
-                and event.receiver == receiver
+                and receiver in (None, event.receiver)
+                and event.reserved_until <= self.clock()
                 and not self.is_held(message)
             ]
         return [event_id for _, event_id in sorted(due)[:limit]]
+
+    def reserve(self, *, receiver: str, limit: int, seconds: float) -> Sequence[int]:
+        """Take what is due: until *seconds* are over nobody else gets it."""
+        with self.changed:
+            ids = self.due(receiver=receiver, limit=limit)
+            for event_id in ids:
+                self._events[event_id][1].reserved_until = self.clock() + seconds
+        return ids
+
+    def unreserve(self, event_ids: Collection[int]) -> None:
+        """Give back what was reserved and not tried."""
+        with self.changed:
+            for event_id in event_ids:
+                if event_id in self._events:
+                    self._events[event_id][1].reserved_until = 0
 
     def revive(self, event_id: int) -> bool:
         """Make a dead event pending and due, its attempts forgotten; whether it was dead."""
@@ -112,6 +129,7 @@ class MemoryQueries:
             now = datetime.now(UTC)
             event.state, event.due_at, event.attempts = State.PENDING, now, 0
             event.revived_at = now
+            event.reserved_until = 0
             return True
 
     def acknowledge(self, *, receiver: str | None = None, event_id: int | None = None) -> int:

@@ -32,6 +32,7 @@ class MemoryEvent:
     revived_at: datetime | None = None
     is_acknowledged: bool = False
     succeeded: set[str] = field(default_factory=set)
+    reserved_until: float = 0
 
     def settle(self, tried: Tried, policy: Policy) -> None:
         """Take in what a try brought."""
@@ -52,7 +53,7 @@ class MemoryEvent:
         if tried.failed and self.attempts >= policy.max_attempts:
             self.end(State.DEAD)
         else:
-            self.due_at = datetime.now(UTC) + timedelta(seconds=delay)
+            self.due_at, self.reserved_until = datetime.now(UTC) + timedelta(seconds=delay), 0
 
     def end(self, state: State) -> None:
         """Nothing is to be done with it any more."""

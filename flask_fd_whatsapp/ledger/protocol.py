@@ -7,7 +7,7 @@ nothing of HTTP, signals or schemas.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Protocol, Unpack
 
@@ -133,8 +133,23 @@ class Ledger(Protocol):
         """
         ...
 
-    def due(self, *, receiver: str, limit: int) -> Sequence[Any]:
-        """Ids of events that are due and whose message nobody handles, longest due first."""
+    def due(self, *, receiver: str | None = None, limit: int) -> Sequence[Any]:
+        """Ids of events that are due, longest due first.
+
+        Left out is what is in somebody's hands: reserved, or its message being handled.
+        """
+        ...
+
+    def reserve(self, *, receiver: str, limit: int, seconds: float) -> Sequence[Any]:
+        """Take what is due, as :meth:`due` gives it, to try it.
+
+        Until *seconds* are over nobody else gets it, unless it is given back or tried before.
+        That is no attempt, and no claim.
+        """
+        ...
+
+    def unreserve(self, event_ids: Collection[Any]) -> None:
+        """Give back what was reserved and not tried."""
         ...
 
     def revive(self, event_id: Any) -> bool:

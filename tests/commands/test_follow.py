@@ -14,6 +14,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
+from flask_fd_whatsapp import FreshdeskWhatsApp
+
 from ..conftest import MakeApp
 from .conftest import Post, RunCommand, RunJSON, ledger_of, states
 from .deferred_app import WAIT_SECONDS, create_app, wait_for
@@ -133,7 +135,8 @@ def test_failures_are_no_end(
     tickets: Any,
 ) -> None:
     """Handlers that fail neither end it nor its exit status, and its turns take in everything."""
-    monkeypatch.setattr("flask_fd_whatsapp.commands.follow.TURN", 2)
+    monkeypatch.setattr("flask_fd_whatsapp.commands.follow.ROUND_SECONDS", 0.0)
+    monkeypatch.setattr("flask_fd_whatsapp.commands.follow.LEAST_TURN_SECONDS", 0.0)
     app = make_durable(DISPATCH="deferred")
     for number in range(5):
         post(app, data__message_id=f"M{number}")
@@ -141,3 +144,63 @@ def test_failures_are_no_end(
     tickets.before = lambda: len(tickets.calls) == 5 and os.kill(os.getpid(), signal.SIGTERM)
     outcome = run_json(app, "retry", "--follow")
     assert (outcome["results"], outcome["was_stopped"]) == ({"unfinished": 5}, True)
+
+
+def test_turns(
+    make_durable: MakeApp,
+    run_json: RunJSON,
+    post: Post,
+    monkeypatch: pytest.MonkeyPatch,
+    tickets: Any,
+) -> None:
+    """A receiver whose time is over leaves the turn to the next, however much is due of it."""
+    monkeypatch.setattr("flask_fd_whatsapp.commands.follow.ROUND_SECONDS", 0.0)
+    monkeypatch.setattr("flask_fd_whatsapp.commands.follow.LEAST_TURN_SECONDS", 0.0)
+    app = make_durable(DISPATCH="deferred")
+    settings = {
+        f"OTHER_{key}": app.config[f"FD_WHATSAPP_{key}"]
+        for key in ("HEADERS", "LEDGER_URL", "DISPATCH")
+    }
+    app.config.from_mapping(settings)
+    other = FreshdeskWhatsApp("other", config_prefix="OTHER", url_prefix="/other")
+    app.register_blueprint(other)
+    for number in range(4):
+        post(app, data__message_id=f"A{number}")
+    for number in range(2):
+        post(app, url="/other/whatsapp", data__message_id=f"B{number}")
+    tickets.before = lambda: len(tickets.calls) == 6 and os.kill(os.getpid(), signal.SIGTERM)
+    assert run_json(app, "retry", "--follow")["results"] == {"accepted": 6}
+    assert tickets.calls == ["A0", "B0", "A1", "B1", "A2", "A3"]
+
+
+def test_gives_back_its_batch(deferred: Flask, run_json: RunJSON, post: Post, tickets: Any) -> None:
+    """One that is asked to end leaves what it has not tried to the others, at once."""
+    for number in range(5):
+        post(deferred, data__message_id=f"M{number}")
+    tickets.before = lambda: len(tickets.calls) == 2 and os.kill(os.getpid(), signal.SIGTERM)
+    assert run_json(deferred, "retry", "--follow")["results"] == {"accepted": 2}
+    assert len(ledger_of(deferred).due(limit=10)) == 3
+
+
+def test_idle_receivers(
+    make_durable: MakeApp, run_json: RunJSON, monkeypatch: pytest.MonkeyPatch, tickets: Any
+) -> None:
+    """However many receivers have nothing to do, one look at their ledger is all that it costs."""
+    app = make_durable(DISPATCH="deferred")
+    ledger = ledger_of(app)
+    for number in range(5):
+        prefix = f"R{number}"
+        app.config[f"{prefix}_HEADERS"] = app.config["FD_WHATSAPP_HEADERS"]
+        app.register_blueprint(
+            FreshdeskWhatsApp(prefix, config_prefix=prefix, url_prefix=f"/{prefix}", ledger=ledger)
+        )
+    looks: list[str | None] = []
+
+    def due(*, receiver: str | None = None, limit: int) -> list[int]:
+        looks.append(receiver)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return []
+
+    monkeypatch.setattr(ledger, "due", due)
+    assert run_json(app, "retry", "--follow")["results"] == {}
+    assert looks == [None]

@@ -14,7 +14,7 @@ from flask_fd_whatsapp.ledger import State, Tried, Unusable
 from flask_fd_whatsapp.ledger.sql import SQLLedger
 
 from .databases import SERVERS
-from .entries import FAILED, POLICY, claimed, end_leases, handle, the_event
+from .entries import FAILED, POLICY, RECEIVER, claimed, end_leases, entry, handle, the_event
 
 UNUSABLE = Unusable(
     receiver="fd_whatsapp", body=b"{", reason="not_json", detail="cut off", headers={}
@@ -84,15 +84,27 @@ def prune(ledger: SQLLedger) -> None:
     assert ledger.events() == []
 
 
+def record_due(ledger: SQLLedger) -> None:
+    ledger.record(entry(), POLICY, claim=False)
+
+
+def reserve(ledger: SQLLedger) -> None:
+    (event,) = ledger.events()
+    assert list(ledger.reserve(receiver=RECEIVER, limit=10, seconds=60)) == [event.id]
+
+
 WORK: list[tuple[Callable[[SQLLedger], Any], str, Callable[[SQLLedger], None]]] = [
     (lambda ledger: None, "INSERT quarantine", quarantine),
     (kill, "UPDATE event", revive),
     (handle, "DELETE message", prune),
+    (record_due, "UPDATE event", reserve),
 ]
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-@pytest.mark.parametrize(("prepare", "write", "work"), WORK, ids=["quarantine", "revive", "prune"])
+@pytest.mark.parametrize(
+    ("prepare", "write", "work"), WORK, ids=["quarantine", "revive", "prune", "reserve"]
+)
 def test_done_again(
     sql_ledger: SQLLedger,
     kind: str,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,9 +12,10 @@ from flask_fd_whatsapp import FreshdeskWhatsApp, RetryLater, status_received
 from flask_fd_whatsapp.ledger import Ledger, Policy, Tried
 from flask_fd_whatsapp.outcomes import Result
 from flask_fd_whatsapp.receiver import Receiver
-from flask_fd_whatsapp.sweep import sweep
+from flask_fd_whatsapp.sweep import RESERVED_SECONDS, sweep
 
 from ..answers import client_of
+from ..concurrency.threads import Clock
 from ..conftest import URL, MakeApp, Payload
 from ..scripted import Scripted
 from .entries import end_leases, make_due
@@ -98,3 +100,28 @@ def test_not_due(
     make_due(ledger, event_id=ids["M1", "SENT"])
     assert results(receiver) == {ids["M1", "SENT"]: Result.ACCEPTED}
     assert broken.statuses[3:] == ["SENT"]
+
+
+def test_another_began(receiver: Receiver, ids: dict[tuple[str, str], Any]) -> None:
+    """What one sweep has taken is not touched by another, and given back if it ends early."""
+    first = sweep(receiver)
+    next(first)
+    assert results(receiver) == {}
+    first.close()  # type: ignore[attr-defined]
+    assert len(results(receiver)) == 2
+
+
+def test_reservation_is_over(
+    receiver: Receiver,
+    ledger: Ledger,
+    ids: dict[tuple[str, str], Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A sweep that has had its batch too long leaves the rest, which may be another's by now."""
+    clock = Clock()
+    monkeypatch.setattr("flask_fd_whatsapp.sweep.time", SimpleNamespace(monotonic=clock))
+    sweeping = sweep(receiver)
+    next(sweeping)
+    clock.now += RESERVED_SECONDS
+    assert list(sweeping) == []
+    assert list(ledger.due(receiver=receiver.name, limit=9)) == []

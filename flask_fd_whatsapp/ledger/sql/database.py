@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from sqlalchemy import Engine, func
@@ -103,9 +103,10 @@ class Database(Connections):
         """The parameters of the statements' times: now, and seconds from now."""
         return {"lease": lease, "delay": delay}
 
-    def now(self) -> Any:
-        """The database's clock, for a query."""
-        return func.statement_timestamp()
+    def now(self, *, after: float = 0) -> Any:
+        """The database's clock, for a query; or so many seconds later."""
+        now = func.statement_timestamp()
+        return now + timedelta(seconds=after) if after else now
 
     def moment(self, value: datetime) -> Any:
         """A UTC time as the driver takes it."""

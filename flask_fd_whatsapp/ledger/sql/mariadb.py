@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import Engine, func
+from sqlalchemy import Engine, func, text
 
 from .database import Database
 from .statements import statements_for
@@ -26,6 +26,7 @@ class MariaDB(Database):
             return super()._insert_event(cursor, values)
         return None
 
-    def now(self) -> Any:
-        """The database's clock, for a query."""
-        return func.utc_timestamp(6)
+    def now(self, *, after: float = 0) -> Any:
+        """The database's clock, for a query; or so many seconds later."""
+        now = func.utc_timestamp(6)
+        return func.timestampadd(text("SECOND"), after, now) if after else now

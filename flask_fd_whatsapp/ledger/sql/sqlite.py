@@ -96,9 +96,9 @@ class SQLite(Database):
             "due": self.moment(now + timedelta(seconds=delay)) if delay else text,
         }
 
-    def now(self) -> Any:
-        """This machine's clock, for a query."""
-        return datetime.now(UTC)
+    def now(self, *, after: float = 0) -> Any:
+        """This machine's clock, for a query; or so many seconds later."""
+        return datetime.now(UTC) + timedelta(seconds=after)
 
     def moment(self, value: datetime) -> Any:
         """A UTC time as the driver takes it."""

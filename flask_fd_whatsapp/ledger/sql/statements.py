@@ -97,7 +97,8 @@ WHERE id = :event_id
 
 _AGAIN: Final = """
 UPDATE fd_whatsapp_event
-SET due_at = {due}, attempts = :attempts, last_error = COALESCE(:last_error, last_error)
+SET due_at = {due}, reserved_until = NULL, attempts = :attempts,
+    last_error = COALESCE(:last_error, last_error)
 WHERE id = :event_id
 """
 

@@ -152,6 +152,8 @@ event = Table(
     Column("acknowledged_at", UTCDateTime),
     # How often a handler has asked to be called later.
     Column("postponed", Integer),
+    # Until when it is left to whoever has taken it to try, though it is due.
+    Column("reserved_until", UTCDateTime),
     UniqueConstraint("message_key", "status"),
     Index(None, "receiver", "received_at"),
 )

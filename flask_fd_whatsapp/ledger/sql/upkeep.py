@@ -1,8 +1,7 @@
-"""What keeps a ledger in a database going: what is due, what is left, what can be forgotten."""
+"""What keeps a ledger in a database going: what is left, what can be forgotten."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,23 +22,6 @@ class Upkeep:
         """The database, its tables being up to date."""
         raise NotImplementedError
 
-    def due(self, *, receiver: str, limit: int) -> Sequence[int]:
-        """Ids of events that are due and whose message nobody is handling, longest due first."""
-        now = self.database.now()
-        query = (
-            select(event.c.id)
-            .join(message)
-            .where(
-                event.c.due_at <= now,
-                came_to(receiver, event, self.database),
-                is_free(now),
-            )
-            .order_by(event.c.due_at, event.c.id)
-            .limit(limit)
-        )
-        with self.database.querying() as connection:
-            return connection.scalars(query).all()
-
     def revive(self, event_id: Any) -> bool:
         """Make a dead event pending and due, its attempts forgotten; whether it was dead."""
         return self.database.retried(lambda: self._revive(event_id))
@@ -52,6 +34,7 @@ class Upkeep:
                 .values(
                     dead_at=None,
                     due_at=self.database.now(),
+                    reserved_until=None,
                     attempts=0,
                     revived_at=self.database.now(),
                 )

@@ -39,6 +39,7 @@ COLUMNS: dict[str, dict[str, Any]] = {
         "revived_at": moment,
         "acknowledged_at": moment,
         "postponed": sa.Integer,
+        "reserved_until": moment,
     },
     "fd_whatsapp_handling": {"gave_up": sa.Boolean},
 }

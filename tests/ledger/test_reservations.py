@@ -1,0 +1,147 @@
+"""What is due is handed out to one at a time, on every ledger."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from threading import Barrier, Thread
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from flask_fd_whatsapp.ledger import Ledger, State, Tried
+from flask_fd_whatsapp.ledger.sql import SQLLedger
+from flask_fd_whatsapp.ledger.sql.tables import event as event_table
+
+from .entries import FAILED, POLICY, RECEIVER, end_leases, entry, make_due, the_event
+
+SECONDS = 3600
+
+
+def reserve(ledger: Ledger, limit: int = 100, receiver: str = RECEIVER) -> list[Any]:
+    return list(ledger.reserve(receiver=receiver, limit=limit, seconds=SECONDS))
+
+
+def due(ledger: Ledger) -> list[Any]:
+    return list(ledger.due(receiver=RECEIVER, limit=100))
+
+
+@pytest.fixture
+def ids(ledger: Ledger) -> list[Any]:
+    """The ids of six events that are due, in the order in which they came."""
+    return record(ledger, 6)
+
+
+def record(ledger: Ledger, count: int) -> list[Any]:
+    return [
+        ledger.record(entry(message_id=f"M{number}"), POLICY, claim=False).id
+        for number in range(count)
+    ]
+
+
+def end_reservations(ledger: Ledger) -> None:
+    """Every reservation's time is over."""
+    if isinstance(ledger, SQLLedger):
+        with ledger.engine.begin() as connection:
+            connection.execute(
+                update(event_table)
+                .where(event_table.c.reserved_until.is_not(None))
+                .values(reserved_until=datetime.now(UTC) - timedelta(hours=1))
+            )
+    else:
+        end_leases(ledger)  # one clock, which moves on
+
+
+def test_disjoint(ledger: Ledger, ids: list[Any]) -> None:
+    """Batches have nothing in common, are in order, and go on until all is handed out."""
+    assert [reserve(ledger, 4), reserve(ledger, 4), reserve(ledger, 4)] == [ids[:4], ids[4:], []]
+    assert due(ledger) == []
+
+
+@pytest.mark.parametrize("takers", [4])
+def test_disjoint_at_once(sql_ledger: SQLLedger, takers: int) -> None:
+    """Those who take batches at the same moment get different ones, and all of it together."""
+    ids = record(sql_ledger, 60)
+    together = Barrier(takers)
+    taken: list[list[Any]] = [[] for _ in range(takers)]
+
+    def take(number: int) -> None:
+        together.wait(30)
+        while not set(ids) <= {event_id for batch in taken for event_id in batch}:
+            taken[number] += reserve(sql_ledger, 3)
+
+    threads = [Thread(target=take, args=(number,)) for number in range(takers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(event_id for batch in taken for event_id in batch) == ids
+
+
+def test_of_receiver(ledger: Ledger, ids: list[Any]) -> None:
+    """Each receiver is handed its own events, and asking for any gives all that are due."""
+    other = ledger.record(entry(message_id="O1", receiver="other"), POLICY, claim=False).id
+    assert reserve(ledger, receiver="other") == [other]
+    assert list(ledger.due(limit=100)) == ids
+    assert reserve(ledger, receiver="nobody") == []
+
+
+def test_no_attempt(ledger: Ledger, ids: list[Any]) -> None:
+    """What was taken, and never tried, has seen no attempt, and is due again after a while."""
+    for _ in range(POLICY.max_attempts + 1):
+        assert reserve(ledger) == ids
+        end_reservations(ledger)
+    assert {event.attempts for event in ledger.events()} == {0}
+    assert due(ledger) == ids
+
+
+def test_given_back(ledger: Ledger, ids: list[Any]) -> None:
+    """What is given back is due at once, in its old place."""
+    reserve(ledger)
+    ledger.unreserve(ids[:2])
+    ledger.unreserve([])
+    assert due(ledger) == ids[:2]
+    assert reserve(ledger) == ids[:2]
+
+
+def test_no_claim(ledger: Ledger, ids: list[Any]) -> None:
+    """A delivery, or who asks for that very event, need not wait for whoever has reserved it."""
+    reserve(ledger)
+    recorded = ledger.claim(ids[0], POLICY)
+    assert recorded is not None
+    assert recorded.claim is not None
+    assert recorded.claim.finish(Tried()) is State.DONE
+    assert ledger.record(entry(message_id="M1"), POLICY).claim is not None
+
+
+@pytest.mark.parametrize("tried", [FAILED, Tried(retry_after=0)], ids=["failed", "later"])
+def test_over_after_a_try(ledger: Ledger, ids: list[Any], tried: Tried) -> None:
+    """After a try an event is due when the try says so, however long it was reserved for."""
+    reserve(ledger)
+    recorded = ledger.claim(ids[0], POLICY)
+    assert recorded is not None
+    assert recorded.claim is not None
+    recorded.claim.finish(tried)
+    make_due(ledger, event_id=ids[0])
+    assert due(ledger) == [ids[0]]
+
+
+def test_revived(ledger: Ledger, ids: list[Any]) -> None:
+    """What is revived is due at once, though it was reserved when it died."""
+    for _ in range(POLICY.max_attempts):
+        reserve(ledger)
+        recorded = ledger.claim(ids[0], POLICY)
+        assert recorded is not None
+        assert recorded.claim is not None
+        reserve(ledger)
+        state = recorded.claim.finish(FAILED)
+    assert state is State.DEAD
+    assert ledger.revive(ids[0])
+    assert due(ledger) == [ids[0]]
+    assert the_event(ledger, ids[0]).attempts == 0
+
+
+def test_held(ledger: Ledger, ids: list[Any]) -> None:
+    """What is being handled is not handed out."""
+    assert ledger.claim(ids[0], POLICY) is not None
+    assert reserve(ledger) == ids[1:]
