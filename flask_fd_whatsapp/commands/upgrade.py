@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 from flask.cli import with_appcontext
 
+from ..ledger import Upgraded
 from ..receiver import Receiver
 from .errors import ledger_of
 from .masking import without_secrets
@@ -12,17 +13,21 @@ from .options import chosen_receivers, json_option, receiver_option
 from .output import plain, print_json
 
 
-@click.command(epilog="Example: flask fd-whatsapp upgrade")
+@click.command(
+    epilog="\b\nExamples:\n  flask fd-whatsapp upgrade\n  flask fd-whatsapp upgrade --to 0004"
+)
+@click.option("--to", metavar="REVISION", help="Stop at this revision, instead of the newest.")
 @receiver_option
 @json_option
 @with_appcontext
-def upgrade(name: str | None, as_json: bool) -> None:
+def upgrade(to: str | None, name: str | None, as_json: bool) -> None:
     """Create the ledger of every receiver, or bring it up to date.
 
-    Run it when deploying, before the new version starts. It can be repeated, and run by several
-    machines at once.
+    Run it when deploying, before the new version starts, while the old one goes on recording
+    events. It can be repeated, and run by several machines at once: one upgrades, and the others
+    wait. Standard error tells what is being done.
     """
-    reports = [_upgrade(receiver) for receiver in chosen_receivers(name)]
+    reports = [_upgrade(receiver, to) for receiver in chosen_receivers(name)]
     if as_json:
         print_json({"receivers": reports})
     else:
@@ -32,17 +37,44 @@ def upgrade(name: str | None, as_json: bool) -> None:
         raise SystemExit(1)
 
 
-def _upgrade(receiver: Receiver) -> dict[str, object]:
-    is_error = False
+def _upgrade(receiver: Receiver, to: str | None) -> dict[str, object]:
+    done, is_error = None, False
+
+    def tell(what: str) -> None:
+        click.echo(plain(f"{receiver.name}: {what}"), err=True)
+
     try:
         ledger = ledger_of(receiver)
-        if ledger.durable:
-            ledger.upgrade()
-            result = "the ledger is up to date."
-        else:
-            result = "the ledger is in memory: there is nothing to do."
+        done = ledger.upgrade(to, tell=tell)
+        result = _explain(done, to) if ledger.durable else _IN_MEMORY
     except Exception as error:  # a migration can break in any way, and the others still have to run
         is_error = True
         reason = f"{type(error).__name__}: {error}".partition("\n")[0]
         result = f"the ledger could not be upgraded: {without_secrets(reason, [receiver])}"
-    return {"receiver": receiver.name, "result": plain(result), "is_error": is_error}
+    return {
+        "receiver": receiver.name,
+        "result": plain(result),
+        "is_error": is_error,
+        "from": done and done.before,
+        "to": done and done.after,
+    }
+
+
+_IN_MEMORY = "the ledger is in memory: there is nothing to do."
+
+
+def _explain(done: Upgraded | None, to: str | None) -> str:
+    if done is None:
+        return "the ledger is up to date."
+    if done.before is None:
+        return f"the ledger was created at revision {done.after}."
+    if done.before != done.after:
+        return f"the ledger was upgraded from revision {done.before} to {done.after}."
+    if to is not None and done.after > to:
+        return f"the ledger is at revision {done.after}, which is past {to}: nothing was changed."
+    if done.is_newer:
+        return (
+            f"the ledger is newer than this version of the package (revision {done.after}), which "
+            "works with it: nothing was changed."
+        )
+    return f"the ledger is up to date (revision {done.after})."

@@ -5,7 +5,17 @@ from .current import current_ledger
 from .filters import EventFilter
 from .memory import MemoryLedger
 from .protocol import Ledger
-from .views import Backlog, BeingHandled, Event, Message, Quarantined, Rejection, State, TokenUse
+from .views import (
+    Backlog,
+    BeingHandled,
+    Event,
+    Message,
+    Quarantined,
+    Rejection,
+    State,
+    TokenUse,
+    Upgraded,
+)
 
 __all__ = [
     "Backlog",
@@ -25,5 +35,6 @@ __all__ = [
     "TokenUse",
     "Tried",
     "Unusable",
+    "Upgraded",
     "current_ledger",
 ]

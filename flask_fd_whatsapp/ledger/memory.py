@@ -17,7 +17,7 @@ from .memory_quarantine import MemoryQuarantine, Shelf
 from .memory_queries import MemoryQueries
 from .memory_rejections import MemoryRejections
 from .memory_store import MemoryEvent, MemoryMessage
-from .views import Rejection, State, TokenUse
+from .views import Rejection, State, TokenUse, Upgraded
 
 MAX_EVENTS: Final = 10_000
 
@@ -114,8 +114,11 @@ class MemoryLedger(MemoryQueries, MemoryQuarantine, MemoryRejections):
         """Nothing can be wrong with memory."""
         return []
 
-    def upgrade(self) -> None:
+    def upgrade(
+        self, to: str | None = None, *, tell: Callable[[str], None] | None = None
+    ) -> Upgraded | None:
         """Memory needs nothing."""
+        return None
 
     def _insert(
         self, message: MemoryMessage | None, entry: Entry

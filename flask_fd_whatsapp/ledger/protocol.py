@@ -7,13 +7,22 @@ nothing of HTTP, signals or schemas.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any, Protocol, Unpack
 
 from .base import Entry, Policy, Recorded, Unusable
 from .filters import EventFilter
-from .views import Backlog, BeingHandled, Event, Message, Quarantined, Rejection, TokenUse
+from .views import (
+    Backlog,
+    BeingHandled,
+    Event,
+    Message,
+    Quarantined,
+    Rejection,
+    TokenUse,
+    Upgraded,
+)
 
 
 class Ledger(Protocol):
@@ -196,6 +205,14 @@ class Ledger(Protocol):
         """
         ...
 
-    def upgrade(self) -> None:
-        """Create what the ledger needs to record, or bring it up to date."""
+    def upgrade(
+        self, to: str | None = None, *, tell: Callable[[str], None] | None = None
+    ) -> Upgraded | None:
+        """Create what the ledger needs to record, or bring it up to date, while events come in.
+
+        :param to: a revision to stop at, instead of the newest.
+        :param tell: is called with what is being done; perhaps from another thread.
+        :return: what was done; ``None`` if this kind of ledger has no revisions.
+        :raises FreshdeskWhatsAppError: if there is no such revision.
+        """
         ...

@@ -116,6 +116,20 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Upgraded:
+    """What upgrading a ledger did.
+
+    :param before: the revision it was at, ``None`` if it did not exist.
+    :param after: the revision it is at.
+    :param is_newer: it is at a later one than this version of the package knows.
+    """
+
+    before: str | None
+    after: str
+    is_newer: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Quarantined:
     """An authenticated body that could not be used, as listed: once however often it came.
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, inspect, text
 
 from flask_fd_whatsapp import FreshdeskWhatsApp
 from flask_fd_whatsapp.ledger.sql import SQLLedger
+from flask_fd_whatsapp.ledger.sql.schema_version import HEAD
 
 from ..conftest import TOKEN, MakeApp
 from .conftest import Post, RunCommand, RunJSON, ledger_of, url_in
@@ -28,9 +29,9 @@ def own_engine(make_durable: MakeApp, tmp_path: Path) -> Flask:
 def test_creates(own_engine: Flask, run: RunCommand, post: Post) -> None:
     """It creates the ledger, after which events are taken, and can be repeated."""
     assert post(own_engine) == "503"
-    for _ in range(2):
+    for what in (f"was created at revision {HEAD}", f"is up to date (revision {HEAD})"):
         result = run(own_engine, "upgrade")
-        assert (result.exit_code, result.stdout) == (0, "fd_whatsapp: the ledger is up to date.\n")
+        assert (result.exit_code, result.stdout) == (0, f"fd_whatsapp: the ledger {what}.\n")
     assert post(own_engine) == "accepted"
 
 
@@ -38,6 +39,42 @@ def test_json(own_engine: Flask, run_json: RunJSON) -> None:
     """With --json it tells the result of each receiver."""
     (report,) = run_json(own_engine, "upgrade")["receivers"]
     assert (report["receiver"], report["is_error"]) == ("fd_whatsapp", False)
+    assert (report["from"], report["to"]) == (None, HEAD)
+
+
+def test_step_by_step(own_engine: Flask, run: RunCommand) -> None:
+    """--to stops at a revision, tells on standard error what it does, and never goes back."""
+    first = run(own_engine, "upgrade", "--to", "0002")
+    assert first.stdout == "fd_whatsapp: the ledger was created at revision 0002.\n"
+    second = run(own_engine, "upgrade", "--to", "0004")
+    assert second.stdout == "fd_whatsapp: the ledger was upgraded from revision 0002 to 0004.\n"
+    assert [line for line in second.stderr.splitlines() if "revision" in line] == [
+        "fd_whatsapp: revision 0003 ...",
+        "fd_whatsapp: revision 0004 ...",
+    ]
+    third = run(own_engine, "upgrade", "--to", "0003")
+    assert third.exit_code == 0
+    assert "at revision 0004, which is past 0003: nothing was changed" in third.stdout
+
+
+def test_revision_that_does_not_exist(own_engine: Flask, run: RunCommand) -> None:
+    """A revision that is not known is refused, with those that are, and nothing is done."""
+    result = run(own_engine, "upgrade", "--to", "0815")
+    assert result.exit_code == 1
+    assert "no revision '0815': this version of the package knows 0001, 0002" in result.stdout
+    assert HEAD in result.stdout
+    assert inspect(ledger_of(own_engine).engine).get_table_names() == []  # type: ignore[attr-defined]
+
+
+def test_newer(durable: Flask, run: RunCommand) -> None:
+    """A ledger that a later version has upgraded, and this one works with, is left alone."""
+    run(durable, "upgrade")
+    engine = ledger_of(durable).engine  # type: ignore[attr-defined]
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE fd_whatsapp_version SET version_num = '9999'"))
+    result = run(durable, "upgrade")
+    assert result.exit_code == 0
+    assert "newer than this version of the package (revision 9999), which works" in result.stdout
 
 
 def test_memory(app: Flask, run: RunCommand) -> None:

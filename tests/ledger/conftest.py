@@ -5,19 +5,18 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from alembic.script import ScriptDirectory
 from flask import Flask
 from sqlalchemy import Engine, create_engine
 
 from flask_fd_whatsapp.ledger import Ledger
 from flask_fd_whatsapp.ledger.sql import SQLLedger, metadata
-from flask_fd_whatsapp.ledger.sql.migrate import _config
+from flask_fd_whatsapp.ledger.sql.migrate import revisions
 
 from .databases import KINDS, fresh_database
 from .entries import new_memory_ledger
 
 LEDGERS = ("memory", *KINDS)
-REVISIONS = [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
+REVISIONS = revisions()
 
 Shared = Callable[[str], SQLLedger]
 

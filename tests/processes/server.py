@@ -24,6 +24,7 @@ class Server:
     :param folder: where the host's files and the log go.
     :param settings: the ``FD_WHATSAPP_...`` settings, without the prefix.
     :param prepare: called in each new process before gunicorn (or a command) takes its place.
+    :param root: where the package and the host application are.
     """
 
     def __init__(
@@ -35,8 +36,10 @@ class Server:
         threads: int = 4,
         ledger: str = "",
         prepare: Callable[[], None] | None = None,
+        root: Path = ROOT,
     ) -> None:
         self.folder = folder
+        self.root = root
         self.count = workers
         self.prepare = prepare
         self.command = [sys.executable, "-m", "gunicorn", "--preload", "--worker-class=gthread"]
@@ -44,6 +47,7 @@ class Server:
         self.environment = {
             **os.environ,
             **{f"FLASK_FD_WHATSAPP_{key}": str(value) for key, value in settings.items()},
+            "PYTHONPATH": str(root),
             "HOST_FOLDER": str(folder),
             "HOST_LEDGER": ledger,
             "HOME": str(folder),
@@ -59,7 +63,7 @@ class Server:
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*self.command, f"--bind=fd://{descriptor}", HOST],
-                cwd=ROOT,
+                cwd=self.root,
                 env=self.environment,
                 stdout=log,
                 stderr=log,
@@ -112,7 +116,7 @@ class Server:
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             command,
-            cwd=ROOT,
+            cwd=self.root,
             env=self.environment,
             capture_output=True,
             text=True,

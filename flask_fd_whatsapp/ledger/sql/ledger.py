@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Any, cast
@@ -14,11 +15,11 @@ from ...events import Status, StatusEvent, is_ahead
 from ...exceptions import ConfigurationError
 from ..base import Entry, Policy, Recorded
 from ..current import current_claim
-from ..views import State
+from ..views import State, Upgraded
 from .claiming import Claiming, found_by
 from .database import Database
 from .dialects import database_of
-from .engines import engine_from_url
+from .engines import BUSY_SECONDS, engine_from_url
 from .entries import key_of, values_of
 from .quarantine import SQLQuarantine
 from .queries import Queries
@@ -83,21 +84,30 @@ class SQLLedger(Claiming, Queries, Reservations, Upkeep, SQLQuarantine, SQLRejec
         engine = self._database.engine
         with self._database.translated():
             if self._upgrades and is_behind(revision(engine)):
-                _migrate(engine)
+                from .migrate import upgrade  # Alembic takes long to import
+
+                upgrade(engine, patience=BUSY_SECONDS)
             require_usable(engine)
 
-    def upgrade(self) -> None:
-        """Create the tables, or bring them up to date.
+    def upgrade(
+        self, to: str | None = None, *, tell: Callable[[str], None] | None = None
+    ) -> Upgraded:
+        """Create the tables, or bring them up to date, while events are recorded.
 
+        :param to: a revision to stop at, instead of the newest.
+        :param tell: is called with what is being done; perhaps from another thread.
         :raises ConfigurationError: if that is for the host's own migrations to do.
+        :raises FreshdeskWhatsAppError: if there is no such revision.
         """
         if self._migrated_by_host:
             raise ConfigurationError(
                 "The ledger's tables are in the application's own migrations "
                 "(migrated_by_host=True): run those, such as `flask db upgrade`."
             )
+        from .migrate import upgrade  # Alembic takes long to import, and is seldom needed
+
         with self._database.translated():
-            _migrate(self._database.engine)
+            return upgrade(self._database.engine, to, tell=tell)
 
     def check(self) -> list[str]:
         """Whether the database answers, has the tables it should, takes writes and keeps them."""
@@ -173,9 +183,3 @@ class SQLLedger(Claiming, Queries, Reservations, Upkeep, SQLQuarantine, SQLRejec
         return (found.reference is not None or entry.event.external_reference_id is None) and (
             found.campaign is not None or entry.campaign is None
         )
-
-
-def _migrate(engine: Engine) -> None:
-    from .migrate import upgrade  # Alembic takes long to import, and is seldom needed
-
-    upgrade(engine)

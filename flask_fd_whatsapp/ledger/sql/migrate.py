@@ -1,72 +1,205 @@
-"""Creates and upgrades the tables with the packaged Alembic migrations."""
+"""Creates and upgrades the tables with the packaged Alembic migrations.
+
+One revision after the other, each with transactions of its own, while events are recorded by
+processes of the previous version.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, Engine, text
 
-from ...exceptions import LedgerUnavailable
-from .schema_version import HEAD, is_behind, require_usable, revision_of
+from ...exceptions import FreshdeskWhatsAppError, LedgerUnavailable
+from ..views import Upgraded
+from .schema_version import HEAD, is_behind, require_usable, revision
 
-_LOCK_SECONDS: Final = 60
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+logger = logging.getLogger(__name__)
+
+PATIENCE_SECONDS: Final = 120.0
+"""How long to try for a lock that others hold."""
+
+OTHER_SECONDS: Final = 600.0
+"""How long to wait for another process that is upgrading."""
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
+# Whoever gets it upgrades.  Never waited for in a statement: that would have a snapshot, and an
+# index that is built concurrently waits for all of them.
 _LOCK: Final = {
-    "sqlite": "BEGIN IMMEDIATE",
-    "postgresql": "SELECT pg_advisory_xact_lock(hashtext('fd_whatsapp'))",
+    "postgresql": "SELECT pg_try_advisory_xact_lock(hashtext('fd_whatsapp'))",
+    # MariaDB's locks have one namespace for all its databases.
+    "mariadb": "SELECT GET_LOCK(CONCAT('fd_whatsapp.', MD5(DATABASE())), 0)",
 }
 
-# MariaDB's locks have no end with the transaction, and one namespace for all its databases.
-_LOCK_NAME: Final = "CONCAT('fd_whatsapp.', MD5(DATABASE()))"
+# The lock's connection is idle as long as the upgrade takes, which no server should end.
+_STAY: Final = {
+    "postgresql": (
+        "SELECT set_config(name, '0', true) FROM pg_settings "
+        "WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')"
+    ),
+    "mariadb": "SET SESSION wait_timeout = 86400, SESSION idle_transaction_timeout = 0",
+}
+
+_NOISY: Final = ("alembic.runtime.migration", "alembic.runtime.plugins")
 
 # Alembic keeps what it is doing in a module, so that two threads would get in each other's way.
-_alembic: Final = Lock()
+_alembic: Final = threading.Lock()
+
+Tell = Callable[[str], None]
 
 
-def _config(connection: Connection | None = None) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    return config
+def _say_nothing(_: str) -> None: ...
 
 
-def upgrade(engine: Engine, to: str = "head") -> None:
-    """Bring the tables to *to*; of several processes at once, one does it and the others wait.
+def upgrade(
+    engine: Engine,
+    to: str | None = None,
+    *,
+    tell: Tell | None = None,
+    patience: float = PATIENCE_SECONDS,
+) -> Upgraded:
+    """Bring the tables to revision *to*, or the newest; of several processes at once, one does it.
 
-    Tables that are newer than this version of the package stay as they are.
+    The others wait.  Tables that are further stay as they are.
 
-    :raises LedgerUnavailable: if they are, and this version no longer works with them.
+    :param tell: is called with what is being done, from several threads.
+    :param patience: for how many seconds locks that others hold are tried for.
+    :raises FreshdeskWhatsAppError: if there is no such revision.
+    :raises LedgerUnavailable: if locks were not to be had, or the tables are newer than this
+        version of the package, which no longer works with them.
     """
-    with _alembic, engine.connect() as connection, _alone(connection):
-        found = revision_of(connection)
-        if found is None or found <= HEAD:
-            command.upgrade(_config(connection), to)
-        connection.commit()
-    if not is_behind(found):
+    if not _alembic.acquire(timeout=OTHER_SECONDS):
+        raise LedgerUnavailable(_waited("Another thread", OTHER_SECONDS))
+    try:
+        with _without_alembics_lines():
+            done = _upgrade(engine, to, tell or _say_nothing, patience)
+    finally:
+        _alembic.release()
+    if done.before is None:
+        logger.info("The ledger was created at revision %s.", done.after)
+    elif done.before != done.after:
+        logger.info("The ledger was upgraded from revision %s to %s.", done.before, done.after)
+    if to is None and not is_behind(done.after):
         require_usable(engine)
+    return done
+
+
+def _upgrade(engine: Engine, to: str | None, tell: Tell, patience: float) -> Upgraded:
+    from alembic import command
+
+    known = revisions()
+    if to is not None and to not in known:
+        raise FreshdeskWhatsAppError(
+            f"There is no revision {to!r}: this version of the package knows {', '.join(known)}."
+        )
+    with _alone(engine, tell, patience):
+        before = revision(engine)
+        for step in known:
+            if (before is None or before < step) and step <= (to or HEAD):
+                tell(f"revision {step} ...")
+                with _connected(engine, patience) as connection:
+                    command.upgrade(config(connection, tell, patience), step)
+        after = revision(engine) or ""
+    return Upgraded(before=before, after=after, is_newer=after > HEAD)
+
+
+def revisions() -> list[str]:
+    """The known revisions, oldest first."""
+    from alembic.script import ScriptDirectory
+
+    scripts = ScriptDirectory.from_config(config()).walk_revisions()
+    return sorted(script.revision for script in scripts)
+
+
+def config(
+    connection: Connection | None = None,
+    tell: Tell = _say_nothing,
+    patience: float = PATIENCE_SECONDS,
+) -> Config:
+    """Alembic's configuration."""
+    from alembic.config import Config
+
+    made = Config()
+    made.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    made.attributes.update(connection=connection, tell=tell, patience=patience)
+    return made
 
 
 @contextmanager
-def _alone(connection: Connection) -> Iterator[None]:
-    dialect = connection.engine.dialect.name
-    if dialect in _LOCK:
-        connection.execute(text(_LOCK[dialect]))
+def _connected(engine: Engine, patience: float) -> Iterator[Connection]:
+    """A connection for one revision: SQLite's has the lock, and is in a transaction."""
+    from .migrations.online_ddl import patiently
+
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            patiently(
+                "taking SQLite's lock",
+                lambda: connection.exec_driver_sql("BEGIN IMMEDIATE"),
+                patience,
+            )
+        yield connection
+        connection.commit()
+
+
+@contextmanager
+def _alone(engine: Engine, tell: Tell, patience: float) -> Iterator[None]:
+    """Let one process upgrade at a time; on SQLite each revision has the file's lock anyway."""
+    dialect = engine.dialect.name
+    if dialect == "sqlite":
         yield
         return
-    if connection.scalar(text(f"SELECT GET_LOCK({_LOCK_NAME}, {_LOCK_SECONDS})")) != 1:
-        raise LedgerUnavailable(
-            f"Another process has been upgrading the ledger for {_LOCK_SECONDS} seconds: try again "
-            "when it is done."
-        )
+    kind = dialect if dialect == "postgresql" else "mariadb"
+    # A connection of its own, since a pooler gives transactions to whatever connection is free.
+    with engine.connect() as connection:
+        if kind == "postgresql":  # between two statements it has no snapshot
+            connection.execution_options(isolation_level="READ COMMITTED")
+        connection.execute(text(_STAY[kind]))
+        deadline = time.monotonic() + OTHER_SECONDS
+        is_told = False
+        while not connection.scalar(text(_LOCK[kind])):
+            if not is_told:
+                tell("another process is upgrading the ledger: waiting for it ...")
+                is_told = True
+            if time.monotonic() >= deadline:
+                raise LedgerUnavailable(_waited("Another process", OTHER_SECONDS))
+            time.sleep(random.uniform(0.1, 0.5))  # noqa: S311 - no secret
+        try:
+            yield
+        finally:
+            connection.invalidate()  # and with it go lock and settings
+
+
+def _waited(who: str, seconds: float) -> str:
+    return (
+        f"{who} has been upgrading the ledger for {seconds:g} seconds: run `flask fd-whatsapp "
+        "upgrade` again when it is done."
+    )
+
+
+@contextmanager
+def _without_alembics_lines() -> Iterator[None]:
+    """Keep what Alembic says of this thread's work out of the log."""
+    me = threading.get_ident()
+
+    def is_anothers(record: logging.LogRecord) -> bool:
+        return record.thread != me
+
+    loggers = [logging.getLogger(name) for name in _NOISY]
+    for one in loggers:
+        one.addFilter(is_anothers)
     try:
         yield
     finally:
-        connection.execute(text(f"SELECT RELEASE_LOCK({_LOCK_NAME})"))
+        for one in loggers:
+            one.removeFilter(is_anothers)

@@ -5,10 +5,14 @@ from alembic import context
 from flask_fd_whatsapp.ledger.sql.schema_version import VERSION_TABLE
 from flask_fd_whatsapp.ledger.sql.tables import metadata
 
+given = context.config.attributes
 context.configure(
-    connection=context.config.attributes["connection"],
+    connection=given["connection"],
     target_metadata=metadata,
     version_table=VERSION_TABLE,
     transactional_ddl=True,
+    transaction_per_migration=True,
+    tell=given["tell"],
+    patience=given["patience"],
 )
 context.run_migrations()

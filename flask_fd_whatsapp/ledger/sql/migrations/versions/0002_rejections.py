@@ -6,6 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
 
+from flask_fd_whatsapp.ledger.sql.migrations.online_ddl import create_index
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -39,11 +41,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("receiver", "reason", name="pk_fd_whatsapp_rejection"),
         if_not_exists=True,
     )
-    op.create_index(
+    create_index(
         "ix_fd_whatsapp_event_receiver_received_at",
         "fd_whatsapp_event",
         ["receiver", "received_at"],
-        if_not_exists=True,
     )
 
 

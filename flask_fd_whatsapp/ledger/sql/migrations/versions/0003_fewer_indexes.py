@@ -7,6 +7,8 @@ writes to all the table's indexes each time.  What has no campaign need not be f
 import sqlalchemy as sa
 from alembic import op
 
+from flask_fd_whatsapp.ledger.sql.migrations.online_ddl import create_index, drop_index
+
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
@@ -18,17 +20,11 @@ CAMPAIGN = "ix_fd_whatsapp_message_campaign_first_seen"
 
 
 def upgrade() -> None:
-    has_campaign = sa.text("campaign IS NOT NULL")
-    op.drop_index(LAST_SEEN, TABLE, if_exists=True)
+    drop_index(LAST_SEEN, TABLE)
     if op.get_bind().dialect.name in ("sqlite", "postgresql"):  # MariaDB has no partial indexes
-        op.drop_index(CAMPAIGN, TABLE)
-        op.create_index(
-            CAMPAIGN,
-            TABLE,
-            ["campaign", "first_seen"],
-            sqlite_where=has_campaign,
-            postgresql_where=has_campaign,
-        )
+        drop_index(CAMPAIGN, TABLE)
+        has_campaign = sa.text("campaign IS NOT NULL")
+        create_index(CAMPAIGN, TABLE, ["campaign", "first_seen"], where=has_campaign)
 
 
 def downgrade() -> None:

@@ -6,6 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
 
+from flask_fd_whatsapp.ledger.sql.migrations.online_ddl import add_columns
+
 revision = "0005"
 down_revision = "0004"
 branch_labels = None
@@ -46,13 +48,8 @@ COLUMNS: dict[str, dict[str, Any]] = {
 
 
 def upgrade() -> None:
-    inspector = sa.inspect(op.get_bind())
     for table, columns in COLUMNS.items():
-        # MariaDB commits each change by itself: one that was interrupted goes on here.
-        there = {column["name"] for column in inspector.get_columns(table)}
-        for name, kind in columns.items():
-            if name not in there:
-                op.add_column(table, sa.Column(name, kind(), nullable=True))
+        add_columns(table, [sa.Column(name, kind()) for name, kind in columns.items()])
     op.create_table(
         "fd_whatsapp_token_use",
         sa.Column("receiver", text(200), nullable=False),
