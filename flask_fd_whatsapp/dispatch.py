@@ -22,6 +22,9 @@ logger = get_logger(__name__)
 
 MAX_ERROR_LENGTH = 500
 
+CALLS = 4
+"""How often a handler is called in one try whose transaction the database gives up."""
+
 _FAILURES = (Exception, CancelledError)
 
 
@@ -90,39 +93,44 @@ class _Try:
         self.state: State | None = None
 
     def call(self, handler: Handler, *, is_last: bool) -> None:
-        """Call a handler and record its success; the last one's ends the try."""
+        """Call a handler and record its success; the last one's ends the try.
+
+        If the database gave up the handler's transaction for another's (a deadlock, say), the
+        handler is called again at once, :data:`CALLS` times in all.
+        """
         try:
-            if self._run(handler):
-                self._record(handler, is_last=is_last)
+            for _ in range(CALLS):
+                error = self._run(handler)
+                if error is None:
+                    error = self._record(handler, is_last=is_last)
+                had_conflict = error is not None and self.claim.undo()
+                if not had_conflict:
+                    break
+                logger.info(
+                    "The database gave up what handler %s wrote: it is called again.",
+                    handler.name,
+                    extra=log_fields(handler=handler.name),
+                )
+            if error is not None:
+                self._fail(handler, error)
         except (ClaimLost, LedgerUnavailable):
             self.claim.undo()
             raise
-        except BaseException as error:
-            self.failed[handler.name] = _describe(error)
+        except BaseException as leaving:
+            self.failed[handler.name] = _describe(leaving)
             self._give_back()
             raise
 
-    def _run(self, handler: Handler) -> bool:
+    def _run(self, handler: Handler) -> BaseException | None:
         """Call it; whatever it raises, short of leaving the process, is its own failure."""
         try:
             with handling(self.app, self.ledger, self.claim):
                 call(self.app, handler.function, event=self.event)
-        except RetryLater as later:
-            self.claim.undo()
-            self.retry_after = max(later.seconds, self.retry_after or 0)
-            logger.info(
-                "Handler %s wants to be called again: %s",
-                handler.name,
-                later,
-                extra=log_fields(handler=handler.name),
-            )
         except _FAILURES as error:
-            self._fail(handler, error)
-        else:
-            return True
-        return False
+            return error
+        return None
 
-    def _record(self, handler: Handler, *, is_last: bool) -> None:
+    def _record(self, handler: Handler, *, is_last: bool) -> BaseException | None:
         """Record a success; if what the handler wrote cannot be committed, it has failed."""
         try:
             if is_last:
@@ -130,10 +138,19 @@ class _Try:
             else:
                 self.claim.succeeded(handler.name)
         except TransactionFailed as error:
-            self._fail(handler, error)
+            return error
+        return None
 
     def _fail(self, handler: Handler, error: BaseException) -> None:
-        self.claim.undo()
+        if isinstance(error, RetryLater):
+            self.retry_after = max(error.seconds, self.retry_after or 0)
+            logger.info(
+                "Handler %s wants to be called again: %s",
+                handler.name,
+                error,
+                extra=log_fields(handler=handler.name),
+            )
+            return
         self.failed[handler.name] = _describe(error)
         logger.error(
             "Handler %s failed on %s of message %s.",

@@ -86,15 +86,25 @@ class Claim(Protocol):
 
     @property
     def transaction(self) -> Any:
-        """A connection whose writes commit with the success of the handler being called."""
+        """The transaction of the handler being called, ``None`` where there are none.
+
+        Its ``connection``, opened when first asked for, takes what commits with the handler's
+        success; asking for it once the handler has ended is an error.
+        """
         ...
 
     def succeeded(self, handler: str) -> None:
         """Record that *handler* succeeded, and renew the lease."""
         ...
 
-    def undo(self) -> None:
-        """Roll back what the handler being called wrote through :attr:`transaction`."""
+    def undo(self) -> bool:
+        """Roll back what the handler being called wrote through :attr:`transaction`.
+
+        Whatever the handler did to the connection, this raises nothing.
+
+        :return: whether the database had given the transaction up for another's, so that the
+            handler can be called again.
+        """
         ...
 
     def finish(self, tried: Tried) -> State:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from flask import Flask, current_app
 from werkzeug.local import LocalProxy
@@ -19,7 +19,7 @@ EXTENSION = "fd_whatsapp"
 class _Handling(NamedTuple):
     app: Flask
     ledger: Ledger
-    claim: Claim | None
+    transaction: Any
 
 
 _handling: ContextVar[_Handling | None] = ContextVar("fd_whatsapp_handling", default=None)
@@ -29,7 +29,7 @@ class handling:  # noqa: N801  # reads as contextlib's own; a generator costs th
     """While this lasts, ``current_ledger`` is *ledger*, and its transaction *claim*'s, if any."""
 
     def __init__(self, app: Flask, ledger: Ledger, claim: Claim | None) -> None:
-        self._now = _Handling(app, ledger, claim)
+        self._now = _Handling(app, ledger, claim and claim.transaction)
 
     def __enter__(self) -> None:
         self._token = _handling.set(self._now)
@@ -38,18 +38,19 @@ class handling:  # noqa: N801  # reads as contextlib's own; a generator costs th
         _handling.reset(self._token)
 
 
-def current_claim(ledger: Ledger) -> Claim:
-    """The claim of the handler being called.
+def current_transaction(ledger: Ledger) -> Any:
+    """The connection of the handler being called, for its writes in *ledger*'s database.
 
-    :raises FreshdeskWhatsAppError: outside a handler, or in one of another ledger's events.
+    :raises FreshdeskWhatsAppError: outside a handler, once it has ended (in a thread that it
+        left behind), or in one of another ledger's events.
     """
     now = _handling.get()
-    if now is None or now.claim is None or now.ledger is not ledger:
+    if now is None or now.transaction is None or now.ledger is not ledger:
         raise FreshdeskWhatsAppError(
             "current_ledger.transaction is there for the handlers of this ledger's events, while "
             "they run: elsewhere there is no success that could be recorded with your writes."
         )
-    return now.claim
+    return now.transaction.connection
 
 
 def _find_ledger() -> Ledger:

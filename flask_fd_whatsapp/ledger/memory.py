@@ -187,6 +187,8 @@ class MemoryLedger(MemoryQueries, MemoryQuarantine, MemoryRejections):
 class MemoryClaim:
     """One thread's right to a message."""
 
+    transaction = None
+
     def __init__(
         self, ledger: MemoryLedger, message: MemoryMessage, event: MemoryEvent, policy: Policy
     ) -> None:
@@ -198,11 +200,6 @@ class MemoryClaim:
         message.claimed, message.claimed_at = event, datetime.now(UTC)
         self._renew()
 
-    @property
-    def transaction(self) -> Any:
-        """Not there: see :attr:`MemoryLedger.transaction`."""
-        return self._ledger.transaction
-
     def succeeded(self, handler: str) -> None:
         """Record a success, and renew the lease."""
         with self._ledger.changed:
@@ -210,8 +207,9 @@ class MemoryClaim:
             self._event.succeeded.add(handler)
             self._renew()
 
-    def undo(self) -> None:
+    def undo(self) -> bool:
         """Nothing to roll back: there is no transaction."""
+        return False
 
     def finish(self, tried: Tried) -> State:
         """Record what the try brought, and let the message go."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from ..ledger import Claim, Entry, Ledger, Policy, Recorded, State, Tried
-from ..ledger.current import current_claim
+from ..ledger.current import current_transaction
 from ..receiver import Receiver
 
 
@@ -41,7 +41,7 @@ class _ForgetfulLedger:
 
     @property
     def transaction(self) -> Any:
-        return current_claim(cast(Ledger, self)).transaction
+        return current_transaction(cast(Ledger, self))
 
     def record(self, entry: Entry, policy: Policy, *, claim: bool = True) -> Recorded:
         return self._wrapped(self._ledger.record(entry, policy, claim=claim))
@@ -83,8 +83,8 @@ class _ForgetfulClaim:
         else:
             self._claim.succeeded(handler)
 
-    def undo(self) -> None:
-        self._claim.undo()
+    def undo(self) -> bool:
+        return self._claim.undo()
 
     def finish(self, tried: Tried) -> State:
         if tried.succeeded is not None and self._ledger.loses(self._event_id, tried.succeeded):

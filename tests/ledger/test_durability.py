@@ -84,7 +84,7 @@ def test_what_waits(ledger: SQLLedger, waits: Waits) -> None:
     """Events wait for the disk, and so do successes in the ledger's transaction; no others do."""
     _, claim = claimed(ledger)
     claim.succeeded("plain")
-    claim.transaction.execute(text("SELECT 1"))
+    claim.transaction.connection.execute(text("SELECT 1"))
     claim.succeeded("in the transaction")
     claim.finish(Tried(succeeded="plain and last"))
     claimed(ledger, "SENT")
@@ -101,6 +101,6 @@ def test_what_waits(ledger: SQLLedger, waits: Waits) -> None:
 def test_last_in_transaction(ledger: SQLLedger, waits: Waits) -> None:
     """The end of an event waits for the disk if its last handler is in the ledger's transaction."""
     _, claim = claimed(ledger)
-    claim.transaction.execute(text("SELECT 1"))
+    claim.transaction.connection.execute(text("SELECT 1"))
     claim.finish(Tried(succeeded="in the transaction"))
     assert waits() == [("fd_whatsapp_event", True), ("fd_whatsapp_handling", True)]

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection
-from sqlalchemy import event as events
-from sqlalchemy.exc import DBAPIError
-
-from ...exceptions import ClaimLost, TransactionFailed
+from ...exceptions import ClaimLost
 from ..backoff import backoff
 from ..base import Policy, Tried
 from ..views import State
 from .database import Database
+from .handler_transaction import HandlerTransaction
 from .rows import Handled, storable
 
 T = TypeVar("T")
@@ -38,25 +35,7 @@ class SQLClaim:
         self._key = {"token": token, "message_key": message_key, "event_id": event_id}
         self._attempts = attempts
         self._state = state
-        self._connection: Connection | None = None
-        self._was_ended_by_hand = False
-
-    @property
-    def transaction(self) -> Connection:
-        """An SQLAlchemy connection, opened when first asked for, that the ledger commits."""
-        if self._connection is None:
-            connection = self._database.engine.connect()
-            try:
-                self._was_ended_by_hand = False
-                connection.begin()
-                self._database.lock(connection)
-                for name in ("commit", "rollback"):
-                    events.listen(connection, name, self._refuse_by_hand)
-            except BaseException:
-                connection.close()
-                raise
-            self._connection = connection
-        return self._connection
+        self.transaction = HandlerTransaction(database)
 
     def succeeded(self, handler: str) -> None:
         """Record a success, in the handler's own transaction if it opened one."""
@@ -85,32 +64,16 @@ class SQLClaim:
             return self._write(let_go, is_step=False)
         return self._write(complete)
 
-    def undo(self) -> None:
+    def undo(self) -> bool:
         """Roll the handler's transaction back, if it opened one."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            self._discard(connection)
+        transaction = self._next_transaction()
+        transaction.roll_back()
+        return transaction.had_conflict
 
-    def _discard(self, connection: Connection) -> None:
-        """Roll back at the driver: SQLAlchemy does not, after a commit that failed or was refused,
-        and would hand the open transaction to the next who takes the connection."""
-        self._allow(connection)
-        if connection.closed:
-            return
-        try:
-            connection.connection.rollback()
-        except self._database.driver_error:
-            connection.invalidate()
-        connection.close()
-
-    def _refuse_by_hand(self, connection: Connection) -> None:
-        self._was_ended_by_hand = True
-        raise TransactionFailed(_BY_HAND)
-
-    def _allow(self, connection: Connection) -> None:
-        for name in ("commit", "rollback"):
-            if events.contains(connection, name, self._refuse_by_hand):
-                events.remove(connection, name, self._refuse_by_hand)
+    def _next_transaction(self) -> HandlerTransaction:
+        """The transaction of the handler that has ended; the next handler gets a new one."""
+        ended, self.transaction = self.transaction, HandlerTransaction(self._database)
+        return ended
 
     def _write(self, write: Callable[[Any, bool], T], *, is_step: bool = True) -> T:
         """Write in the handler's transaction and commit it, or in one of its own.
@@ -118,25 +81,11 @@ class SQLClaim:
         :param write: gets a cursor, and whether what it writes has to outlive a power cut.
         :param is_step: it calls one step of the database's.
         """
-        connection = self._connection
-        if connection is None:
-            return self._database.retried(lambda: self._write_alone(write, is_step=is_step))
-        self._connection = None
-        try:
-            if self._was_ended_by_hand or not connection.in_transaction():
-                raise TransactionFailed(_BY_HAND)
-            self._allow(connection)
-            result = write(connection.connection.cursor(), True)
-            connection.commit()
-        except (DBAPIError, self._database.driver_error) as error:
-            self._discard(connection)
-            raise TransactionFailed(
-                "What the handler wrote through current_ledger.transaction could not be committed."
-            ) from error
-        except BaseException:
-            self._discard(connection)
-            raise
-        connection.close()
+        if self.transaction.end():
+            result = self.transaction.commit(lambda cursor: write(cursor, True))
+        else:
+            result = self._database.retried(lambda: self._write_alone(write, is_step=is_step))
+        self._next_transaction()
         return result
 
     def _write_alone(self, write: Callable[[Any, bool], T], *, is_step: bool) -> T:
@@ -179,9 +128,3 @@ class SQLClaim:
                 f"A message was taken by another, since the try took longer than its lease of "
                 f"{self._policy.lease_seconds:g} seconds."
             )
-
-
-_BY_HAND = (
-    "Leave committing, rolling back and closing current_ledger.transaction to the ledger, which "
-    "does it together with the record of the handler's success; raise to roll back."
-)

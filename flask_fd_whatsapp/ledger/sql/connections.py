@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from os import getpid
 from typing import Any, Final, TypeVar, cast
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, RootTransaction, event
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...exceptions import LedgerUnavailable
@@ -36,6 +36,7 @@ class Connections:
         self._engine = engine
         self.driver_error: type[Exception] = engine.dialect.loaded_dbapi.Error
         self.integrity_error: type[Exception] = engine.dialect.loaded_dbapi.IntegrityError
+        self.is_own = is_own
         self._kept = Kept(engine, self.prepare, in_turns=self.take_turns) if is_own else None
         if (kept := self._kept) is not None:
             event.listen(engine, "engine_disposed", lambda _: kept.close())
@@ -72,7 +73,11 @@ class Connections:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """An SQLAlchemy connection in a transaction that may write from its first statement."""
-        with self.translated(), self.engine.begin() as connection:
+        with (
+            self.translated(),
+            self.engine.connect() as connection,
+            self.begin(connection),
+        ):
             self.lock(connection)
             yield connection
 
@@ -81,6 +86,13 @@ class Connections:
         """An SQLAlchemy connection to read with."""
         with self.translated(), self.engine.connect() as connection:
             yield connection
+
+    def begin(self, connection: Connection) -> RootTransaction:
+        """Begin a transaction at READ COMMITTED (or SQLite's own level), whatever the engine's is.
+
+        The pool gets the connection back with the level it had.
+        """
+        return connection.begin()
 
     def lock(self, connection: Connection) -> None:
         """Begin to write, where that has to be said."""
@@ -112,7 +124,7 @@ class Connections:
             try:
                 return work()
             except LedgerUnavailable as error:
-                if not _is_deadlock(error.__cause__):
+                if not is_conflict(error.__cause__):
                     raise
         return work()
 
@@ -182,8 +194,11 @@ class Transaction:
             connection.invalidate()
 
 
-def _is_deadlock(error: BaseException | None) -> bool:
-    """PostgreSQL's SQLSTATE 40P01 and MariaDB's 1213, or what stricter isolation has."""
+def is_conflict(error: BaseException | None) -> bool:
+    """Whether the database gave up a transaction for another's, so that it can be done again.
+
+    PostgreSQL's SQLSTATE 40P01 and MariaDB's 1213, or what stricter isolation has.
+    """
     error = getattr(error, "orig", error)  # the driver's, where it came through SQLAlchemy
     return getattr(error, "sqlstate", None) in ("40P01", "40001") or (
         error is not None and error.args[:1] in ((1213,), (1020,))

@@ -21,6 +21,9 @@ class Database(Connections):
     is_sqlite = False
     is_mariadb = False
 
+    conflict_ends_transaction = False
+    """Whether a deadlock undoes all of its victim's transaction, and lets it go on in a new one."""
+
     looks_first = False
     """Whether a duplicate is looked for before anything is written."""
 

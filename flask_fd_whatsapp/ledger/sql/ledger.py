@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine
 from ...events import Status, StatusEvent, is_ahead
 from ...exceptions import ConfigurationError
 from ..base import Entry, Policy, Recorded
-from ..current import current_claim
+from ..current import current_transaction
 from ..views import State, Upgraded
 from .claiming import Claiming, found_by
 from .database import Database
@@ -124,9 +124,13 @@ class SQLLedger(Claiming, Queries, Reservations, Upkeep, SQLQuarantine, SQLRejec
     def transaction(self) -> Connection:
         """The connection in which a handler's writes commit together with its success.
 
-        :raises FreshdeskWhatsAppError: outside a handler.
+        It is at READ COMMITTED (on SQLite at its own level), whatever the engine's level is.  If
+        the database gives the transaction up for another's (a deadlock, a serialisation failure),
+        the handler is called again at once, three times at most; after that it has failed.
+
+        :raises FreshdeskWhatsAppError: outside a handler, or once the handler has ended.
         """
-        connection: Connection = current_claim(self).transaction
+        connection: Connection = current_transaction(self)
         return connection
 
     def record(self, entry: Entry, policy: Policy, *, claim: bool = True) -> Recorded:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Engine, func, text
+from sqlalchemy import Connection, Engine, RootTransaction, func, text
 
+from .connections import Transaction
 from .database import Database
 from .statements import statements_for
 
@@ -16,9 +17,35 @@ class MariaDB(Database):
     """InnoDB, through PyMySQL or another driver that takes ``%(name)s``."""
 
     is_mariadb = True
+    conflict_ends_transaction = True
 
     def __init__(self, engine: Engine, *, is_own: bool) -> None:
         super().__init__(engine, statements_for("mariadb"), is_own=is_own)
+
+    def transaction(self) -> Transaction:
+        """A driver's cursor in a transaction at READ COMMITTED."""
+        return Transaction(self) if self.is_own else _ReadCommitted(self)
+
+    def begin(self, connection: Connection) -> RootTransaction:
+        """Begin a transaction at READ COMMITTED, which the ledger's own connections have anyway."""
+        transaction = connection.begin()
+        if not self.is_own:
+            self.begin_read_committed(connection.connection)
+        return transaction
+
+    def begin_read_committed(self, connection: Any) -> None:
+        """Begin a transaction on the host's connection; the next one is as the host wants it."""
+        cursor = connection.cursor()
+        try:
+            cursor.execute(_READ_COMMITTED)
+        except self.driver_error as error:
+            if error.args[:1] != (_IN_TRANSACTION,):
+                raise
+            connection.commit()  # what a listener of the host's began
+            cursor.execute(_READ_COMMITTED)
+        if _commits_by_itself(connection.driver_connection):
+            cursor.execute("START TRANSACTION")
+        cursor.close()
 
     def _insert_event(self, cursor: Any, values: Mapping[str, Any]) -> int | None:
         # There is no ON CONFLICT; InnoDB undoes only the statement that failed.
@@ -30,3 +57,24 @@ class MariaDB(Database):
         """The database's clock, for a query; or so many seconds later."""
         now = func.utc_timestamp(6)
         return func.timestampadd(text("SECOND"), after, now) if after else now
+
+
+class _ReadCommitted(Transaction):
+    """A transaction on a connection of the host's."""
+
+    _database: MariaDB
+
+    def _begin(self, connection: Any) -> Any:
+        self._database.begin_read_committed(connection)
+        return connection.cursor()
+
+
+def _commits_by_itself(driver: Any) -> bool:
+    """Whether the connection is in autocommit mode, by whichever name its driver calls that."""
+    ask = getattr(driver, "get_autocommit", None)
+    return bool(ask() if ask is not None else driver.autocommit)
+
+
+_READ_COMMITTED: Final = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"
+_IN_TRANSACTION: Final = 1568
+"""The error of who sets a level in the middle of a transaction."""

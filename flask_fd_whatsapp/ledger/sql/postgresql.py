@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, RootTransaction
 
 from .connections import Transaction
 from .database import Database
@@ -27,6 +27,7 @@ class PostgreSQL(Database):
 
     def __init__(self, engine: Engine, *, is_own: bool) -> None:
         super().__init__(engine, single_statements(), is_own=is_own)
+        self._alone: type[Transaction] | None = None
 
     def prepare(self, driver: Any) -> None:
         """Let what a kept connection executes commit by itself."""
@@ -41,8 +42,25 @@ class PostgreSQL(Database):
 
         It knows by itself, too, whether to wait for the disk.
         """
-        with _Autocommit(self) as cursor:
+        with self._alone_at_read_committed() as cursor:
             return work(cursor)
+
+    def _alone_at_read_committed(self) -> Transaction:
+        """Statements that commit by themselves, unless the server's default level is another."""
+        if self._alone is None:
+            with _Autocommit(self) as cursor:
+                cursor.execute("SHOW default_transaction_isolation")
+                is_default = cursor.fetchone()[0] == "read committed"
+            self._alone = _Autocommit if is_default else _Several
+        return self._alone(self)
+
+    def begin(self, connection: Connection) -> RootTransaction:
+        """Begin a transaction at READ COMMITTED; the level is the driver's to send with BEGIN."""
+        if not self.is_own or self.engine.dialect.default_isolation_level != "READ COMMITTED":
+            # What a listener of the host's began; else nothing is sent.
+            connection.connection.driver_connection.commit()  # type: ignore[union-attr]
+            connection.execution_options(isolation_level="READ COMMITTED")
+        return connection.begin()
 
     def reading(self) -> Transaction:
         """A cursor whose statements commit by themselves."""
@@ -62,7 +80,7 @@ class PostgreSQL(Database):
 
         The second sees all that the one who had the message before has written.
         """
-        with _Autocommit(self) as cursor:
+        with self._alone_at_read_committed() as cursor:
             cursor.execute(self.statements.claim_of, values)
             claimed = cursor.fetchone()
             if claimed is None:
@@ -92,24 +110,27 @@ class PostgreSQL(Database):
 class _Autocommit(Transaction):
     """Each statement commits by itself."""
 
-    _commits_by_itself = True
-
     def _begin(self, connection: Any) -> Any:
         driver = connection.driver_connection
         self._did_before = driver.autocommit  # a kept one, or of an engine of the host's set to it
-        if self._did_before is not self._commits_by_itself:
+        if not self._did_before:
             driver.commit()  # what a listener of the host's began; else nothing is sent
-            driver.autocommit = self._commits_by_itself
+            driver.autocommit = True
         return connection.cursor()
 
     def _commit(self, connection: Any) -> None:
-        if not self._commits_by_itself:
-            connection.commit()
-        if self._did_before is not self._commits_by_itself:
-            connection.driver_connection.autocommit = self._did_before
+        if not self._did_before:
+            connection.driver_connection.autocommit = False
 
 
 class _Several(_Autocommit):
-    """Statements that commit together."""
+    """Statements that commit together, at a level that is not left to the engine."""
 
-    _commits_by_itself = False
+    def _begin(self, connection: Any) -> Any:
+        cursor = super()._begin(connection)
+        cursor.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+        return cursor
+
+    def _commit(self, connection: Any) -> None:
+        connection.cursor().execute("COMMIT")
+        super()._commit(connection)

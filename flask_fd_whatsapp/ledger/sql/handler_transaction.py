@@ -1,0 +1,226 @@
+"""The transaction of one handler: opened when it is first asked for, ended with the handler."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from threading import RLock
+from typing import Any, Final, TypeVar, cast
+
+from sqlalchemy import Connection, NestedTransaction, RootTransaction
+from sqlalchemy import event as events
+from sqlalchemy.exc import SQLAlchemyError
+
+from ...exceptions import FreshdeskWhatsAppError, TransactionFailed
+from .connections import is_conflict
+from .database import Database
+
+T = TypeVar("T")
+
+END_SECONDS: Final = 10.0
+"""How long the end of a handler waits for a statement that one of its threads is executing."""
+
+_ALTERS_SESSION: Final = re.compile(
+    r"""(?:^|;)\s*(?:
+          SET\s+(?!LOCAL\b|TRANSACTION\b|CONSTRAINTS\b) | RESET | (?:UN)?LISTEN | PREPARE | USE
+        | LOAD | LOCK\s+TABLES? | PRAGMA | ATTACH )\b
+      | \bTEMP(?:ORARY)?\s+(?:TABLE|VIEW|SEQUENCE)\b
+      | \b(?:set_config|pg_(?:try_)?advisory_lock(?:_shared)?|get_lock)\s*\(""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""What changes the connection beyond the transaction."""
+
+
+class HandlerTransaction:
+    """What one handler writes together with the record of its success.
+
+    Any thread of the handler may use it while the handler runs; statements of several threads
+    follow each other.  Once the handler has ended, whoever kept it gets an error.
+
+    A connection whose session the handler has altered (``SET search_path``, ``LISTEN``, temporary
+    tables, advisory locks) is closed at the end and not given to the next event.  What a stored
+    procedure alters is not seen.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = RLock()
+        self._connection: Connection | None = None
+        self._has_ended = False
+        self._was_ended_by_hand = False
+        self._is_altered = False
+        self.had_conflict = False
+        """The database gave it up for another's: a deadlock, or a serialisation failure."""
+
+    @property
+    def connection(self) -> Connection:
+        """The SQLAlchemy connection, in a transaction at READ COMMITTED (or SQLite's own level).
+
+        :raises FreshdeskWhatsAppError: once the handler has ended.
+        """
+        with self:
+            if self._connection is None:
+                self._connection = self._open()
+            return self._connection
+
+    def __enter__(self) -> None:
+        """Keep other threads from using the connection, and the handler's end from coming."""
+        self._lock.acquire()
+        if self._has_ended:
+            self._lock.release()
+            raise FreshdeskWhatsAppError(_ENDED)
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        try:
+            if is_conflict(error):
+                self.had_conflict = True
+            if self._has_ended:  # and did not wait any longer for this statement
+                self._discard()
+        finally:
+            self._lock.release()
+
+    def end(self) -> bool:
+        """Let nobody use it any more.
+
+        :return: whether it had been opened.
+        :raises TransactionFailed: if a thread is executing a statement that does not end; the
+            thread then rolls back.
+        """
+        is_free = self._lock.acquire(timeout=0 if self._has_ended else END_SECONDS)
+        self._has_ended = True
+        if not is_free and not self._lock.acquire(blocking=False):
+            raise TransactionFailed(_IN_USE)
+        self._lock.release()
+        return self._connection is not None
+
+    def commit(self, write: Callable[[Any], T]) -> T:
+        """After its end, write something more and commit it all, or else roll it all back.
+
+        :param write: gets a cursor of the driver's.
+        :raises TransactionFailed: if it cannot be committed.
+        """
+        connection = cast(Connection, self._connection)
+        try:
+            if self._was_ended_by_hand or not connection.in_transaction():
+                raise TransactionFailed(_BY_HAND)
+            if self.had_conflict and self._database.conflict_ends_transaction:
+                raise TransactionFailed(_GIVEN_UP)
+            self._allow(connection)
+            result = write(connection.connection.cursor())
+            connection.commit()
+        except (SQLAlchemyError, self._database.driver_error) as error:
+            self.had_conflict = self.had_conflict or is_conflict(error)
+            self._discard()
+            raise TransactionFailed(_NOT_COMMITTED) from error
+        except BaseException:
+            self._discard()
+            raise
+        self._close(connection)
+        return result
+
+    def roll_back(self) -> None:
+        """End it, and roll back what was written; whatever state it is in, this raises nothing."""
+        with suppress(TransactionFailed):
+            self.end()
+            self._discard()
+
+    def _open(self) -> Connection:
+        connection = _HandlerConnection(self._database.engine, self)
+        try:
+            self._database.begin(connection)
+            self._database.lock(connection)
+            for name in ("commit", "rollback"):
+                events.listen(connection, name, self._refuse_by_hand)
+            events.listen(connection, "before_cursor_execute", self._look_at)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _look_at(self, connection: Connection, cursor: Any, statement: str, *_: object) -> None:
+        if _ALTERS_SESSION.search(statement):
+            self._is_altered = True
+
+    def _refuse_by_hand(self, connection: Connection) -> None:
+        self._was_ended_by_hand = True
+        raise TransactionFailed(_BY_HAND)
+
+    def _allow(self, connection: Connection) -> None:
+        for name in ("commit", "rollback"):
+            if events.contains(connection, name, self._refuse_by_hand):
+                events.remove(connection, name, self._refuse_by_hand)
+
+    def _discard(self) -> None:
+        """Roll back at the driver: SQLAlchemy does not, after a commit that failed or was refused,
+        and would hand the open transaction to the next who takes the connection."""
+        connection = self._connection
+        if connection is None or connection.closed:
+            return
+        self._allow(connection)
+        try:
+            connection.connection.rollback()
+        except Exception:  # the backend is gone, or what the handler left is no connection any more
+            connection.invalidate()
+        with suppress(Exception):
+            self._close(connection)
+
+    def _close(self, connection: Connection) -> None:
+        if self._is_altered:
+            connection.invalidate()
+        connection.close()
+
+
+class _HandlerConnection(Connection):
+    """A connection that one thread uses at a time, and none once the handler has ended."""
+
+    def __init__(self, engine: Any, transaction: HandlerTransaction) -> None:
+        self._use = transaction
+        super().__init__(engine)
+
+    def begin(self) -> RootTransaction:
+        with self._use:
+            return super().begin()
+
+    def begin_nested(self) -> NestedTransaction:
+        with self._use:
+            return super().begin_nested()
+
+    def execute(self, *arguments: Any, **options: Any) -> Any:
+        with self._use:
+            return super().execute(*arguments, **options)
+
+    def exec_driver_sql(self, *arguments: Any, **options: Any) -> Any:
+        with self._use:
+            return super().exec_driver_sql(*arguments, **options)
+
+    def scalar(self, *arguments: Any, **options: Any) -> Any:
+        with self._use:
+            return super().scalar(*arguments, **options)
+
+    def scalars(self, *arguments: Any, **options: Any) -> Any:
+        with self._use:
+            return super().scalars(*arguments, **options)
+
+
+_BY_HAND: Final = (
+    "Leave committing, rolling back and closing current_ledger.transaction to the ledger, which "
+    "does it together with the record of the handler's success; raise to roll back."
+)
+_ENDED: Final = (
+    "The handler whose current_ledger.transaction this was has ended, and its transaction with "
+    "it: nothing that a thread writes after that can be committed. Wait in the handler for the "
+    "threads that use it."
+)
+_GIVEN_UP: Final = (
+    "The database rolled back what the handler had written through current_ledger.transaction, to "
+    "end a deadlock, and the handler went on."
+)
+_IN_USE: Final = (
+    "The handler ended while a thread of its own was executing a statement on "
+    f"current_ledger.transaction, which did not end in {END_SECONDS:g} seconds. Wait in the "
+    "handler for the threads that use it."
+)
+_NOT_COMMITTED: Final = (
+    "What the handler wrote through current_ledger.transaction could not be committed."
+)
