@@ -140,7 +140,8 @@ def _hand_over(app: Flask, name: str) -> Callable[[Any], None]:
 
 def _add_routes(state: BlueprintSetupState, receiver: Receiver) -> None:
     """Add the views, as functions of their own for each registration."""
-    accepts, explain = receiver.authenticator.accepts, receiver.authenticator.explain
+    authenticator = receiver.authenticator
+    accepts = authenticator.accepts
     limit = receiver.settings.max_body_bytes
     data_headers = [(name, environ_key(name)) for name in receiver.settings.data_headers]
 
@@ -152,7 +153,8 @@ def _add_routes(state: BlueprintSetupState, receiver: Receiver) -> None:
                 receiver.reject(
                     Result.UNAUTHENTICATED,
                     "A required header is missing or has a wrong value.",
-                    f"Header {explain(environ)}: see {receiver.prefix}_HEADERS.",
+                    f"Header {authenticator.explain(environ)}: see {receiver.prefix}_HEADERS.",
+                    has_no_header=authenticator.carries_none(environ),
                 )
             )
         try:

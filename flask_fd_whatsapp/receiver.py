@@ -22,6 +22,7 @@ from .ledger import Entry, Ledger, Policy, Recorded, State, Tried
 from .ledger.current import handling
 from .loading import Loader
 from .log_fields import about, get_logger, log_fields
+from .notes import Notes
 from .outage import Outage
 from .outcomes import BUSY, UNAVAILABLE, UNFINISHED, Outcome, Result
 from .rejections import Rejections
@@ -68,12 +69,13 @@ class Receiver:
         self.subdomain = subdomain
         self.settings = settings
         self._loader = Loader(schema)
-        self._rejections = Rejections(app, name, lambda: self.ledger)
+        notes = Notes(name, lambda: self.ledger)
+        self._rejections = Rejections(app, name, notes)
         self._outage = Outage(name)
         self._intake = Intake(
             name, prefix, settings, self._loader, lambda: self.ledger, self._rejections
         )
-        self.authenticator = Authenticator(settings.headers)
+        self.authenticator = Authenticator(settings.headers, notes.token_use)
         self._policy = Policy(
             lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts
         )
@@ -113,14 +115,17 @@ class Receiver:
             self._outage.end()
         return outcome
 
-    def reject(self, result: Result, detail: str, cause: str = "") -> Outcome:
+    def reject(
+        self, result: Result, detail: str, cause: str = "", *, has_no_header: bool = False
+    ) -> Outcome:
         """Tell of a request refused before its body was looked at.
 
         :param detail: what the sender is told was wrong.
         :param cause: what is told here, if it is more: never the value of a header.
+        :param has_no_header: it carried none of the configured headers.
         """
         outcome = Outcome(result, detail)
-        self._rejections.tell(result, outcome, cause or detail)
+        self._rejections.tell(result, outcome, cause or detail, has_no_header=has_no_header)
         return outcome
 
     def _receive(self, delivery: Delivery) -> Outcome:

@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from werkzeug.test import EnvironBuilder
 
-from flask_fd_whatsapp.auth import Authenticator, environ_key
+from flask_fd_whatsapp.auth import NOTE_SECONDS, Authenticator, environ_key
+
+from .concurrency.threads import Clock
 
 OLD, NEW = "Bearer old-s3cret", "Bearer new-s3cret"
 
@@ -188,6 +190,31 @@ def test_a_doubled_entry_counts_by_its_first_place(caplog: pytest.LogCaptureFixt
     """A first entry that stands in the list again is still the first."""
     assert Authenticator({"X-A": (NEW, OLD, NEW)}).accepts(environ(("X-A", NEW)))
     assert not notes(caplog)
+
+
+def test_each_use_is_noted_once_a_minute() -> None:
+    """The entries of a list that let requests in are noted by position, once a minute each."""
+    noted: list[tuple[str, int]] = []
+    clock = Clock()
+    headers = {"X-A": (NEW, OLD), "X-B": (NEW,)}
+    authenticator = Authenticator(headers, lambda *use: noted.append(use), clock)
+    for value in (OLD, OLD, NEW, OLD):
+        assert authenticator.accepts(environ(("X-A", value), ("X-B", NEW)))
+    assert noted == [("X-A", 2), ("X-A", 1)], "of a header with one value nothing is to be told"
+    clock.now += NOTE_SECONDS
+    assert not authenticator.accepts(environ(("X-A", NEW), ("X-B", "x")))
+    assert authenticator.accepts(environ(("X-A", OLD), ("X-B", NEW)))
+    assert noted[2:] == [("X-A", 2)]
+
+
+@pytest.mark.parametrize(
+    ("headers", "carries_none"),
+    [([], True), ([("X-A", "")], True), ([("X-C", "1")], True), ([("X-B", "wrong")], False)],
+)
+def test_whether_any_header_is_there(headers: Headers, carries_none: bool) -> None:
+    """A request with one of the headers, right or wrong, is told from one with none."""
+    authenticator = Authenticator({"X-A": (NEW,), "X-B": (NEW,)})
+    assert authenticator.carries_none(environ(*headers)) is carries_none
 
 
 def test_the_repr_shows_no_secret() -> None:

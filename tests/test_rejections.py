@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any, NamedTuple
 
 import pytest
@@ -11,12 +12,14 @@ from flask.testing import FlaskClient
 
 from flask_fd_whatsapp import FreshdeskWhatsApp
 from flask_fd_whatsapp.ledger import MemoryLedger, Rejection
-from flask_fd_whatsapp.rejections import LOG_SECONDS, NOTE_SECONDS, Rejections
+from flask_fd_whatsapp.notes import INTERVAL_SECONDS, Notes
+from flask_fd_whatsapp.rejections import LOG_SECONDS, Rejections
 from flask_fd_whatsapp.signals import webhook_rejected
 
 from .answers import OTHER_EVENT, UNUSABLE, assert_problem, client_of
 from .concurrency.threads import Clock
 from .conftest import TOKEN, URL, MakeApp, Payload
+from .processes.waiting import wait_until
 from .test_answers_in_trouble import BrokenLedger
 
 KEPT = "`flask fd-whatsapp quarantine list`"
@@ -56,7 +59,8 @@ def told(make_app: MakeApp, caplog: pytest.LogCaptureFixture) -> Told:
 def timed(app: Flask, log: pytest.LogCaptureFixture) -> Told:
     clock = Clock()
     receiver = app.extensions["fd_whatsapp"]["fd_whatsapp"]
-    rejections = Rejections(app, "fd_whatsapp", lambda: receiver.ledger, clock)
+    notes = Notes("fd_whatsapp", lambda: receiver.ledger)
+    rejections = Rejections(app, "fd_whatsapp", notes, clock)
     receiver._rejections = receiver._intake._rejections = rejections
     return Told(app, clock, log)
 
@@ -144,17 +148,59 @@ def test_log_is_not_filled(told: Told) -> None:
     assert len(told.lines()) == 1, "another reason has lines of its own"
 
 
-def test_database_is_left_alone(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many are rejected, of a reason one in ten seconds is noted."""
+def test_a_scanner_hides_no_wrong_token(told: Told) -> None:
+    """A 401 without any of the headers is told, and kept, apart from one with a wrong header."""
+    stranger = told.app.test_client()
+    for _ in range(20):
+        stranger.post(URL)
+    told.lines()
+    stranger.post(URL, headers={"Authorization": "Bearer old"})
+    (line,) = told.lines()
+    assert "Header Authorization has a wrong value" in line
+    kept = {one.has_no_header: one for one in told.ledger.rejections()}
+    assert {one.reason for one in kept.values()} == {"unauthenticated"}
+    assert "is missing" in kept[True].detail
+    assert "has a wrong value" in kept[False].detail
+
+
+@pytest.mark.parametrize(
+    ("headers", "has_no_header"),
+    [
+        ({}, True),
+        ({"Authorization": ""}, True),
+        ({"X-Other": "x"}, True),
+        ({"Authorization": TOKEN}, False),
+        ({"X-Second": "wrong"}, False),
+    ],
+)
+def test_whose_headers_are_there(
+    make_app: MakeApp,
+    caplog: pytest.LogCaptureFixture,
+    headers: dict[str, str],
+    has_no_header: bool,
+) -> None:
+    """Whoever sends one of two headers, right or wrong, is not just anybody."""
+    told = timed(make_app(HEADERS={"Authorization": TOKEN, "X-Second": "s3cond"}), caplog)
+    told.app.test_client().post(URL, headers=headers)
+    (kept,) = told.ledger.rejections()
+    assert kept.has_no_header is has_no_header
+
+
+def test_database_is_left_alone(
+    make_app: MakeApp, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many are rejected, few are noted: the first at once, and the last of all."""
+    told = timed(make_app(HEADERS={"Authorization": TOKEN, "X-Second": "s3cond"}), caplog)
     noted: list[Rejection] = []
     monkeypatch.setattr(told.ledger, "note_rejection", noted.append)
-    stranger = told.app.test_client()
-    for _ in range(2):
-        for _ in range(20):
-            stranger.post(URL)
-            told.client.post(URL, data=b"{")
-        told.clock.now += NOTE_SECONDS
-    assert [one.reason for one in noted] == ["unauthenticated", "not_json"] * 2
+    scanner = told.app.test_client()
+    begin = time.monotonic()
+    for _ in range(200):
+        scanner.post(URL, headers={"X-Second": "guess"})
+    assert len(noted) <= (time.monotonic() - begin) / INTERVAL_SECONDS + 1
+    assert "X-Second has a wrong value" in noted[0].detail
+    scanner.post(URL, headers={"Authorization": "guess"})
+    wait_until(lambda: "X-Second is missing" in noted[-1].detail, "the last is noted")
 
 
 @pytest.mark.parametrize("error", BrokenLedger.errors, ids=repr)
@@ -167,7 +213,8 @@ def test_ledger_down(
     assert_problem(told.app.test_client().post(URL), 401)
     assert_problem(told.client.post(URL, data=b"123456"), 413)
     assert [arguments["status_code"] for _, arguments in signals_seen] == [401, 413]
-    assert len([line for line in told.lines() if "could not be noted" in line]) == 2
+    (line,) = [one for one in caplog.messages if "could not be noted" in one]
+    assert str(error) in line
 
 
 def test_ledger_that_cannot_be_made(make_app: MakeApp, caplog: pytest.LogCaptureFixture) -> None:
