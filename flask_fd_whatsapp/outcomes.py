@@ -13,12 +13,20 @@ RETRY_UNFINISHED: Final = 30
 RETRY_UNAVAILABLE: Final = 30
 
 
-class Result(Enum):
-    """Name and HTTP status of everything that can become of a request."""
+_RECORDED: Final = 1
+_SETTLED: Final = 2
 
-    ACCEPTED = "accepted", HTTPStatus.OK
-    DUPLICATE = "duplicate", HTTPStatus.OK
-    DEAD = "dead", HTTPStatus.OK
+
+class Result(Enum):
+    """Name and HTTP status of everything that can become of a request, and of its event.
+
+    :ivar is_recorded: the event is known to be in the ledger, so that nothing else need keep it.
+    :ivar is_settled: it is recorded, and done or dead: it will not be due any more.
+    """
+
+    ACCEPTED = "accepted", HTTPStatus.OK, _SETTLED
+    DUPLICATE = "duplicate", HTTPStatus.OK, _SETTLED
+    DEAD = "dead", HTTPStatus.OK, _SETTLED
     IGNORED = "ignored", HTTPStatus.OK
     QUARANTINED = "quarantined", HTTPStatus.OK
     UNAUTHENTICATED = "unauthenticated", HTTPStatus.UNAUTHORIZED
@@ -27,13 +35,15 @@ class Result(Enum):
     NOT_JSON = "not_json", HTTPStatus.BAD_REQUEST
     NOT_OBJECT = "not_object", HTTPStatus.BAD_REQUEST
     INVALID = "invalid", HTTPStatus.UNPROCESSABLE_ENTITY
-    BUSY = "busy", HTTPStatus.SERVICE_UNAVAILABLE
-    UNFINISHED = "unfinished", HTTPStatus.SERVICE_UNAVAILABLE
+    BUSY = "busy", HTTPStatus.SERVICE_UNAVAILABLE, _RECORDED
+    UNFINISHED = "unfinished", HTTPStatus.SERVICE_UNAVAILABLE, _RECORDED
     UNAVAILABLE = "unavailable", HTTPStatus.SERVICE_UNAVAILABLE
 
-    def __init__(self, label: str, status: HTTPStatus) -> None:
+    def __init__(self, label: str, status: HTTPStatus, standing: int = 0) -> None:
         self.label = label
         self.status = status
+        self.is_recorded = standing >= _RECORDED
+        self.is_settled = standing >= _SETTLED
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,9 +30,6 @@ RESERVED_SECONDS: Final = 10.0
 
 FIRST_BATCH: Final = 8
 
-_SETTLED: Final = (Result.ACCEPTED, Result.DUPLICATE, Result.DEAD)
-"""What is not due any more; all else may be, even at once."""
-
 
 class Swept(NamedTuple):
     """An event that was tried, and what became of it."""
@@ -80,7 +77,7 @@ class Sweep:
                     event_id = left.popleft()
                     if swept.result is Result.BUSY:
                         self._give_back([event_id])
-                    elif swept.result not in _SETTLED:
+                    elif not swept.result.is_settled:
                         tried.add(event_id)
                     yield swept
             finally:

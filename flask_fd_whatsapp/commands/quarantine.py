@@ -20,16 +20,6 @@ from .stopping import stopping
 
 BATCH: Final = 100
 
-_REFUSED: Final = (
-    Result.ACCOUNT,
-    Result.IGNORED,
-    Result.INVALID,
-    Result.NOT_JSON,
-    Result.NOT_OBJECT,
-    Result.QUARANTINED,
-)
-"""What is quarantined again; all else has been recorded."""
-
 _HEAD: Final = ("id", "last seen", "times", "bytes", "receiver", "reason", "detail")
 
 
@@ -216,7 +206,6 @@ def _replay(ledger: Ledger, entry: Quarantined) -> tuple[str, bool]:
         raise click.ClickException(
             "The ledger cannot be used: the log says why, and `flask fd-whatsapp check` more."
         )
-    is_refused = result in _REFUSED
-    if not is_refused:
+    if result.is_recorded:
         ledger.discard(entry.id)
-    return result.label, is_refused
+    return result.label, not result.is_recorded

@@ -46,7 +46,8 @@ class Tally:
     def add(self, receiver: Receiver, swept: Swept) -> None:
         """Count a result, and ask the ledger why where it is none to be glad of."""
         self.count(swept)
-        if swept.result not in (Result.UNFINISHED, Result.DEAD):
+        result = swept.result
+        if result is Result.BUSY or (result.is_settled and result is not Result.DEAD):
             return
         event = find_event(receiver.ledger, swept.event_id)
         if event is None or event.state is State.DONE:

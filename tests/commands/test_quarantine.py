@@ -15,9 +15,10 @@ from sqlalchemy.event import listen
 
 from flask_fd_whatsapp import FreshdeskWhatsApp, OutboundMessageEventSchema
 from flask_fd_whatsapp.ledger import Unusable
+from flask_fd_whatsapp.outcomes import Outcome, Result
 
 from ..conftest import TOKEN, MakeApp, Payload
-from .conftest import Post, RunCommand, RunJSON, Tickets, ledger_of, states, url_in
+from .conftest import Post, RunCommand, RunJSON, Tickets, ledger_of, receiver_of, states, url_in
 
 BAD = b'{"a": "\x1b[31m", "b": "\xff"}'
 
@@ -222,6 +223,18 @@ def test_replay_whose_handler_fails(
     result = run(refusing, "quarantine", "replay", "--all")
     assert (result.exit_code, result.stdout) == (0, "2 unfinished.\n")
     assert (states(refusing), ids(refusing)) == ({"M1": "pending", "M2": "pending"}, [])
+
+
+@pytest.mark.parametrize("result", Result)
+def test_replay_keeps_what_is_not_known_to_be_recorded(
+    refusing: Flask, run: RunCommand, monkeypatch: pytest.MonkeyPatch, result: Result
+) -> None:
+    """Whatever comes of a replay, an entry leaves only if its event is in the ledger."""
+    monkeypatch.setattr(receiver_of(refusing), "receive", lambda *_, **__: Outcome(result))
+    outcome = run(refusing, "quarantine", "replay", "1")
+    is_recorded = result.label in ("accepted", "duplicate", "dead", "busy", "unfinished")
+    assert ids(refusing) == ([2] if is_recorded else [1, 2])
+    assert outcome.exit_code == (0 if is_recorded else 1)
 
 
 def test_replay_of_another_receivers(
