@@ -8,23 +8,15 @@ from flask import Blueprint, request
 from sqlalchemy import select
 
 from .models import Ticket, db
+from .sending import store
 
 blueprint = Blueprint("tickets", __name__, url_prefix="/tickets")
 
 
 @blueprint.put("/<reference>")
 def send(reference: str) -> tuple[dict[str, str], int]:
-    """Make a ticket before its message is sent, since events may come at once.
-
-    Once more with the ``message_id`` that Freshdesk's API answers with: not every event has the
-    reference.
-    """
-    ticket = db.session.scalar(select(Ticket).where(Ticket.reference == reference))
-    if ticket is None:
-        ticket = Ticket(reference=reference)
-        db.session.add(ticket)
-    ticket.message_id = request.form.get("message_id", ticket.message_id)
-    db.session.commit()
+    """Make a ticket; with the ``message_id`` that Freshdesk's API has answered with, if it has."""
+    store(reference, request.form.get("message_id"))
     return {"reference": reference}, 201
 
 

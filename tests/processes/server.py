@@ -23,6 +23,7 @@ class Server:
 
     :param folder: where the host's files and the log go.
     :param settings: the ``FD_WHATSAPP_...`` settings, without the prefix.
+    :param host: the application that gunicorn serves.
     :param prepare: called in each new process before gunicorn (or a command) takes its place.
     :param root: where the package and the host application are.
     """
@@ -35,12 +36,14 @@ class Server:
         workers: int = 2,
         threads: int = 4,
         ledger: str = "",
+        host: str = HOST,
         prepare: Callable[[], None] | None = None,
         root: Path = ROOT,
     ) -> None:
         self.folder = folder
         self.root = root
         self.count = workers
+        self.host = host
         self.prepare = prepare
         self.command = [sys.executable, "-m", "gunicorn", "--preload", "--worker-class=gthread"]
         self.command += [f"--workers={workers}", f"--threads={threads}"]
@@ -62,7 +65,7 @@ class Server:
         descriptor = self.listener.fileno()
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [*self.command, f"--bind=fd://{descriptor}", HOST],
+                [*self.command, f"--bind=fd://{descriptor}", self.host],
                 cwd=self.root,
                 env=self.environment,
                 stdout=log,

@@ -1,0 +1,53 @@
+"""What the host does with what Freshdesk's API answers: store the id, commit, catch up.
+
+Events may come before the id is stored, and find no ticket then.  None of them is lost: the ledger
+records an event before it calls a handler.  So either the handler finds the committed ticket, or
+the ledger has the status by the time the ticket is committed, and tells it here.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import select, update
+
+from flask_fd_whatsapp import Status, current_ledger
+
+from .models import Note, Ticket, db
+
+
+def store(reference: str, message_id: str | None) -> None:
+    """Make the ticket, or give it the id of its message; with the id it takes up what has come."""
+    ticket = db.session.scalar(select(Ticket).where(Ticket.reference == reference))
+    if ticket is None:
+        ticket = Ticket(reference=reference)
+        db.session.add(ticket)
+    if message_id is None:
+        db.session.commit()
+        return
+    ticket.message_id = message_id
+    db.session.commit()  # before the ledger is asked, or an event in between would be missed
+    catch_up(message_id)
+
+
+def catch_up(message_id: str) -> None:
+    """Give a committed ticket the status that came before it could be found.
+
+    Only if it has none: a handler that has found it in the meantime knows better.
+    """
+    message = current_ledger.message(message_id)
+    if message is None or message.status is None:
+        return
+    caught_up = db.session.connection().execute(
+        update(Ticket)
+        .where(Ticket.message_id == message_id, Ticket.status.is_(None))
+        .values(
+            status=str(message.status),
+            status_at=message.times[message.status].replace(tzinfo=None),
+            is_open=message.status == Status.FAILED,
+        )
+    )
+    if caught_up.rowcount:
+        ticket = db.session.scalars(select(Ticket).where(Ticket.message_id == message_id)).one()
+        reason = f" ({message.error.message})" if message.error else ""
+        text = f"{message.status}{reason} before its id was stored"
+        ticket.notes.append(Note(text=text))
+    db.session.commit()
