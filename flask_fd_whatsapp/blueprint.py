@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, cast
 
 from flask import Blueprint, Flask, Response, request
@@ -12,7 +13,7 @@ from marshmallow import Schema
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from .auth import environ_key
-from .commands import group, is_command_running
+from .commands import group, is_command_running, is_flask_command
 from .exceptions import ConfigurationError
 from .ledger import Ledger, MemoryLedger
 from .ledger.current import EXTENSION
@@ -111,6 +112,8 @@ class FreshdeskWhatsApp(Blueprint):
         _add_routes(state, receiver)
         if group.name not in app.cli.commands:
             app.cli.add_command(group)
+        if self._given_ledger is None and settings.ledger_url != MEMORY_URL:
+            _warm_up(settings.ledger_url)
 
     def _make_ledger(self, app: Flask, settings: Settings) -> Ledger:
         given = self._given_ledger
@@ -130,6 +133,18 @@ class FreshdeskWhatsApp(Blueprint):
                 self._config_prefix,
             )
         return MemoryLedger(config_prefix=self._config_prefix)
+
+
+def _warm_up(url: str) -> None:
+    """Import what the ledger needs, in the master of a server that preloads the application too.
+
+    A command imports it when it needs it, which few do.
+    """
+    if not is_flask_command() or is_flask_command("run"):
+        with suppress(Exception):  # whatever it is, the first use tells
+            from .ledger.sql.engines import warm_up  # needs an extra
+
+            warm_up(url)
 
 
 def _hand_over(app: Flask, name: str) -> Callable[[Any], None]:

@@ -1,7 +1,7 @@
 """``flask fd-whatsapp ...``: one group, however many receivers there are."""
 
 from .check import check
-from .errors import Commands, is_command_running
+from .errors import Commands, is_command_running, is_flask_command
 from .events import events
 from .message import message
 from .prune import prune
@@ -33,4 +33,4 @@ for _command in (
 ):
     group.add_command(_command)
 
-__all__ = ["group", "is_command_running"]
+__all__ = ["group", "is_command_running", "is_flask_command"]

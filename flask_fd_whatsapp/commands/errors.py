@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import click
-from flask.cli import AppGroup
+from flask.cli import AppGroup, FlaskGroup
 
 from ..exceptions import FreshdeskWhatsAppError, LedgerUnavailable
 from ..ledger import Ledger
@@ -33,6 +33,18 @@ def is_command_running() -> bool:
     while context is not None:
         if isinstance(context.command, Commands):
             return True
+        context = context.parent
+    return False
+
+
+def is_flask_command(name: str | None = None) -> bool:
+    """Whether this process runs a ``flask`` command (of this name), rather than a server."""
+    context = click.get_current_context(silent=True)
+    names = set()
+    while context is not None:
+        names.add(context.info_name)
+        if isinstance(context.command, FlaskGroup):
+            return name is None or name in names
         context = context.parent
     return False
 

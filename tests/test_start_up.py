@@ -1,0 +1,93 @@
+"""What a new process imports, and when."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .concurrency.threads import TIMEOUT
+
+HOST = """
+import json, sys
+from flask import Flask
+from flask_fd_whatsapp import FreshdeskWhatsApp
+
+def create_app():
+    app = Flask("host")
+    app.config.from_prefixed_env()
+    app.register_blueprint(FreshdeskWhatsApp())
+    app.cli.command("modules")(lambda: print(json.dumps(sorted(sys.modules))))
+    return app
+"""
+POST = """
+import asyncio, logging.config, urllib.request  # what a server has imported
+app = create_app()
+client = app.test_client()
+client.get("/freshdesk/whatsapp")
+before = set(sys.modules)
+body = {"account_id": "1", "event_type": "outbound_message_event", "data": {
+    "message_id": sys.argv[1], "status": "SENT", "timestamp": "2025-11-18T09:25:45.885Z"}}
+answer = client.post("/freshdesk/whatsapp", json=body, headers={"Authorization": "Bearer t"})
+print(json.dumps({"result": answer.get_json().get("result"), "before": sorted(before),
+                  "first": sorted(set(sys.modules) - before)}))
+"""
+URLS = {
+    "sqlite": "sqlite:///ledger.db",
+    "psycopg": "postgresql+psycopg://me@127.0.0.1:1/none",
+    "pymysql": "mariadb+pymysql://me@127.0.0.1:1/none",
+}
+
+
+def run(folder: Path, url: str, *command: str) -> str:
+    """What a process with the host application printed."""
+    (folder / "host.py").write_text(HOST)
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=folder,
+        env={
+            **os.environ,
+            "FLASK_APP": "host",
+            "FLASK_FD_WHATSAPP_LEDGER_URL": url,
+            "FLASK_FD_WHATSAPP_HEADERS": '{"Authorization": "Bearer t"}',
+        },
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=True,
+    )
+    return done.stdout
+
+
+@pytest.mark.parametrize("driver", ["sqlite3", "psycopg", "pymysql"])
+def test_registration_imports_what_the_ledger_needs_and_touches_nothing(
+    tmp_path: Path, driver: str
+) -> None:
+    """The driver is there before the first request; nobody is asked, and no file is made."""
+    url = URLS[driver.removesuffix("3")]
+    script = f"{HOST}\ncreate_app()\nprint(json.dumps(sorted(sys.modules)))"
+    modules = json.loads(run(tmp_path, url, "-c", script))
+    assert {driver, "flask_fd_whatsapp.ledger.sql.ledger"} <= {*modules}
+    assert "alembic" not in modules
+    assert [path.name for path in tmp_path.iterdir() if path.name != "__pycache__"] == ["host.py"]
+
+
+def test_the_first_event_imports_next_to_nothing(tmp_path: Path) -> None:
+    """Neither the ledger nor, with tables that are up to date, Alembic is imported by a request."""
+    for message_id in ("first", "second"):
+        found = json.loads(run(tmp_path, URLS["sqlite"], "-c", HOST + POST, message_id))
+        assert found["result"] == "accepted"
+    ours = [name for name in found["first"] if name.startswith(("sqlalchemy", "flask_fd_whatsapp"))]
+    assert ours == []
+    assert "alembic" not in {*found["before"], *found["first"]}
+
+
+def test_commands_that_need_no_ledger_do_not_import_it(tmp_path: Path) -> None:
+    """A command of the host's own starts as quickly as without the blueprint."""
+    modules = json.loads(run(tmp_path, URLS["sqlite"], "-m", "flask", "modules"))
+    assert "flask_fd_whatsapp.blueprint" in modules
+    assert "sqlalchemy" not in modules
