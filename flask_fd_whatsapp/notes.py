@@ -19,6 +19,9 @@ INTERVAL_SECONDS: Final = 0.5
 WAIT_SECONDS: Final = 0.05
 """How long an answer waits at most, which is longer than a ledger in order takes."""
 
+FIRST_WAIT_SECONDS: Final = 2.0
+"""The same for a process's first note, which opens the ledger and may have to create it."""
+
 LOG_SECONDS: Final = 60
 
 
@@ -34,13 +37,15 @@ class Notes:
         self._ledger = ledger
         self._writes = WriteBehind(INTERVAL_SECONDS)
         self._lines = Throttle(LOG_SECONDS)
+        self._wait = FIRST_WAIT_SECONDS
 
     def rejection(self, rejection: Rejection) -> None:
         """Keep the last one of each reason, those that carried no header apart."""
+        wait, self._wait = self._wait, WAIT_SECONDS
         self._put(
             (rejection.reason, rejection.has_no_header),
             lambda ledger: ledger.note_rejection(rejection),
-            wait=WAIT_SECONDS,
+            wait=wait,
         )
 
     def token_use(self, header: str, position: int) -> None:

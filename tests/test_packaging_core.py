@@ -216,6 +216,17 @@ def test_imports_point_one_way() -> None:
             assert "blueprint" not in tops, name
 
 
+def test_what_watches_stands_above_what_receives() -> None:
+    """Nothing on the way of an event imports what watches it, which imports no command."""
+    for name, targets in import_graph().items():
+        layer = name.split(".")[1] if "." in name else ""
+        tops = {target.split(".")[1] for target in targets if target != ROOT}
+        if "monitoring" in tops:
+            assert layer in ("monitoring", "commands"), name
+        if layer == "monitoring":
+            assert not tops & {"blueprint", "commands", "queue", "freshdesk", "testing"}, name
+
+
 def test_what_is_installed_with_it() -> None:
     """The package requires Flask, marshmallow and blinker, and nothing else without an extra."""
     required = metadata.requires(ROOT) or []

@@ -1,5 +1,6 @@
 """``flask fd-whatsapp ...``: one group, however many receivers there are."""
 
+from .acknowledge import acknowledge
 from .check import check
 from .errors import Commands, is_command_running, is_flask_command
 from .events import events
@@ -19,6 +20,7 @@ group = Commands(
     epilog="Example: flask fd-whatsapp check",
 )
 for _command in (
+    acknowledge,
     check,
     events,
     message,

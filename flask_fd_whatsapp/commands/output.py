@@ -11,6 +11,9 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from ..monitoring.wording import many as many
+from ..monitoring.wording import span as span
+
 T = TypeVar("T")
 
 _STDOUT: Final = "flask_fd_whatsapp.stdout"
@@ -55,26 +58,6 @@ def when(moment: datetime | None) -> str:
     if moment is None:
         return "-"
     return moment.astimezone(UTC).isoformat(" ", "milliseconds").replace("+00:00", "Z")
-
-
-def many(count: int, thing: str) -> str:
-    """A number of things, such as ``1 event`` or ``2 events``."""
-    return f"{count} {thing}{'' if count == 1 else 's'}"
-
-
-_UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
-
-
-def span(length: timedelta) -> str:
-    """A length of time by its two largest units, such as ``2h5m``."""
-    seconds = max(round(length.total_seconds()), 0)
-    parts = []
-    for unit, size in _UNITS:
-        count, seconds = divmod(seconds, size)
-        parts.append((count, unit))
-    while len(parts) > 1 and not parts[0][0]:
-        del parts[0]
-    return "".join(f"{count}{unit}" for count, unit in parts[:2] if count) or "0s"
 
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

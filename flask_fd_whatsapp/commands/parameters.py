@@ -12,6 +12,8 @@ _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w":
 _DURATION: Final = re.compile(r"(?:\d{1,9}[smhdw])+", re.ASCII)
 _PART: Final = re.compile(r"(\d+)([smhdw])", re.ASCII)
 
+OFF: Final = "off"
+
 _LARGEST_ID: Final = 2**63 - 2
 """What databases count to, less the one that is added to find it."""
 
@@ -33,6 +35,18 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic since clic
                 f"{value!r} is no length of time: write 90s, 15m, 2h, 3d or 1d12h.", param, ctx
             )
         return length
+
+
+class OrOff(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2
+    """What another type takes, or ``off``."""
+
+    def __init__(self, kind: click.ParamType) -> None:  # type: ignore[type-arg]
+        self._kind = kind
+        self.name = f"{kind.name}|off"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The value, or ``"off"``."""
+        return OFF if value == OFF else self._kind.convert(value, param, ctx)
 
 
 class Moment(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2

@@ -1,98 +1,98 @@
-"""``flask fd-whatsapp status``: how the ledger stands, for people and monitors."""
+"""``flask fd-whatsapp status``: how every receiver stands, for people and monitors."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeVar
 
 import click
 from flask.cli import with_appcontext
 
 from ..exceptions import LedgerUnavailable
-from ..ledger import Backlog, Rejection
+from ..ledger import Rejection, TokenUse
+from ..monitoring.attention import Limits, findings, limits_of, problems
+from ..monitoring.standing import Standing, standing_of
 from ..receiver import Receiver
-from .errors import explain
 from .options import chosen_receivers, json_option, receiver_option, shared_ledger
-from .output import many, plain, print_json, span, when
-from .parameters import Duration
+from .output import plain, print_json, span, when
+from .parameters import OFF, Duration, OrOff
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_COUNT: Final = OrOff(click.IntRange(0))
+_LENGTH: Final = OrOff(Duration())
+
+_LIMITS: Final = {
+    "--max-dead": (_COUNT, "The most dead events that nobody has acknowledged.  [default: 0]"),
+    "--max-rejected": (
+        _LENGTH,
+        "How much newer a rejection may be than the last event.  [default: 0s]",
+    ),
+    "--max-overdue": (_LENGTH, "The longest an event may be due, and not tried.  [default: 15m]"),
+    "--max-failing": (_LENGTH, "The longest an event's handlers may fail.  [default: 1h]"),
+    "--max-handling": (
+        _LENGTH,
+        "The longest one event may be being handled.  [default: FD_WHATSAPP_HANDLER_SECONDS]",
+    ),
+    "--max-silence": (_LENGTH, "The longest time without an event: 2h, 3d.  [default: off]"),
+    "--max-pending": (_COUNT, "The most events not handled yet.  [default: off]"),
+}
 
 
-@dataclass
-class _Standing:
-    """How the ledger of one receiver stands; without a backlog where it cannot be used."""
-
-    receiver: str
-    backlog: Backlog | None = None
-    rejections: list[Rejection] = field(default_factory=list)
-    now: datetime = field(default_factory=lambda: datetime.now(UTC))
-    problems: list[str] = field(default_factory=list)
-
-    def age(self, moment: datetime | None) -> timedelta | None:
-        """How long ago that was."""
-        return None if moment is None else max(self.now - moment, timedelta())
+def _limit_options(command: F) -> F:
+    for option, (kind, text) in reversed(_LIMITS.items()):
+        command = click.option(option, type=kind, help=text)(command)
+    return command
 
 
 @click.command(
     epilog="\b\nExample:\n  flask fd-whatsapp status\n"
-    "  flask fd-whatsapp status --max-silence 2h --max-pending 1000"
+    "  flask fd-whatsapp status --max-silence 2h --max-pending 1000 --max-failing off"
 )
-@click.option("--max-silence", type=Duration(), help="The longest time without an event: 2h, 3d.")
-@click.option("--max-pending", type=click.IntRange(0), help="The most events not handled yet.")
+@click.option(
+    "--trial-write/--no-trial-write",
+    default=True,
+    help="Whether to find out if the ledger can be written.  [default: yes]",
+)
+@_limit_options
 @receiver_option
 @json_option
 @with_appcontext
-def status(
-    max_silence: timedelta | None, max_pending: int | None, name: str | None, as_json: bool
-) -> None:
+def status(trial_write: bool, name: str | None, as_json: bool, **given: Any) -> None:
     """Show how every receiver stands: what came, what was rejected, what is left to do.
 
-    Exit 1, and tell why, if a ledger cannot be used or a limit that was given is passed: for a
-    monitor.
+    Exit 1, and tell why, if something needs attention: for a monitor. That is a ledger that cannot
+    be used or a limit that is passed; each can be set, and switched off with "off".
     """
-    standings = [_standing(receiver) for receiver in chosen_receivers(name)]
-    for standing in standings:
-        standing.problems.extend(_passed(standing, max_silence, max_pending))
+    chosen = {
+        option: None if limit == OFF else limit
+        for option, limit in {**given, "trial_write": True if trial_write else OFF}.items()
+        if limit is not None
+    }
+    standings = [
+        (receiver, _standing(receiver, tries_to_write=trial_write), limits_of(receiver, **chosen))
+        for receiver in chosen_receivers(name)
+    ]
     if as_json:
-        print_json({"receivers": [_as_json(standing) for standing in standings]})
+        print_json({"receivers": [_as_json(*one) for one in standings]})
     else:
-        for standing in standings:
-            _print(standing)
-    if any(standing.problems for standing in standings):
+        for one in standings:
+            _print(*one)
+    if any(problems(standing, limits) for _, standing, limits in standings):
         raise SystemExit(1)
 
 
-def _standing(receiver: Receiver) -> _Standing:
-    standing = _Standing(receiver.name)
+def _standing(receiver: Receiver, *, tries_to_write: bool) -> Standing:
     try:
         ledger = shared_ledger(receiver)
-        backlog = ledger.backlog(receiver=receiver.name)
-        standing.rejections = ledger.rejections(receiver=receiver.name)
-        standing.backlog = backlog
     except LedgerUnavailable as error:
-        standing.problems.append(explain(error))
-    return standing
+        return Standing.unknown(receiver.name, error)
+    return standing_of(receiver.name, ledger, tries_to_write=tries_to_write)
 
 
-def _passed(
-    standing: _Standing, max_silence: timedelta | None, max_pending: int | None
-) -> Iterator[str]:
-    """The limits that are passed, in words."""
-    backlog = standing.backlog
-    if backlog is None:
-        return
-    if max_silence is not None:
-        silence = standing.age(backlog.last_received)
-        if silence is None:
-            yield "no event has been accepted yet."
-        elif silence > max_silence:
-            yield f"no event for {span(silence)}, which is more than {span(max_silence)}."
-    if max_pending is not None and backlog.pending > max_pending:
-        yield f"{many(backlog.pending, 'event')} pending, which is more than {max_pending}."
-
-
-def _as_json(standing: _Standing) -> dict[str, Any]:
+def _as_json(receiver: Receiver, standing: Standing, limits: Limits) -> dict[str, Any]:
     backlog = standing.backlog
     rejections = [_rejection(rejection) for rejection in standing.rejections]
     return {
@@ -104,10 +104,17 @@ def _as_json(standing: _Standing) -> dict[str, Any]:
         "oldest_pending": backlog and backlog.oldest_pending,
         "oldest_pending_seconds": backlog and standing.age(backlog.oldest_pending),
         "next_due": backlog and backlog.next_due,
+        "being_handled": [asdict(one) for one in standing.being_handled],
         "dead": backlog and backlog.dead,
+        "unacknowledged": backlog and backlog.unacknowledged,
         "quarantined": backlog and backlog.quarantined,
         "ignored": backlog and backlog.ignored,
-        "problems": standing.problems,
+        "tokens": [
+            {"header": header, "position": position, "last_used": use and use.last_used}
+            for header, position, use in _positions(receiver, standing)
+        ],
+        "rules": [asdict(finding) for finding in findings(standing, limits)],
+        "problems": problems(standing, limits),
     }
 
 
@@ -115,12 +122,24 @@ def _rejection(rejection: Rejection) -> dict[str, Any]:
     return {
         "at": rejection.last_seen,
         "reason": rejection.reason,
+        "has_no_header": rejection.has_no_header,
         "status_code": rejection.status_code,
         "detail": rejection.detail,
     }
 
 
-def _print(standing: _Standing) -> None:
+def _positions(receiver: Receiver, standing: Standing) -> list[tuple[str, int, TokenUse | None]]:
+    """Every entry of a header that has a list of values, with its last use; never a value."""
+    uses = {(use.header, use.position): use for use in standing.token_uses}
+    return [
+        (header, position, uses.get((header, position)))
+        for header, values in receiver.settings.headers.items()
+        if len(values) > 1
+        for position in range(1, len(values) + 1)
+    ]
+
+
+def _print(receiver: Receiver, standing: Standing, limits: Limits) -> None:
     click.echo(f"Receiver {standing.receiver}")
     backlog = standing.backlog
     if backlog is not None:
@@ -132,12 +151,19 @@ def _print(standing: _Standing) -> None:
             age = span(standing.age(one.last_seen) or timedelta())
             click.echo(plain(f"    {one.status_code} {one.reason}, {age} ago: {one.detail}"))
         click.echo(f"  Pending: {backlog.pending}{f', for {span(oldest)}' if oldest else ''}")
-        click.echo(f"  Dead: {backlog.dead}")
+        for handled in standing.being_handled:
+            age = span(standing.age(handled.since) or timedelta())
+            what = f"event {handled.event_id}, {handled.status} of {handled.message_id}"
+            click.echo(plain(f"    being handled for {age}: {what}"))
+        click.echo(f"  Dead: {backlog.dead} ({backlog.unacknowledged} not acknowledged)")
         click.echo(f"  Quarantined: {backlog.quarantined} (and {backlog.ignored} ignored)")
-    for problem in standing.problems:
+        for header, position, use in _positions(receiver, standing):
+            last = _ago(standing, None if use is None else use.last_used)
+            click.echo(plain(f"  {header}, entry {position} of its list: last used {last}"))
+    for problem in problems(standing, limits):
         click.echo(plain(f"Problem: {standing.receiver}: {problem}"))
 
 
-def _ago(standing: _Standing, moment: datetime | None) -> str:
+def _ago(standing: Standing, moment: datetime | None) -> str:
     age = standing.age(moment)
     return "never" if age is None else f"{when(moment)} ({span(age)} ago)"

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy.event import listens_for
 
 from flask_fd_whatsapp import FreshdeskWhatsApp
 
-from ..conftest import TOKEN, MakeApp
-from .conftest import Post, RunCommand, RunJSON, Tickets, url_in
+from ..conftest import TOKEN, MakeApp, Payload
+from ..processes.waiting import wait_until
+from .conftest import Post, RunCommand, RunJSON, Tickets, receiver_of, url_in
 
 
 def test_empty(durable: Flask, run: RunCommand, run_json: RunJSON) -> None:
@@ -25,9 +28,25 @@ def test_empty(durable: Flask, run: RunCommand, run_json: RunJSON) -> None:
         "oldest_pending": None,
         "oldest_pending_seconds": None,
         "next_due": None,
+        "being_handled": [],
         "dead": 0,
+        "unacknowledged": 0,
         "quarantined": 0,
         "ignored": 0,
+        "tokens": [],
+        "rules": [
+            {"rule": rule, "limit": limit, "found": found, "problem": None}
+            for rule, limit, found in [
+                ("trial_write", True, True),
+                ("max_dead", 0, 0),
+                ("max_rejected", 0, None),
+                ("max_overdue", 900, None),
+                ("max_failing", 3600, None),
+                ("max_handling", 300, None),
+                ("max_silence", None, None),
+                ("max_pending", None, None),
+            ]
+        ],
         "problems": [],
     }
     assert "Last accepted: never\n" in run(durable, "status").stdout
@@ -46,7 +65,7 @@ def test_filled(
     post(app, b"{}")
     post(app, b"no JSON")
     post(app, event_type="another")
-    (standing,) = run_json(app, "status")["receivers"]
+    (standing,) = run_json(app, "status", status=1)["receivers"]
     assert standing["last_accepted"] > standing["oldest_pending"]
     assert standing["oldest_pending_seconds"] >= 0
     assert standing["last_rejected"] == standing["rejections"][0]
@@ -67,7 +86,7 @@ def test_rejected_without_a_trace_in_quarantine(
     app = make_durable(MAX_BODY_BYTES=10)
     post(app, b"x" * 11)
     app.test_client().post("/freshdesk/whatsapp", headers={"Authorization": "Bearer old"})
-    (standing,) = run_json(app, "status")["receivers"]
+    (standing,) = run_json(app, "status", status=1)["receivers"]
     last = standing["last_rejected"]
     assert (last["reason"], last["status_code"]) == ("unauthenticated", 401)
     assert last["at"] >= standing["rejections"][1]["at"]
@@ -88,7 +107,8 @@ def test_each_receivers_own(
     app.register_blueprint(FreshdeskWhatsApp("b", config_prefix="B", url_prefix="/b"))
     post(app)
     post(app, b"{", "/b/whatsapp")
-    one, other = run_json(app, "status", "--max-silence", "1h", status=1)["receivers"]
+    limits = ("--max-silence", "1h", "--max-rejected", "off")
+    one, other = run_json(app, "status", *limits, status=1)["receivers"]
     assert (one["pending"], one["quarantined"], one["rejections"]) == (1, 0, [])
     assert (other["pending"], other["quarantined"], len(other["rejections"])) == (0, 1, 1)
     assert (one["problems"], other["problems"]) == ([], ["no event has been accepted yet."])
@@ -128,6 +148,115 @@ def test_silence_from_the_beginning(durable: Flask, run_json: RunJSON) -> None:
     """Where no event has come at all, a limit of silence is passed."""
     (standing,) = run_json(durable, "status", "--max-silence", "1d", status=1)["receivers"]
     assert standing["problems"] == ["no event has been accepted yet."]
+
+
+def test_dead_events(
+    make_durable: MakeApp, post: Post, tickets: Tickets, run_json: RunJSON
+) -> None:
+    """A dead event is a problem until it is acknowledged, and again once it died another time."""
+    app = make_durable(MAX_ATTEMPTS=1)
+    tickets.error = ValueError("no tickets")
+    post(app)
+
+    def rule(status: int, *limits: str) -> Any:
+        (standing,) = run_json(app, "status", *limits, status=status)["receivers"]
+        assert standing["dead"] == 1
+        return next(one for one in standing["rules"] if one["rule"] == "max_dead")
+
+    assert rule(1)["problem"].startswith("1 dead event that nobody has acknowledged: ")
+    assert rule(0, "--max-dead", "1") == {
+        "rule": "max_dead",
+        "limit": 1,
+        "found": 1,
+        "problem": None,
+    }
+    assert rule(0, "--max-dead", "off")["limit"] is None
+    assert run_json(app, "acknowledge")["acknowledged"] == {"fd_whatsapp": 1}
+    assert rule(0)["found"] == 0
+    run_json(app, "retry", "--dead", status=1)
+    assert rule(1)["found"] == 1
+
+
+def test_rejected_since(make_durable: MakeApp, post: Post, run_json: RunJSON) -> None:
+    """A wrong token is a problem until an event is accepted; whoever has none at all is not."""
+    app = make_durable()
+    stranger = app.test_client()
+    stranger.post("/freshdesk/whatsapp")
+    run_json(app, "status")
+    stranger.post("/freshdesk/whatsapp", headers={"Authorization": "Bearer old"})
+    stranger.post("/freshdesk/whatsapp")
+    (standing,) = run_json(app, "status", status=1)["receivers"]
+    (problem,) = standing["problems"]
+    assert "was rejected (401 unauthenticated), and none has been accepted since" in problem
+    assert "Header Authorization has a wrong value" in problem
+    assert [one["has_no_header"] for one in standing["rejections"]] in (
+        [True, False],
+        [False, True],
+    )
+    run_json(app, "status", "--max-rejected", "off")
+    post(app)
+    run_json(app, "status")
+
+
+def test_read_only(make_durable: MakeApp, post: Post, run_json: RunJSON, tmp_path: Path) -> None:
+    """A database that can be read but not written is a problem, unless it is not tried."""
+    app = make_durable()
+    post(app)
+    engine = receiver_of(app).ledger.engine  # type: ignore[attr-defined]
+
+    @listens_for(engine, "connect")
+    def make_read_only(connection: Any, record: object) -> None:
+        connection.execute("PRAGMA query_only = 1")
+
+    engine.dispose()
+    (standing,) = run_json(app, "status", status=1)["receivers"]
+    assert standing["pending"] == 0
+    (problem,) = standing["problems"]
+    assert problem.startswith("the ledger can be read, but not written: ")
+    assert "readonly" in problem
+    run_json(app, "status", "--no-trial-write")
+
+
+def test_tokens(
+    make_durable: MakeApp, payload: Payload, run: RunCommand, run_json: RunJSON
+) -> None:
+    """The last use of each entry of a header's list is told by position, and no value."""
+    app = make_durable(HEADERS={"Authorization": ["Bearer new", "Bearer old"], "X-Key": "key"})
+    headers = {"Authorization": "Bearer old", "X-Key": "key"}
+    app.test_client().post("/freshdesk/whatsapp", json=payload(), headers=headers)
+    wait_until(receiver_of(app).ledger.token_uses, "the use is noted")
+    (standing,) = run_json(app, "status")["receivers"]
+    new, old = standing["tokens"]
+    assert new == {"header": "Authorization", "position": 1, "last_used": None}
+    assert (old["header"], old["position"]) == ("Authorization", 2)
+    assert old["last_used"] is not None
+    printed = run(app, "status").stdout
+    assert "  Authorization, entry 1 of its list: last used never\n" in printed
+    assert "  Authorization, entry 2 of its list: last used 2" in printed
+    assert "Bearer" not in printed
+    assert "X-Key" not in printed
+
+
+def test_being_handled(
+    make_durable: MakeApp, post: Post, tickets: Tickets, run: RunCommand, run_json: RunJSON
+) -> None:
+    """What is being handled is told, and is a problem when that takes too long."""
+    app = make_durable()
+    seen = {}
+
+    def look() -> None:
+        seen["json"] = run_json(app, "status")["receivers"]
+        seen["late"] = run_json(app, "status", "--max-handling", "0s", status=1)["receivers"]
+        seen["text"] = run(app, "status").stdout
+
+    tickets.before = look
+    assert post(app, "sent", data__message_id="M7") == "accepted"
+    (standing,) = seen["json"]
+    (handled,) = standing["being_handled"]
+    assert (handled["message_id"], handled["status"]) == ("M7", "SENT")
+    assert "SENT of M7" in seen["text"]
+    (problem,) = seen["late"][0]["problems"]
+    assert "SENT of message M7, has been handled for" in problem
 
 
 @pytest.mark.parametrize("limits", [("--max-silence", "2"), ("--max-pending", "-1")])

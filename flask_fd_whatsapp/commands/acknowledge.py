@@ -1,0 +1,60 @@
+"""``flask fd-whatsapp acknowledge``: takes note of dead events."""
+
+from __future__ import annotations
+
+import click
+from flask.cli import with_appcontext
+
+from .errors import noting
+from .options import (
+    chosen_receiver,
+    chosen_receivers,
+    json_option,
+    receiver_option,
+    shared_ledger,
+)
+from .output import many, print_json
+from .parameters import EventId
+
+
+@click.command(
+    epilog="\b\nExample:\n  flask fd-whatsapp acknowledge\n"
+    "  flask fd-whatsapp acknowledge --event 4711 --event 4712"
+)
+@click.option(
+    "--event", "event_ids", type=EventId(), multiple=True, help="This one; can be repeated."
+)
+@receiver_option
+@json_option
+@with_appcontext
+def acknowledge(event_ids: tuple[int, ...], name: str | None, as_json: bool) -> None:
+    """Take note of dead events, so that `status` no longer tells of them.
+
+    They stay dead, and `retry --dead` can still revive them; one that dies again is told again.
+    Exit 1 if an event that was named is not dead, or was acknowledged before.
+    """
+    acknowledged: dict[str, int] = {}
+    problems: list[str] = []
+    receivers = [chosen_receiver(name)] if event_ids else chosen_receivers(name)
+    for receiver in receivers:
+        with noting(problems, receiver):
+            ledger = shared_ledger(receiver)
+            counts = [
+                ledger.acknowledge(receiver=receiver.name, event_id=event_id)
+                for event_id in event_ids or (None,)
+            ]
+            acknowledged[receiver.name] = sum(counts)
+            for event_id, count in zip(event_ids, counts, strict=False):
+                if not count:
+                    problems.append(
+                        f"{receiver.name}: event {event_id} is not dead, or was acknowledged "
+                        "before."
+                    )
+                    click.echo(f"Error: {problems[-1]}", err=True)
+    if as_json:
+        print_json({"acknowledged": acknowledged, "problems": problems})
+    else:
+        for receiver_name, count in acknowledged.items():
+            click.echo(f"{receiver_name}: {many(count, 'dead event')} acknowledged.")
+    if problems:
+        raise SystemExit(1)

@@ -1,0 +1,1 @@
+"""Watching it: how every receiver stands, and what needs attention."""

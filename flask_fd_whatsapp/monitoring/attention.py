@@ -1,0 +1,185 @@
+"""What needs somebody's attention: the rules, each of them a pure function.
+
+``flask fd-whatsapp status`` goes by them, and so does whatever else shows how a receiver stands,
+so that all agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from typing import Any, Final
+
+from ..ledger import Backlog
+from ..receiver import Receiver
+from .standing import Standing
+from .wording import many, span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much is too much, by the name of the rule; ``None`` switches a rule off.
+
+    :param trial_write: whether it matters that the ledger cannot be written.
+    :param max_dead: dead events that nobody has acknowledged.
+    :param max_rejected: how much newer than the last accepted event a rejected request may be;
+        those that carried none of the configured headers do not count.
+    :param max_overdue: how long an event may be due without being tried.
+    :param max_failing: how long an event's handlers may fail.
+    :param max_handling: how long a process may be handling one event.
+    :param max_silence: how long nothing may come.
+    :param max_pending: events that are not handled yet.
+    """
+
+    trial_write: bool | None = True
+    max_dead: int | None = 0
+    max_rejected: timedelta | None = timedelta(0)
+    max_overdue: timedelta | None = timedelta(minutes=15)
+    max_failing: timedelta | None = timedelta(hours=1)
+    max_handling: timedelta | None = timedelta(minutes=5)
+    max_silence: timedelta | None = None
+    max_pending: int | None = None
+
+
+def limits_of(receiver: Receiver, **chosen: Any) -> Limits:
+    """The limits of *receiver*: the defaults, its settings', and what is chosen instead."""
+    seconds = getattr(receiver.settings, "handler_seconds", 300)
+    handling = None if seconds is None else timedelta(seconds=seconds)
+    return Limits(**{"max_handling": handling, **chosen})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What a rule has found.
+
+    :param rule: its name, which is that of its limit.
+    :param limit: ``None`` if it is switched off.
+    :param found: what is compared with the limit, ``None`` if there is nothing or nobody knows.
+    :param problem: what is wrong and what to do, ``None`` if nothing is.
+    """
+
+    rule: str
+    limit: Any
+    found: Any = None
+    problem: str | None = None
+
+
+def findings(standing: Standing, limits: Limits) -> list[Finding]:
+    """What each rule has found, in the order of :class:`Limits`."""
+    found = []
+    for item in fields(limits):
+        limit = getattr(limits, item.name)
+        if limit is None or standing.backlog is None:
+            found.append(Finding(rule=item.name, limit=limit))
+        else:
+            value, problem = _RULES[item.name](standing, limit)
+            found.append(Finding(rule=item.name, limit=limit, found=value, problem=problem))
+    return found
+
+
+def problems(standing: Standing, limits: Limits) -> list[str]:
+    """What is wrong and what to do, a sentence each; empty if nothing needs attention."""
+    unreadable = standing.unreadable
+    told = [] if unreadable is None else [f"The ledger cannot be used: {unreadable}"]
+    return told + [one.problem for one in findings(standing, limits) if one.problem is not None]
+
+
+Found = tuple[Any, str | None]
+
+
+def _trial_write(standing: Standing, limit: bool) -> Found:
+    reason = standing.unwritable
+    if reason is None:
+        return True, None
+    return False, f"the ledger can be read, but not written: events are answered with 503. {reason}"
+
+
+def _max_dead(standing: Standing, limit: int) -> Found:
+    count = _backlog(standing).unacknowledged
+    return count, _if(
+        count > limit,
+        f"{many(count, 'dead event')} that nobody has acknowledged: `flask fd-whatsapp events "
+        "--state dead` lists them, `retry --dead` tries them again, `acknowledge` takes note.",
+    )
+
+
+def _max_rejected(standing: Standing, limit: timedelta) -> Found:
+    last = next((one for one in standing.rejections if not one.has_no_header), None)
+    if last is None:
+        return None, None
+    accepted = _backlog(standing).last_received
+    newer = None if accepted is None else max(last.last_seen - accepted, timedelta())
+    ago = span(standing.age(last.last_seen) or timedelta())
+    return newer, _if(
+        newer is None or newer > limit,
+        f"the last request, {ago} ago, was rejected ({last.status_code} {last.reason}), and none "
+        f"has been accepted since: {last.detail}",
+    )
+
+
+def _max_overdue(standing: Standing, limit: timedelta) -> Found:
+    age = standing.age(_backlog(standing).oldest_due)
+    if age is None:
+        return None, None
+    return age, _if(
+        age > limit,
+        f"an event has been due for {span(age)}, which is more than {span(limit)}, and nobody "
+        "tries it: see that `flask fd-whatsapp retry` runs, or Celery's workers and beat.",
+    )
+
+
+def _max_failing(standing: Standing, limit: timedelta) -> Found:
+    age = standing.age(_backlog(standing).failing_since)
+    if age is None:
+        return None, None
+    return age, _if(
+        age > limit,
+        f"handlers fail at an event that came {span(age)} ago, which is more than {span(limit)}: "
+        "`flask fd-whatsapp events --state pending` shows the errors.",
+    )
+
+
+def _max_handling(standing: Standing, limit: timedelta) -> Found:
+    if not standing.being_handled:
+        return None, None
+    longest = standing.being_handled[0]
+    age = standing.as_of - longest.since
+    return age, _if(
+        age > limit,
+        f"event {longest.event_id}, {longest.status} of message {longest.message_id}, has been "
+        f"handled for {span(age)}, which is more than {span(limit)}: the log has the handler.",
+    )
+
+
+def _max_silence(standing: Standing, limit: timedelta) -> Found:
+    age = standing.age(_backlog(standing).last_received)
+    if age is None:
+        return None, "no event has been accepted yet."
+    return age, _if(age > limit, f"no event for {span(age)}, which is more than {span(limit)}.")
+
+
+def _max_pending(standing: Standing, limit: int) -> Found:
+    count = _backlog(standing).pending
+    return count, _if(count > limit, f"{many(count, 'event')} pending, which is more than {limit}.")
+
+
+_RULES: Final[Mapping[str, Callable[[Standing, Any], Found]]] = {
+    "trial_write": _trial_write,
+    "max_dead": _max_dead,
+    "max_rejected": _max_rejected,
+    "max_overdue": _max_overdue,
+    "max_failing": _max_failing,
+    "max_handling": _max_handling,
+    "max_silence": _max_silence,
+    "max_pending": _max_pending,
+}
+
+
+def _backlog(standing: Standing) -> Backlog:
+    assert standing.backlog is not None
+    return standing.backlog
+
+
+def _if(is_wrong: bool, problem: str) -> str | None:
+    return problem if is_wrong else None

@@ -1,0 +1,73 @@
+"""How a receiver's ledger stands: what a monitor looks at, read in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from ..exceptions import LedgerUnavailable
+from ..ledger import Backlog, BeingHandled, Ledger, Rejection, TokenUse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What is known of one receiver at one moment.
+
+    :param receiver: the receiver's name.
+    :param as_of: when that was (UTC).
+    :param unreadable: why the ledger cannot be read, ``None`` if it can; what follows is then
+        unknown.
+    :param unwritable: why it cannot be written, ``None`` if it can.
+    :param backlog: what has come and what is left to do.
+    :param rejections: the last one of each reason, newest first.
+    :param being_handled: the events that are being handled right now, longest first.
+    :param token_uses: when each entry of a header's list of values was last used.
+    """
+
+    receiver: str
+    as_of: datetime
+    unreadable: str | None = None
+    unwritable: str | None = None
+    backlog: Backlog | None = None
+    rejections: Sequence[Rejection] = ()
+    being_handled: Sequence[BeingHandled] = ()
+    token_uses: Sequence[TokenUse] = ()
+
+    @classmethod
+    def unknown(cls, receiver: str, error: Exception) -> Standing:
+        """That of a receiver whose ledger cannot be read."""
+        return cls(receiver=receiver, as_of=datetime.now(UTC), unreadable=str(error))
+
+    def age(self, moment: datetime | None) -> timedelta | None:
+        """How long ago that was, ``None`` if it never was."""
+        return None if moment is None else max(self.as_of - moment, timedelta())
+
+
+def standing_of(receiver: str, ledger: Ledger, *, tries_to_write: bool = True) -> Standing:
+    """How the ledger of *receiver* stands; never raises :class:`LedgerUnavailable`.
+
+    :param tries_to_write: whether to find out if it can be written.
+    """
+    unwritable = None
+    try:
+        backlog = ledger.backlog(receiver=receiver)
+        rejections = ledger.rejections(receiver=receiver)
+        being_handled = ledger.being_handled(receiver=receiver)
+        token_uses = ledger.token_uses(receiver=receiver)
+    except LedgerUnavailable as error:
+        return Standing.unknown(receiver, error)
+    if tries_to_write:
+        try:
+            ledger.check()
+        except LedgerUnavailable as error:
+            unwritable = str(error)
+    return Standing(
+        receiver=receiver,
+        as_of=datetime.now(UTC),
+        unwritable=unwritable,
+        backlog=backlog,
+        rejections=rejections,
+        being_handled=being_handled,
+        token_uses=token_uses,
+    )
