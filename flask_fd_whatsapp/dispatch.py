@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 from asyncio import CancelledError
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 from blinker import NamedSignal
 from flask import Flask
 
+from .calling import call
 from .events import StatusEvent
 from .exceptions import ClaimLost, LedgerUnavailable, RetryLater, TransactionFailed
-from .handlers import Handler, connected, handlers_of, identity, is_coroutine_function
+from .handlers import Handler, connected, handlers_of, identity
 from .ledger import Claim, Ledger, Recorded, State, Tried
 from .ledger.current import handling
 from .log_fields import get_logger, log_fields
@@ -207,38 +206,6 @@ def notify(signal: NamedSignal, app: Flask, **arguments: Any) -> None:
         except _FAILURES:
             name = identity(signal, function)
             logger.exception("Handler %s failed.", name, extra=log_fields(handler=name))
-
-
-def call(app: Flask, function: Callable[..., Any], **arguments: Any) -> None:
-    """Call one handler in an application context of its own.
-
-    :raises TypeError: if it returns an awaitable, which nobody awaits.
-    """
-    with app.app_context():
-        result = function(app, **arguments)
-        if result is None:
-            return
-        if inspect.iscoroutine(result) and is_coroutine_function(function):
-            result = _run(app, result)
-        if inspect.isawaitable(result):
-            if inspect.iscoroutine(result):
-                result.close()
-            raise TypeError(
-                "The handler returned an awaitable that nobody awaits: make it a coroutine "
-                "function (async def), or wait in it."
-            )
-        if inspect.isgenerator(result) or inspect.isasyncgen(result):
-            raise TypeError("The handler is a generator, whose code nobody runs: take yield out.")
-
-
-def _run(app: Flask, coroutine: Coroutine[Any, Any, Any]) -> Any:
-    async def wait() -> Any:
-        return await coroutine
-
-    try:
-        return app.async_to_sync(wait)()
-    finally:
-        coroutine.close()
 
 
 def _describe(error: BaseException) -> str:

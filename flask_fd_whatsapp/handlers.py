@@ -7,10 +7,11 @@ import inspect
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple, TypeVar
+from weakref import ref
 
 from blinker import NamedSignal
 from blinker.base import make_id  # type: ignore[attr-defined]  # how blinker keys receivers
-from flask import Flask
+from flask import Flask, current_app
 
 _ATTRIBUTE: Final = "__fd_whatsapp_handler_name__"
 MAX_NAME_LENGTH: Final = 200
@@ -96,6 +97,23 @@ def connected(signal: NamedSignal, app: Flask) -> list[Callable[..., Any]]:
         order = {key: place for place, key in enumerate(list(signal.receivers))}
         functions.sort(key=lambda function: order.get(make_id(function), len(order)))
     return functions
+
+
+def misconnected_handlers(signal: NamedSignal, app: Flask) -> dict[str, bool]:
+    """The handlers that *app*'s events do not reach, by identity: connected for another sender.
+
+    :return: whether that is the proxy ``current_app``, which is never a signal's sender.
+    """
+    if signal.is_muted:
+        return {}
+    functions = [one() if isinstance(one, ref) else one for one in list(signal.receivers.values())]
+    reached = connected(signal, app)
+    by_proxy = list(signal.receivers_for(current_app))
+    return {
+        identity(signal, function): function in by_proxy
+        for function in functions
+        if function is not None and function not in reached
+    }
 
 
 def identity(signal: NamedSignal, function: Callable[..., Any]) -> str:

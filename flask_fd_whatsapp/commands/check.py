@@ -10,7 +10,7 @@ import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
-from ..handlers import handlers_of
+from ..handlers import handlers_of, misconnected_handlers
 from ..receiver import Receiver
 from ..settings import FORM_HEADERS
 from ..signals import EVENT_SIGNALS, NOTICES, status_changed, status_received
@@ -144,7 +144,29 @@ def _check_queue(app: Flask, receiver: Receiver) -> Iterator[Finding]:
 
 
 def _check_handlers(app: Flask) -> Iterator[Finding]:
-    if not handlers_of(EVENT_SIGNALS, app):
+    misconnected = {
+        name: is_by_proxy
+        for signal in (*EVENT_SIGNALS, *NOTICES)
+        for name, is_by_proxy in misconnected_handlers(signal, app).items()
+    }
+    for name, is_by_proxy in misconnected.items():
+        if is_by_proxy:
+            yield Finding(
+                "error",
+                f"Handler {name} is connected for current_app and never called: that is a proxy, "
+                "and signals are sent with the application itself as sender. Connect it with "
+                "connect_via(app), or without a sender.",
+            )
+        else:
+            yield Finding(
+                "warning",
+                f"Handler {name} is connected for another sender than this application, and its "
+                "events do not reach it. Unless that is meant, connect it with connect_via(app), "
+                "or without a sender.",
+            )
+    if not handlers_of(EVENT_SIGNALS, app) and not any(
+        misconnected_handlers(signal, app) for signal in EVENT_SIGNALS
+    ):
         yield Finding(
             "warning",
             "No handler is connected. Blinker holds functions weakly: one defined inside a "

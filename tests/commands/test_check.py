@@ -7,10 +7,17 @@ from collections.abc import Callable
 from typing import Any, Never
 
 import pytest
+from blinker import NamedSignal
 from click.testing import Result
-from flask import Flask
+from flask import Flask, current_app
 
-from flask_fd_whatsapp import FreshdeskWhatsApp, handler_name, message_read, message_sent
+from flask_fd_whatsapp import (
+    FreshdeskWhatsApp,
+    handler_failed,
+    handler_name,
+    message_read,
+    message_sent,
+)
 from flask_fd_whatsapp import status_changed as changed
 from flask_fd_whatsapp.commands.masking import masked_url
 from flask_fd_whatsapp.exceptions import LedgerUnavailable
@@ -130,6 +137,29 @@ def test_ledger_that_is_down(
     assert not [secret for secret in SECRETS if secret in result.output]
     _, found = find(app)
     assert [told in text for level, text in found if level == "error"] == [True]
+
+
+@pytest.mark.parametrize(("signal", "is_of_events"), [(changed, True), (handler_failed, False)])
+def test_connected_for_the_proxy(
+    app: Flask, find: Find, signal: NamedSignal, is_of_events: bool
+) -> None:
+    """A handler connected for the proxy ``current_app`` is named as that, and it is an error."""
+    with app.app_context():
+        signal.connect_via(current_app)(handler_name("tickets")(lambda app, **_: None))
+    status, ((level, text), *others) = find(app)
+    assert (status, level) == (1, "error")
+    assert "Handler tickets is connected for current_app and never called" in text
+    assert "connect_via(app)" in text
+    assert ["weakly" in text for _, text in others] == ([] if is_of_events else [True])
+
+
+def test_connected_for_another_sender(app: Flask, find: Find) -> None:
+    """One connected for some other sender is doubtful; it may be another application's."""
+    changed.connect_via("shop")(handler_name("tickets")(lambda app, **_: None))
+    changed.connect_via(app)(lambda app, **_: None)
+    status, ((level, text),) = find(app)
+    assert (status, level) == (0, "warning")
+    assert "Handler tickets is connected for another sender than this application" in text
 
 
 def test_no_handler(app: Flask, find: Find) -> None:

@@ -1,0 +1,73 @@
+"""Calls one connected function: in contexts of its own, and to the end of what it returns."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Coroutine, Mapping
+from contextvars import Context, ContextVar, copy_context
+from typing import Any, Final
+
+import flask.globals
+from flask import Flask
+
+from .handlers import is_coroutine_function
+
+# Newer versions of Flask keep the request in the application context, and each handler has one
+# of its own anyway.
+_REQUEST: Final[ContextVar[Any]] = getattr(
+    flask.globals, "_cv_request", ContextVar("fd_whatsapp_no_request")
+)
+
+
+def call(app: Flask, function: Callable[..., Any], **arguments: Any) -> None:
+    """Call one handler in an application context of its own, and outside the request.
+
+    It sees the context variables that are set here, but for Flask's request, so that ``url_for``,
+    ``has_request_context()`` and the like are what they will be in a retry.  What it sets there
+    itself, others do not see.
+
+    :raises TypeError: if it returns an awaitable, which nobody awaits.
+    """
+    here = copy_context()
+    if _REQUEST in here:
+        Context().run(_call_outside_request, here, app, function, arguments)
+    else:
+        here.run(_call, app, function, arguments)
+
+
+def _call_outside_request(
+    here: Context, app: Flask, function: Callable[..., Any], arguments: Mapping[str, Any]
+) -> None:
+    # In an empty context, since a variable that is set cannot be taken out of one.
+    for variable, value in here.items():
+        if variable is not _REQUEST:
+            variable.set(value)
+    _call(app, function, arguments)
+
+
+def _call(app: Flask, function: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
+    with app.app_context():
+        result = function(app, **arguments)
+        if result is None:
+            return
+        if inspect.iscoroutine(result) and is_coroutine_function(function):
+            result = _await(app, result)
+        if inspect.isawaitable(result):
+            if inspect.iscoroutine(result):
+                result.close()
+            raise TypeError(
+                "The handler returned an awaitable that nobody awaits: make it a coroutine "
+                "function (async def), or wait in it."
+            )
+        if inspect.isgenerator(result) or inspect.isasyncgen(result):
+            raise TypeError("The handler is a generator, whose code nobody runs: take yield out.")
+
+
+def _await(app: Flask, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    async def wait() -> Any:
+        return await coroutine
+
+    try:
+        return app.async_to_sync(wait)()
+    finally:
+        coroutine.close()
