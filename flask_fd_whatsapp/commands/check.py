@@ -16,6 +16,7 @@ from ..settings import FORM_HEADERS
 from ..signals import EVENT_SIGNALS, NOTICES, status_changed, status_received
 from .masking import MASK, masked_url, without_secrets
 from .options import chosen_receivers, json_option, receiver_option
+from .other_extensions import harm_of_others
 from .output import plain, print_json
 from .probe import probe
 
@@ -93,6 +94,7 @@ def _report(app: Flask, receiver: Receiver) -> Report:
         )
     report.findings.extend(_check_queue(app, receiver))
     report.findings.extend(Finding("error", text) for text in probe(app, receiver))
+    report.findings.extend(Finding("warning", text) for text in harm_of_others(app, receiver))
     report.findings = [
         Finding(finding.level, without_secrets(finding.text, [receiver]))
         for finding in report.findings

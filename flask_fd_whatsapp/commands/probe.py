@@ -85,6 +85,11 @@ def _explain(answer: TestResponse, receiver: Receiver) -> str:
             f"{status}, which is not the receiver's: a login hook or a firewall, it seems. Let it "
             f"pass requests whose request.blueprint is {receiver.name!r}."
         )
+    if answer.status_code == 429:
+        return (
+            f"{status}: a rate limit. Freshdesk would be turned away likewise: exempt the "
+            "receiver (with Flask-Limiter, limiter.exempt(blueprint))."
+        )
     if answer.status_code in (404, 405):
         return (
             f"{status}: something in front of the receiver swallows its URL, such as a middleware "

@@ -54,7 +54,7 @@ class SQLLedger(Claiming, Queries, Reservations, Upkeep, SQLQuarantine, SQLRejec
     ) -> None:
         self._database = database_of(engine, is_own=is_own)
         self._upgrades = upgrades
-        self._migrated_by_host = migrated_by_host
+        self.migrated_by_host = migrated_by_host
         self._is_ready = migrated_by_host
         self._lock = Lock()
 
@@ -99,7 +99,7 @@ class SQLLedger(Claiming, Queries, Reservations, Upkeep, SQLQuarantine, SQLRejec
         :raises ConfigurationError: if that is for the host's own migrations to do.
         :raises FreshdeskWhatsAppError: if there is no such revision.
         """
-        if self._migrated_by_host:
+        if self.migrated_by_host:
             raise ConfigurationError(
                 "The ledger's tables are in the application's own migrations "
                 "(migrated_by_host=True): run those, such as `flask db upgrade`."

@@ -7,7 +7,7 @@ take ``a`` and ``A`` for the same.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
@@ -71,6 +71,26 @@ def _bytes() -> TypeEngine[bytes]:
 
 def _key() -> TypeEngine[int]:
     return BigInteger().with_variant(Integer(), "sqlite")
+
+
+PREFIX: Final = "fd_whatsapp_"
+"""What the names of all tables begin with, Alembic's own included."""
+
+
+def include_object(
+    object: Any,  # noqa: A002 - Alembic's name
+    name: str | None,
+    type_: str,
+    reflected: bool,
+    compare_to: Any,
+) -> bool:
+    """For the host's own Alembic or Flask-Migrate: leave the ledger's tables alone.
+
+    They are not among the host's models, so that ``flask db migrate`` would drop them.  Pass it as
+    ``include_object`` to Flask-Migrate's ``Migrate``, or to ``context.configure`` in ``env.py``.
+    """
+    table = object if type_ == "table" else getattr(object, "table", None)
+    return table is None or not table.name.startswith(PREFIX)
 
 
 metadata = MetaData(
