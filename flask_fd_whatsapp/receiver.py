@@ -93,6 +93,11 @@ class Receiver:
                     self._ledger = self._make_ledger()
         return self._ledger
 
+    def queue_problem(self) -> str | None:
+        """Why recorded events cannot be handed over, ``None`` if they can or need not be."""
+        problem = getattr(self._hand_over, "problem", None)
+        return problem() if problem else None
+
     def receive(
         self, body: bytes, headers: Mapping[str, str], *, is_replay: bool = False
     ) -> Outcome:

@@ -11,6 +11,7 @@ from flask import Flask
 
 from ..log_fields import log_fields
 from .broker import Producers, celery_of, reason_of
+from .check import broker_problem
 from .tasks import HANDLE_EVENT
 
 logger = logging.getLogger(__name__)
@@ -54,6 +55,10 @@ class HandOver:
                     self._receiver,
                     extra=log_fields(receiver=self._receiver),
                 )
+
+    def problem(self) -> str | None:
+        """Why events cannot be handed over, with the remedy; ``None`` if they can."""
+        return broker_problem(self._app)
 
     def close(self) -> None:
         """Close the connections to the broker."""

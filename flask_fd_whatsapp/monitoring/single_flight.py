@@ -1,0 +1,69 @@
+"""Looks at something slow for many who ask: one at a time, seldom, and not for long."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from threading import Event, Lock, Thread
+from typing import Final
+
+INTERVAL_SECONDS: Final = 5.0
+TIMEOUT_SECONDS: Final = 3.0
+
+NO_ANSWER: Final = f"no answer within {TIMEOUT_SECONDS:g} seconds"
+
+Results = dict[str, str | None]
+"""What is wrong with each thing, ``None`` if nothing is."""
+
+
+class SingleFlight:
+    """Looks in a thread of its own, so that something that hangs holds up that thread alone.
+
+    :param look: fills in, one after the other, what it finds; may not raise.
+    """
+
+    interval = INTERVAL_SECONDS
+    timeout = TIMEOUT_SECONDS
+
+    def __init__(self, look: Callable[[Results], None]) -> None:
+        self._look = look
+        self._begin()
+
+    def _begin(self) -> None:
+        self._process = os.getpid()
+        self._lock = Lock()
+        self._results: Results = {}
+        self._began_at: float | None = None
+        self._is_done = Event()
+
+    def results(self) -> tuple[Results, bool]:
+        """What the last look, or one begun now, has found so far, and whether it is done."""
+        if self._process != os.getpid():
+            self._begin()  # a thread has stayed in the process that this one was forked from
+        with self._lock:
+            now = time.monotonic()
+            if self._began_at is None or (
+                self._is_done.is_set() and now - self._began_at >= self.interval
+            ):
+                self._start(now)
+            results, is_done = self._results, self._is_done
+            deadline = (self._began_at or now) + self.timeout
+        is_done.wait(max(deadline - now, 0))
+        return dict(results), is_done.is_set()
+
+    def _start(self, now: float) -> None:
+        results: Results = {}
+        is_done = Event()
+
+        def run() -> None:
+            try:
+                self._look(results)
+            finally:
+                is_done.set()
+
+        try:
+            Thread(target=run, daemon=True).start()
+        except RuntimeError:
+            return  # the process has no more threads to give, which is no answer either
+        self._results, self._is_done, self._began_at = results, is_done, now
