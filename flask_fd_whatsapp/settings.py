@@ -71,6 +71,8 @@ class Settings:
             key = f"{prefix}_{name}"
             if key in config:
                 try:
+                    if name != "CAMPAIGN":  # which sees to it itself: a pattern may have quotes
+                        values.without_kept_quotes(config[key])
                     given[name.lower()] = parse(config[key])
                 except ValueError as error:
                     raise ConfigurationError(f"{key}: {error}") from None

@@ -27,6 +27,16 @@ _DRIVERS: Final = {
 }
 
 
+def without_kept_quotes(value: Any, quotes: str = "'\"") -> Any:
+    """*value*; an error for text in quotes that belong to the file or shell it came from."""
+    if isinstance(value, str) and len(value) > 1 and value[0] == value[-1] and value[0] in quotes:
+        raise ValueError(
+            f"the value begins and ends with {value[0]}: the quotes around it were kept. Docker's "
+            "env-files take what comes after the = as it is: leave them out there."
+        )
+    return value
+
+
 def header_name(value: Any) -> str:
     """A header name that reaches a WSGI application."""
     if not isinstance(value, str) or not _TOKEN.fullmatch(value):
@@ -77,6 +87,10 @@ def _header_value(name: str, value: Any) -> str:
         raise ValueError(
             f"the value of {name} has to be text or a list of texts, not {_kind(value)}."
         )
+    try:
+        without_kept_quotes(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
     if not value:
         raise ValueError(f"the value of {name} is empty: give the one entered in Freshdesk's form.")
     if not _VALUE.fullmatch(value):
@@ -193,6 +207,7 @@ def campaign(value: Any) -> campaigns.CampaignOf | None:
     if value is None:
         return None
     if isinstance(value, (str, re.Pattern)):
+        without_kept_quotes(value, "'")  # a pattern may well look for text in double quotes
         try:
             pattern = re.compile(value)
         except (re.error, OverflowError, RecursionError) as error:

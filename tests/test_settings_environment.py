@@ -6,7 +6,7 @@ import pytest
 from flask import Config, Flask
 
 from flask_fd_whatsapp import ConfigurationError, FreshdeskWhatsApp
-from flask_fd_whatsapp.settings import Settings
+from flask_fd_whatsapp.settings import KNOWN_KEYS, Settings
 
 HEADERS = '{"Authorization": "Bearer s3cret"}'
 
@@ -84,6 +84,31 @@ def test_wrong_texts(from_environment: Any, key: str, text: str, message: str) -
         from_environment(**{key: text})
     assert str(caught.value).startswith(f"FD_WHATSAPP_{key}: ")
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("key", KNOWN_KEYS)
+def test_quotes_that_a_docker_env_file_keeps_are_named(from_environment: Any, key: str) -> None:
+    """Whatever the key, the message says so, and does not show the value."""
+    with pytest.raises(
+        ConfigurationError, match=f"^FD_WHATSAPP_{key}: .*quotes around it were"
+    ) as e:
+        from_environment(**{key: """'{"Authorization": "Bearer s3cret"}'"""})
+    assert "s3cret" not in str(e.value)
+
+
+def test_quotes_kept_around_one_header(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A header with a variable of its own would never match."""
+    monkeypatch.setenv("FLASK_FD_WHATSAPP_HEADERS__Authorization", "'Bearer s3cret'")
+    config = Config("/")
+    config.from_prefixed_env()
+    with pytest.raises(ConfigurationError, match=r"Authorization: .*quotes around it were kept"):
+        Settings.from_config(config, "FD_WHATSAPP")
+
+
+def test_a_campaign_pattern_may_look_for_quotes(from_environment: Any) -> None:
+    """References may be JSON."""
+    campaign_of = from_environment(CAMPAIGN=r'"c": "(\w+)"').campaign
+    assert campaign_of('{"c": "spring"}') == "spring"
 
 
 def test_headers_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
