@@ -88,9 +88,10 @@ class Settings:
             raise ConfigurationError(
                 f"{prefix}_HEADERS is not set, and without it anybody could post events. Set it "
                 'to the headers of Freshdesk\'s form, such as {"Authorization": "Bearer <token>"}'
-                " (`python -c 'import secrets; print(secrets.token_urlsafe(32))'` makes a token),"
-                f" or set {prefix}_ALLOW_UNAUTHENTICATED = True if something in front of this"
-                " application authenticates."
+                " (`python -m flask_fd_whatsapp setup --url https://<host>/freshdesk/whatsapp`"
+                " makes a token and says where to enter it), or set "
+                f"{prefix}_ALLOW_UNAUTHENTICATED = True if something in front of this application "
+                "authenticates."
             )
         secret = {name.lower() for name in self.headers}
         for name in self.data_headers:

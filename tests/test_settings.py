@@ -174,7 +174,7 @@ def test_headers_are_required(given: dict[str, Any]) -> None:
     config = {f"{PREFIX}_{key}": value for key, value in given.items()}
     with pytest.raises(ConfigurationError, match=r"^FD_WHATSAPP_HEADERS is not set") as caught:
         Settings.from_config(config, PREFIX)
-    assert "secrets.token_urlsafe" in str(caught.value)
+    assert "`python -m flask_fd_whatsapp setup --url" in str(caught.value)
     assert "FD_WHATSAPP_ALLOW_UNAUTHENTICATED = True" in str(caught.value)
 
 

@@ -6,14 +6,20 @@ import ast
 import json
 import re
 import shlex
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from flask import Flask
 
-from flask_fd_whatsapp import FreshdeskWhatsApp
+from flask_fd_whatsapp import ConfigurationError, FreshdeskWhatsApp
+from flask_fd_whatsapp.__main__ import group
 
 from ..conftest import TOKEN, URL, MakeApp
+from ..processes.waiting import TIMEOUT
 from .conftest import RunCommand
 
 DESTINATION = f"https://example.com{URL}"
@@ -142,3 +148,39 @@ def test_other_path(app: Flask, run: RunCommand, form: list[str], url: str, warn
     result: Any = run(app, "setup", "--url", url, *form)
     assert result.exit_code == 0
     assert (f"does not end in {URL}" in result.output) is warns
+
+
+def test_before_there_is_a_token(tmp_path: Path) -> None:
+    """Without an application it makes the first token, and a setting that lets one start."""
+    with pytest.raises(ConfigurationError, match="`python -m flask_fd_whatsapp setup --url"):
+        Flask("host").register_blueprint(FreshdeskWhatsApp())
+    done = subprocess.run(
+        [sys.executable, "-m", "flask_fd_whatsapp", "setup", "--url", DESTINATION],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=True,
+    )
+    name, value = _line(done.stdout, "Header").split(": ", 1)
+    app = Flask("host")
+    app.config["FD_WHATSAPP_HEADERS"] = ast.literal_eval(
+        _line(done.stdout, 'app.config["FD_WHATSAPP_HEADERS"] =')
+    )
+    app.testing = True
+    app.register_blueprint(FreshdeskWhatsApp())
+    assert app.test_client().post(URL, headers={name: value}).status_code == 200
+    assert done.stderr == ""
+
+
+def test_without_an_application_names_of_keys_can_be_chosen() -> None:
+    """A receiver with a prefix of its own gets its own key; what the form refuses is refused."""
+    runner = CliRunner()
+    result = runner.invoke(
+        group, ["setup", "--url", "https://x.org/hook", "--config-prefix", "EU", "--json"]
+    )
+    report = json.loads(result.stdout)
+    assert list(report["configuration"]) == ["EU_HEADERS"]
+    assert "/freshdesk/whatsapp, where the receiver listens unless" in report["warning"]
+    refused = runner.invoke(group, ["setup", "--url", "http://x.org"])
+    assert (refused.exit_code, "Freshdesk posts to https://" in refused.output) == (2, True)

@@ -1,0 +1,16 @@
+"""``python -m flask_fd_whatsapp``: what can be done before there is an application."""
+
+from __future__ import annotations
+
+import click
+
+from .commands.setup import setup_without_app
+
+group = click.Group(
+    "python -m flask_fd_whatsapp",
+    commands=[setup_without_app],
+    help="Freshdesk's WhatsApp webhooks: what needs no application. `flask fd-whatsapp` has more.",
+)
+
+if __name__ == "__main__":
+    group()
