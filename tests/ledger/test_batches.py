@@ -32,7 +32,7 @@ ALL = Semaphore(10**6)
 class Transactions:
     """Begins transactions that only note what is done in them.
 
-    Each begins when it gets hold of :attr:`goes_on`.
+    Each commits when it gets hold of :attr:`goes_on`.
     """
 
     def __init__(self) -> None:
@@ -44,10 +44,10 @@ class Transactions:
 
     @contextmanager
     def begin(self, is_durable: bool) -> Iterator[list[str]]:
-        self.begun += 1
-        assert self.goes_on.acquire(timeout=TIMEOUT)
         written: list[str] = []
         yield written
+        self.begun += 1
+        assert self.goes_on.acquire(timeout=TIMEOUT)
         if self.error is not None:
             raise self.error
         self.committed.append(written)

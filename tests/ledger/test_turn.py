@@ -67,6 +67,32 @@ def test_processes_queue(path: str, holder: tuple[Connection, int]) -> None:
         waiting.result(TIMEOUT)
 
 
+def test_waits_so_long_for_processes(path: str, holder: tuple[Connection, int]) -> None:
+    """Another process's turn is waited for only so long, and then this one's may come again."""
+    turn = Turn(path, 0.05)
+    for _ in range(2):
+        with pytest.raises(LedgerUnavailable, match=r"for 0\.05 seconds"):
+            turn.__enter__()
+    os.kill(holder[1], signal.SIGKILL)
+    with Turn(path, TIMEOUT), ThreadPoolExecutor(1) as pool, pytest.raises(LedgerUnavailable):
+        pool.submit(turn.__enter__).result(TIMEOUT)
+    with turn:
+        pass
+
+
+def test_passes_on(path: str) -> None:
+    """Who may write lets another process come to the front, but no thread of its own."""
+    mine, other = Turn(path, 0.05), Turn(path, 0.05)
+    with mine, ThreadPoolExecutor(1) as pool:
+        with pytest.raises(LedgerUnavailable):
+            other.__enter__()
+        mine.pass_on()
+        with other:
+            pass
+        with pytest.raises(LedgerUnavailable):
+            pool.submit(mine.__enter__).result(TIMEOUT)
+
+
 def test_dead_holder(path: str, holder: tuple[Connection, int]) -> None:
     """A process that is killed in its turn holds up nobody."""
     os.kill(holder[1], signal.SIGKILL)

@@ -54,6 +54,11 @@ changed = Table(
 WRITES_EARLY, WRITES_LATE = "early", "late"
 """How ids of messages begin whose first handler outlives its lease: when it writes."""
 
+YIELDS = "yields"
+"""How ids of messages begin whose first handler sleeps in its transaction."""
+
+YIELD_SECONDS = 0.05
+
 APART_SECONDS = 0.005
 """What lies between the two commits of the broken ledger, as on a slow disk."""
 
@@ -114,8 +119,11 @@ def connect_handlers(app: Flask, folder: Path) -> None:
     @message_queued.connect_via(app)
     @handler_name("slow")
     def outlive_the_lease(app: Flask, event: StatusEvent) -> None:
-        """Of messages that ask for it, the first call waits until it is let go."""
+        """Of messages that ask for it, the first call waits until it is let go, or yields."""
         writes = event.message_id.partition("-")[0]
+        if writes == YIELDS:
+            insert(slow, event)
+            time.sleep(YIELD_SECONDS)
         if writes not in (WRITES_EARLY, WRITES_LATE):
             return
         if writes == WRITES_EARLY:

@@ -35,6 +35,7 @@ class Server:
         *,
         workers: int = 2,
         threads: int = 4,
+        worker_class: str = "gthread",
         ledger: str = "",
         host: str = HOST,
         prepare: Callable[[], None] | None = None,
@@ -45,8 +46,10 @@ class Server:
         self.count = workers
         self.host = host
         self.prepare = prepare
-        self.command = [sys.executable, "-m", "gunicorn", "--preload", "--worker-class=gthread"]
+        self.command = [sys.executable, "-m", "gunicorn", f"--worker-class={worker_class}"]
         self.command += [f"--workers={workers}", f"--threads={threads}"]
+        if worker_class == "gthread":
+            self.command += ["--preload"]  # gevent has to come before the application
         self.environment = {
             **os.environ,
             **{f"FLASK_FD_WHATSAPP_{key}": str(value) for key, value in settings.items()},

@@ -7,11 +7,11 @@ it may, commits once, and leaves what has come since to the next.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from itertools import islice
-from threading import Lock
+from itertools import islice, takewhile
 from typing import Any, Final, TypeVar, cast
 
 from ...exceptions import LedgerUnavailable
@@ -38,7 +38,7 @@ class _Job:
         self.value: Any = None
         self.error: BaseException | None = None
         self.batch: list[_Job] = []
-        self._sleeps = Lock()
+        self._sleeps = threading.Lock()
         self._sleeps.acquire()
 
     def end(self, value: Any = None, error: BaseException | None = None) -> None:
@@ -80,7 +80,7 @@ class Batches:
         """In a forked process: what is put down is for its parent to do."""
         self._jobs: deque[_Job] = deque()
         self._leader: _Job | None = None
-        self._lock = Lock()
+        self._lock = threading.Lock()
 
     def run(self, work: Callable[[Any], T], *, is_durable: bool) -> T:
         """Do *work*, given a cursor, and commit; it has to be such as can be done again.
@@ -130,18 +130,29 @@ class Batches:
         """Do what has been put down, the leader's own first."""
         try:
             with self._turn:
-                self._take(job)  # with what came while waiting for the turn
-                self._do(job.batch)
-        except LedgerUnavailable as error:  # no turn, and the others have waited as long
-            self._take(job)
-            for other in job.batch:
-                other.end(error=LedgerUnavailable(*error.args))
+                again = self._try(job)
+                while again:
+                    again = self._try(job, again)
+        except LedgerUnavailable as error:  # may not write, and the others have waited as long
+            for other in job.batch or self._take(job, is_durable=True):
+                if not other.is_done:
+                    other.end(error=LedgerUnavailable(*error.args))
 
-    def _take(self, job: _Job) -> None:
+    def _take(self, job: _Job, *, is_durable: bool) -> list[_Job]:
+        """What the leader's transaction is to do.
+
+        :param is_durable: it waits for the disk; else it takes nothing that has to.
+        """
         with self._lock:
-            job.batch = list(islice(self._jobs, MOST))
+            first = islice(self._jobs, MOST)
+            job.batch = list(takewhile(lambda other: is_durable or not other.is_durable, first))
             for _ in job.batch:
                 self._jobs.popleft()
+            return job.batch
+
+    def _has_durable(self) -> bool:
+        with self._lock:
+            return any(job.is_durable for job in islice(self._jobs, MOST))
 
     def _give_back(self, job: _Job) -> None:
         """Leave nothing undone that others wait for; once more changes nothing."""
@@ -161,20 +172,26 @@ class Batches:
                 self._leader = following
             job.batch = []  # itself among them
 
-    def _do(self, jobs: list[_Job]) -> None:
-        while jobs:
-            jobs = self._try(jobs)
+    def _try(self, leader: _Job, again: list[_Job] | None = None) -> list[_Job]:
+        """Commit jobs; if one fails, give the others, which are to be done again without it.
 
-    def _try(self, jobs: list[_Job]) -> list[_Job]:
-        """Commit them; if one fails, give the others, which are to be done again without it."""
+        :param again: the jobs; ``None`` for those that have been put down by the time that the
+            transaction begins, which may have to wait for other processes.
+        :raises LedgerUnavailable: if there is no transaction to be had.
+        """
         at: _Job | None = None
+        jobs = again or []
         values = []
+        is_durable = any(job.is_durable for job in again) if again else self._has_durable()
         try:
-            with self._begin(any(job.is_durable for job in jobs)) as cursor:
+            with self._begin(is_durable) as cursor:
+                jobs = again or self._take(leader, is_durable=is_durable)
                 for at in jobs:
                     values.append(at.work(cursor))
                 at = None
         except Exception as error:
+            if not jobs:
+                raise
             if at is not None:
                 at.end(error=error)
                 return [job for job in jobs if job is not at]

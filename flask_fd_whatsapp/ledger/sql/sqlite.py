@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
 from .batches import Batches
 from .connections import Transaction
@@ -15,7 +17,7 @@ from .database import Database
 from .engines import BUSY_SECONDS
 from .kept import KeptConnection
 from .statements import statements_for
-from .turn import Turn
+from .turn import Turn, ask_until
 
 T = TypeVar("T")
 
@@ -32,9 +34,13 @@ class SQLite(Database):
 
     def __init__(self, engine: Engine, *, is_own: bool) -> None:
         super().__init__(engine, statements_for("sqlite"), is_own=is_own)
-        self.turn = Turn(f"{engine.url.database}-turn" if is_own else None, BUSY_SECONDS)
+        # What the URL says of waiting for SQLite's lock goes for the queue before it, too.
+        timeout = engine.url.query.get("timeout") if is_own else None
+        seconds = float(timeout) if isinstance(timeout, str) else BUSY_SECONDS
+        self.turn = Turn(f"{engine.url.database}-turn" if is_own else None, seconds)
+        self._busy_seconds = seconds
         self._batches = Batches(
-            self.turn, lambda is_durable: _Step(self, is_durable=is_durable), BUSY_SECONDS
+            self.turn, lambda is_durable: _Step(self, is_durable=is_durable), seconds
         )
 
     def transaction(self) -> Transaction:
@@ -56,13 +62,51 @@ class SQLite(Database):
         """An SQLAlchemy connection in a transaction that may write from its first statement."""
         # The connection first: to wait for one in one's turn would hold up all others.
         with self.translated(), self.engine.connect() as connection, self.turn, connection.begin():
-            _lock(connection)
+            self._lock(connection)
             yield connection
 
     def lock(self, connection: Connection) -> None:
         """Begin a transaction that may take long; then it is the next one's turn to wait."""
         with self.turn:
-            _lock(connection)
+            self._lock(connection)
+
+    def _lock(self, connection: Connection) -> None:
+        driver: Any = connection.connection.driver_connection
+        with _impatient(driver) as seconds:
+            self.begin_writing(driver, connection.exec_driver_sql, seconds)
+
+    def prepare(self, driver: Any) -> None:
+        """Let a kept connection leave the waiting for another's lock to the ledger."""
+        driver.execute("PRAGMA busy_timeout = 0")
+
+    def begin_writing(
+        self, driver: Any, execute: Callable[[str], Any], seconds: float | None
+    ) -> None:
+        """Take SQLite's lock at once: a transaction that read first may not get it.
+
+        :param execute: executes a statement on the connection *driver*, which must not wait.
+        :param seconds: how long to ask again; ``None`` for a kept connection's.
+        """
+        refusal: Exception | None = None
+
+        def may_write() -> bool:
+            nonlocal refusal
+            try:
+                execute("BEGIN IMMEDIATE")
+            except (self.driver_error, DBAPIError) as error:
+                if not _is_busy(error):
+                    raise
+                refusal = error
+                return False
+            return True
+
+        if driver.in_transaction:
+            return  # by a listener of the host's
+        if not may_write():
+            seconds = self._busy_seconds if seconds is None else seconds
+            if not ask_until(time.monotonic() + seconds, may_write) and refusal is not None:
+                raise refusal
+        self.turn.pass_on()
 
     def doubts(self) -> list[str]:
         """Pragmas with which SQLite forgets, or waits for nobody."""
@@ -120,10 +164,26 @@ class SQLite(Database):
         super().leave_to_parent()
 
 
-def _lock(connection: Connection) -> None:
-    """Take the lock at once: a transaction that read first may not get it."""
-    if not connection.connection.driver_connection.in_transaction:  # type: ignore[union-attr]
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+def _is_busy(error: Exception) -> bool:
+    """Whether another has the lock; of SQLAlchemy's errors the driver's tells."""
+    name = getattr(getattr(error, "orig", error), "sqlite_errorname", "")
+    return bool(name.startswith("SQLITE_BUSY"))
+
+
+def _busy_seconds(driver: Any) -> float:
+    (milliseconds,) = driver.execute("PRAGMA busy_timeout").fetchone()
+    return float(milliseconds) / 1000
+
+
+@contextmanager
+def _impatient(driver: Any) -> Iterator[float]:
+    """While this lasts a connection does not wait; gives the seconds for which it would."""
+    seconds = _busy_seconds(driver)
+    driver.execute("PRAGMA busy_timeout = 0")
+    try:
+        yield seconds
+    finally:
+        driver.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
 
 
 class _Step(Transaction):
@@ -140,8 +200,11 @@ class _Step(Transaction):
         if isinstance(connection, KeptConnection) and connection.is_durable is not self._is_durable:
             cursor.execute(f"PRAGMA synchronous = {'FULL' if self._is_durable else 'NORMAL'}")
             connection.is_durable = self._is_durable
-        if not cursor.connection.in_transaction:
-            cursor.execute("BEGIN IMMEDIATE")
+        if isinstance(connection, KeptConnection):
+            self._database.begin_writing(connection.driver_connection, cursor.execute, None)
+        else:
+            with _impatient(connection.driver_connection) as seconds:
+                self._database.begin_writing(connection.driver_connection, cursor.execute, seconds)
         return cursor
 
 
