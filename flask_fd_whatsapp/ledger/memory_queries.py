@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
@@ -111,6 +111,15 @@ class MemoryQueries:
             for event_id in ids:
                 self._events[event_id][1].reserved_until = self.clock() + seconds
         return ids
+
+    def reserved(self) -> Mapping[str, int]:
+        """How many due events are reserved just now, by receiver."""
+        with self.changed:
+            return Counter(
+                event.receiver
+                for _, event in self._events.values()
+                if event.state is State.PENDING and event.reserved_until > self.clock()
+            )
 
     def unreserve(self, event_ids: Collection[int]) -> None:
         """Give back what was reserved and not tried."""

@@ -7,7 +7,7 @@ nothing of HTTP, signals or schemas.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol, Unpack
 
@@ -155,6 +155,10 @@ class Ledger(Protocol):
         Until *seconds* are over nobody else gets it, unless it is given back or tried before.
         That is no attempt, and no claim.
         """
+        ...
+
+    def reserved(self) -> Mapping[str, int]:
+        """How many due events are reserved just now, by receiver."""
         ...
 
     def unreserve(self, event_ids: Collection[Any]) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from celery import shared_task
@@ -18,8 +18,9 @@ from flask import current_app, has_app_context
 from ..exceptions import ConfigurationError, LedgerUnavailable, NoSuchReceiver
 from ..ledger.current import EXTENSION
 from ..log_fields import log_fields
+from ..outcomes import Result
 from ..receiver import Receiver
-from ..sweep import sweep
+from .broker import celery_of, connection_to
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +28,16 @@ HANDLE_EVENT: Final = "flask_fd_whatsapp.handle_event"
 SWEEP: Final = "flask_fd_whatsapp.sweep"
 
 SWEEP_SECONDS: Final = 20.0
+
+WAITING_SECONDS: Final = 600.0
+"""How long an event that the sweep has handed over may wait in the queue.  Then it is handed over
+again: the broker, or a worker that was killed, may have lost it."""
+
+MOST_WAITING: Final = 10_000
+LEAST_WAITING: Final = 1_000
+"""How many may wait at a time: of all receivers, but so many of each."""
+
+BATCH: Final = 100
 
 
 @shared_task(name=HANDLE_EVENT, acks_late=True, reject_on_worker_lost=True, ignore_result=True)
@@ -49,6 +60,8 @@ def handle_event(receiver_name: str, event_id: Any) -> str:
     receiver = receivers[receiver_name]
     try:
         outcome = receiver.resume(event_id, wait=receiver.wait_seconds)
+        if outcome is not None and outcome.result is Result.BUSY:
+            receiver.ledger.unreserve([event_id])  # for the next sweep, when its message is free
     except LedgerUnavailable as error:
         _report(receiver_name, error)
         return "unavailable"
@@ -56,29 +69,90 @@ def handle_event(receiver_name: str, event_id: Any) -> str:
 
 
 @shared_task(name=SWEEP, ignore_result=True)
-def sweep_events(seconds: float = SWEEP_SECONDS) -> dict[str, dict[str, int]]:
-    """Go on with the events that are due, of every receiver whose ledger others can read.
+def sweep_events(seconds: float = SWEEP_SECONDS) -> dict[str, int]:
+    """Hand the events that are due to the workers, of every receiver whose ledger others can read.
 
-    :param seconds: after this it ends, between two events; what is left is the next one's.
-    :return: how many events had which result, by receiver.
+    What is handed over is not handed over again for :data:`WAITING_SECONDS`, unless it has been
+    tried, and only so much of each receiver waits at a time.  Where there was more, another sweep
+    follows what is waiting.
+
+    :param seconds: after this it ends; what is left is the next one's.
+    :return: how many events were handed over, by receiver.
     """
-    results: dict[str, dict[str, int]] = {}
     receivers = _receivers()
+    room = _room(receivers)
+    handed_over = dict.fromkeys(receivers, 0)
+    is_full = False
+    end = time.monotonic() + seconds
+    with _publishing() as publish:
+        while room and time.monotonic() < end:
+            for name in list(room):  # in turns, so that none waits for another's backlog
+                limit = min(BATCH, room[name])
+                count = _hand_over(receivers[name], limit, publish)
+                handed_over[name] += count
+                room[name] -= count
+                if count < limit or not room[name]:
+                    is_full = is_full or handed_over[name] > _most(receivers) / 2
+                    del room[name]
+    if is_full:
+        sweep_events.apply_async((seconds,))
+    return handed_over
+
+
+def _most(receivers: Mapping[str, Receiver]) -> int:
+    """How many events of each receiver wait in the queue at a time, as far as the sweep goes."""
+    return max(LEAST_WAITING, MOST_WAITING // len(receivers))
+
+
+def _room(receivers: Mapping[str, Receiver]) -> dict[str, int]:
+    """How many events of each receiver may be handed over now."""
+    waiting: dict[int, Mapping[str, int]] = {}
+    room: dict[str, int] = {}
     for name, receiver in receivers.items():
-        counts: Counter[str] = Counter()
         try:
-            if receiver.ledger.durable:
-                should_stop = _after(seconds / len(receivers))
-                counts.update(s.result.label for s in sweep(receiver, should_stop=should_stop))
+            ledger = receiver.ledger
+            if not ledger.durable:
+                continue
+            if id(ledger) not in waiting:
+                waiting[id(ledger)] = ledger.reserved()
         except LedgerUnavailable as error:
             _report(name, error)
-        results[name] = dict(counts)
-    return results
+        else:
+            room[name] = _most(receivers) - waiting[id(ledger)].get(name, 0)
+    return {name: count for name, count in room.items() if count > 0}
 
 
-def _after(seconds: float) -> Callable[[], bool]:
-    end = time.monotonic() + seconds
-    return lambda: time.monotonic() >= end
+def _hand_over(receiver: Receiver, limit: int, publish: Callable[[str, Any], None]) -> int:
+    """Put what is due into the queue; gives back what the broker does not take."""
+    try:
+        event_ids = receiver.ledger.reserve(
+            receiver=receiver.name, limit=limit, seconds=WAITING_SECONDS
+        )
+    except LedgerUnavailable as error:
+        _report(receiver.name, error)
+        return 0
+    for number, event_id in enumerate(event_ids):
+        try:
+            publish(receiver.name, event_id)
+        except BaseException:
+            with suppress(LedgerUnavailable):
+                receiver.ledger.unreserve(event_ids[number:])
+            raise
+    return len(event_ids)
+
+
+@contextmanager
+def _publishing() -> Iterator[Callable[[str, Any], None]]:
+    """Puts events' tasks into the queue, over one connection that gives up soon."""
+    celery_app = celery_of(current_app._get_current_object())  # type: ignore[attr-defined]
+    task = celery_app.tasks[HANDLE_EVENT]
+    producer = connection_to(celery_app).Producer()
+    try:
+        yield lambda name, event_id: task.apply_async(
+            (name, event_id), producer=producer, retry=False
+        )
+    finally:
+        producer.connection.collect()
 
 
 def _receivers() -> dict[str, Receiver]:

@@ -103,6 +103,7 @@ def full(request: pytest.FixtureRequest, shared: Shared) -> SQLLedger:
 QUERIES: dict[str, Callable[[SQLLedger], Any]] = {
     "due": lambda ledger: ledger.due(receiver=RECEIVER, limit=PAGE),
     "due of any": lambda ledger: ledger.due(limit=1),
+    "reserved": lambda ledger: ledger.reserved(),
     "reserve": lambda ledger: ledger.reserve(receiver=RECEIVER, limit=PAGE, seconds=60),
     "backlog": lambda ledger: ledger.backlog(),
     "backlog of receiver": lambda ledger: ledger.backlog(receiver=RECEIVER),

@@ -145,3 +145,14 @@ def test_held(ledger: Ledger, ids: list[Any]) -> None:
     """What is being handled is not handed out."""
     assert ledger.claim(ids[0], POLICY) is not None
     assert reserve(ledger) == ids[1:]
+
+
+def test_counted(ledger: Ledger, ids: list[Any]) -> None:
+    """It is told how many events of each receiver are in somebody's hands."""
+    ledger.record(entry(message_id="O1", receiver="other"), POLICY, claim=False)
+    assert dict(ledger.reserved()) == {}
+    reserve(ledger, 4)
+    reserve(ledger, receiver="other")
+    assert dict(ledger.reserved()) == {RECEIVER: 4, "other": 1}
+    end_reservations(ledger)
+    assert dict(ledger.reserved()) == {}

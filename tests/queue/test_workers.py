@@ -106,3 +106,32 @@ def test_twice_at_once(make_system: MakeSystem) -> None:
     wait_until(are_done, "both events are done")
     wait_until(lambda: waiting(system.config) == 0, "the queue is empty")
     assert system.calls(message_id) == Counter(note=2, act=1, acted=1)
+
+
+@pytest.mark.parametrize("broker", ["rabbitmq", "redis"])
+def test_backlog(make_system: MakeSystem, broker: str) -> None:
+    """A sweep has every process of every worker work off a backlog, and fills no queue with it."""
+    system = make_system(broker, "postgresql", worker_prefetch_multiplier=1)
+    system.receiver._hand_over = lambda event_id: None  # as while the broker was down
+    held = [system.post("hold") for _ in range(4)]
+    fine = [system.post() for _ in range(20)]
+    workers = [system.start("prefork"), system.start("prefork")]
+    for worker in workers:
+        worker.wait_until_ready()
+    sweep = system.app.extensions["celery"].tasks["flask_fd_whatsapp.sweep"]
+    sweep.apply_async()
+    wait_until(lambda: all(system.calls(m)["act"] for m in held), "four processes are at work")
+    assert len({system.pids(message_id)[0] for message_id in held}) == 4
+    left = waiting(system.config)
+    assert left <= len(fine)
+    for _ in range(2):
+        sweep.apply_async()
+    for message_id in held:
+        (system.folder / f"release-{message_id}").touch()
+    system.wait_for("done", *held, *fine)
+    wait_until(lambda: waiting(system.config) == 0, "the queue is empty")
+    for message_id in (*held, *fine):
+        assert system.calls(message_id) == ONCE
+    text = "".join(worker.text() for worker in workers)
+    assert text.count("Task flask_fd_whatsapp.handle_event[") >= len(held) + len(fine)
+    assert text.count("received") <= len(held) + len(fine) + 3  # none was handed over twice
