@@ -5,9 +5,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from flask_fd_whatsapp.exceptions import ClaimLost
 from flask_fd_whatsapp.ledger import Ledger, Policy, State, Tried
+from flask_fd_whatsapp.ledger.sql import SQLLedger
+from flask_fd_whatsapp.ledger.sql.tables import message as message_table
 
 from ..concurrency.threads import TIMEOUT
 from .entries import (
@@ -199,3 +202,34 @@ def test_held_messages_are_not_due(ledger: Ledger) -> None:
     assert due(ledger) == []
     end_leases(ledger)
     assert due(ledger) == [first.id, second.id]
+
+
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+def test_claim_of_a_clock_that_was_ahead(sql_ledger: SQLLedger) -> None:
+    """On SQLite a claim of hours ahead, left by a crash before the clock was set right, is over."""
+    recorded, _ = claimed(sql_ledger)
+    now = datetime.now(UTC)
+    with sql_ledger.engine.begin() as connection:
+        ahead = {"claimed_at": now + timedelta(hours=2), "claim_until": now + timedelta(hours=3)}
+        connection.execute(update(message_table).values(ahead))
+    assert sql_ledger.being_handled() == []
+    for claim in (
+        lambda: sql_ledger.record(entry(), POLICY).claim,
+        lambda: sql_ledger.record(entry("SENT"), POLICY).claim,
+        lambda: sql_ledger.claim(recorded.id, POLICY).claim,  # type: ignore[union-attr]
+    ):
+        with sql_ledger.engine.begin() as connection:
+            connection.execute(update(message_table).values(ahead))
+        assert claim() is not None
+
+
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+def test_claim_of_a_clock_that_differs_a_little(sql_ledger: SQLLedger) -> None:
+    """On SQLite a clock that is set back by some seconds ends nobody's claim."""
+    recorded, _ = claimed(sql_ledger)
+    now = datetime.now(UTC)
+    with sql_ledger.engine.begin() as connection:
+        ahead = {"claimed_at": now + timedelta(seconds=30)}
+        connection.execute(update(message_table).values(ahead))
+    assert sql_ledger.record(entry(), POLICY).claim is None
+    assert sql_ledger.claim(recorded.id, POLICY).claim is None  # type: ignore[union-attr]

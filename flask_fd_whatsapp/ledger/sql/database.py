@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Engine, func
 
@@ -13,6 +13,9 @@ from .rows import Found, Handled, Inserted
 from .statements import Statements
 
 T = TypeVar("T")
+
+CLOCKS_DIFFER: Final = timedelta(minutes=1)
+"""How far a machine's clock may be set back before what it said earlier counts as wrong."""
 
 
 class Database(Connections):

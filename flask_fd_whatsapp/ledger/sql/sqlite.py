@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from .batches import Batches
 from .connections import Transaction
-from .database import Database
+from .database import CLOCKS_DIFFER, Database
 from .engines import BUSY_SECONDS
 from .kept import KeptConnection
 from .statements import statements_for
@@ -136,6 +136,7 @@ class SQLite(Database):
         text = self.moment(now)
         return {
             "now": text,
+            "ahead": self.moment(now + CLOCKS_DIFFER),
             "lease_end": self.moment(now + timedelta(seconds=lease)) if lease else text,
             "due": self.moment(now + timedelta(seconds=delay)) if delay else text,
         }

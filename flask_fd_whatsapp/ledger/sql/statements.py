@@ -36,7 +36,7 @@ VALUES
   failed_at = COALESCE({old}failed_at, {new_failed_at}),
   last_seen = {now},
   claim_token = CASE WHEN {new_claim_token} IS NOT NULL
-                          AND ({old}claim_token IS NULL OR {old}claim_until <= {new_last_seen})
+                          AND ({old}claim_token IS NULL OR {is_over})
                      THEN {new_claim_token} ELSE {old}claim_token END,
   claim_until = {claim_until},
   claimed_at = {claimed_at},
@@ -57,7 +57,7 @@ VALUES
 _FIND: Final = """
 SELECT e.id, m.id, e.attempts, e.due_at IS NOT NULL, e.dead_at IS NOT NULL, e.payload, e.headers,
        e.previous_status, e.is_stale, m.status, m.external_reference_id, m.campaign,
-       m.last_seen, e.status, m.claim_token IS NOT NULL AND m.claim_until > {now}
+       m.last_seen, e.status, m.claim_token IS NOT NULL AND NOT ({is_over_of_m})
 FROM fd_whatsapp_event e JOIN fd_whatsapp_message m ON m.id = e.message_key
 WHERE {which}
 """
@@ -65,7 +65,7 @@ WHERE {which}
 _CLAIM: Final = """
 UPDATE fd_whatsapp_message
 SET claim_token = :token, claim_until = {lease_end}, claimed_at = {now}, claimed_status = :status
-WHERE id = :message_key AND (claim_token IS NULL OR claim_until <= {now})
+WHERE id = :message_key AND (claim_token IS NULL OR {is_over_now})
 """
 
 _RENEW: Final = """
@@ -129,7 +129,7 @@ CONFLICT: Final = {
     "new": "excluded.{}",
     "if_claimed": (
         "CASE WHEN excluded.claim_token IS NOT NULL AND (fd_whatsapp_message.claim_token IS NULL"
-        " OR fd_whatsapp_message.claim_until <= excluded.last_seen)"
+        " OR {is_over})"
         " THEN excluded.{column} ELSE fd_whatsapp_message.{column} END"
     ),
 }
@@ -155,6 +155,8 @@ PARTS: Final = {
     # SQLite runs on this machine, so that its clock is this process's, given as :now.
     "sqlite": {
         **CONFLICT,
+        # A claim of later than now is of a clock that was ahead and has been set right.
+        "is_over": "{of}claim_until <= {at} OR COALESCE({of}claimed_at, {at}) > :ahead",
         "now": ":now",
         "lease_end": ":lease_end",
         "due": ":due",
@@ -197,15 +199,19 @@ def in_style(dialect: str, texts: dict[str, str]) -> dict[str, str]:
 def texts_for(dialect: str) -> dict[str, str]:
     parts = PARTS[dialect]
     times = {name: parts[name] for name in ("now", "lease_end", "due")}
+    is_over = parts.get("is_over", "{of}claim_until <= {at}")
     new = {f"new_{column}": parts["new"].format(column) for column in _NEW}
     new["new_rank"] = parts["new"].format("status_rank")
+    new["is_over"] = is_over.format(of=parts["old"], at=new["new_last_seen"])
     upsert = _UPSERT.format(
         **times,
         **new,
         on_conflict=parts["on_conflict"],
         old=parts["old"],
-        **{column: parts["if_claimed"].format(column=column) for column in _CLAIMED},
+        **{column: parts["if_claimed"].format(column=column, **new) for column in _CLAIMED},
     )
+    times["is_over_now"] = is_over.format(of="", at=times["now"])
+    times["is_over_of_m"] = is_over.format(of="m.", at=times["now"])
     by_key = "m.account_id = :account_id AND m.message_id = :message_id AND e.status = :status"
     return {
         "upsert": upsert,
