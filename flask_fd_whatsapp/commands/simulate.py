@@ -13,7 +13,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from .options import chosen_receiver, json_option, receiver_option
-from .output import print_json
+from .output import plain, print_json
 from .stand_in import Run, make_simulator
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
 )  # fmt: skip
 @click.option(
     "--header", "headers", multiple=True, metavar="'NAME: VALUE'",
-    help="Instead of the headers of this application's configuration.",
+    help="Besides the headers of this application's configuration, or instead of one of them.",
 )  # fmt: skip
 @click.option("--timeout", type=_POSITIVE, default=10.0, show_default=True, help="Real seconds.")
 @click.option(
@@ -108,7 +108,7 @@ def simulate(name: str | None, as_json: bool, **options: Any) -> None:
     simulator = make_simulator(app, receiver, run)
     from ..freshdesk.campaign import INTERRUPTED, compare, play, summary
 
-    ending = play(simulator, run.messages, run.campaign)
+    ending = play(simulator, run.messages, run.campaign) or _redirected(simulator)
     wrong, compared = compare(simulator, receiver, is_here=run.url is None)
     shown = {
         **summary(simulator),
@@ -125,15 +125,28 @@ def simulate(name: str | None, as_json: bool, **options: Any) -> None:
         raise SystemExit(130 if ending == INTERRUPTED else 1)
 
 
+def _redirected(simulator: FreshdeskSimulator) -> str | None:
+    """What to do about a destination that only redirects."""
+    report = simulator.report
+    if report.acknowledged or not report.redirects:
+        return None
+    return (
+        f"{simulator.form['destination_url']} redirects to {', '.join(sorted(report.redirects))}, "
+        "and a webhook's post is not sent on: give --url, and Freshdesk's form, the address that "
+        "answers by itself. If that is a login page, exempt the receiver from it; `flask "
+        "fd-whatsapp check` finds what is in the way."
+    )
+
+
 def _print(simulator: FreshdeskSimulator, shown: dict[str, Any]) -> None:
     rows = [*simulator.report.rows(), ("Ledger", shown["ledger"])]
     width = max(len(label) for label, _ in rows)
     for label, value in rows:
-        click.echo(f"{label.ljust(width)}  {value}")
+        click.echo(f"{label.ljust(width)}  {plain(value)}")
     for text in shown["disagreements"][:SHOWN]:
         click.echo(f"  {text}")
     if len(shown["disagreements"]) > SHOWN:
         click.echo(f"  and {len(shown['disagreements']) - SHOWN} more")
     click.echo(f"The same events again: --seed {shown['seed']} --start {shown['start']}")
     if shown["ending"]:
-        click.echo(f"Error: {shown['ending']}", err=True)
+        click.echo(plain(f"Error: {shown['ending']}"), err=True)

@@ -99,15 +99,17 @@ def make_simulator(app: Flask, receiver: Receiver, run: Run) -> FreshdeskSimulat
 
 def _headers(receiver: Receiver, given: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
     """The form's headers, and those that a gateway has to add since the form is full."""
-    if given:
-        pairs = [text.partition(":") for text in given]
-        if any(not colon for _, colon, _ in pairs):
-            raise click.UsageError("--header: write 'Name: value'.")
-        return {name.strip(): value.strip() for name, _, value in pairs}, {}
+    pairs = [text.partition(":") for text in given]
+    if any(not colon for _, colon, _ in pairs):
+        raise click.UsageError("--header: write 'Name: value'.")
+    form = {name.strip(): value.strip() for name, _, value in pairs}
     settings = receiver.settings
-    headers = [(name, values[0]) for name, values in settings.headers.items()]
-    headers += [(name, "simulated") for name in settings.data_headers]
-    return dict(headers[:FORM_HEADERS]), dict(headers[FORM_HEADERS:])
+    configured = {name: values[0] for name, values in settings.headers.items()}
+    configured |= dict.fromkeys(settings.data_headers, "simulated")
+    taken = {name.lower() for name in form}
+    others = [item for item in configured.items() if item[0].lower() not in taken]
+    room = max(0, FORM_HEADERS - len(form))
+    return form | dict(others[:room]), dict(others[room:])
 
 
 def _url(app: Flask, receiver: Receiver, given: str | None) -> str:

@@ -49,7 +49,11 @@ class HTTPTransport:
             raise NoAnswer("timeout", f"No answer within {self._timeout:g} s.") from error
         except errors.HTTPError as error:
             raise NoAnswer("broken", str(error)) from error
-        return Answer(answer.status, seconds_in(answer.headers.get("Retry-After")))
+        return Answer(
+            answer.status,
+            seconds_in(answer.headers.get("Retry-After")),
+            answer.headers.get("Location"),
+        )
 
     def close(self) -> None:
         """Close the connections."""

@@ -40,7 +40,9 @@ class WSGITransport:
             raise NoAnswer("broken", f"{type(error).__name__}: {error}") from error
         if request.manner in (Manner.CUT_BEFORE_ANSWER, Manner.CUT_AFTER_ANSWER):
             raise NoAnswer("cut", "The answer was lost.")
-        return Answer(int(status.split()[0]), seconds_in(headers.get("Retry-After")))
+        return Answer(
+            int(status.split()[0]), seconds_in(headers.get("Retry-After")), headers.get("Location")
+        )
 
     def close(self) -> None:
         """There is nothing to close."""

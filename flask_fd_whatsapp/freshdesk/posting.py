@@ -86,6 +86,9 @@ class Poster:
         self._report.answered(str(answer.status), time.perf_counter() - began)
         if not answer.is_success:
             post.problem = f"answered with {answer.status}"
+        if answer.redirects_to is not None:
+            post.problem += f", a redirect to {answer.redirects_to}"
+            self._report.redirected(answer.redirects_to)
         return answer
 
     def _request(self, post: Post, headers: Mapping[str, str]) -> Outgoing:

@@ -39,6 +39,7 @@ class Report:
     :param alerts: alert e-mails sent.
     :param answers: how often each status, or ``timeout``, ``unreachable``, ``broken``, ``cut``.
     :param probes: answers to the requests sent when the form was saved.
+    :param redirects: how often posts were redirected where.
     :param latencies: how long answers took, in real seconds.
     """
 
@@ -55,6 +56,7 @@ class Report:
     alerts: int = 0
     answers: Counter[str] = field(default_factory=Counter)
     probes: Counter[str] = field(default_factory=Counter)
+    redirects: Counter[str] = field(default_factory=Counter)
     latencies: list[float] = field(default_factory=list, repr=False)
 
     def __post_init__(self) -> None:
@@ -80,6 +82,11 @@ class Report:
             self.answers[answer] += 1
             if seconds is not None:
                 self.latencies.append(seconds)
+
+    def redirected(self, location: str) -> None:
+        """A post was answered with a redirect, which is not followed."""
+        with self._lock:
+            self.redirects[location] += 1
 
     def probed(self, what: str) -> None:
         """A probe was answered, or not."""
@@ -111,6 +118,7 @@ class Report:
             **{name: getattr(self, name) for name in _LABELS},
             "answers": dict(sorted(self.answers.items())),
             "probes": dict(sorted(self.probes.items())),
+            "redirects": dict(sorted(self.redirects.items())),
             "latency_ms": self.latency(),
         }
 
@@ -124,6 +132,7 @@ class Report:
         ]
         rows += [(f"Answers {status}", str(n)) for status, n in sorted(self.answers.items())]
         rows += [(f"Probes {what}", str(n)) for what, n in sorted(self.probes.items())]
+        rows += [("Redirected to", place) for place in sorted(self.redirects)]
         for name, value in self.latency().items():
             rows.append((f"Latency {name}", "-" if value is None else f"{value} ms"))
         return rows

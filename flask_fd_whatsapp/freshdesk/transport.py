@@ -34,10 +34,17 @@ class Answer:
     """What came back.
 
     :param retry_after: seconds, if the answer says so.
+    :param location: where a redirect leads to.
     """
 
     status: int
     retry_after: float | None = None
+    location: str | None = None
+
+    @property
+    def redirects_to(self) -> str | None:
+        """Where the post would have to be sent instead; nobody sends it there."""
+        return self.location if 300 <= self.status < 400 else None
 
     @property
     def is_success(self) -> bool:

@@ -150,7 +150,8 @@ def test_alert(app: Flask, run: RunCommand) -> None:
     mailbox = Mailbox()
     with smtp(mailbox) as port:
         run(
-            app, "simulate", "--messages", "1", "--header", "X: y", "--delays", "", *FAST,
+            app, "simulate", "--messages", "1", "--delays", "", *FAST,
+            "--header", "Authorization: y",
             "--alert-email", "a@x.org", "--smtp", f"127.0.0.1:{port}",
         )  # fmt: skip
     assert mailbox.mails

@@ -11,11 +11,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from flask import Flask
+from flask import Flask, redirect, request
 
 from flask_fd_whatsapp import StatusEvent, status_received
 
-from ..conftest import URL
+from ..conftest import TOKEN, URL, MakeApp
 from ..freshdesk.servers import serving
 from .conftest import RunCommand
 from .test_simulate import FAST, noted, table
@@ -23,19 +23,41 @@ from .test_simulate import FAST, noted, table
 ROOT = Path(__file__).parents[2]
 
 
-def test_given_headers(app: Flask, run: RunCommand) -> None:
-    """Headers that are given replace the configured ones; refused events are disagreements."""
-    wrong = ("--header", "X-Key: a:b", "--delays", "")
+def test_given_headers_are_sent_besides_the_configured_ones(app: Flask, run: RunCommand) -> None:
+    """A gateway's header does not take the token away."""
+    with noted(app) as seen:
+        result = run(app, "simulate", "--messages", "2", *FAST, "--header", "X-Key: a:b")
+    assert result.exit_code == 0, result.output
+    assert {(headers["X-Key"], headers["Authorization"]) for headers, _ in seen} == {("a:b", TOKEN)}
+
+
+def test_a_given_header_replaces_the_configured_one(app: Flask, run: RunCommand) -> None:
+    """Its name has no case; events refused for it are disagreements."""
+    wrong = ("--header", "authorization: Bearer wrong", "--delays", "")
     with noted(app) as seen:
         result = run(app, "simulate", "--messages", "2", *FAST, *wrong)
-    assert {(headers["X-Key"], headers.get("Authorization")) for headers, _ in seen} == {
-        ("a:b", None)
-    }
+    assert {headers["Authorization"] for headers, _ in seen} == {"Bearer wrong"}
     assert result.exit_code == 1
     shown = table(result.output)
     assert shown["Ledger"] == "0 of 2 agree"
     assert shown["Given up"] == shown["Answers 401"]
     assert "QUEUED is missing: given up after 1 tries, answered with 401" in result.output
+
+
+@pytest.mark.parametrize("is_over_http", [True, False])
+def test_a_destination_that_redirects_is_named_with_where_to(
+    make_app: MakeApp, run: RunCommand, is_over_http: bool
+) -> None:
+    """The address it redirects to is shown, with what to do about it; exit status 1."""
+    app = make_app()
+    app.before_request(lambda: redirect(f"https://www.example.com{request.path}", 308))
+    options = ("simulate", "--messages", "1", "--delays", "", *FAST)
+    with serving(app) as url:
+        result = run(app, *options, *(["--url", url] if is_over_http else []))
+    assert result.exit_code == 1
+    target = f"https://www.example.com{URL}"
+    assert table(result.output)["Redirected to"] == target
+    assert f"redirects to {target}, and a webhook's post is not sent on" in result.output
 
 
 def test_disagreement(app: Flask, run: RunCommand) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import subprocess
 import tarfile
@@ -15,8 +14,9 @@ from sqlalchemy.pool import NullPool
 from flask_fd_whatsapp.ledger.sql.migrate import revisions, upgrade
 from flask_fd_whatsapp.ledger.sql.schema_version import HEAD, revision
 
+from ..conftest import SAMPLES
 from .aftermath import Aftermath
-from .burst import Client, make_burst, make_event, post_once
+from .burst import Client, make_event, post_once
 from .host import metadata
 from .server import ROOT, Server, running
 from .waiting import TIMEOUT
@@ -69,7 +69,8 @@ def test_the_previous_version_records_events_while_its_tables_are_upgraded(
     settings: dict[str, object] = {"LEDGER_URL": url}
     old = Server(tmp_path, settings, root=previous_version)
     new = Server(tmp_path, settings)
-    events = make_burst(EVENTS, random.Random(EVENTS))
+    # Of a message each: two at once of one message would be told to come again.
+    events = [make_event(f"M{number}", SAMPLES[number % 5]) for number in range(EVENTS)]
     with running(old):
         with Client(old.port, events, threads=4) as client:
             client.wait_for_more(EVENTS // 4)
