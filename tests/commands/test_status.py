@@ -217,6 +217,21 @@ def test_read_only(make_durable: MakeApp, post: Post, run_json: RunJSON, tmp_pat
     run_json(app, "status", "--no-trial-write")
 
 
+def test_full(make_durable: MakeApp, post: Post, run_json: RunJSON) -> None:
+    """A database that cannot grow any more, as on a full disk, is a problem."""
+    app = make_durable()
+    post(app)
+    engine = receiver_of(app).ledger.engine  # type: ignore[attr-defined]
+
+    @listens_for(engine, "connect")
+    def allow_no_more_pages(connection: Any, record: object) -> None:
+        connection.execute("PRAGMA max_page_count = 1")  # as many as there are
+
+    engine.dispose()
+    (standing,) = run_json(app, "status", status=1)["receivers"]
+    assert "database or disk is full" in standing["problems"][0]
+
+
 def test_tokens(
     make_durable: MakeApp, payload: Payload, run: RunCommand, run_json: RunJSON
 ) -> None:
