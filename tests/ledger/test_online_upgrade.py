@@ -11,6 +11,7 @@ from threading import Event
 import pytest
 from flask import Flask
 from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy.exc import OperationalError
 
 from flask_fd_whatsapp.exceptions import FreshdeskWhatsAppError, LedgerUnavailable
 from flask_fd_whatsapp.ledger import Upgraded
@@ -157,6 +158,28 @@ def test_limits_of_the_server_do_not_end_the_building_of_an_index(bare: Engine) 
     assert f"building the index {INDEX} ..." in seen
     with limited.connect() as connection:
         assert connection.scalar(text("SHOW statement_timeout")) == "1234ms"
+    limited.dispose()
+
+
+@pytest.mark.parametrize("kind", ["mariadb"])
+def test_limits_of_the_driver_do_not_end_a_change_that_takes_long(
+    bare: Engine, other: Engine
+) -> None:
+    """A limit on how long an answer may take is for requests; afterwards it holds again."""
+    upgrade(bare, "0004")
+    limited = create_engine(
+        bare.url,
+        connect_args={"read_timeout": 0.3, "init_command": "SET SESSION max_statement_time = 0.3"},
+    )
+    with other.connect() as long:
+        long.execute(text("DELETE FROM fd_whatsapp_event WHERE id = 4711"))
+        with pytest.raises(LedgerUnavailable, match="Gave up adding"):
+            upgrade(limited, patience=0.1)  # after one try, which takes a second
+    assert upgrade(limited).after == HEAD
+    with limited.connect() as connection:
+        assert connection.scalar(text("SELECT @@SESSION.max_statement_time")) == 0.3
+        with pytest.raises(OperationalError, match=r"max_statement_time|Lost connection"):
+            connection.execute(text("SELECT SLEEP(2), 1 FROM fd_whatsapp_version"))
     limited.dispose()
 
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Engine, text
 
@@ -138,7 +138,10 @@ def config(
 
 @contextmanager
 def _connected(engine: Engine, patience: float) -> Iterator[Connection]:
-    """A connection for one revision: SQLite's has the lock, and is in a transaction."""
+    """A connection for one revision: SQLite's has the lock, and is in a transaction.
+
+    What the driver allows an answer to take is for requests, and not for building an index.
+    """
     from .migrations.online_ddl import patiently
 
     with engine.connect() as connection:
@@ -148,8 +151,16 @@ def _connected(engine: Engine, patience: float) -> Iterator[Connection]:
                 lambda: connection.exec_driver_sql("BEGIN IMMEDIATE"),
                 patience,
             )
-        yield connection
-        connection.commit()
+        driver: Any = connection.connection.driver_connection
+        limit = getattr(driver, "_read_timeout", None)  # PyMySQL's
+        if limit is not None:
+            driver._read_timeout = None
+        try:
+            yield connection
+            connection.commit()
+        finally:
+            if limit is not None:
+                driver._read_timeout = limit
 
 
 @contextmanager

@@ -30,7 +30,12 @@ FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 5.0
 """Seconds between two tries, doubling from the first to the longest, with jitter."""
 
-_WAITS: Final = ("lock_wait_timeout", "innodb_lock_wait_timeout")
+_LIMITS: Final = {
+    "lock_wait_timeout": LOCK_SECONDS["mariadb"],
+    "innodb_lock_wait_timeout": LOCK_SECONDS["mariadb"],
+    "max_statement_time": 0,
+}
+"""MariaDB's while a table is changed: its own limit of statements is for requests."""
 
 REPORT_SECONDS: Final = 10.0
 """How often is told that something still goes on."""
@@ -156,12 +161,12 @@ def _without_time_outs(patience: float) -> Iterator[None]:
 def _in_session(_: float) -> Iterator[None]:
     """MariaDB: a change commits by itself, and waits for tables that refer to its own, too."""
     execute = op.get_bind().exec_driver_sql
-    before = execute(f"SELECT {', '.join(f'@@SESSION.{name}' for name in _WAITS)}").one()
-    _set(dict.fromkeys(_WAITS, LOCK_SECONDS["mariadb"]))
+    before = execute(f"SELECT {', '.join(f'@@SESSION.{name}' for name in _LIMITS)}").one()
+    _set(_LIMITS)
     try:
         yield
     finally:
-        _set(dict(zip(_WAITS, before, strict=True)))
+        _set(dict(zip(_LIMITS, before, strict=True)))
 
 
 def _set(limits: Mapping[str, object]) -> None:
