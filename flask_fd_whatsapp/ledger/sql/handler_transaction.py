@@ -23,8 +23,8 @@ END_SECONDS: Final = 10.0
 
 _ALTERS_SESSION: Final = re.compile(
     r"""(?:^|;)\s*(?:
-          SET\s+(?!LOCAL\b|TRANSACTION\b|CONSTRAINTS\b) | RESET | (?:UN)?LISTEN | PREPARE | USE
-        | LOAD | LOCK\s+TABLES? | PRAGMA | ATTACH )\b
+          SET\b(?!\s+(?:LOCAL|TRANSACTION|CONSTRAINTS)\b)
+        | (?:RESET|(?:UN)?LISTEN|PREPARE|USE|LOAD|LOCK\s+TABLES?|PRAGMA|ATTACH)\b )
       | \bTEMP(?:ORARY)?\s+(?:TABLE|VIEW|SEQUENCE)\b
       | \b(?:set_config|pg_(?:try_)?advisory_lock(?:_shared)?|get_lock)\s*\(""",
     re.IGNORECASE | re.VERBOSE,
