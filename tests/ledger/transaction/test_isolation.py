@@ -63,18 +63,15 @@ def make_engine(bare_url: str) -> Iterator[MakeEngine]:
 
 
 @pytest.fixture(params=[*LEVELS, "server's default"])
-def host_engine(request: pytest.FixtureRequest, make_engine: MakeEngine) -> Engine:
+def host_engine(request: pytest.FixtureRequest, make_engine: MakeEngine, kind: str) -> Engine:
     """The host's engine, at each level; one has the stricter level from its server."""
-    if request.param == "server's default":
-        engine = make_engine()
-        setting = {
-            "postgresql": "-c default_transaction_isolation=serializable",
-            "mysql": "SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE",
-        }
-        if engine.dialect.name == "postgresql":
-            return make_engine(connect_args={"options": setting["postgresql"]})
-        return make_engine(connect_args={"init_command": setting["mysql"]})
-    return make_engine(isolation_level=request.param)
+    if request.param != "server's default":
+        return make_engine(isolation_level=request.param)
+    if kind == "postgresql":
+        options = "-c default_transaction_isolation=serializable"
+        return make_engine(connect_args={"options": options})
+    statement = "SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE"
+    return make_engine(connect_args={"init_command": statement})
 
 
 @pytest.fixture
@@ -259,3 +256,24 @@ def test_deadlock(
         assert notes == {"host's"} | good
         assert len(calls) == 4
         assert (event.last_error or "").startswith("victim: ")
+
+
+@pytest.mark.parametrize("kind", ["sqlite"])
+@pytest.mark.parametrize(
+    "host_engine", ["SERIALIZABLE", "READ UNCOMMITTED", "AUTOCOMMIT"], indirect=True
+)
+def test_sqlite(app: Flask, payload: Payload, host_engine: Engine) -> None:
+    """On SQLite a handler's writes are one transaction as well, at its own level."""
+    calls: list[str] = []
+
+    @message_sent.connect_via(app)
+    def fails_once(app: Flask, event: StatusEvent) -> None:
+        calls.append(event.status)
+        note(current_ledger.transaction, f"call {len(calls)}")
+        if len(calls) == 1:
+            raise ValueError("no")
+
+    answers = [client_of(app).post(URL, json=payload("sent")).status_code for _ in range(2)]
+    assert answers == [503, 200]
+    with host_engine.connect() as connection:
+        assert list(connection.scalars(select(Row.note))) == ["call 2"]
