@@ -97,6 +97,7 @@ class _Try:
         If the database gave up the handler's transaction for another's (a deadlock, say), the
         handler is called again at once, :data:`CALLS` times in all.
         """
+        error: BaseException | None = None
         try:
             for _ in range(CALLS):
                 error = self._run(handler)
