@@ -12,19 +12,20 @@ from .aftermath import Aftermath, prepare
 from .burst import Sent, make_event, post_once
 from .hardship import fill, limit_file_size, obey_file_modes, small_disk
 from .server import Server, running
+from .waiting import wait_until
 
 FIRST, SECOND = make_event("M1", "sent"), make_event("M1", "read")
 
 
 @contextmanager
-def serving(folder: Path, disk: Path) -> Iterator[tuple[Server, Path]]:
+def serving(folder: Path, disk: Path, *, workers: int = 2) -> Iterator[tuple[Server, Path]]:
     """A server whose ledger is on *disk*, and its file; in the end nothing is half written."""
     file = disk / "ledger.db"
     url = f"sqlite:///{file}"
     prepare(url)
     # A busy time-out much shorter than the default's five seconds.
     settings = {"LEDGER_URL": f"{url}?timeout=0.3"}
-    with running(Server(folder, settings, prepare=obey_file_modes)) as server:
+    with running(Server(folder, settings, workers=workers, prepare=obey_file_modes)) as server:
         yield server, file
         server.stop()
     with closing(sqlite3.connect(file)) as connection:
@@ -124,3 +125,49 @@ def test_read_only(tmp_path: Path, is_folder_too: bool) -> None:
         disk.chmod(0o755)
         file.chmod(0o644)
         accept(server, FIRST, SECOND)
+
+
+def test_removed(tmp_path: Path) -> None:
+    """While the file is gone nothing is accepted, nor is a new one made; with one it goes on."""
+    with serving(tmp_path, tmp_path, workers=1) as (server, file):
+        accept(server, FIRST)
+        remove(file)
+        for _ in range(4):
+            assert post_once(server.port, FIRST).status == 503
+            assert not file.exists()
+        assert f"The ledger's file {file} was removed while it was in use." in server.log
+        assert server.flask("upgrade").returncode == 0
+        prepare(f"sqlite:///{file}")
+        accept_in_the_end(server, FIRST, SECOND)
+
+
+def test_replaced(tmp_path: Path) -> None:
+    """After a restore under the running server events go to the new file, the known ones too."""
+    with serving(tmp_path, tmp_path, workers=1) as (server, file):
+        accept(server, FIRST)
+        backup = tmp_path / "backup.db"
+        with closing(sqlite3.connect(file)) as connection:
+            connection.execute("VACUUM INTO ?", (str(backup),))
+        accept(server, SECOND)
+        remove(file)
+        backup.rename(file)
+        accept_in_the_end(server, SECOND)
+        assert f"The ledger's file {file} was replaced while it was in use." in server.log
+
+
+def remove(file: Path) -> None:
+    for path in (file, Path(f"{file}-wal"), Path(f"{file}-shm")):
+        path.unlink(missing_ok=True)
+
+
+def accept_in_the_end(server: Server, *events: Sent) -> None:
+    """The worker may refuse one event as it notices."""
+    for event in events:
+        answers = [post_once(server.port, event)]
+        wait_until(
+            lambda event=event, answers=answers: (
+                answers[-1].status == 200 or answers.append(post_once(server.port, event))
+            ),
+            "the event is accepted",
+        )
+        assert answers[-1].body == {"result": "accepted"}

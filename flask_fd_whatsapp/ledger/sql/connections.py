@@ -128,6 +128,12 @@ class Connections:
                     raise
         return work()
 
+    def renew(self) -> None:
+        """Use none of the connections any more that are open, nor those in use once that ends."""
+        if self._kept is not None:
+            self._kept.renew()
+        self._engine.dispose()
+
     def before_fork(self) -> None:
         """Close the connections that are in nobody's use."""
         if self._owner.pid == getpid():

@@ -27,6 +27,9 @@ class Database(Connections):
     conflict_ends_transaction = False
     """Whether a deadlock undoes all of its victim's transaction, and lets it go on in a new one."""
 
+    is_prepared = False
+    """Whether the tables are known to be up to date."""
+
     looks_first = False
     """Whether a duplicate is looked for before anything is written."""
 

@@ -28,13 +28,15 @@ def leave(connections: object) -> None:
 class KeptConnection:
     """A driver's connection; :meth:`close` gives it back, :meth:`invalidate` closes it.
 
+    :ivar idle: where it is when nobody uses it; nobody looks there once all are renewed.
     :ivar is_durable: whether its commits wait for the disk, for who changes that.
     """
 
-    __slots__ = ("_home", "commit", "cursor", "driver_connection", "is_durable")
+    __slots__ = ("_home", "commit", "cursor", "driver_connection", "idle", "is_durable")
 
-    def __init__(self, home: Kept, driver: Any) -> None:
+    def __init__(self, home: Kept, driver: Any, idle: deque[KeptConnection]) -> None:
         self._home = home
+        self.idle = idle
         self.driver_connection = driver
         self.cursor = driver.cursor
         self.commit = driver.commit
@@ -76,7 +78,7 @@ class Kept:
         if not has_room:
             return self._engine.raw_connection()
         try:
-            return KeptConnection(self, self._open())
+            return KeptConnection(self, self._open(), self._idle)
         except BaseException:
             self._forget()
             raise
@@ -94,12 +96,13 @@ class Kept:
 
     def take_back(self, connection: KeptConnection) -> None:
         """Keep it for the next who asks."""
-        self._idle.append(connection)
+        connection.idle.append(connection)
 
     def drop(self, connection: KeptConnection) -> None:
         """Close it; a cursor that somebody keeps, such as an error's traceback, does not keep its
         transaction open."""
-        self._forget()
+        if connection.idle is self._idle:
+            self._forget()
         driver = connection.driver_connection
         with suppress(self._error):
             try:
@@ -116,6 +119,11 @@ class Kept:
         with suppress(IndexError):
             while True:
                 self.drop(self._idle.pop())
+
+    def renew(self) -> None:
+        """Close the idle ones, and those in use when they are given back."""
+        self.close()
+        self._reset()
 
     def leave(self, *, closing: bool) -> None:
         """In a forked process: leave its parent's alone, or close this process's side of them."""

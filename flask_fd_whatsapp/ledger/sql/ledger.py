@@ -12,7 +12,7 @@ from flask import Flask
 from sqlalchemy import Connection, Engine
 
 from ...events import Status, StatusEvent, is_ahead
-from ...exceptions import ConfigurationError
+from ...exceptions import ConfigurationError, LedgerUnavailable
 from ..base import Entry, Policy, Recorded
 from ..current import current_transaction
 from ..views import State, Upgraded
@@ -55,7 +55,6 @@ class SQLLedger(Claiming, Queries, Reservations, Upkeep, SQLQuarantine, SQLRejec
         self._database = database_of(engine, is_own=is_own)
         self._upgrades = upgrades
         self.migrated_by_host = migrated_by_host
-        self._is_ready = migrated_by_host
         self._lock = Lock()
 
     @classmethod
@@ -73,14 +72,22 @@ class SQLLedger(Claiming, Queries, Reservations, Upkeep, SQLQuarantine, SQLRejec
 
         :raises LedgerUnavailable: if they are not: the message names the command.
         """
-        if not self._is_ready:
-            with self._lock:
-                if not self._is_ready:
+        if not self._database.is_prepared:
+            if not self._lock.acquire(timeout=BUSY_SECONDS):
+                raise LedgerUnavailable(
+                    f"Another thread has been preparing the tables for {BUSY_SECONDS} seconds."
+                )
+            try:
+                if not self._database.is_prepared:
                     self._prepare()
-                    self._is_ready = True
+                    self._database.is_prepared = True
+            finally:
+                self._lock.release()
         return self._database
 
     def _prepare(self) -> None:
+        if self.migrated_by_host:
+            return
         engine = self._database.engine
         with self._database.translated():
             if self._upgrades and is_behind(revision(engine)):

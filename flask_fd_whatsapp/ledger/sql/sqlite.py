@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from .batches import Batches
 from .connections import Transaction
 from .database import CLOCKS_DIFFER, Database
+from .database_file import DatabaseFile, file_of
 from .engines import BUSY_SECONDS
 from .kept import KeptConnection
 from .statements import statements_for
@@ -39,9 +40,35 @@ class SQLite(Database):
         seconds = float(timeout) if isinstance(timeout, str) else BUSY_SECONDS
         self.turn = Turn(f"{engine.url.database}-turn" if is_own else None, seconds)
         self._busy_seconds = seconds
+        path = file_of(engine.url.database)
+        self._file = DatabaseFile(path, self.renew) if path else None
         self._batches = Batches(
             self.turn, lambda is_durable: _Step(self, is_durable=is_durable), seconds
         )
+
+    def renew(self) -> None:
+        """Open new connections, to a file that may have other tables."""
+        self.is_prepared = False
+        super().renew()
+
+    def _look(self) -> None:
+        if self._file is not None:
+            self._file.look()
+
+    def reading(self) -> Transaction:
+        """A driver's cursor for one statement that reads, in the file that is there now.
+
+        It begins the way of every event, which is why nothing else on it looks.
+        """
+        self._look()
+        return super().reading()
+
+    @contextmanager
+    def querying(self) -> Iterator[Connection]:
+        """An SQLAlchemy connection to read with, to the file that is there now."""
+        self._look()
+        with super().querying() as connection:
+            yield connection
 
     def transaction(self) -> Transaction:
         """A driver's cursor in a transaction that may write from its first statement."""
@@ -60,6 +87,7 @@ class SQLite(Database):
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """An SQLAlchemy connection in a transaction that may write from its first statement."""
+        self._look()
         # The connection first: to wait for one in one's turn would hold up all others.
         with self.translated(), self.engine.connect() as connection, self.turn, connection.begin():
             self._lock(connection)
@@ -67,6 +95,7 @@ class SQLite(Database):
 
     def lock(self, connection: Connection) -> None:
         """Begin a transaction that may take long; then it is the next one's turn to wait."""
+        self._look()
         with self.turn:
             self._lock(connection)
 
