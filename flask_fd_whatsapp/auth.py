@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hmac
-import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
-logger = logging.getLogger(__name__)
+from .log_fields import get_logger
+
+logger = get_logger(__name__)
 
 NOTE_SECONDS: Final = 60.0
 

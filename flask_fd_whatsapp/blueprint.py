@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, cast
@@ -17,14 +16,15 @@ from .commands import group, is_command_running, is_flask_command
 from .exceptions import ConfigurationError
 from .ledger import Ledger, MemoryLedger
 from .ledger.current import EXTENSION
+from .log_fields import get_logger
 from .outcomes import Result
 from .problems import to_response
-from .reading import header_text, read_body
+from .reading import BodyNotHandedOver, header_text, read_body
 from .receiver import Receiver
 from .schemas import OutboundMessageEventSchema
 from .settings import MEMORY_URL, Settings
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 RULE = "/whatsapp"
 
@@ -187,8 +187,11 @@ def _add_routes(state: BlueprintSetupState, receiver: Receiver) -> None:
                     "server took it before the receiver could.",
                 )
             )
+        except BodyNotHandedOver as error:
+            return to_response(receiver.reject(Result.UNREAD, str(error)))
         headers = {name: header_text(environ[key]) for name, key in data_headers if key in environ}
-        return to_response(receiver.receive(body, headers))
+        encoding = environ.get("HTTP_CONTENT_ENCODING", "")
+        return to_response(receiver.receive(body, headers, encoding=encoding))
 
     def probe() -> Response:
         return Response(status=204)

@@ -16,6 +16,7 @@ from .ledger import Claim, Ledger, Recorded, State, Tried
 from .ledger.current import handling
 from .log_fields import get_logger, log_fields
 from .signals import event_dead, handler_failed, signals_of, status_changed
+from .throttle import Once
 
 logger = get_logger(__name__)
 
@@ -28,16 +29,29 @@ _FAILURES = (Exception, CancelledError)
 
 
 def dispatch(
-    app: Flask, ledger: Ledger, event: StatusEvent, recorded: Recorded, claim: Claim
+    app: Flask,
+    ledger: Ledger,
+    event: StatusEvent,
+    recorded: Recorded,
+    claim: Claim,
+    unheard: Once,
 ) -> tuple[State, float | None]:
     """Call the handlers of *event* that have not succeeded, and record what they did.
 
+    :param unheard: lets pass the warning of the first event that reaches no handler.
     :return: what has become of the event, and in how many seconds a handler that raised
         :class:`RetryLater` wants to be called again.
     :raises ClaimLost: if the lease ran out; what is not recorded by then will be done again.
     :raises LedgerUnavailable: likewise, if the ledger went down.
     """
     due, superseded = _due(app, event, recorded)
+    if not (due or superseded or recorded.succeeded) and unheard.admit(None):
+        logger.warning(
+            "No handler is connected for %s (%s): the event is recorded, and that is all. "
+            "`flask fd-whatsapp check` lists what is connected. This is said once.",
+            event.status,
+            ", ".join(signal.name for signal in signals_of(event)),
+        )
     this = _Try(app, ledger, event, claim, superseded)
     for handler in due:
         this.call(handler, is_last=handler is due[-1])

@@ -14,6 +14,11 @@ EVENT_TYPE: Final = "outbound_message_event"
 """The only event type that the vendor documents for message updates."""
 
 
+def is_message_event(event_type: str) -> bool:
+    """Whether *event_type* is :data:`EVENT_TYPE`, in whatever case and with blanks around it."""
+    return event_type.strip().lower() == EVENT_TYPE
+
+
 class Status(StrEnum):
     """The documented statuses of an outbound message.
 

@@ -13,6 +13,7 @@ from typing import Any
 from marshmallow import EXCLUDE, Schema, ValidationError
 from marshmallow.fields import Field, Nested
 
+from .fields import Lenient
 from .schemas import OutboundMessageEventSchema
 
 _Take = Callable[[Any, str, Mapping[str, Any]], Any]
@@ -81,4 +82,5 @@ def _take(field: Field[Any]) -> _Take:
     # pre_load and post_load came with marshmallow 4.3.
     if any(getattr(field, steps, None) for steps in ("validators", "pre_load", "post_load")):
         return field.deserialize
-    return field._deserialize
+    # What a detail cannot be is told of, and made None, by Schema.load.
+    return super(Lenient, field)._deserialize if isinstance(field, Lenient) else field._deserialize

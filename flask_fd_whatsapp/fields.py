@@ -1,32 +1,84 @@
-"""marshmallow fields for the values of a payload: each rule stands here, once."""
+"""marshmallow fields for the values of a payload: each rule stands here, once.
+
+Strict are those that make an event *that* event.  The others are :class:`Lenient`: a detail of
+the wrong shape never refuses a status.
+"""
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from marshmallow import fields
+from marshmallow import ValidationError, fields
 
-from .events import Status
+from .events import EVENT_TYPE, Status, is_message_event
+from .log_fields import get_logger
+from .throttle import Once
+
+logger = get_logger(__name__)
 
 _IDENTIFIER: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,255}")
 
 _RFC3339: Final = re.compile(
-    r"\d{4}-\d\d-\d\d[Tt](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?"
+    r"\d{4}-\d\d-\d\d[Tt ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?"
     r"(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
     re.ASCII,
 )
 
+_UNIX_TIME: Final = re.compile(r"\d{1,20}", re.ASCII)
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+_FIRST_MILLISECONDS: Final = 10**11
+"""Unix times from here on are in milliseconds; as seconds it would be the year 5138."""
+
+_MOST_EXACT: Final = 2.0**53
+
 _STATUSES: Final[Mapping[str, Status]] = {status.value: status for status in Status}
+
+
+class _Telling(fields.Field):  # type: ignore[type-arg]  # no generic in marshmallow 3
+    """A field that tells something once, for each schema that has it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._once = Once()
+
+    def _bind_to_schema(self, field_name: str, parent: Any) -> None:
+        super()._bind_to_schema(field_name, parent)
+        self._once = Once()  # marshmallow copies fields, and with them what they hold
+
+    @property
+    def _path(self) -> str:
+        return f"{getattr(self.parent, 'path', '')}{self.data_key or self.name}"
+
+
+class Lenient(_Telling):
+    """A detail: what the field that it stands before refuses is ``None``, with one warning."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super()._deserialize(value, *args, **kwargs)
+        except ValidationError:
+            if self._once.admit("unusable"):
+                logger.warning(
+                    "The %s of an event cannot be used (%s): it is None, and stands in the "
+                    "payload as it was sent. This is said once.",
+                    self._path,
+                    type(value).__name__,
+                )
+            return None
 
 
 class Text(fields.String):
     """Text of any length and content.
 
-    :param numbers: take a JSON number for the text it is written as.
+    :param numbers: take a JSON number for the text it is written as; ``131026.0`` is the whole
+        number.
     """
 
     def __init__(self, *, numbers: bool = False, **kwargs: Any) -> None:
@@ -36,9 +88,9 @@ class Text(fields.String):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         if isinstance(value, str):
             return self._from_text(value)
-        is_number = type(value) is int or (type(value) is float and math.isfinite(value))
-        if self.numbers and is_number:
-            return self._from_text(str(value))
+        if self.numbers and _is_number(value):
+            is_whole = type(value) is float and value.is_integer() and abs(value) < _MOST_EXACT
+            return self._from_text(str(int(value) if is_whole else value))
         raise self.make_error("invalid")
 
     def _from_text(self, text: str) -> Any:
@@ -46,44 +98,86 @@ class Text(fields.String):
 
 
 class Identifier(Text):
-    """An id: 1 to 255 characters without control characters or lone surrogates.
-
-    :param blank_is_none: load the empty text as ``None``.
-    """
+    """An id: 1 to 255 characters without control characters or lone surrogates."""
 
     default_error_messages = {  # noqa: RUF012
         "identifier": "Must be 1 to 255 characters without control characters or surrogates."
     }
 
-    def __init__(self, *, blank_is_none: bool = False, numbers: bool = True, **kwargs: Any) -> None:
+    def __init__(self, *, numbers: bool = True, **kwargs: Any) -> None:
         super().__init__(numbers=numbers, **kwargs)
-        self.blank_is_none = blank_is_none
 
-    def _from_text(self, text: str) -> str | None:
+    def _from_text(self, text: str) -> str:
         if _IDENTIFIER.fullmatch(text):
             return text
-        if self.blank_is_none and text == "":
-            return None
         raise self.make_error("identifier")
 
 
-class StatusField(Identifier):
-    """A :class:`Status`, in any ASCII case, or the text of an unknown one, as sent."""
+class Reference(Text):
+    """The host's own name for a message: any text; ``None`` if it is empty.
+
+    What is no text is its JSON text: a host that sent an object finds it by ``json.dumps``.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(numbers=True, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        if isinstance(value, (dict, list)):
+            try:
+                return json.dumps(value)
+            except (TypeError, ValueError, RecursionError):
+                raise self.make_error("invalid") from None
+        return super()._deserialize(value, attr, data, **kwargs)
+
+    def _from_text(self, text: str) -> str | None:
+        return text or None
+
+
+class EventType(Text):
+    """The documented event type, in any case and with blanks around it."""
+
+    default_error_messages = {  # noqa: RUF012
+        "event_type": f"Must be equal to {EVENT_TYPE}."
+    }
+
+    def _from_text(self, text: str) -> str:
+        if text != EVENT_TYPE and not is_message_event(text):
+            raise self.make_error("event_type")
+        return EVENT_TYPE
+
+
+class StatusField(_Telling, Identifier):
+    """A :class:`Status`, in any ASCII case, or the text of an unknown one, without outer blanks."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(numbers=False, **kwargs)
 
-    def _from_text(self, text: str) -> str | None:
+    def _from_text(self, text: str) -> str:
         known = _STATUSES.get(text)
-        if known is None and text.isascii():  # the upper case of U+017F (long s) is S
+        if known is not None:
+            return known
+        text = text.strip()
+        if text.isascii():  # the upper case of U+017F (long s) is S
             known = _STATUSES.get(text.upper())
-        return known or super()._from_text(text)
+        return known or self._unknown(super()._from_text(text))
+
+    def _unknown(self, status: str) -> str:
+        if self._once.admit(status):
+            logger.warning(
+                "The status %s is not one that Freshdesk documents: its events are kept, change no "
+                "message's status and are sent by status_received alone. This is said once.",
+                status,
+            )
+        return status
 
 
 class Timestamp(fields.String):
     """An RFC 3339 date-time with 0 to 9 fraction digits, as an aware UTC datetime.
 
-    Digits past the microsecond are cut off.  There is no leap second and no 24:00.
+    Digits past the microsecond are cut off.  There is no leap second and no 24:00.  A blank may
+    stand for the ``T``, and Unix time, as a number or digits, for the whole: in milliseconds
+    from 10^11 on.
     """
 
     default_error_messages = {  # noqa: RUF012
@@ -91,13 +185,64 @@ class Timestamp(fields.String):
     }
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
-        if not isinstance(value, str) or not _RFC3339.fullmatch(value):
-            raise self.make_error("timestamp")
         try:
+            if not isinstance(value, str) or not _RFC3339.fullmatch(value):
+                return self._from_unix_time(value)
             moment = datetime.fromisoformat(value.upper())
             return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
         except (ValueError, OverflowError) as error:
             raise self.make_error("timestamp") from error
 
+    def _from_unix_time(self, value: Any) -> datetime:
+        if isinstance(value, str) and _UNIX_TIME.fullmatch(value):
+            value = int(value)
+        elif not _is_number(value):
+            raise self.make_error("timestamp")
+        if abs(value) >= _FIRST_MILLISECONDS:
+            return _EPOCH + timedelta(milliseconds=value)
+        return _EPOCH + timedelta(seconds=value)
+
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
         return None if value is None else value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+class TextDetail(Lenient, Text):
+    """Text of any length and content."""
+
+
+class ReferenceDetail(Lenient, Reference):
+    """The host's own name for a message."""
+
+
+class TimestampDetail(Lenient, Timestamp):
+    """A time that an event may lack."""
+
+
+class ActorField(Lenient, fields.Nested):
+    """Who caused an event: an object, or a text, which is the name."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        if value == "":
+            return None
+        part = {"name": value} if isinstance(value, str) else value
+        return super()._deserialize(part, *args, **kwargs)
+
+
+class ErrorField(Lenient, fields.Nested):
+    """Why a message failed: an object, a list of which the first entry counts, a text, which is
+    the message, or a number, which is the code.
+    """
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        part = value[0] if isinstance(value, list) and value else value
+        if part is None or part in ("", []):
+            return None
+        if isinstance(part, str):
+            part = {"message": part}
+        elif _is_number(part):
+            part = {"code": part}
+        return super()._deserialize(part, *args, **kwargs)
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is int or (type(value) is float and math.isfinite(value))

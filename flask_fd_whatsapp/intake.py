@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from marshmallow import ValidationError
 
-from .bodies import NotJSON, NotObject, decode
-from .events import EVENT_TYPE, StatusEvent
+from .bodies import NotJSON, NotObject, TooLarge, UnknownEncoding, decode, decompressed
+from .events import EVENT_TYPE, StatusEvent, is_message_event
 from .ledger import Ledger, Unusable
 from .loading import Loader
-from .log_fields import log_fields
+from .log_fields import get_logger, log_fields
 from .outcomes import Outcome, Result
 from .rejections import Rejections
 from .schemas import field_errors
 from .settings import Settings
+from .throttle import Once
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 Errors = Mapping[str, list[str]]
+
+_MAX_SHOWN: Final = 100
 
 
 class Delivery(NamedTuple):
     """An authenticated body, with the values of the data headers that came with it.
 
-    ``is_replay``: it did not come just now, but is taken out of the quarantine.
+    ``is_replay``: it did not come just now, but is taken out of the quarantine.  ``encoding``: its
+    ``Content-Encoding``, not undone yet.
     """
 
     body: bytes
     headers: Mapping[str, str]
     is_replay: bool = False
+    encoding: str = ""
 
 
 class Intake:
@@ -57,6 +61,7 @@ class Intake:
         self._loader = loader
         self._ledger = ledger
         self._rejections = rejections
+        self._ignored = Once()
 
     def take(self, delivery: Delivery) -> tuple[StatusEvent, str] | Outcome:
         """The event that was delivered and its JSON text, or what became of it instead.
@@ -64,17 +69,26 @@ class Intake:
         :raises LedgerUnavailable: if it had to be kept and could not be.
         """
         if not delivery.body:
-            return Outcome(Result.IGNORED)
+            return self._ignore_empty(delivery)
         try:
+            if delivery.encoding:
+                delivery = self._decompressed(delivery)
             text, payload = decode(delivery.body)
+        except TooLarge as error:
+            return self._refuse_too_large(str(error))
+        except UnknownEncoding as error:
+            return self._refuse(delivery, Result.ENCODED, str(error))
         except NotJSON as error:
             return self._refuse(delivery, Result.NOT_JSON, str(error))
         except NotObject as error:
             return self._refuse(delivery, Result.NOT_OBJECT, str(error))
         event_type = payload.get("event_type")
-        if isinstance(event_type, str) and event_type != EVENT_TYPE:
-            self._keep(delivery, Result.IGNORED, f"event_type is not {EVENT_TYPE}")
-            return Outcome(Result.IGNORED)
+        if (
+            event_type != EVENT_TYPE
+            and isinstance(event_type, str)
+            and not is_message_event(event_type)
+        ):
+            return self._ignore(delivery, event_type)
         try:
             event = self._loader.load(payload)
         except ValidationError as error:
@@ -88,6 +102,40 @@ class Intake:
         if accounts is not None and event.account_id not in accounts:
             return self._refuse_account(delivery, event.account_id)
         return event, text
+
+    def _decompressed(self, delivery: Delivery) -> Delivery:
+        limit = self._settings.max_body_bytes
+        return delivery._replace(body=decompressed(delivery.body, delivery.encoding, limit))
+
+    def _ignore_empty(self, delivery: Delivery) -> Outcome:
+        outcome = Outcome(Result.IGNORED)
+        if not delivery.is_replay:
+            if self._ignored.admit(None):
+                logger.warning(
+                    "%s: an authenticated request with an empty body was ignored. This is said "
+                    "once.",
+                    self._name,
+                )
+            self._rejections.note(Result.IGNORED, outcome, "The body was empty.")
+        return outcome
+
+    def _ignore(self, delivery: Delivery, event_type: str) -> Outcome:
+        self._keep(delivery, Result.IGNORED, f"event_type is not {EVENT_TYPE}")
+        if self._ignored.admit(event_type) and not delivery.is_replay:
+            logger.warning(
+                "%s: an event of type %s was ignored: only %s is handled here. It is kept in "
+                "quarantine; this is said once a type.",
+                self._name,
+                event_type[:_MAX_SHOWN],
+                EVENT_TYPE,
+            )
+        return Outcome(Result.IGNORED)
+
+    def _refuse_too_large(self, detail: str) -> Outcome:
+        outcome = Outcome(Result.TOO_LARGE, detail)
+        cause = f"{detail} See {self._prefix}_MAX_BODY_BYTES."
+        self._rejections.tell(Result.TOO_LARGE, outcome, cause)
+        return outcome
 
     def _refuse_account(self, delivery: Delivery, account_id: str) -> Outcome:
         detail = "The event is of an account that is not taken here."

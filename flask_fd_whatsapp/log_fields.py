@@ -10,6 +10,7 @@ import logging
 from contextvars import ContextVar, Token
 from typing import Any, Final
 
+from .escaping import plain
 from .events import StatusEvent
 
 LOG_FIELDS: Final = (
@@ -51,7 +52,7 @@ def log_fields(
         fields["message_id"] = event.message_id
         fields["external_reference_id"] = event.external_reference_id
         fields["status"] = str(event.status)
-    return {name: value for name, value in fields.items() if value is not None}
+    return {name: _plain(value) for name, value in fields.items() if value is not None}
 
 
 class about:  # noqa: N801  # reads as contextlib's own; a generator costs thrice as much
@@ -84,9 +85,13 @@ _about: ContextVar[tuple[Any, ...] | None] = ContextVar("fd_whatsapp_about", def
 
 
 def get_logger(name: str) -> logging.Logger:
-    """The logger of that name, whose records say what they are :class:`about`."""
+    """The logger of that name, whose records say what they are :class:`about`.
+
+    What came from outside stands in its lines with escapes for all that is not printable.
+    """
     logger = logging.getLogger(name)
     logger.addFilter(_add_fields)
+    logger.addFilter(_escape_arguments)
     return logger
 
 
@@ -99,3 +104,15 @@ def _add_fields(record: logging.LogRecord) -> bool:
         ).items():
             record.__dict__.setdefault(name, value)  # what the log call itself says goes first
     return True
+
+
+def _escape_arguments(record: logging.LogRecord) -> bool:
+    if isinstance(record.args, tuple):
+        record.args = tuple(_plain(argument) for argument in record.args)
+    return True
+
+
+def _plain(value: Any) -> Any:
+    """*value*, or its text with escapes if there is in it what is not printable."""
+    text = value if isinstance(value, str) else str(value)
+    return value if text.isprintable() else plain(text)

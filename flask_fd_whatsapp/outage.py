@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from threading import Lock
 from typing import Final
 
-from .log_fields import log_fields
+from .log_fields import get_logger, log_fields
 
 LINE_SECONDS: Final = 60.0
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class Outage:

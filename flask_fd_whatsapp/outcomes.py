@@ -33,10 +33,12 @@ class Result(Enum):
     ACCOUNT = "account", HTTPStatus.FORBIDDEN
     TOO_LARGE = "too_large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     NOT_JSON = "not_json", HTTPStatus.BAD_REQUEST
+    ENCODED = "not_json", HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     NOT_OBJECT = "not_object", HTTPStatus.BAD_REQUEST
     INVALID = "invalid", HTTPStatus.UNPROCESSABLE_ENTITY
     BUSY = "busy", HTTPStatus.SERVICE_UNAVAILABLE, _RECORDED
     UNFINISHED = "unfinished", HTTPStatus.SERVICE_UNAVAILABLE, _RECORDED
+    UNREAD = "unread", HTTPStatus.SERVICE_UNAVAILABLE
     UNAVAILABLE = "unavailable", HTTPStatus.SERVICE_UNAVAILABLE
 
     def __init__(self, label: str, status: HTTPStatus, standing: int = 0) -> None:

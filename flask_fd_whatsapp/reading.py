@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
-from typing import IO
+import importlib
+import io
+from collections.abc import Mapping
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any, Final
 
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 from werkzeug.wrappers import Request
 from werkzeug.wsgi import get_content_length, get_input_stream
+
+_REMEDY: Final = (
+    "The server did not hand over the body: there is no Content-Length, and nothing says where it "
+    "ends (wsgi.input_terminated). Have a proxy in front send a Content-Length, or use a server "
+    "that says where a chunked body ends, such as gunicorn or waitress."
+)
+
+_UWSGI_REMEDY: Final = (
+    "uWSGI did not hand over the chunked body: start it with --http-chunked-input, or have a proxy "
+    "in front send a Content-Length."
+)
+
+
+class BodyNotHandedOver(Exception):
+    """There may be a body that the server has kept; the message names the remedy."""
 
 
 def read_body(request: Request, limit: int) -> bytes:
@@ -14,21 +33,25 @@ def read_body(request: Request, limit: int) -> bytes:
 
     :raises RequestEntityTooLarge: if it is larger; of a body that says its size nothing is read.
     :raises ClientDisconnected: if it did not arrive whole, or may have been taken by another.
+    :raises BodyNotHandedOver: if the server does not say how long it is or where it ends.
     """
     environ = request.environ
     limit = min(limit, request.max_content_length or limit)
     length = get_content_length(environ)
     if length is not None and length > limit:
         raise RequestEntityTooLarge
+    is_terminated = "wsgi.input_terminated" in environ
     try:
-        if "stream" in vars(request):  # a hook of the host's has touched it
+        if length is None and not is_terminated:
+            body = _read_without_end(environ, limit)
+        elif "stream" in vars(request):  # a hook of the host's has touched it
             body = request.get_data(cache=False)
         elif length is None:
             # Chunked: one byte too many is enough.
             body = _read_up_to(limit + 1, get_input_stream(environ))
         else:
             body = _read_up_to(length, environ["wsgi.input"])
-    except HTTPException:
+    except (HTTPException, BodyNotHandedOver):
         raise
     except Exception as error:
         # Each server has exceptions of its own for chunks that are broken or cut off.
@@ -40,11 +63,49 @@ def read_body(request: Request, limit: int) -> bytes:
     return body
 
 
+def _read_without_end(environ: Mapping[str, Any], limit: int) -> bytes:
+    """A body of which nothing says where it ends; an empty one is only believed in HTTP/1.x."""
+    is_chunked = "HTTP_TRANSFER_ENCODING" in environ
+    if not is_chunked and environ.get("SERVER_PROTOCOL", "HTTP/1.1").startswith("HTTP/1"):
+        return b""  # RFC 9112, section 6.3
+    if "uwsgi.version" in environ:
+        return _read_uwsgi_chunks(limit)
+    stream = environ["wsgi.input"]
+    body = _read_up_to(limit + 1, stream) if _ends_by_itself(stream) else b""
+    if not body:
+        raise BodyNotHandedOver(_REMEDY)
+    return body
+
+
+def _ends_by_itself(stream: Any) -> bool:
+    """Whether reading it cannot wait for what never comes.
+
+    hypercorn and asgiref have read the whole body before they call the application, and a2wsgi
+    knows where it ends; another server's stream may be the connection itself.
+    """
+    return isinstance(stream, (io.BytesIO, SpooledTemporaryFile)) or type(
+        stream
+    ).__module__.startswith("a2wsgi.")
+
+
+def _read_uwsgi_chunks(limit: int) -> bytes:
+    uwsgi = importlib.import_module("uwsgi")  # which is there in its own processes alone
+    body = b""
+    try:
+        while len(body) <= limit and (part := uwsgi.chunked_read()):
+            body += part
+    except OSError as error:
+        if body:
+            raise
+        raise BodyNotHandedOver(_UWSGI_REMEDY) from error
+    return body
+
+
 def _may_have_had_one(request: Request) -> bool:
-    """Whether an empty body may be one that was swallowed: by a hook, or by the server."""
+    """Whether an empty body may be one that a hook has swallowed, or whose length is no number."""
     environ = request.environ
     if "HTTP_TRANSFER_ENCODING" in environ:
-        return "stream" in vars(request) or "wsgi.input_terminated" not in environ
+        return "stream" in vars(request)
     declared = environ.get("CONTENT_LENGTH") or "0"
     return not (declared.isascii() and declared.isdigit())
 

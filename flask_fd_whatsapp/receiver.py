@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from http import HTTPStatus
 from threading import Lock
 from typing import Any
 
@@ -24,9 +25,10 @@ from .loading import Loader
 from .log_fields import about, get_logger, log_fields
 from .notes import Notes
 from .outage import Outage
-from .outcomes import BUSY, UNAVAILABLE, UNFINISHED, Outcome, Result
+from .outcomes import BUSY, RETRY_UNAVAILABLE, UNAVAILABLE, UNFINISHED, Outcome, Result
 from .rejections import Rejections
 from .settings import Settings
+from .throttle import Once
 
 logger = get_logger(__name__)
 
@@ -81,6 +83,7 @@ class Receiver:
         )
         self._make_ledger = make_ledger
         self._hand_over = hand_over
+        self._unheard = Once()
         self._ledger: Ledger | None = None
         self._lock = Lock()
 
@@ -99,15 +102,21 @@ class Receiver:
         return problem() if problem else None
 
     def receive(
-        self, body: bytes, headers: Mapping[str, str], *, is_replay: bool = False
+        self,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        encoding: str = "",
+        is_replay: bool = False,
     ) -> Outcome:
         """Take in an authenticated body.
 
         :param headers: the values of the data headers that came with it.
+        :param encoding: its ``Content-Encoding``, which is undone here.
         :param is_replay: it did not come just now, but is taken out of the quarantine.
         """
         try:
-            outcome = self._receive(Delivery(body, headers, is_replay))
+            outcome = self._receive(Delivery(body, headers, is_replay, encoding))
         except LedgerUnavailable as error:
             self._outage.refuse(error)
             return UNAVAILABLE
@@ -123,13 +132,14 @@ class Receiver:
     def reject(
         self, result: Result, detail: str, cause: str = "", *, has_no_header: bool = False
     ) -> Outcome:
-        """Tell of a request refused before its body was looked at.
+        """Tell of a request refused before its body was looked at, or whose body could not be.
 
         :param detail: what the sender is told was wrong.
         :param cause: what is told here, if it is more: never the value of a header.
         :param has_no_header: it carried none of the configured headers.
         """
-        outcome = Outcome(result, detail)
+        is_temporary = result.status is HTTPStatus.SERVICE_UNAVAILABLE
+        outcome = Outcome(result, detail, retry_after=RETRY_UNAVAILABLE if is_temporary else None)
         self._rejections.tell(result, outcome, cause or detail, has_no_header=has_no_header)
         return outcome
 
@@ -176,7 +186,9 @@ class Receiver:
             return _SETTLED[recorded.state]
         event = self._enriched(event, recorded)
         with handling(self.app, self.ledger, None), self._about(event, recorded):
-            state, retry_after = dispatch(self.app, self.ledger, event, recorded, recorded.claim)
+            state, retry_after = dispatch(
+                self.app, self.ledger, event, recorded, recorded.claim, self._unheard
+            )
         if state is State.DONE:
             return Outcome(Result.ACCEPTED)
         if retry_after is None:

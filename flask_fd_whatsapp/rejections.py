@@ -12,13 +12,13 @@ from flask import Flask
 
 from .dispatch import notify
 from .ledger import Rejection
-from .log_fields import log_fields
+from .log_fields import get_logger, log_fields
 from .notes import Notes
 from .outcomes import Outcome, Result
 from .signals import webhook_rejected
 from .throttle import Throttle
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 LOG_SECONDS: Final = 60
 
@@ -69,30 +69,43 @@ class Rejections:
         """
         if webhook_rejected.is_muted:
             return
-        status_code = outcome.result.status.value
-        rejection = Rejection(
-            receiver=self._name,
-            reason=reason.label,
-            status_code=status_code,
-            detail=cause,
-            last_seen=datetime.now(UTC),
-            has_no_header=has_no_header,
-        )
+        rejection = self._rejection(reason, outcome, cause, has_no_header=has_no_header)
         held_back = self._lines.admit((reason, has_no_header))
         if held_back is not None:
-            self._log(rejection, held_back, is_kept=is_kept)
+            level = logging.CRITICAL if reason is Result.UNREAD else logging.WARNING
+            self._log(level, rejection, held_back, is_kept=is_kept)
         self._notes.rejection(rejection)
+        if reason is Result.UNREAD:
+            return  # nobody knows what was in it, and it is sent again
         notify(
             webhook_rejected,
             self._app,
             reason=reason.label,
-            status_code=status_code,
+            status_code=rejection.status_code,
             errors=dict(errors or {}),
         )
 
-    def _log(self, rejection: Rejection, held_back: int, *, is_kept: bool) -> None:
+    def note(self, reason: Result, outcome: Outcome, cause: str) -> None:
+        """Leave a note in the ledger, and nothing else; parameters as for :meth:`tell`."""
+        if not webhook_rejected.is_muted:
+            self._notes.rejection(self._rejection(reason, outcome, cause))
+
+    def _rejection(
+        self, reason: Result, outcome: Outcome, cause: str, *, has_no_header: bool = False
+    ) -> Rejection:
+        return Rejection(
+            receiver=self._name,
+            reason=reason.label,
+            status_code=outcome.result.status.value,
+            detail=cause,
+            last_seen=datetime.now(UTC),
+            has_no_header=has_no_header,
+        )
+
+    def _log(self, level: int, rejection: Rejection, held_back: int, *, is_kept: bool) -> None:
         since = f" {held_back} more since the last such line." if held_back else ""
-        logger.warning(
+        logger.log(
+            level,
             "%s: a request was rejected (%s, answered with %d). %s%s%s",
             self._name,
             rejection.reason,

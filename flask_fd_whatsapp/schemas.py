@@ -1,23 +1,35 @@
 """Payload to :class:`StatusEvent` and back: every rule stands once, in a field.
 
-Lenient in what does no harm (missing details, numbers for text, unknown fields), strict in
-what does (identity, status, time).  The fields' rules on single values are in
-:mod:`flask_fd_whatsapp.fields`.
+Strict in what makes an event *that* event (account, event type, message, status, time), lenient
+in every detail: see :mod:`flask_fd_whatsapp.fields`, which has the rules on single values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
-from marshmallow import EXCLUDE, Schema, ValidationError, post_dump, post_load, validate
+from marshmallow import EXCLUDE, Schema, ValidationError, post_dump, post_load
 from marshmallow.fields import Nested
 
-from .events import EVENT_TYPE, Actor, DeliveryError, StatusEvent
-from .fields import Identifier, StatusField, Text, Timestamp
+from .events import Actor, DeliveryError, StatusEvent
+from .fields import (
+    ActorField,
+    ErrorField,
+    EventType,
+    Identifier,
+    ReferenceDetail,
+    StatusField,
+    TextDetail,
+    Timestamp,
+    TimestampDetail,
+)
 
 
 class _Part(Schema):
+    path: ClassVar[str] = ""
+    """What the paths of its fields begin with."""
+
     class Meta:
         unknown = EXCLUDE  # StatusEvent.payload keeps them
 
@@ -25,26 +37,46 @@ class _Part(Schema):
 class ActorSchema(_Part):
     """``actor``: loads to keyword arguments of :class:`Actor`."""
 
-    id = Text(numbers=True, load_default=None)
-    name = Text(load_default=None)
-    type = Text(load_default=None)
+    path = "actor."
+
+    id = TextDetail(numbers=True, load_default=None)
+    name = TextDetail(load_default=None)
+    type = TextDetail(load_default=None)
 
 
 class DeliveryErrorSchema(_Part):
     """``data.error``: loads to keyword arguments of :class:`DeliveryError`."""
 
-    code = Text(numbers=True, load_default=None)
-    message = Text(load_default=None)
+    path = "data.error."
+
+    code = TextDetail(numbers=True, load_default=None)
+    message = TextDetail(numbers=True, load_default=None)
 
 
 class MessageSchema(_Part):
     """``data``: the message and what became of it."""
 
-    external_reference_id = Identifier(blank_is_none=True, load_default=None)
+    path = "data."
+
+    external_reference_id = ReferenceDetail(load_default=None)
     message_id = Identifier(required=True)
     status = StatusField(required=True)
     timestamp = Timestamp(required=True)
-    error = Nested(DeliveryErrorSchema, load_default=None)
+    error = ErrorField(DeliveryErrorSchema, load_default=None)
+    errors = ErrorField(DeliveryErrorSchema, load_default=None, load_only=True)
+
+    def error_in(self, part: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What *part* says of an error, in ``error`` or in ``errors``."""
+        return _error_of(*(self.fields[key].deserialize(part.get(key)) for key in _ERRORS))
+
+
+_ERRORS: Final = ("error", "errors")
+
+
+def _error_of(error: dict[str, Any] | None, errors: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The one of both that says something; ``error`` if it does."""
+    says_something = error is not None and any(part is not None for part in error.values())
+    return error if says_something or errors is None else errors
 
 
 class OutboundMessageEventSchema(_Part):
@@ -61,12 +93,12 @@ class OutboundMessageEventSchema(_Part):
 
     event_class: ClassVar[type[StatusEvent]] = StatusEvent
 
-    version = Text(numbers=True, load_default=None)
+    version = TextDetail(numbers=True, load_default=None)
     account_id = Identifier(required=True)
-    account_domain = Text(load_default=None)
-    event_type = Text(required=True, validate=validate.Equal(EVENT_TYPE))
-    event_time = Timestamp(load_default=None)
-    actor = Nested(ActorSchema, load_default=None)
+    account_domain = TextDetail(load_default=None)
+    event_type = EventType(required=True)
+    event_time = TimestampDetail(load_default=None)
+    actor = ActorField(ActorSchema, load_default=None)
     data = Nested(MessageSchema, required=True)
 
     def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
@@ -82,8 +114,9 @@ class OutboundMessageEventSchema(_Part):
         values.update(values.pop("data"))
         if values["actor"] is not None:
             values["actor"] = Actor(**values["actor"])
-        if values["error"] is not None:
-            values["error"] = DeliveryError(**values["error"])
+        errors = values.pop("errors", None)
+        error = values["error"] if errors is None else _error_of(values["error"], errors)
+        values["error"] = error and DeliveryError(**error)
         return self.event_class(**values, payload=original)
 
     @post_dump(pass_original=True)
@@ -94,15 +127,23 @@ class OutboundMessageEventSchema(_Part):
 def _merge(schema: Schema, dumped: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:
     """*dumped*, with the values of *sent* wherever they mean the same."""
     merged = dict(sent)
+    if isinstance(schema, MessageSchema) and sent.get("errors") is not None:
+        if schema.error_in(sent) == schema.error_in(dumped):
+            dumped = {name: value for name, value in dumped.items() if name not in _ERRORS}
+        else:
+            del merged["errors"]
     for name, field in schema.dump_fields.items():
         key = field.data_key or name
-        value, as_sent = dumped.get(key), sent.get(key)
+        if key not in dumped:
+            continue
+        value, as_sent = dumped[key], sent.get(key)
+        if _means(field, as_sent, value):
+            continue
         if isinstance(field, Nested) and isinstance(value, dict):
             merged[key] = _merge(field.schema, value, as_sent if isinstance(as_sent, dict) else {})
         elif value is None:
-            if key in merged and not _means(field, as_sent, None):
-                del merged[key]
-        elif not _means(field, as_sent, value):
+            merged.pop(key, None)
+        else:
             merged[key] = value
     return merged
 

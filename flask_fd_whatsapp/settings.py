@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -13,8 +12,9 @@ from . import values
 from .campaigns import CampaignOf, guarded
 from .exceptions import ConfigurationError
 from .failure_reasons import FailureClass
+from .log_fields import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 FORM_HEADERS: Final = 3
 """How many headers Freshdesk's form takes (vendor's page, "Webhook Setup")."""

@@ -4,7 +4,6 @@ deferred dispatch.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
@@ -13,11 +12,11 @@ from typing import Any, Final, NamedTuple
 
 from .exceptions import LedgerUnavailable
 from .ledger import State
-from .log_fields import log_fields
+from .log_fields import get_logger, log_fields
 from .outcomes import Result
 from .receiver import Receiver
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 BATCH: Final = 100
 """How many events are asked for at once, at most."""

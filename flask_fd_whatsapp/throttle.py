@@ -1,10 +1,13 @@
-"""Lets something happen at most once in a while."""
+"""Lets something happen at most once in a while, or once and never again."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable
 from threading import Lock
+from typing import Final
+
+MOST_KINDS: Final = 100
 
 
 class Throttle:
@@ -31,3 +34,19 @@ class Throttle:
                 return None
             self._passed_at[kind] = now
             return self._held.pop(kind, 0)
+
+
+class Once:
+    """Lets one of each kind pass, and no more than :data:`MOST_KINDS` in all."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._passed: set[Hashable] = set()
+
+    def admit(self, kind: Hashable) -> bool:
+        """Whether this is the first of its *kind*."""
+        with self._lock:
+            if kind in self._passed or len(self._passed) >= MOST_KINDS:
+                return False
+            self._passed.add(kind)
+            return True

@@ -17,8 +17,21 @@ _NASTY_TEXTS = [
     *("2025-11-18T09:25:43Z", "2025-11-18T09:25:43.1+05:30", "2025-11-18", "2025-11-18T24:00:00Z"),
     *("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-00:01", "2025-11-18t09:25:43.123456789z"),
     *("queued", "Read", "FAILED", "PLAYED", "\u017fent", "2.0.0", "outbound_message_event"),
+    *("READ ", "\tsent\n", "OUTBOUND_MESSAGE_EVENT", "1763457945", "2025-11-18 09:25:43Z"),
+    *("a\nb\tc", '{"order": 1}', "\u202e\u2066"),
 ]
-_NASTY_NUMBERS = [0, -1, 1.5, 1e400, -1e400, 10**300, 2**64, 11011399037]
+_NASTY_NUMBERS = [
+    0,
+    -1,
+    1.5,
+    1e400,
+    -1e400,
+    10**300,
+    2**64,
+    11011399037,
+    11011399037.0,
+    1763457945885,
+]
 
 _leaves = (
     st.none()
@@ -40,7 +53,15 @@ _paths = st.sampled_from(
         *(("actor",), ("actor", "id"), ("actor", "name"), ("actor", "type"), ("new field",)),
         *(("data",), ("data", "external_reference_id"), ("data", "message_id")),
         *(("data", "status"), ("data", "timestamp"), ("data", "error"), ("data", "new field")),
-        *(("data", "error", "code"), ("data", "error", "message")),
+        *(("data", "error", "code"), ("data", "error", "message"), ("data", "errors")),
+    ]
+)
+_detail_paths = st.sampled_from(
+    [
+        *(("version",), ("account_domain",), ("event_time",), ("new field",), ("actor",)),
+        *(("actor", "id"), ("actor", "name"), ("actor", "type"), ("data", "external_reference_id")),
+        *(("data", "error"), ("data", "error", "code"), ("data", "error", "message")),
+        *(("data", "errors"), ("data", "new field")),
     ]
 )
 _MISSING = object()
@@ -83,6 +104,15 @@ def mutated(draw: st.DrawFn) -> Any:
     return draw(st.sampled_from(wholes))
 
 
+@st.composite
+def _with_odd_details(draw: st.DrawFn) -> dict[str, Any]:
+    """An event of which other fields than the strict five are changed or left out."""
+    payload = draw(events())
+    for _ in range(draw(st.integers(1, 6))):
+        _place(payload, draw(_detail_paths), draw(st.just(_MISSING) | _values))
+    return payload
+
+
 def _encoded(payload: Any, ensure_ascii: bool, encoding: str) -> bytes:
     text = json.dumps(payload, ensure_ascii=ensure_ascii)
     return text.encode(encoding, "surrogatepass")
@@ -106,6 +136,11 @@ _broken = st.builds(
     | st.sampled_from([b"", b'"', b"{", b"[", b"NaN", b"\\u0000", b",", b"9"])
     | st.integers(4200, 4400).map(lambda digits: digits * b"9"),
 )
+
+details = _with_odd_details().map(
+    lambda payload: json.dumps(payload).replace("Infinity", "1e999").encode()
+)
+"""Bodies of events whose details are odd."""
 
 bodies = st.lists(_usable | _changed | _broken | st.binary(max_size=40), min_size=1, max_size=12)
 """Several bodies to be posted one after the other."""

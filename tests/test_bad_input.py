@@ -38,6 +38,9 @@ NOT_JSON = {
     "30,000 nested and closed": 30_000 * b"[" + 30_000 * b"]",
     "10,000 nested objects": 10_000 * b'{"a":' + b"1" + 10_000 * b"}",
     "nested in an event": SAMPLE.replace(b'"1.0.0"', 30_000 * b"[" + 30_000 * b"]"),
+    "976 nested in an unknown field": SAMPLE.replace(
+        b'"version"', b'"more":' + 976 * b"[" + 976 * b"]" + b', "version"', 1
+    ),
     "60,000 digits": SAMPLE.replace(b"48046815001", 60_000 * b"9"),
     "60,000 digits alone": 60_000 * b"9",
     "gzip": b"\x1f\x8b\x08\x00\x00\x00\x00\x00",

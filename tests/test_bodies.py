@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_fd_whatsapp.bodies import NotJSON, NotObject, decode
+from flask_fd_whatsapp.bodies import MAX_NESTING, NotJSON, NotObject, decode
 
 from .conftest import PAYLOADS, SAMPLES
 
@@ -123,6 +123,24 @@ def test_not_json(body: bytes, said: str) -> None:
     assert said in str(caught.value)
     assert "s3cret" not in str(caught.value)
     assert len(str(caught.value)) < 100
+
+
+@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
+def test_nesting(opening: bytes, closing: bytes) -> None:
+    """Brackets are read 500 levels deep, and what is read can be read from deep down, too."""
+
+    def nested(levels: int) -> bytes:
+        return b'{"a": %s1%s}' % ((levels - 1) * opening, (levels - 1) * closing)
+
+    def read_again(text: str, calls: int) -> Any:
+        return read_again(text, calls - 1) if calls else json.loads(text)
+
+    text, payload = decode(nested(MAX_NESTING))
+    assert read_again(text, 300) == payload
+    with pytest.raises(NotJSON, match="nested too deeply: 500 levels"):
+        decode(nested(MAX_NESTING + 1))
+    many = b"[" + b",".join([b"[]"] * 2000) + b"]"
+    assert len(decode(b'{"a": %s}' % many)[1]["a"]) == 2000
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,19 @@ from marshmallow import ValidationError, validate
 from marshmallow.fields import Field
 
 from flask_fd_whatsapp import Status
-from flask_fd_whatsapp.fields import Identifier, StatusField, Text, Timestamp
+from flask_fd_whatsapp.fields import (
+    ActorField,
+    ErrorField,
+    EventType,
+    Identifier,
+    ReferenceDetail,
+    StatusField,
+    Text,
+    TextDetail,
+    Timestamp,
+    TimestampDetail,
+)
+from flask_fd_whatsapp.schemas import ActorSchema, DeliveryErrorSchema
 
 ODD_VALUES = [True, False, [], ["x"], {}, {"x": 1}, b"x"]
 
@@ -38,10 +50,20 @@ def test_what_is_no_text(field: Field, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "text"), [(0, "0"), (-7, "-7"), (11011399037, "11011399037"), (1.5, "1.5")]
+    ("number", "text"),
+    [
+        (0, "0"),
+        (-7, "-7"),
+        (11011399037, "11011399037"),
+        (1.5, "1.5"),
+        (131026.0, "131026"),
+        (11011399037.0, "11011399037"),
+        (-0.0, "0"),
+        (1e300, "1e+300"),
+    ],
 )
 def test_numbers_as_text(number: float, text: str) -> None:
-    """A number becomes text where numbers are taken, and is refused elsewhere."""
+    """A number becomes text, without a fraction of zero, and is refused where text is wanted."""
     assert Text(numbers=True).deserialize(number) == text
     assert Identifier().deserialize(number) == text
     assert messages(Text(), number) == ["Not a valid string."]
@@ -71,15 +93,14 @@ def test_identifiers(text: str) -> None:
     is_right = text != "" and not any(
         code < 0x20 or 0x7F <= code < 0xA0 or 0xD800 <= code < 0xE000 for code in map(ord, text)
     )
-    for field in (Identifier(), StatusField()):
-        if is_right:
-            assert field.deserialize(text).upper() == text.upper()
-        else:
-            assert "control characters or surrogates" in messages(field, text)[0]
+    if is_right:
+        assert Identifier().deserialize(text) == text
+    else:
+        assert "control characters or surrogates" in messages(Identifier(), text)[0]
 
 
 @pytest.mark.parametrize("character", ["x", "ä", "🌷"])
-@pytest.mark.parametrize("field", [Identifier(), Identifier(blank_is_none=True), StatusField()])
+@pytest.mark.parametrize("field", [Identifier(), StatusField()])
 def test_the_length_of_identifiers(field: Field, character: str) -> None:
     """An id has at most 255 characters, however many bytes that is."""
     assert field.deserialize(character * 255) == character * 255
@@ -87,17 +108,17 @@ def test_the_length_of_identifiers(field: Field, character: str) -> None:
 
 
 def test_blank_identifiers() -> None:
-    """The empty text is no id, but is ``None`` where that is asked for."""
-    assert Identifier(blank_is_none=True).deserialize("") is None
+    """The empty text is no id, and a blank is one."""
     assert "1 to 255 characters" in messages(Identifier(), "")[0]
-    assert Identifier(blank_is_none=True).deserialize(" ") == " "
+    assert Identifier().deserialize(" ") == " "
 
 
 @pytest.mark.parametrize("status", Status)
 @pytest.mark.parametrize("written", [str.upper, str.lower, str.title, str.swapcase])
-def test_known_statuses(status: Status, written: Any) -> None:
-    """A known status is a :class:`Status` in whatever case it is written."""
-    assert StatusField().deserialize(written(status.value)) is status
+@pytest.mark.parametrize("around", ["{}", "{} ", "\t{}\r\n", "\u00a0{}"])
+def test_known_statuses(status: Status, written: Any, around: str) -> None:
+    """A known status is a :class:`Status` in whatever case, with whatever blanks around it."""
+    assert StatusField().deserialize(around.format(written(status.value))) is status
 
 
 @pytest.mark.parametrize(
@@ -105,8 +126,8 @@ def test_known_statuses(status: Status, written: Any) -> None:
     [
         "ACCEPTED",
         "played",
-        "SENT ",
-        " SENT",
+        "SE NT",
+        "\u202eSENT",
         "\u017fent",
         "\u017fENT",
         "de\u0131ivered",
@@ -119,9 +140,102 @@ def test_unknown_statuses(text: str) -> None:
     loaded = StatusField().deserialize(text)
     assert loaded == text
     assert type(loaded) is str
+    assert StatusField().deserialize(f" {text}\n") == text
 
 
-@pytest.mark.parametrize("field_class", [Text, Identifier, StatusField, Timestamp])
+@pytest.mark.parametrize("text", ["", " ", "\n", "a\x00", "\ud800", "a\nb", "x" * 256], ids=ascii)
+def test_what_is_no_status(text: str) -> None:
+    """A status has 1 to 255 characters without control characters and lone surrogates."""
+    assert "1 to 255 characters" in messages(StatusField(), text)[0]
+
+
+@pytest.mark.parametrize("text", ["outbound_message_event", " OUTBOUND_message_event\n"])
+def test_event_types(text: str) -> None:
+    """The event type is known in any case, with blanks around it; another is refused."""
+    assert EventType().deserialize(text) == "outbound_message_event"
+    assert messages(EventType(), "x" + text) == ["Must be equal to outbound_message_event."]
+
+
+@pytest.mark.parametrize(
+    ("value", "reference"),
+    [
+        ("", None),
+        (" ", " "),
+        ("a\nb\tc\x00\ud800", "a\nb\tc\x00\ud800"),
+        ("x" * 60_000, "x" * 60_000),
+        (7, "7"),
+        (7.0, "7"),
+        (1.5, "1.5"),
+        ({"order": [1, None]}, '{"order": [1, null]}'),
+        (["ä"], '["\\u00e4"]'),
+        ({}, "{}"),
+        (True, None),
+        (float("inf"), None),
+    ],
+    ids=lambda value: ascii(value)[:20],
+)
+def test_references(value: Any, reference: str | None) -> None:
+    """A reference is any text, or the JSON text of a number, list or object; empty is ``None``."""
+    assert ReferenceDetail().deserialize(value) == reference
+
+
+ERROR = ErrorField(DeliveryErrorSchema)
+ERRORS = [
+    ({"code": "1", "message": "m"}, ("1", "m")),
+    ({"code": 131026.0, "message": 42}, ("131026", "42")),
+    ({"code": ["1"], "message": {"text": "m"}}, (None, None)),
+    ({"code": True, "message": None}, (None, None)),
+    ([{"code": 1, "message": "m"}, {"code": 2}], ("1", "m")),
+    (["gone", "away"], (None, "gone")),
+    ([470], ("470", None)),
+    ("gone", (None, "gone")),
+    (470, ("470", None)),
+    (0, ("0", None)),
+    ({}, (None, None)),
+]
+
+
+@pytest.mark.parametrize(("value", "error"), ERRORS, ids=repr)
+def test_errors(value: Any, error: tuple[str | None, str | None]) -> None:
+    """An error may be an object, a list, a text or a number."""
+    assert ERROR.deserialize(value) == {"code": error[0], "message": error[1]}
+
+
+@pytest.mark.parametrize("value", ["", [], [None], [""], True, [False], [[{"code": 1}]], [[]]])
+def test_what_is_no_error(value: Any) -> None:
+    """What says nothing, or cannot be understood, is no error."""
+    assert ERROR.deserialize(value) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "actor"),
+    [
+        ("system", {"id": None, "name": "system", "type": None}),
+        ({"name": 5, "id": 7, "type": []}, {"id": "7", "name": None, "type": None}),
+        ("", None),
+        (7, None),
+        (["system"], None),
+        (True, None),
+    ],
+)
+def test_actors(value: Any, actor: dict[str, Any] | None) -> None:
+    """An actor may be an object, or a text, which is the name; else there is none."""
+    assert ActorField(ActorSchema).deserialize(value) == actor
+
+
+@pytest.mark.parametrize(
+    "field", [TextDetail(), TextDetail(numbers=True), ReferenceDetail(), TimestampDetail()]
+)
+@pytest.mark.parametrize("value", [True, False, b"x", float("nan"), object()])
+def test_details_are_lenient(field: Field, value: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """A detail that cannot be used is ``None``, and a warning says so once."""
+    assert [field.deserialize(value), field.deserialize(value)] == [None, None]
+    assert len(caplog.records) <= 1
+
+
+@pytest.mark.parametrize(
+    "field_class", [Text, TextDetail, Identifier, StatusField, Timestamp, TimestampDetail]
+)
 def test_further_validators_are_called(field_class: Any) -> None:
     """A validator that a host adds to a field is called for plain text too."""
     field = field_class(validate=validate.Equal("2025-11-18T09:25:43Z", error="Not that."))

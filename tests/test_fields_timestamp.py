@@ -59,7 +59,8 @@ def test_every_rfc_3339_time(
         "2025-11-18T09:25:43.455",
         "2025-11-18T09:25Z",
         "2025-11-18T09Z",
-        "2025-11-18 09:25:43Z",
+        "2025-11-18  09:25:43Z",
+        "2025-11-18\t09:25:43Z",
         "2025-11-18T09:25:43 Z",
         "2025-11-18T24:00:00Z",
         "2025-11-18T23:60:00Z",
@@ -94,7 +95,10 @@ def test_every_rfc_3339_time(
         "2025-322T09:25:43Z",
         "25-11-18T09:25:43Z",
         "18.11.2025 09:25:43",
-        "1763457943",
+        "1763457943.5",
+        "-1763457943",
+        "1" * 21,
+        "\u0661763457943",
         "now",
         " 2025-11-18T09:25:43Z",
         "2025-11-18T09:25:43Z ",
@@ -113,10 +117,40 @@ def test_what_is_no_time(text: str) -> None:
     assert "RFC 3339 date-time, such as" in messages(Timestamp(), text)[0]
 
 
-@pytest.mark.parametrize("value", [*ODD_VALUES, 0, 1763457943, 1763457943.5, datetime.now(UTC)])
-def test_times_are_text(value: Any) -> None:
-    """A number, even a date of Python's own, is no time."""
+@pytest.mark.parametrize(
+    "value",
+    [*ODD_VALUES, datetime.now(UTC), float("inf"), float("nan"), 1e300, 10**400, -(10**15)],
+    ids=lambda value: ascii(value)[:20],
+)
+def test_what_is_no_unix_time(value: Any) -> None:
+    """What is neither text nor a number of a real instant is no time."""
     assert "RFC 3339 date-time, such as" in messages(Timestamp(), value)[0]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (1763457945, datetime(2025, 11, 18, 9, 25, 45, tzinfo=UTC)),
+        ("1763457945", datetime(2025, 11, 18, 9, 25, 45, tzinfo=UTC)),
+        (1763457945.885, datetime(2025, 11, 18, 9, 25, 45, 885000, tzinfo=UTC)),
+        (1763457945885, datetime(2025, 11, 18, 9, 25, 45, 885000, tzinfo=UTC)),
+        (1763457945885.0, datetime(2025, 11, 18, 9, 25, 45, 885000, tzinfo=UTC)),
+        ("1763457945885", datetime(2025, 11, 18, 9, 25, 45, 885000, tzinfo=UTC)),
+        (0, datetime(1970, 1, 1, tzinfo=UTC)),
+        (-1, datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        (10**11 - 1, datetime(5138, 11, 16, 9, 46, 39, tzinfo=UTC)),
+        (10**11, datetime(1973, 3, 3, 9, 46, 40, tzinfo=UTC)),
+    ],
+)
+def test_unix_times(value: Any, expected: datetime) -> None:
+    """Unix time is taken in seconds, and from 10^11 on in milliseconds, as number or digits."""
+    assert Timestamp().deserialize(value) == expected
+
+
+def test_blank_for_the_t() -> None:
+    """A blank may stand for the T."""
+    expected = Timestamp().deserialize("2025-11-18T09:25:45.885Z")
+    assert Timestamp().deserialize("2025-11-18 09:25:45.885z") == expected
 
 
 @given(st.datetimes(timezones=st.none() | st.just(timezone(timedelta(minutes=330)))))

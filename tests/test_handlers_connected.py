@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, current_app
 from flask.testing import FlaskClient
 
 from flask_fd_whatsapp import (
@@ -151,3 +151,48 @@ def test_connect_via_stays(make_app: MakeApp, payload: Payload) -> None:
     headers = app.config["FD_WHATSAPP_HEADERS"]
     assert app.test_client().post(URL, json=payload(), headers=headers).status_code == 200
     assert (len(stays), len(vanishes)) == (1, 0)
+
+
+def unheard(caplog: pytest.LogCaptureFixture) -> list[str]:
+    lines = [record.getMessage() for record in caplog.records]
+    return [line for line in lines if line.startswith("No handler is connected")]
+
+
+def test_nobody_listens(
+    client: FlaskClient, payload: Payload, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The first event that reaches no handler at all is warned of, with its signals, once."""
+    sent = Scripted("sent")
+    message_sent.connect(sent)
+    client.post(URL, json=payload("sent"))
+    assert unheard(caplog) == []
+    for name in ("read", "queued", "read"):
+        client.post(URL, json=payload(name))
+    (line,) = unheard(caplog)
+    assert "connected for READ (message_read, status_changed, status_received)" in line
+    assert "`flask fd-whatsapp check`" in line
+
+
+def test_somebody_listened(
+    client: FlaskClient, payload: Payload, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An event whose only handler has succeeded before, or failed, has reached one."""
+    first = Scripted("first")
+    failing = Scripted("failing", ValueError())
+    message_sent.connect(first)
+    status_received.connect(failing)
+    assert client.post(URL, json=payload("sent")).status_code == 503
+    status_received.disconnect(failing)
+    assert client.post(URL, json=payload("sent")).status_code == 200
+    assert unheard(caplog) == []
+
+
+def test_listening_to_another_sender(
+    app: Flask, client: FlaskClient, payload: Payload, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A handler that is connected for the proxy of the application is called by no event."""
+    with app.app_context():
+        handler = Scripted("proxy")
+        status_received.connect(handler, sender=current_app)
+    client.post(URL, json=payload("sent"))
+    assert (handler.events, len(unheard(caplog))) == ([], 1)

@@ -106,3 +106,30 @@ def test_the_records_of_others_are_left_alone(
     client_of(app).post(URL, json=payload())
     (record,) = [record for record in caplog.records if record.name == "host"]
     assert not any(hasattr(record, name) for name in LOG_FIELDS)
+
+
+@pytest.mark.parametrize("odd", ["\u202e", "\u2028", "\u2066", "\u200b", "\ufeff"], ids=ascii)
+def test_ids_that_are_not_printable(
+    app: Flask, payload: Payload, caplog: pytest.LogCaptureFixture, odd: str
+) -> None:
+    """Bidirectional and other invisible characters reach no line and no field of the log raw."""
+
+    @status_received.connect
+    def fails(app: Flask, event: object) -> None:
+        raise ValueError("no tickets")
+
+    body = payload(
+        account_id=f"A{odd}",
+        data__message_id=f"M{odd}",
+        data__external_reference_id=f"R{odd}\r\nx",
+        data__status=f"PLAY{odd}ED",
+    )
+    client = client_of(app)
+    for _ in range(3):
+        client.post(URL, json=body)
+    client.post(URL, json={"event_type": f"x{odd}"})
+    said = [record.getMessage() for record in caplog.records]
+    assert any(f"M\\u{ord(odd):04x}" in line for line in said)
+    for record in caplog.records:
+        for text in (record.getMessage(), *map(str, fields_of(record).values())):
+            assert text.isprintable(), text

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
 
@@ -17,9 +17,11 @@ from flask_fd_whatsapp.ledger import MemoryLedger, Message
 from .answers import DurableLedger, client_of
 from .bodies import kept
 from .conftest import PAYLOADS, SAMPLES, TOKEN, URL, Payload
-from .mutations import bodies
+from .mutations import bodies, details
 
 _SAMPLE_TEXTS = {name: (PAYLOADS / f"{name}.json").read_text() for name in SAMPLES}
+
+INFINITY = float("inf")
 
 RANKS = ["QUEUED", "SENT", "FAILED", "DELIVERED", "READ"]
 
@@ -30,23 +32,26 @@ class Fold:
 
     times: dict[str, datetime] = field(default_factory=dict)
     reference: str | None = None
-    failure: tuple[object, object] | None = None
+    failure: tuple[str | None, str | None] | None = None
 
     def add(self, payload: dict[str, Any]) -> bool:
         """Take in an event; whether it is new."""
         data = payload["data"]
-        reference = data.get("external_reference_id")
-        if self.reference is None and reference not in (None, ""):
-            self.reference = str(reference)
+        if self.reference is None:
+            self.reference = reference_of(data.get("external_reference_id"))
         status = status_of(payload)
+        if status == "FAILED":
+            self.learn(error_of(data.get("error")) or error_of(data.get("errors")))
         if status in self.times:
             return False
-        text = data["timestamp"].upper()
-        self.times[status] = datetime.fromisoformat(text).astimezone(UTC)
-        if status == "FAILED" and data.get("error") is not None:
-            code, message = data["error"].get("code"), data["error"].get("message")
-            self.failure = (None if code is None else str(code), message)
+        self.times[status] = moment_of(data["timestamp"])
         return True
+
+    def learn(self, failure: tuple[str | None, str | None] | None) -> None:
+        if failure is None:
+            return
+        if self.failure is None or (self.failure[1] is None and self.failure[0] == failure[0]):
+            self.failure = failure
 
     @property
     def status(self) -> str | None:
@@ -64,10 +69,56 @@ class Fold:
         )
 
 
+def is_number(value: Any) -> bool:
+    return type(value) is int or (type(value) is float and value not in (INFINITY, -INFINITY))
+
+
+def text_of(value: Any) -> str | None:
+    """A text or a number as text, as a database can hold it."""
+    if is_number(value):
+        return str(int(value)) if value == int(value) and abs(value) < 2**53 else str(value)
+    return stored(value) if isinstance(value, str) else None
+
+
+def stored(text: str) -> str:
+    return "".join("\ufffd" if c == "\0" or "\ud800" <= c <= "\udfff" else c for c in text)
+
+
+def reference_of(value: Any) -> str | None:
+    return json.dumps(value) if isinstance(value, (dict, list)) else text_of(value) or None
+
+
+def error_of(value: Any) -> tuple[str | None, str | None] | None:
+    """Code and message, if one of them is told."""
+    if isinstance(value, list):
+        value = value[0] if value else None
+    if isinstance(value, str):
+        value = {"message": value or None}
+    elif is_number(value):
+        value = {"code": value}
+    if not isinstance(value, dict):
+        return None
+    told = text_of(value.get("code")), text_of(value.get("message"))
+    return None if told == (None, None) else told
+
+
+def moment_of(value: Any) -> datetime:
+    if isinstance(value, str) and not value.isdigit():
+        return datetime.fromisoformat(value.upper()).astimezone(UTC)
+    number = int(value) if isinstance(value, str) else value
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    in_milliseconds = abs(number) >= 100_000_000_000
+    return epoch + (timedelta(milliseconds=number) if in_milliseconds else timedelta(0, number))
+
+
 def status_of(payload: dict[str, Any]) -> str:
-    status: str = payload["data"]["status"]
+    status: str = payload["data"]["status"].strip()
     upper = status.upper()
     return upper if status.isascii() and upper in RANKS else status
+
+
+def is_ours(event_type: str) -> bool:
+    return event_type.strip().lower() == "outbound_message_event"
 
 
 def parsed(body: bytes) -> Any:
@@ -123,8 +174,8 @@ class Host:
         return sum(entry.count for entry in self.ledger.quarantined(limit=10_000))
 
     def check_taken(self, payload: Any, *, is_new: bool) -> None:
-        key = str(payload["account_id"]), str(payload["data"]["message_id"])
-        assert payload["event_type"] == "outbound_message_event"
+        key = text_of(payload["account_id"]) or "", text_of(payload["data"]["message_id"]) or ""
+        assert is_ours(payload["event_type"])
         fold = self.folds.setdefault(key, Fold())
         before = fold.status
         assert fold.add(payload) is is_new
@@ -139,7 +190,7 @@ class Host:
     def check_not_taken(self, payload: Any, result: tuple[int, str | None]) -> None:
         if isinstance(payload, dict):
             event_type = payload.get("event_type")
-            if isinstance(event_type, str) and event_type != "outbound_message_event":
+            if isinstance(event_type, str) and not is_ours(event_type):
                 assert result == (200, "ignored")
                 return
         status = 422 if isinstance(payload, dict) else 400
@@ -166,6 +217,20 @@ def test_mutated_samples(ledger: type[MemoryLedger], posted: list[bytes]) -> Non
     for body in posted:
         host.post(body)
     host.check_state()
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(posted=st.lists(details, min_size=1, max_size=4))
+def test_details_never_lose_a_status(posted: list[bytes]) -> None:
+    """Whatever the details look like, an event that is one is accepted, or a duplicate."""
+    host = Host(MemoryLedger())
+    for body in posted:
+        answer = host.client.post(URL, data=body)
+        assert answer.status_code == 200, answer.text
+        assert answer.get_json()["result"] in ("accepted", "duplicate")
+        host.check_taken(parsed(body), is_new=answer.get_json()["result"] == "accepted")
+    host.check_state()
+    assert host.ledger.quarantined() == []
 
 
 @settings(max_examples=150, deadline=None)

@@ -125,10 +125,15 @@ def test_kept(told: Told, reason: str) -> None:
 
 
 def test_ignored(told: Told) -> None:
-    """What is ignored is not rejected."""
-    told.client.post(URL, data=OTHER_EVENT)
-    told.client.post(URL, data=b"")
-    assert (told.lines(), told.noted()) == ([], {})
+    """What is ignored is not rejected: a line says it once a type, and a note that it was empty."""
+    for body in (OTHER_EVENT, OTHER_EVENT.replace(b"created", b"\\u202e"), b"") * 3:
+        told.client.post(URL, data=body)
+    lines = [record.getMessage() for record in told.log.records]
+    assert len(lines) == 3
+    assert "of type conversation_created was ignored" in lines[0]
+    assert "of type conversation_\\u202e was ignored" in lines[1]
+    assert "with an empty body was ignored" in lines[2]
+    assert (told.lines(), told.noted()) == ([], {"ignored": 200})
 
 
 def test_log_is_not_filled(told: Told) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from flask_fd_whatsapp.throttle import Throttle
+from flask_fd_whatsapp.throttle import MOST_KINDS, Once, Throttle
 
 from .concurrency.threads import Clock
 
@@ -33,3 +33,11 @@ def test_threads() -> None:
     assert [told for told in passed if told is not None] == [0]
     clock.now += 60
     assert throttle.admit("a") == 999
+
+
+def test_once() -> None:
+    """One of each kind passes, and no more kinds than can be remembered."""
+    once = Once()
+    assert [once.admit("a"), once.admit("b"), once.admit("a")] == [True, True, False]
+    passed = [kind for kind in range(MOST_KINDS) if once.admit(kind)]
+    assert len(passed) == MOST_KINDS - 2

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import logging
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +18,7 @@ from flask_fd_whatsapp import FreshdeskWhatsApp
 from flask_fd_whatsapp.ledger import Ledger, MemoryLedger
 
 from .answers import assert_problem, assert_result, client_of
-from .bodies import SAMPLE, CountingBody, chunked, with_length
+from .bodies import SAMPLE, CountingBody, chunked, kept, with_length
 from .conftest import URL, MakeApp
 
 LIMIT = 65536
@@ -92,10 +96,118 @@ def test_chunks_that_break_off(
     assert not has_it(ledger)
 
 
-def test_chunks_behind_a_server_that_does_not_end_them(client: FlaskClient, ledger: Ledger) -> None:
-    """A chunked body that the server does not give out is refused, not taken for an empty one."""
-    assert_problem(post(client, **chunked(SAMPLE, terminated=False)), 400)
+HTTP_2 = {"SERVER_PROTOCOL": "HTTP/2"}
+WITHOUT_END = [chunked(b"", terminated=False)["environ_overrides"], HTTP_2]
+
+
+@pytest.mark.parametrize("environ", WITHOUT_END, ids=["chunked", "HTTP/2"])
+def test_body_that_the_server_holds_whole(
+    client: FlaskClient, ledger: Ledger, environ: dict[str, Any]
+) -> None:
+    """A body of which nothing says how long it is is read, where its stream ends by itself."""
+    for size, status in ((len(SAMPLE), 200), (LIMIT, 200), (LIMIT + 1, 413)):
+        stream = io.BytesIO(SAMPLE.ljust(size))
+        answer = post(client, environ_overrides={**environ, "wsgi.input": stream})
+        assert answer.status_code == status
+    assert has_it(ledger)
+
+
+@pytest.mark.parametrize("environ", WITHOUT_END, ids=["chunked", "HTTP/2"])
+@pytest.mark.parametrize("stream", [CountingBody(SAMPLE), io.BytesIO(b"")], ids=["open", "empty"])
+def test_body_that_is_not_handed_over(
+    client: FlaskClient,
+    ledger: Ledger,
+    caplog: pytest.LogCaptureFixture,
+    environ: dict[str, Any],
+    stream: Any,
+) -> None:
+    """Where it may not end, or there is nothing in it, the answer is a 503 with the remedy."""
+    for _ in range(3):
+        answer = post(client, environ_overrides={**environ, "wsgi.input": stream})
+        assert_problem(answer, 503, "30")
+        assert "Content-Length" in answer.get_json()["detail"]
+    critical = [record for record in caplog.records if record.levelno == logging.CRITICAL]
+    assert ["wsgi.input_terminated" in record.getMessage() for record in critical] == [True]
+    (note,) = ledger.rejections()
+    assert (note.reason, note.status_code) == ("unread", 503)
+    assert getattr(stream, "bytes_read", 0) == 0
     assert not has_it(ledger)
+
+
+@pytest.mark.parametrize("protocol", ["HTTP/1.1", "HTTP/1.0"])
+def test_no_length_in_http_1(client: FlaskClient, protocol: str) -> None:
+    """A request of HTTP/1.x without Content-Length and Transfer-Encoding has no body."""
+    stream = CountingBody(SAMPLE)
+    environ = {"SERVER_PROTOCOL": protocol, "wsgi.input": stream}
+    assert_result(post(client, environ_overrides=environ), "ignored")
+    assert stream.bytes_read == 0
+
+
+COMPRESSED = {
+    "gzip": gzip.compress(SAMPLE),
+    "x-gzip": gzip.compress(SAMPLE),
+    " GZip ": gzip.compress(SAMPLE),
+    "deflate": zlib.compress(SAMPLE),
+    "Deflate": zlib.compress(SAMPLE, wbits=-15),
+    "identity": SAMPLE,
+}
+
+
+@pytest.mark.parametrize(("encoding", "body"), COMPRESSED.items(), ids=COMPRESSED)
+def test_compressed(client: FlaskClient, ledger: Ledger, encoding: str, body: bytes) -> None:
+    """A compressed body is decompressed; one that already was on the way is taken as it is."""
+    headers = {"Content-Encoding": encoding}
+    assert_result(post(client, data=body, headers=headers), "accepted")
+    assert_result(post(client, data=SAMPLE, headers=headers), "duplicate")
+    assert has_it(ledger)
+
+
+@pytest.mark.parametrize("size", [LIMIT, LIMIT + 1, 500 * LIMIT])
+@pytest.mark.parametrize("compress", [gzip.compress, zlib.compress])
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_limit_of_what_is_decompressed(
+    client: FlaskClient, ledger: Ledger, size: int, compress: Any, encoding: str
+) -> None:
+    """The limit is that of the body once it is decompressed."""
+    body = compress(SAMPLE.ljust(size))
+    answer = post(client, data=body, headers={"Content-Encoding": encoding})
+    if (encoding == "gzip") is not (compress is gzip.compress):
+        assert_problem(answer, 400)
+    elif size > LIMIT:
+        assert_problem(answer, 413)
+        assert [note.reason for note in ledger.rejections()] == ["too_large"]
+    else:
+        assert_result(answer, "accepted")
+
+
+@pytest.mark.parametrize("cut", [1, 10, 100])
+def test_compressed_and_cut_off(client: FlaskClient, ledger: Ledger, cut: int) -> None:
+    """A compressed body that was cut off is a 400, and kept as it came."""
+    body = gzip.compress(SAMPLE)[:-cut]
+    assert_problem(post(client, data=body, headers={"Content-Encoding": "gzip"}), 400)
+    assert kept(ledger) == [("not_json", body)]
+
+
+def test_decompressed_body_is_kept(client: FlaskClient, ledger: Ledger) -> None:
+    """What cannot be used is kept decompressed, so that it can be replayed."""
+    body = gzip.compress(b"[1]")
+    assert_problem(post(client, data=body, headers={"Content-Encoding": "gzip"}), 400)
+    assert kept(ledger) == [("not_object", b"[1]")]
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "compress"])
+def test_other_encoding(make_app: MakeApp, signals_seen: list[Any], encoding: str) -> None:
+    """Another encoding is a 415 and kept, or acknowledged as ``REJECT_INVALID`` says."""
+    for rejects in (True, False):
+        ledger = MemoryLedger()
+        app = make_app(FreshdeskWhatsApp(ledger=ledger), REJECT_INVALID=rejects)
+        answer = post(client_of(app), data=b"x", headers={"Content-Encoding": encoding})
+        if rejects:
+            assert_problem(answer, 415)
+        else:
+            assert_result(answer, "quarantined")
+        assert kept(ledger) == [("not_json", b"x")]
+    assert [told["status_code"] for _, told in signals_seen] == [415, 200]
 
 
 @pytest.mark.parametrize("length", ["x", "-5", "1_0", "\u0661"])

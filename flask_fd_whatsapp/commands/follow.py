@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -11,14 +10,14 @@ import click
 
 from ..exceptions import LedgerUnavailable
 from ..ledger import Ledger
-from ..log_fields import log_fields
+from ..log_fields import get_logger, log_fields
 from ..receiver import Receiver
 from ..sweep import Sweep
 from .errors import ledger_of
 from .stopping import Stop
 from .tally import Tally
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 POLL_SECONDS: Final = 0.5
 

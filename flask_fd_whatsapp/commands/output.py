@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from ..escaping import plain as plain
 from ..monitoring.wording import many as many
 from ..monitoring.wording import span as span
 
@@ -41,16 +42,6 @@ def _jsonable(value: Any) -> Any:
     if isinstance(value, timedelta):
         return round(value.total_seconds(), 3)
     return str(value)
-
-
-def plain(text: str) -> str:
-    """*text* with escapes, as in JSON, for what is no printable character.
-
-    What came from elsewhere could otherwise steer the terminal, or not be encoded.
-    """
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
 
 
 def when(moment: datetime | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import smtplib
 import threading
 from collections.abc import Sequence
@@ -11,9 +10,10 @@ from datetime import date
 from email.message import EmailMessage
 from email.utils import format_datetime
 
+from ..log_fields import get_logger
 from .clock import moment_of
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

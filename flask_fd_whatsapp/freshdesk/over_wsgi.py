@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import io
-import logging
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
+from ..log_fields import get_logger
 from .posts import Manner
 from .transport import PAUSE, Answer, NoAnswer, Outgoing, seconds_in
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class WSGITransport:

@@ -14,6 +14,7 @@ from ..exceptions import AmbiguousMessage
 from .filters import EventFilter, given
 from .memory_quarantine import Shelf
 from .memory_store import MemoryEvent, MemoryMessage
+from .references import storable
 from .views import IGNORED, Backlog, BeingHandled, Event, Message, State
 
 
@@ -53,12 +54,15 @@ class MemoryQueries:
     def messages(self, *, external_reference_id: str) -> list[Message]:
         """The messages sent with this reference, in the order they were first heard of."""
         with self.changed:
-            found = [m for m in self._all() if m.external_reference_id == external_reference_id]
+            reference = storable(external_reference_id)
+            found = [m for m in self._all() if m.external_reference_id == reference]
             return [message.view() for message in sorted(found, key=_first_event_id)]
 
     def events(self, **wanted: Unpack[EventFilter]) -> list[Event]:
         """Events that meet every condition given, newest first."""
         conditions = given(wanted)
+        if "external_reference_id" in conditions:
+            conditions["external_reference_id"] = storable(conditions["external_reference_id"])
         with self.changed:
             found = [
                 view

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from ..events import DeliveryError, Status, is_ahead
+from ..events import DeliveryError, Status, is_ahead, rank_of
 from .backoff import backoff
 from .base import Entry, Policy, Tried
+from .references import storable
 from .views import Event, Message, State
 
 
@@ -95,8 +96,6 @@ class MemoryMessage:
         if moves:
             self.status = Status(event.status)
         self.times[event.status] = event.timestamp
-        if event.error is not None and event.status == Status.FAILED:
-            self.error = event.error
         added = MemoryEvent(
             id=event_id,
             status=str(event.status),
@@ -106,19 +105,30 @@ class MemoryMessage:
             body=entry.body,
             headers=entry.headers,
             previous_status=before,
-            is_stale=not moves,
+            is_stale=not moves and rank_of(event.status) is not None,
             due_at=now,
         )
         self.events[event.status] = added
         return added
 
     def learn(self, entry: Entry) -> None:
-        """Take the reference and campaign from whichever event carries them."""
+        """Take the reference, the campaign and the error from whichever event carries them."""
+        event = entry.event
         self.last_seen = datetime.now(UTC)
         if self.external_reference_id is None:
-            self.external_reference_id = entry.event.external_reference_id
+            self.external_reference_id = storable(event.external_reference_id)
+        if event.error is not None and event.status == Status.FAILED:
+            self._learn_error(storable(event.error.code), storable(event.error.message))
         if self.campaign is None:
             self.campaign = entry.campaign
+
+    def _learn_error(self, code: str | None, message: str | None) -> None:
+        """Take an error where none is known, or the message of one that is."""
+        if self.error is None:
+            if code is not None or message is not None:
+                self.error = DeliveryError(code, message)
+        elif self.error.message is None and self.error.code == code:
+            self.error = DeliveryError(code, message)
 
     def view(self) -> Message:
         """The message as asked for."""

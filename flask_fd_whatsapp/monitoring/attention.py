@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from ..ledger import Backlog
+from ..ledger.views import IGNORED
 from ..receiver import Receiver
 from .standing import Standing
 from .wording import many, span
@@ -105,7 +106,8 @@ def _max_dead(standing: Standing, limit: int) -> Found:
 
 
 def _max_rejected(standing: Standing, limit: timedelta) -> Found:
-    last = next((one for one in standing.rejections if not one.has_no_header), None)
+    rejected = (one for one in standing.rejections if one.reason != IGNORED)
+    last = next((one for one in rejected if not one.has_no_header), None)
     if last is None:
         return None, None
     accepted = _backlog(standing).last_received

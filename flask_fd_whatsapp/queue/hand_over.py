@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from threading import Lock
 from typing import Any, Final
 
 from flask import Flask
 
-from ..log_fields import log_fields
+from ..log_fields import get_logger, log_fields
 from .broker import Producers, celery_of, reason_of
 from .check import broker_problem
 from .tasks import HANDLE_EVENT
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 PAUSE_SECONDS: Final = 5.0
 

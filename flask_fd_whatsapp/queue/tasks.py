@@ -6,7 +6,6 @@ class provides.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -17,12 +16,12 @@ from flask import current_app, has_app_context
 
 from ..exceptions import ConfigurationError, LedgerUnavailable, NoSuchReceiver
 from ..ledger.current import EXTENSION
-from ..log_fields import log_fields
+from ..log_fields import get_logger, log_fields
 from ..outcomes import Result
 from ..receiver import Receiver
 from .broker import celery_of, connection_to
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 HANDLE_EVENT: Final = "flask_fd_whatsapp.handle_event"
 SWEEP: Final = "flask_fd_whatsapp.sweep"

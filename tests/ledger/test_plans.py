@@ -186,7 +186,7 @@ def test_way_of_an_event(full: SQLLedger) -> None:
     """No statement on the way of an event goes through more than the rows of its message."""
     database = full.database
     parameters: dict[str, Any] = {
-        **dict.fromkeys(("reference", "campaign", "error_code", "error_message")),
+        **dict.fromkeys(("reference", "reference_text", "campaign", "error_code", "error_message")),
         **dict.fromkeys(f"{status}_at" for status in ("queued", "sent", "delivered", "read")),
         **database.times(lease=60, delay=60),
         "failed_at": None,

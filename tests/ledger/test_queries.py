@@ -137,7 +137,7 @@ def test_event_as_listed(ledger: Ledger) -> None:
     handle(ledger, "SENT", account_id="7", reference="R1", campaign="spring")
     event = the_event(ledger, event_id)
     assert (event.account_id, event.message_id, event.status) == ("7", "M1", "PLAYED")
-    assert (event.receiver, event.state, event.is_stale) == ("other", State.DONE, True)
+    assert (event.receiver, event.state, event.is_stale) == ("other", State.DONE, False)
     assert (event.timestamp, event.external_reference_id, event.campaign) == (
         MOMENT,
         "R1",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from typing import Any
 
@@ -92,16 +93,16 @@ STATES = [
     ("DELIVERED FAILED", "DELIVERED", True, "DELIVERED"),
     ("FAILED READ", "FAILED", False, "READ"),
     ("READ DELIVERED", "READ", True, "READ"),
-    ("PLAYED", None, True, None),
+    ("PLAYED", None, False, None),
     ("PLAYED SENT", None, False, "SENT"),
-    ("SENT PLAYED", "SENT", True, "SENT"),
+    ("SENT PLAYED", "SENT", False, "SENT"),
     ("READ SENT QUEUED", "READ", True, "READ"),
 ]
 
 
 @pytest.mark.parametrize(("statuses", "before", "is_stale", "after"), STATES)
 def test_rank(ledger: Ledger, statuses: str, before: str, is_stale: bool, after: str) -> None:
-    """An event knows what its message was before it, and moves it forward or is stale."""
+    """An event knows what its message was before it, and moves it or is stale, if it has a rank."""
     for status in statuses.split():
         event_id = handle(ledger, status)
     recorded = ledger.claim(event_id, POLICY, settled=True)
@@ -165,6 +166,90 @@ def test_error(ledger: Ledger, error: DeliveryError | None, later: str) -> None:
     if error is not None:
         ledger.record(entry("FAILED", error=DeliveryError("other", "other")), POLICY)
         assert the_message(ledger).error == error
+
+
+FILLED_IN = [
+    (None, DeliveryError("131026", "away"), DeliveryError("131026", "away")),
+    (None, DeliveryError("131026"), DeliveryError("131026")),
+    (None, DeliveryError(None, "away"), DeliveryError(None, "away")),
+    (DeliveryError(), DeliveryError("131026", "away"), DeliveryError("131026", "away")),
+    (DeliveryError("131026"), DeliveryError("131026", "away"), DeliveryError("131026", "away")),
+    (DeliveryError("131026"), DeliveryError("1", "other"), DeliveryError("131026")),
+    (DeliveryError("131026"), DeliveryError(None, "other"), DeliveryError("131026")),
+    (DeliveryError(None, "away"), DeliveryError("1", "other"), DeliveryError(None, "away")),
+    (DeliveryError("131026", "away"), DeliveryError("1", "other"), DeliveryError("131026", "away")),
+    (DeliveryError("131026", "away"), None, DeliveryError("131026", "away")),
+    (DeliveryError(), DeliveryError(), None),
+]
+
+
+@pytest.mark.parametrize(("first", "second", "known"), FILLED_IN, ids=repr)
+@pytest.mark.parametrize("settled", [True, False])
+def test_error_is_filled_in(
+    ledger: Ledger,
+    first: DeliveryError | None,
+    second: DeliveryError | None,
+    known: DeliveryError | None,
+    settled: bool,
+) -> None:
+    """A second copy of FAILED tells why, where the first did not, and changes nothing else."""
+    if settled:
+        handle(ledger, "FAILED", error=first)
+    else:
+        ledger.record(entry("FAILED", error=first), POLICY, claim=False)
+    ledger.record(entry("READ"), POLICY)
+    for _ in range(2):
+        ledger.record(entry("FAILED", error=second), POLICY)
+    message = the_message(ledger)
+    assert (message.error, message.status) == (known, "READ")
+    assert message.times == {"FAILED": MOMENT, "READ": MOMENT}
+
+
+REFERENCES = {
+    "short": "R1",
+    "of 255": "\U0001f44b" * 255,
+    "of 256": "\U0001f44b" * 256,
+    "long": "x" * 60_000,
+    "JSON": '{"order": "%s", "lines": [1,\n2]}' % ("7" * 280),
+    "tab and line break": "a\tb\r\nc",
+    "NUL and surrogate": "a\0b\ud800c",
+    "long with NUL": "\0" * 300,
+    "bidi": "\u202eR\u2028",
+    "blank": " ",
+    "like a digest": "sha256:" + "0" * 64,
+}
+
+
+@pytest.mark.parametrize("reference", REFERENCES.values(), ids=REFERENCES)
+@pytest.mark.parametrize("is_late", [False, True])
+def test_reference_of_any_length(ledger: Ledger, reference: str, is_late: bool) -> None:
+    """A reference is kept whole and found by equality, whichever event brings it."""
+    kept = reference.replace("\0", "\ufffd").replace("\ud800", "\ufffd")
+    if is_late:
+        handle(ledger)
+    recorded = ledger.record(entry(reference=reference), POLICY)
+    assert recorded.external_reference_id == kept
+    other = ledger.record(entry("READ", reference="other"), POLICY)
+    assert other.external_reference_id == kept
+    handle(ledger, message_id="M2", reference=reference + "x")
+    message = the_message(ledger)
+    assert message.external_reference_id == kept
+    assert ledger.messages(external_reference_id=reference) == [message]
+    events = ledger.events(external_reference_id=reference)
+    assert {event.external_reference_id for event in events} == {kept}
+    assert [event.status for event in events] == ["READ", "QUEUED"]
+
+
+def test_digest_is_no_reference(ledger: Ledger) -> None:
+    """Who looks for the digest of a long reference does not find its messages."""
+    reference = "x" * 256
+    handle(ledger, reference=reference)
+    digest = f"sha256:{hashlib.sha256(reference.encode()).hexdigest()}"
+    assert ledger.messages(external_reference_id=digest) == []
+    handle(ledger, message_id="M2", reference=digest)
+    (found,) = ledger.messages(external_reference_id=digest)
+    assert found.message_id == "M2"
+    assert len(ledger.messages(external_reference_id=reference)) == 1
 
 
 def test_error_of_another_status(ledger: Ledger) -> None:

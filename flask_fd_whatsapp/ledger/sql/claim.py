@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 from ...exceptions import ClaimLost
 from ..backoff import backoff
 from ..base import Policy, Tried
+from ..references import storable
 from ..views import State
 from .database import Database
 from .handler_transaction import HandlerTransaction
-from .rows import Handled, storable
+from .rows import Handled
 
 T = TypeVar("T")
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from ...events import Status, StatusEvent, rank_of
 from ..base import Entry
+from ..references import KeptReference, storable
 from .database import Database
-from .rows import storable
 
 _TIME_COLUMNS: Final = {status: f"{status.lower()}_at" for status in Status}
 _NONE: Final[dict[str, Any]] = {
@@ -33,6 +33,8 @@ def values_of(entry: Entry, database: Database) -> dict[str, Any]:
     """What is recorded of *entry*, its event's message included."""
     event = entry.event
     timestamp = database.moment(event.timestamp)
+    given = event.external_reference_id
+    reference = KeptReference.of(given) if given else None
     values = {
         **_NONE,
         **key_of(event),
@@ -40,7 +42,8 @@ def values_of(entry: Entry, database: Database) -> dict[str, Any]:
         "receiver": entry.receiver,
         "payload": entry.body,
         "headers": json.dumps(dict(entry.headers)) if entry.headers else "{}",
-        "reference": event.external_reference_id,
+        "reference": reference and reference.key,
+        "reference_text": reference and reference.text,
         "campaign": storable(entry.campaign),
     }
     rank = rank_of(event.status)

@@ -190,7 +190,9 @@ class SQLLedger(Claiming, Queries, Reservations, Upkeep, SQLQuarantine, SQLRejec
             return False
         if found.last_seen < self._database.moment(datetime.now(UTC) - timedelta(days=1)):
             return False  # what is heard of is not pruned: note it, once a day
-        # It may bring what the message still lacks.
-        return (found.reference is not None or entry.event.external_reference_id is None) and (
+        event = entry.event  # which may bring what the message still lacks
+        if event.status == Status.FAILED and found.lacks(event.error):
+            return False
+        return (found.reference is not None or event.external_reference_id is None) and (
             found.campaign is not None or entry.campaign is None
         )

@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Connection, Engine, text
 
 from ...exceptions import FreshdeskWhatsAppError, LedgerUnavailable
+from ...log_fields import get_logger
 from ..views import Upgraded
 from .schema_version import HEAD, is_behind, require_usable, revision
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 PATIENCE_SECONDS: Final = 120.0
 """How long to try for a lock that others hold."""

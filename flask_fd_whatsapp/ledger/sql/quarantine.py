@@ -11,10 +11,10 @@ from typing import Any, Final
 from sqlalchemy import Connection, delete, func, insert, select
 
 from ..base import Unusable
+from ..references import storable
 from ..views import IGNORED, Quarantined
 from .database import Database
 from .queries import came_to
-from .rows import storable
 from .tables import quarantine as table
 from .upsert import upsert
 

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, RowMapping, Select, Table, case, func, sel
 from ...events import DeliveryError, Status, is_ahead
 from ...exceptions import AmbiguousMessage
 from ..filters import EventFilter, given
+from ..references import KeptReference
 from ..views import Event, Message, State
 from .database import CLOCKS_DIFFER, Database
 from .tables import event, handling, message
@@ -27,9 +28,10 @@ _EQUAL: Final[Mapping[str, ColumnElement[str | None]]] = {
     "status": event.c.status,
     "account_id": message.c.account_id,
     "campaign": message.c.campaign,
-    "external_reference_id": message.c.external_reference_id,
     "message_id": message.c.message_id,
 }
+
+_REFERENCE: Final = func.coalesce(message.c.reference_text, message.c.external_reference_id)
 
 _EVENTS: Final = select(
     event.c.id,
@@ -43,7 +45,7 @@ _EVENTS: Final = select(
     event.c.attempts,
     event.c.last_error,
     event.c.due_at,
-    message.c.external_reference_id,
+    _REFERENCE.label("external_reference_id"),
     message.c.campaign,
     message.c.status.label("furthest"),
     case(
@@ -96,7 +98,7 @@ class Queries:
 
     def messages(self, *, external_reference_id: str) -> list[Message]:
         """The messages sent with this reference, in the order they were first heard of."""
-        has_it = message.c.external_reference_id == external_reference_id
+        has_it = _has_reference(external_reference_id)
         return self._messages(select(message).where(has_it).order_by(message.c.id))
 
     def _messages(self, query: Select[Any]) -> list[Message]:
@@ -157,6 +159,8 @@ def _met(
     for name, value in conditions.items():
         if name in _EQUAL:
             yield _EQUAL[name] == value
+        elif name == "external_reference_id":
+            yield _has_reference(value)
         elif name == "state":
             yield _STATES[value]
         elif name == "receiver":
@@ -172,6 +176,12 @@ def _met(
             yield place < value
         elif name == "after":
             yield place > value
+
+
+def _has_reference(reference: str) -> ColumnElement[bool]:
+    """Whether a message was sent with *reference*, of whatever length that is."""
+    key, text = KeptReference.of(reference)
+    return (message.c.external_reference_id == key) & (message.c.reference_text == text)
 
 
 def _event(row: RowMapping) -> Event:
@@ -190,7 +200,7 @@ def _message(row: RowMapping, unknown: Mapping[str, datetime]) -> Message:
         account_id=row["account_id"],
         message_id=row["message_id"],
         status=Status(row["status"]) if row["status"] else None,
-        external_reference_id=row["external_reference_id"],
+        external_reference_id=row["reference_text"] or row["external_reference_id"],
         campaign=row["campaign"],
         times={**times, **unknown},
         error=DeliveryError(row["error_code"], row["error_message"]) if has_failed else None,

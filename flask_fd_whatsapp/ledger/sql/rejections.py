@@ -6,9 +6,9 @@ from typing import Final
 
 from sqlalchemy import RowMapping, select
 
+from ..references import storable
 from ..views import Rejection, TokenUse
 from .database import Database
-from .rows import storable
 from .tables import rejection as table
 from .tables import token_use
 from .upsert import upsert

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
-from ...events import Status, is_ahead
+from ...events import DeliveryError, Status, is_ahead, rank_of
 from ..base import Claim, Recorded
 from ..views import State
-
-_UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 
 class Inserted(NamedTuple):
@@ -31,7 +28,8 @@ class Inserted(NamedTuple):
 
     def is_stale(self, status: str) -> bool:
         """Whether an event of *status* did not move the message forward."""
-        return self.status != status or self.previous_status == status
+        is_known = rank_of(status) is not None
+        return is_known and (self.status != status or self.previous_status == status)
 
 
 class Handled(NamedTuple):
@@ -59,6 +57,14 @@ class Found(NamedTuple):
     last_seen: Any
     status: str
     is_held: bool
+    has_error_code: bool
+    has_error_message: bool
+
+    def lacks(self, error: DeliveryError | None) -> bool:
+        """Whether *error* would tell more than is known of why the message failed."""
+        if error is None or self.has_error_message:
+            return False
+        return error.message is not None or (error.code is not None and not self.has_error_code)
 
     @property
     def state(self) -> State:
@@ -86,8 +92,3 @@ class Found(NamedTuple):
             attempt=attempt,
             superseded=is_ahead(self.message_status, of=self.status),
         )
-
-
-def storable(text: str | None) -> str | None:
-    """*text* with U+FFFD for what a database would refuse: NUL and lone surrogates."""
-    return None if text is None else _UNSTORABLE.sub("\ufffd", text)

@@ -34,8 +34,9 @@ WITH m AS ({upsert}), e AS (
     (message_key, status, timestamp, received_at, receiver, payload, headers,
      previous_status, is_stale, attempts, due_at)
   SELECT m.id, :status, :timestamp, {now}, :receiver, :payload, :headers, m.previous_status,
-         m.status IS DISTINCT FROM CAST(:status AS varchar)
-           OR m.previous_status IS NOT DISTINCT FROM m.status,
+         CAST(:rank AS smallint) IS NOT NULL
+           AND (m.status IS DISTINCT FROM CAST(:status AS varchar)
+             OR m.previous_status IS NOT DISTINCT FROM m.status),
          CASE WHEN m.claim_token = :token THEN 1 ELSE 0 END,
          {now}
   FROM m

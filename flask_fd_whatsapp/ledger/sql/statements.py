@@ -11,11 +11,11 @@ from typing import Final
 
 _UPSERT: Final = """
 INSERT INTO fd_whatsapp_message
-  (account_id, message_id, external_reference_id, campaign, status, status_rank,
+  (account_id, message_id, external_reference_id, reference_text, campaign, status, status_rank,
    queued_at, sent_at, delivered_at, read_at, failed_at, error_code, error_message,
    first_seen, last_seen, claim_token, claim_until, claimed_at, claimed_status)
 VALUES
-  (:account_id, :message_id, :reference, :campaign, :known_status, :rank,
+  (:account_id, :message_id, :reference, :reference_text, :campaign, :known_status, :rank,
    :queued_at, :sent_at, :delivered_at, :read_at, :failed_at, :error_code, :error_message,
    {now}, {now}, :token, {lease_end}, {now}, :status)
 {on_conflict}
@@ -24,10 +24,14 @@ VALUES
                 THEN {new_status} ELSE {old}status END,
   status_rank = CASE WHEN {new_rank} > COALESCE({old}status_rank, -1)
                      THEN {new_rank} ELSE {old}status_rank END,
+  reference_text = CASE WHEN {old}external_reference_id IS NULL
+                        THEN {new_reference_text} ELSE {old}reference_text END,
   external_reference_id = COALESCE({old}external_reference_id, {new_external_reference_id}),
   campaign = COALESCE({old}campaign, {new_campaign}),
-  error_code = CASE WHEN {old}failed_at IS NULL THEN {new_error_code} ELSE {old}error_code END,
-  error_message = CASE WHEN {old}failed_at IS NULL
+  error_code = CASE WHEN {old}error_code IS NULL AND {old}error_message IS NULL
+                    THEN {new_error_code} ELSE {old}error_code END,
+  error_message = CASE WHEN {old}error_message IS NULL
+                            AND ({old}error_code IS NULL OR {old}error_code = {new_error_code})
                        THEN {new_error_message} ELSE {old}error_message END,
   queued_at = COALESCE({old}queued_at, {new_queued_at}),
   sent_at = COALESCE({old}sent_at, {new_sent_at}),
@@ -41,7 +45,8 @@ VALUES
   claim_until = {claim_until},
   claimed_at = {claimed_at},
   claimed_status = {claimed_status}
-RETURNING id, previous_status, status, external_reference_id, campaign, claim_token
+RETURNING id, previous_status, status,
+  COALESCE(reference_text, external_reference_id) AS external_reference_id, campaign, claim_token
 """
 
 _INSERT_EVENT: Final = """
@@ -56,8 +61,10 @@ VALUES
 
 _FIND: Final = """
 SELECT e.id, m.id, e.attempts, e.due_at IS NOT NULL, e.dead_at IS NOT NULL, e.payload, e.headers,
-       e.previous_status, e.is_stale, m.status, m.external_reference_id, m.campaign,
-       m.last_seen, e.status, m.claim_token IS NOT NULL AND NOT ({is_over_of_m})
+       e.previous_status, e.is_stale, m.status,
+       COALESCE(m.reference_text, m.external_reference_id), m.campaign,
+       m.last_seen, e.status, m.claim_token IS NOT NULL AND NOT ({is_over_of_m}),
+       m.error_code IS NOT NULL, m.error_message IS NOT NULL
 FROM fd_whatsapp_event e JOIN fd_whatsapp_message m ON m.id = e.message_key
 WHERE {which}
 """
@@ -137,6 +144,7 @@ CONFLICT: Final = {
 _NEW: Final = (
     "status",
     "external_reference_id",
+    "reference_text",
     "campaign",
     "queued_at",
     "sent_at",
@@ -168,7 +176,7 @@ PARTS: Final = {
         "due": "clock_timestamp() + make_interval(secs => :delay)",
     },
     # MariaDB assigns from left to right: claim_token is the new one when claim_until is set, and
-    # error_code still sees the old failed_at.
+    # error_message sees the new error_code, which is then the event's own or was there before.
     "mariadb": {
         "on_conflict": "ON DUPLICATE KEY UPDATE",
         "on_seen": "",
