@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final, NamedTuple
@@ -21,6 +23,7 @@ from ..signals import signals_of, status_changed
 from .options import chosen_receiver, json_option, receiver_option, shared_ledger
 from .output import many, plain, print_json, progress, when
 from .parameters import Moment
+from .replay_lease import ReplayLease, only_replay
 from .stopping import stopping
 
 BATCH: Final = 1000
@@ -33,16 +36,17 @@ _WORDS: Final = {True: "succeeded", False: "failed", None: "skipped"}
 
 @dataclass
 class _Plan:
-    """The events to call the handler with, oldest first."""
+    """How many events to call the handler with, and which is the last of them."""
 
-    ids: list[Any] = field(default_factory=list)
+    count: int = 0
     first: datetime | None = None
     last: datetime | None = None
+    last_id: Any = None
 
     def add(self, event: Event) -> None:
-        self.ids.append(event.id)
+        self.count += 1
         self.first = self.first or event.received_at
-        self.last = event.received_at
+        self.last, self.last_id = event.received_at, event.id
 
 
 @click.command(
@@ -53,6 +57,9 @@ class _Plan:
 @click.option("--since", type=Moment(), help="Received at or after: ISO (UTC), or 2h, 3d ago.")
 @click.option("--until", type=Moment(), help="Received before this.")
 @click.option("--dry-run", is_flag=True, help="Show how many events, and call nothing.")
+@click.option(
+    "--rate", type=click.FloatRange(min=0, min_open=True), help="At most so many events a second."
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @receiver_option
 @json_option
@@ -62,6 +69,7 @@ def replay(
     since: datetime | None,
     until: datetime | None,
     dry_run: bool,
+    rate: float | None,
     yes: bool,
     name: str | None,
     as_json: bool,
@@ -71,31 +79,31 @@ def replay(
     One of status_changed is called with each message's last step only, since it never moves back.
 
     Where it has succeeded it is not called again, so that an interrupted replay can be run again.
-    Events that are pending are left to retry. Exit 1 if the handler failed on one, or if it was
-    stopped (SIGTERM, Ctrl-C) before the end.
+    Events that are pending are left to retry. One process at a time replays a handler. Exit 1 if
+    the handler failed on one, or if it was stopped (SIGTERM, Ctrl-C) before the end.
     """
     receiver = chosen_receiver(name)
     _require_known(receiver.app, handler)
     shared_ledger(receiver)
     period: EventFilter = {"since": since, "until": until}
-    plan = _plan(receiver, handler, period)
-    if not dry_run and plan.ids and not yes:
-        click.confirm(f"{_describe(plan, handler)} Go on?", abort=True, err=True)
-    results: Counter[str] = Counter()
-    is_complete = True
-    if not dry_run:
-        is_complete = _run(receiver, handler, plan, results)
+    wanted, results, is_complete = _Wanted(receiver, handler, period), Counter[str](), True
+    with nullcontext() if dry_run else only_replay(receiver, handler) as lease:
+        plan = _plan(wanted)
+        if lease is not None and plan.count:
+            if not yes:
+                click.confirm(f"{_describe(plan, handler)} Go on?", abort=True, err=True)
+            is_complete = _run(wanted, plan, lease, rate, results)
     if as_json:
         print_json(
             {
                 "handler": handler,
-                "events": len(plan.ids),
+                "events": plan.count,
                 "first": plan.first,
                 "last": plan.last,
                 "results": dict(results),
             }
         )
-    elif dry_run or not plan.ids:
+    elif dry_run or not plan.count:
         click.echo(_describe(plan, handler))
     else:
         counted = ", ".join(f"{count} {word}" for word, count in results.items())
@@ -153,37 +161,68 @@ def _require_known(app: Flask, handler: str) -> None:
         raise click.UsageError(f"There is no handler {plain(handler)!r}. Connected are:{listed}")
 
 
-def _plan(receiver: Receiver, handler: str, period: EventFilter) -> _Plan:
-    names = _names_by_kind(receiver.app)
+class _Wanted:
+    """Past events that a handler has still to be called with."""
+
+    def __init__(self, receiver: Receiver, handler: str, period: EventFilter) -> None:
+        self.receiver = receiver
+        self.handler = handler
+        self._names = _names_by_kind(receiver.app)
+        self._wanted: EventFilter = {
+            **period,
+            "unhandled_by": handler,
+            "receiver": receiver.name,
+            "limit": BATCH,
+        }
+
+    def has(self, event: Event) -> bool:
+        """Whether it is for the handler, and settled."""
+        return event.state is not State.PENDING and self.handler in self._names(_Kind.of(event))
+
+    def past(self) -> Iterator[Event]:
+        """Those in which the handler has not succeeded, oldest first, read page by page."""
+        last: Any = 0
+        while batch := self.receiver.ledger.events(**{**self._wanted, "after": last}):
+            yield from batch
+            last = batch[-1].id
+
+
+def _plan(wanted: _Wanted) -> _Plan:
     plan = _Plan()
-    for event in _events(receiver, {**period, "unhandled_by": handler}):
-        if event.state is not State.PENDING and handler in names(_Kind.of(event)):
-            plan.add(event)
+    with stopping() as stop, progress(wanted.past(), "Looking for past events") as looked_at:
+        for event in looked_at:
+            if stop.is_asked():
+                raise click.ClickException("Stopped while looking for events: nothing was called.")
+            if wanted.has(event):
+                plan.add(event)
     return plan
 
 
-def _events(receiver: Receiver, wanted: EventFilter) -> Iterator[Event]:
-    last: Any = 0
-    wanted = {**wanted, "receiver": receiver.name, "limit": BATCH}
-    while batch := receiver.ledger.events(**{**wanted, "after": last}):
-        yield from batch
-        last = batch[-1].id
-
-
 def _describe(plan: _Plan, handler: str) -> str:
-    if not plan.ids:
+    if not plan.count:
         return f"There is no past event that {handler} has still to be called with."
     return (
-        f"{many(len(plan.ids), 'event')} for {handler} to be called with, received from "
+        f"{many(plan.count, 'event')} for {handler} to be called with, received from "
         f"{when(plan.first)} to {when(plan.last)}."
     )
 
 
-def _run(receiver: Receiver, handler: str, plan: _Plan, results: Counter[str]) -> bool:
+def _run(
+    wanted: _Wanted, plan: _Plan, lease: ReplayLease, rate: float | None, results: Counter[str]
+) -> bool:
     """Call the handler; whether that went on to the end."""
-    with stopping() as stop, progress(plan.ids, "Replaying", len(plan.ids)) as shown:
-        for event_id in shown:
-            if stop.is_asked():
+    planned = (event for event in wanted.past() if wanted.has(event))
+    apart, next_at = 1 / rate if rate else 0.0, 0.0
+    with stopping() as stop, progress(planned, "Replaying", plan.count) as shown:
+        for event in shown:
+            if event.id > plan.last_id:
+                break  # it came in the meantime, with the handler connected
+            now = time.monotonic()
+            stop.wait(max(0.0, next_at - now))
+            next_at = max(now, next_at) + apart
+            if lease.is_lost:
+                click.echo("Another process has begun to replay it.", err=True)
+            if lease.is_lost or stop.is_asked():
                 return False
-            results[_WORDS[receiver.replay(event_id, handler)]] += 1
+            results[_WORDS[wanted.receiver.replay(event.id, wanted.handler)]] += 1
     return True

@@ -16,13 +16,14 @@ from .base import Entry, Policy, Recorded, Tried
 from .memory_quarantine import MemoryQuarantine, Shelf
 from .memory_queries import MemoryQueries
 from .memory_rejections import MemoryRejections
+from .memory_reservations import MemoryReservations
 from .memory_store import MemoryEvent, MemoryMessage
 from .views import Rejection, State, TokenUse, Upgraded
 
 MAX_EVENTS: Final = 10_000
 
 
-class MemoryLedger(MemoryQueries, MemoryQuarantine, MemoryRejections):
+class MemoryLedger(MemoryQueries, MemoryQuarantine, MemoryRejections, MemoryReservations):
     """Remembers the newest events, in this process and as long as it lives.
 
     :param max_events: how many events are kept.  At the bound the oldest message that is
@@ -49,6 +50,7 @@ class MemoryLedger(MemoryQueries, MemoryQuarantine, MemoryRejections):
         self._events: dict[int, tuple[MemoryMessage, MemoryEvent]] = {}
         self._finished: OrderedDict[tuple[str, str], MemoryMessage] = OrderedDict()
         self._shelf = Shelf()
+        self._replays: dict[tuple[str, str], tuple[str, float]] = {}
         self._rejections: dict[tuple[str, str, bool], Rejection] = {}
         self._token_uses: dict[tuple[str, str, int], TokenUse] = {}
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from threading import Condition
@@ -92,45 +92,6 @@ class MemoryQueries:
                 ):
                     counts[message.status] += 1
         return counts
-
-    def due(self, *, receiver: str | None = None, limit: int) -> Sequence[int]:
-        """Ids of events that are due and in nobody's hands, longest due first."""
-        now = datetime.now(UTC)
-        with self.changed:
-            due = [
-                (event.due_at, event.id)
-                for message, event in self._events.values()
-                if event.due_at is not None
-                and event.due_at <= now
-                and receiver in (None, event.receiver)
-                and event.reserved_until <= self.clock()
-                and not self.is_held(message)
-            ]
-        return [event_id for _, event_id in sorted(due)[:limit]]
-
-    def reserve(self, *, receiver: str, limit: int, seconds: float) -> Sequence[int]:
-        """Take what is due: until *seconds* are over nobody else gets it."""
-        with self.changed:
-            ids = self.due(receiver=receiver, limit=limit)
-            for event_id in ids:
-                self._events[event_id][1].reserved_until = self.clock() + seconds
-        return ids
-
-    def reserved(self) -> Mapping[str, int]:
-        """How many due events are reserved just now, by receiver."""
-        with self.changed:
-            return Counter(
-                event.receiver
-                for _, event in self._events.values()
-                if event.state is State.PENDING and event.reserved_until > self.clock()
-            )
-
-    def unreserve(self, event_ids: Collection[int]) -> None:
-        """Give back what was reserved and not tried."""
-        with self.changed:
-            for event_id in event_ids:
-                if event_id in self._events:
-                    self._events[event_id][1].reserved_until = 0
 
     def revive(self, event_id: int) -> bool:
         """Make a dead event pending and due, its attempts forgotten; whether it was dead."""

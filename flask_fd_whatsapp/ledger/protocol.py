@@ -187,6 +187,21 @@ class Ledger(Protocol):
         """
         ...
 
+    def hold_replay(
+        self, *, receiver: str, handler: str, token: str, seconds: float
+    ) -> datetime | None:
+        """Begin a replay of a handler, or go on with it: one at a time, of whichever process.
+
+        :param token: the replay's own, the same each time.
+        :param seconds: after this it may be another's, unless it is gone on with.
+        :return: ``None``, or until when another holds it (UTC).
+        """
+        ...
+
+    def end_replay(self, *, receiver: str, handler: str, token: str) -> None:
+        """Let others replay; nothing, if it is another's by now."""
+        ...
+
     def backlog(self, *, receiver: str | None = None) -> Backlog:
         """How the ledger stands, or what is in it of the receiver of this name."""
         ...

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from datetime import UTC, datetime
 from importlib import import_module
+from threading import Event
+from threading import enumerate as enumerate_threads
 from typing import Any
 
 import pytest
@@ -18,6 +21,7 @@ from flask_fd_whatsapp import (
     status_changed,
     status_received,
 )
+from flask_fd_whatsapp.commands.stopping import Stop
 
 from ..conftest import MakeApp
 from .conftest import Post, RunCommand, RunJSON, Tickets, ledger_of, states
@@ -217,3 +221,88 @@ def test_interrupted(past: Flask, late: Late, run: RunCommand) -> None:
 
 def _exit() -> None:
     raise SystemExit(7)
+
+
+def test_once_at_a_time(past: Flask, late: Late, run: RunCommand, run_json: RunJSON) -> None:
+    """While one replays a handler another is refused, for as long as the first one lives."""
+    status_received.connect(late)
+    holder = {"receiver": "fd_whatsapp", "handler": "late", "token": "t"}
+    ledger = ledger_of(past)
+    assert ledger.hold_replay(**holder, seconds=3600) is None
+    result = run(past, "replay", "--handler", "late", "--yes")
+    assert (result.exit_code, late.calls) == (1, [])
+    assert "late is being replayed by another process" in result.stderr
+    assert "can be replayed again from 20" in result.stderr
+    assert run_json(past, "replay", "--handler", "late", "--dry-run")["events"] == 4
+    assert ledger.hold_replay(**holder, seconds=0) is None  # as if it had died long ago
+    assert run_json(past, "replay", "--handler", "late", "--yes")["results"] == {"succeeded": 4}
+
+
+def test_gives_its_turn_back(past: Flask, late: Late, run_json: RunJSON) -> None:
+    """A replay that has ended, whichever way, keeps none from another."""
+    status_received.connect(late)
+    late.failing = {"M1"}
+    run_json(past, "replay", "--handler", "late", "--yes", status=1)
+    late.failing = set()
+    assert run_json(past, "replay", "--handler", "late", "--yes")["results"] == {"succeeded": 2}
+
+
+def test_lost(past: Flask, late: Late, run: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was stopped for so long that another has begun ends after its event."""
+    monkeypatch.setattr("flask_fd_whatsapp.commands.replay_lease.RENEW_SECONDS", 0.01)
+    status_received.connect(late)
+    ledger = ledger_of(past)
+    is_lost = Event()
+
+    def taken(**_: Any) -> datetime | None:
+        if not late.calls:
+            return None
+        is_lost.set()
+        return datetime.now(UTC)
+
+    monkeypatch.setattr(ledger, "hold_replay", taken)
+    renewing = [thread for thread in enumerate_threads() if thread.name == "fd-whatsapp-replay"]
+    assert renewing == []
+
+    def wait() -> None:
+        assert is_lost.wait(30)
+        for thread in enumerate_threads():
+            if thread.name == "fd-whatsapp-replay":
+                thread.join(30)
+
+    late.after = wait
+    result = run(past, "replay", "--handler", "late", "--yes")
+    assert (result.exit_code, len(late.calls)) == (1, 1)
+    assert "Another process has begun to replay it." in result.stderr
+
+
+def test_rate(past: Flask, late: Late, run: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a rate it waits before each event but the first."""
+    waited: list[float] = []
+    monkeypatch.setattr(Stop, "wait", lambda _, seconds: waited.append(seconds))
+    status_received.connect(late)
+    result = run(past, "replay", "--handler", "late", "--yes", "--rate", "0.001")
+    assert result.stdout == "4 succeeded.\n"
+    assert waited[0] == 0
+    assert all(seconds >= 900 * number for number, seconds in enumerate(waited))
+    assert len(waited) == 4
+    assert run(past, "replay", "--handler", "late", "--rate", "0").exit_code == 2
+
+
+def test_new_events_are_left(
+    past: Flask, late: Late, post: Post, run_json: RunJSON, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes in while it replays is not of the replay."""
+    monkeypatch.setattr(import_module("flask_fd_whatsapp.commands.replay"), "BATCH", 1)
+    status_received.connect(late)
+
+    def disconnect_and_post() -> None:
+        late.after = lambda: None
+        status_received.disconnect(late)
+        post(past, "sent", data__message_id="new")
+        status_received.connect(late)
+
+    late.after = disconnect_and_post
+    outcome = run_json(past, "replay", "--handler", "late", "--yes")
+    assert (outcome["events"], outcome["results"]) == (4, {"succeeded": 4})
+    assert late.calls == ALL

@@ -24,13 +24,14 @@ from .entries import key_of, values_of
 from .quarantine import SQLQuarantine
 from .queries import Queries
 from .rejections import SQLRejections
+from .replays import Replays
 from .reservations import Reservations
 from .rows import Found, Inserted
 from .schema_version import is_behind, require_usable, revision
 from .upkeep import Upkeep
 
 
-class SQLLedger(Claiming, Queries, Reservations, Upkeep, SQLQuarantine, SQLRejections):
+class SQLLedger(Claiming, Queries, Replays, Reservations, Upkeep, SQLQuarantine, SQLRejections):
     """Records in SQLite, PostgreSQL or MariaDB.
 
     :param engine: an SQLAlchemy engine of the host's own (Flask-SQLAlchemy's ``db.engine``, say).

@@ -240,6 +240,16 @@ token_use = Table(
     Column("last_used", UTCDateTime, nullable=False),
 )
 
+# Who calls a handler with past events just now: one process at a time.
+replay = Table(
+    "fd_whatsapp_replay",
+    metadata,
+    Column("receiver", _text(200), primary_key=True),
+    Column("handler", _text(255), primary_key=True),
+    Column("token", _text(32), nullable=False),
+    Column("held_until", UTCDateTime, nullable=False),
+)
+
 # One row, written by the migrations: the oldest revision whose code works with these tables.
 compatibility = Table(
     "fd_whatsapp_compatibility",

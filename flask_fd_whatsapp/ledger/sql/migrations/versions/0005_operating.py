@@ -59,9 +59,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("receiver", "header", "position", name="pk_fd_whatsapp_token_use"),
         if_not_exists=True,
     )
+    op.create_table(
+        "fd_whatsapp_replay",
+        sa.Column("receiver", text(200), nullable=False),
+        sa.Column("handler", text(255), nullable=False),
+        sa.Column("token", text(32), nullable=False),
+        sa.Column("held_until", moment(), nullable=False),
+        sa.PrimaryKeyConstraint("receiver", "handler", name="pk_fd_whatsapp_replay"),
+        if_not_exists=True,
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("fd_whatsapp_replay")
     op.drop_table("fd_whatsapp_token_use")
     for table, columns in COLUMNS.items():
         for name in columns:

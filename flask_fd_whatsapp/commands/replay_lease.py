@@ -1,0 +1,76 @@
+"""Keeps a replay the only one of its handler, as long as its process lives."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from threading import Event, Thread
+from typing import Final
+
+import click
+
+from ..exceptions import LedgerUnavailable
+from ..receiver import Receiver
+from .output import plain, when
+
+LEASE_SECONDS: Final = 60.0
+"""After this the replay of a process that died is over."""
+
+RENEW_SECONDS: Final = 15.0
+
+
+class ReplayLease:
+    """The right to replay a handler.
+
+    :param is_lost: whether another process has it by now, since this one was stopped for too long.
+    """
+
+    def __init__(self, receiver: Receiver, handler: str) -> None:
+        self.is_lost = False
+        self._ledger = receiver.ledger
+        self._key = {
+            "receiver": receiver.name,
+            "handler": handler,
+            "token": secrets.token_hex(16),
+        }
+        self._is_over = Event()
+
+    def take(self) -> datetime | None:
+        """Take it, or renew it: ``None``, or until when it is another's."""
+        return self._ledger.hold_replay(**self._key, seconds=LEASE_SECONDS)
+
+    def keep(self) -> None:
+        """Renew it until it is given back or lost."""
+        while not self.is_lost and not self._is_over.wait(RENEW_SECONDS):
+            with suppress(LedgerUnavailable):  # asked again soon
+                self.is_lost = self.take() is not None
+
+    def give_back(self) -> None:
+        """Let others replay."""
+        self._is_over.set()
+        with suppress(LedgerUnavailable):  # it ends by itself
+            self._ledger.end_replay(**self._key)
+
+
+@contextmanager
+def only_replay(receiver: Receiver, handler: str) -> Iterator[ReplayLease]:
+    """Makes this the only replay of *handler*, whichever process is asked for another.
+
+    :raises click.ClickException: if another process replays it.
+    """
+    lease = ReplayLease(receiver, handler)
+    until = lease.take()
+    if until is not None:
+        raise click.ClickException(
+            f"{plain(handler)} is being replayed by another process: wait until that has ended. "
+            f"If it has died, it can be replayed again from {when(until)}."
+        )
+    keeping = Thread(target=lease.keep, name="fd-whatsapp-replay", daemon=True)
+    keeping.start()
+    try:
+        yield lease
+    finally:
+        lease.give_back()
+        keeping.join()

@@ -1,0 +1,67 @@
+"""One replay of a handler at a time, on every ledger."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from threading import Barrier, Thread
+from typing import Any
+
+import pytest
+
+from flask_fd_whatsapp.ledger import Ledger
+from flask_fd_whatsapp.ledger.sql import SQLLedger
+
+
+def hold(
+    ledger: Ledger, token: str, handler: str = "h", receiver: str = "r", seconds: float = 3600
+) -> Any:
+    return ledger.hold_replay(receiver=receiver, handler=handler, token=token, seconds=seconds)
+
+
+def end(ledger: Ledger, token: str) -> None:
+    ledger.end_replay(receiver="r", handler="h", token=token)
+
+
+def test_one_at_a_time(ledger: Ledger) -> None:
+    """Who has it keeps and renews it; the others are told until when."""
+    assert hold(ledger, "a", seconds=60) is None
+    assert hold(ledger, "a") is None
+    until = hold(ledger, "b")
+    assert until > datetime.now(UTC) + timedelta(minutes=30)
+    assert hold(ledger, "b", handler="other") is None
+    assert hold(ledger, "b", receiver="other") is None
+
+
+def test_given_back(ledger: Ledger) -> None:
+    """It is given back by the one who has it, and by nobody else."""
+    hold(ledger, "a")
+    end(ledger, "b")
+    assert hold(ledger, "b") is not None
+    end(ledger, "a")
+    assert hold(ledger, "b") is None
+
+
+def test_holder_died(ledger: Ledger) -> None:
+    """After its time it is anybody's, and the first one has lost it."""
+    hold(ledger, "a", seconds=0)
+    assert hold(ledger, "b") is None
+    assert hold(ledger, "a") is not None
+
+
+@pytest.mark.parametrize("takers", [4])
+def test_at_once(sql_ledger: SQLLedger, takers: int) -> None:
+    """Of those who ask at the same moment one gets it."""
+    together = Barrier(takers)
+    answers: list[Any] = []
+
+    def take(token: str) -> None:
+        together.wait(30)
+        answers.append(hold(sql_ledger, token))
+
+    threads = [Thread(target=take, args=(str(number),)) for number in range(takers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(answers) == takers
+    assert answers.count(None) == 1
