@@ -23,8 +23,8 @@ from .requests import new_environs
 from .services import CeleryConfig, about_postgresql, fresh_postgresql, fresh_rabbitmq
 from .timing import post
 
-RATE = 47
-"""Events a second that one account makes at most: 700 calls of its API a minute, four each."""
+RATE = 133
+"""Events a second that one account makes at most: 2,000 calls of its API a minute, four each."""
 
 _PATIENCE_SECONDS = 120
 _FIRST = 10  # events of each worker that do not count, since it has to connect first

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from celery import shared_task
-from flask import current_app, has_app_context
+from flask import Flask, current_app, has_app_context
 
 from ..exceptions import ConfigurationError, LedgerUnavailable, NoSuchReceiver
 from ..ledger.current import EXTENSION
@@ -94,7 +94,7 @@ def sweep_events(seconds: float = SWEEP_SECONDS) -> dict[str, int]:
                     is_full = is_full or handed_over[name] > _most(receivers) / 2
                     del room[name]
     if is_full:
-        sweep_events.apply_async((seconds,))
+        celery_of(_app()).tasks[SWEEP].apply_async((seconds,))
     return handed_over
 
 
@@ -143,7 +143,7 @@ def _hand_over(receiver: Receiver, limit: int, publish: Callable[[str, Any], Non
 @contextmanager
 def _publishing() -> Iterator[Callable[[str, Any], None]]:
     """Puts events' tasks into the queue, over one connection that gives up soon."""
-    celery_app = celery_of(current_app._get_current_object())  # type: ignore[attr-defined]
+    celery_app = celery_of(_app())
     task = celery_app.tasks[HANDLE_EVENT]
     producer = connection_to(celery_app).Producer()
     try:
@@ -152,6 +152,11 @@ def _publishing() -> Iterator[Callable[[str, Any], None]]:
         )
     finally:
         producer.connection.collect()
+
+
+def _app() -> Flask:
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    return app
 
 
 def _receivers() -> dict[str, Receiver]:

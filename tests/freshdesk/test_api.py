@@ -60,16 +60,18 @@ def get(api: FlaskClient, message_id: str, user: str = KEY, password: str = "X")
 def test_send(api: FlaskClient, simulator: FreshdeskSimulator) -> None:
     """A POST sends a message, whose id is a ULID and which can be read at once."""
     answer = api.post(URL, json=REQUEST, auth=(KEY, "X"))
-    assert answer.status_code == 202
+    assert answer.status_code == 201
+    assert answer.json["success"] is True
     message_id = answer.json["message_id"]
     assert ulid_time(message_id)
     message = simulator.messages[message_id]
     assert message.external_reference_id == "MM-T1-00001"
     assert message.recipient == "+919876543210"
     assert get(api, message_id).json == {
+        **REQUEST,
         "message_id": message_id,
+        "created_on": message.sent_at // 1_000_000,
         "status": "QUEUED",
-        "external_reference_id": "MM-T1-00001",
     }
 
 
@@ -126,8 +128,17 @@ def test_limit(api: FlaskClient, hands: Hands) -> None:
     hands.seconds = 20.5
     answer = get(api, "x")
     assert (answer.status_code, answer.headers["Retry-After"]) == (429, "40")
+    assert answer.headers["X-RateLimit-Remaining"] == "0"
     hands.seconds = 60.0
     assert get(api, "x").status_code == 404
+
+
+def test_limit_is_told(api: FlaskClient) -> None:
+    """Every answer, a refusal too, tells the limit and what is left of it."""
+    answers = [get(api, "x"), get(api, "x", user="wrong")]
+    names = ("Total", "Remaining", "Used-CurrentRequest")
+    told = [[answer.headers[f"X-RateLimit-{name}"] for name in names] for answer in answers]
+    assert told == [["5", "4", "1"], ["5", "3", "1"]]
 
 
 def without(*path: str) -> dict[str, Any]:
@@ -157,7 +168,9 @@ def test_invalid(api: FlaskClient, simulator: FreshdeskSimulator, body: Any) -> 
     """A message that is not one of a template to a recipient is a 400, and not sent."""
     answer = api.post(URL, json=body, auth=(KEY, "X"))
     assert answer.status_code == 400
-    assert answer.json["errors"]
+    assert {frozenset(error) for error in answer.json["errors"]} == {
+        frozenset(("field", "message", "code"))
+    }
     assert not simulator.messages
 
 
