@@ -28,6 +28,10 @@ logger = get_logger(__name__)
 
 RULE = "/whatsapp"
 
+LEDGERS = "fd_whatsapp_ledgers"
+"""The key in ``app.extensions``: a mapping from a database's URL to the ledger of all receivers
+that have it, so that fifty receivers do not take fifty times the connections."""
+
 LedgerFactory = Callable[[Flask], Ledger]
 
 
@@ -46,7 +50,8 @@ class FreshdeskWhatsApp(Blueprint):
     :param schema: class or instance that loads a :class:`StatusEvent` or a subclass of it;
         ``None`` for :class:`OutboundMessageEventSchema`.
     :param ledger: a ledger, or a callable that makes one of the application, called inside the
-        application context at first use; ``None`` for the one of ``LEDGER_URL``.
+        application context at first use; ``None`` for the one of ``LEDGER_URL``, which receivers
+        of one application with the same URL share (``memory://`` is never shared).
     :raises ConfigurationError: at registration, if a setting is missing, wrong or unknown, or
         another receiver has the same URL.
     """
@@ -122,10 +127,14 @@ class FreshdeskWhatsApp(Blueprint):
                 return cast(Ledger, given)
             with app.app_context():
                 return cast(LedgerFactory, given)(app)
-        if settings.ledger_url != MEMORY_URL:
+        url = settings.ledger_url
+        if url != MEMORY_URL:
             from .ledger.sql import SQLLedger  # needs an extra
 
-            return SQLLedger.from_url(settings.ledger_url, app)
+            shared = app.extensions.setdefault(LEDGERS, {})
+            if url not in shared:  # of two threads one makes it in vain, which costs nothing
+                shared.setdefault(url, SQLLedger.from_url(url, app))
+            return cast(Ledger, shared[url])
         if not (app.debug or app.testing or is_command_running()):
             logger.warning(
                 "%s_LEDGER_URL is memory://: what was received is forgotten when this process "

@@ -26,6 +26,14 @@ _DRIVERS: Final = {
     "mariadb+pymysql": ("mariadb", ("sqlalchemy", "alembic", "pymysql")),
 }
 
+_MEANT: Final = {
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "mysql": "mariadb+pymysql",
+    "mariadb": "mariadb+pymysql",
+}
+"""What to write for a scheme as hosting services give it, or with another driver."""
+
 
 def without_kept_quotes(value: Any, quotes: str = "'\"") -> Any:
     """*value*; an error for text in quotes that belong to the file or shell it came from."""
@@ -183,9 +191,24 @@ def ledger_url(value: Any) -> str:
     if scheme == "memory" and separator and not rest:
         return value
     if scheme not in _DRIVERS or not separator:
+        server = scheme.partition("+")[0].lower()
+        if separator and (meant := _MEANT.get(server)):
+            raise ValueError(
+                f"is of {server} and does not name a driver that is known here: write {meant}:// "
+                "in place of what is before the host, the rest as it is."
+            )
         raise ValueError(f"is no URL that is known here: write one of {known}.")
-    if rest.partition("/")[0].count("@") > 1:
+    place = rest.partition("/")[0]
+    if place.count("@") > 1:
         raise ValueError("has more than one @: write the one in the password as %40.")
+    if scheme != "sqlite" and "," in place.rpartition("@")[2]:
+        raise ValueError(
+            "has several hosts before the path, as libpq takes them: write them in the query, "
+            f"{scheme}://<user>:<password>@/<database>?host=<one>:5432&host=<other>:5432."
+            if scheme.startswith("postgresql")
+            else "has several hosts, of which the driver takes one: write that of the server that "
+            "takes writes, or of a proxy in front of them."
+        )
     if scheme == "sqlite" and rest.partition("?")[0] in ("", "/", "/:memory:"):
         raise ValueError("names no file: write sqlite:///<path>, or memory:// for no file at all.")
     extra, modules = _DRIVERS[scheme]

@@ -13,12 +13,14 @@ MASK: Final = "********"
 
 _URL: Final = re.compile(
     r"(?P<scheme>[\w+.-]+)://(?:(?P<user>[^:/?@]*)(?P<password>:[^@?]*)?@)?"
-    r"(?P<place>[^@?]*)(?:\?[^@]*)?"
+    r"(?P<place>[^@?]*)(?:\?(?P<query>[^@]*))?"
 )
+
+_HOST: Final = re.compile(r"(?:host|port|unix_socket)=[\w.:,/%\[\]-]*")
 
 
 def masked_url(url: str) -> str:
-    """A database URL without its password (and without its query, which may hold one).
+    """A database URL without its password, and of its query, which may hold one, only the hosts.
 
     Of one whose password cannot be told from the rest (an ``@`` or a ``?`` in it), only the
     scheme is left.
@@ -26,9 +28,13 @@ def masked_url(url: str) -> str:
     match = _URL.fullmatch(url)
     if match is None:
         return f"{url.partition('://')[0]}://{MASK}"
-    scheme, user, password, place = match.group("scheme", "user", "password", "place")
+    scheme, user, password, place, query = match.group(
+        "scheme", "user", "password", "place", "query"
+    )
     credentials = "" if user is None else f"{user}{f':{MASK}' if password else ''}@"
-    return f"{scheme}://{credentials}{place}"
+    pairs = (query or "").split("&")
+    hosts = "&".join(pair for pair in pairs if _HOST.fullmatch(pair))
+    return f"{scheme}://{credentials}{place}{hosts and '?'}{hosts}"
 
 
 def without_secrets(text: str, receivers: Iterable[Receiver]) -> str:

@@ -59,15 +59,16 @@ def _find_ledger() -> Ledger:
     if now is not None and now.app is app:
         return now.ledger
     receivers = app.extensions.get(EXTENSION, {})
-    if len(receivers) != 1:
+    ledgers = {id(ledger): ledger for ledger in (one.ledger for one in receivers.values())}
+    if len(ledgers) != 1:
         raise NoSuchReceiver(
             "current_ledger: no FreshdeskWhatsApp blueprint is registered on this application."
             if not receivers
             else "current_ledger: outside a handler it cannot tell which of the receivers "
             f"{', '.join(receivers)} is meant: use app.extensions['fd_whatsapp'][<name>].ledger."
         )
-    (receiver,) = receivers.values()
-    return cast(Ledger, receiver.ledger)
+    (ledger,) = ledgers.values()
+    return cast(Ledger, ledger)
 
 
 current_ledger: Ledger = cast(Ledger, LocalProxy(_find_ledger))

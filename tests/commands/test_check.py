@@ -108,12 +108,21 @@ def test_secrets_are_masked(make_app: MakeApp, run: RunCommand, form: tuple[str,
         ("mariadb+pymysql://me@host/db", "mariadb+pymysql://me@host/db"),
         ("mariadb+pymysql://me:pw/x:y@host:3306/db", "mariadb+pymysql://me:********@host:3306/db"),
         ("mariadb+pymysql://host/db?password=pw", "mariadb+pymysql://host/db"),
+        (
+            "mariadb+pymysql:///db?unix_socket=/run/x&a=b",
+            "mariadb+pymysql:///db?unix_socket=/run/x",
+        ),
+        (
+            "postgresql+psycopg://me:pw@/db?host=a:1&password=x&host=b",
+            "postgresql+psycopg://me:********@/db?host=a:1&host=b",
+        ),
         ("mariadb+pymysql://me:p@w@host/db", "mariadb+pymysql://********"),
         ("mariadb+pymysql://me:p?w@host/db", "mariadb+pymysql://********"),
     ],
 )
 def test_masked_url(url: str, shown: str) -> None:
-    """Of a database's URL all but password and query is shown, or nothing if that is unsure."""
+    """Of a database's URL all is shown but the password and what is no host in the query, or
+    nothing if that is unsure."""
     assert masked_url(url) == shown
 
 

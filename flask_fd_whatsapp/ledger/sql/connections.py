@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from os import getpid
 from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, RootTransaction, event
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ...exceptions import LedgerUnavailable
 from ..base import IMPORTED_BY
 from .forks import Owner
 from .kept import Kept, leave
+from .timeouts import patient
 
 DEADLOCKS: Final = 3
 
 T = TypeVar("T")
+
+
+class ConnectionLost(LedgerUnavailable):
+    """A connection has ended: what was to be done on it can be tried on another.
+
+    It may have been done already, unheard of, so that only what can be done twice is tried again.
+    """
 
 
 class Connections:
@@ -71,20 +79,31 @@ class Connections:
         return Transaction(self)
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """An SQLAlchemy connection in a transaction that may write from its first statement."""
+    def writing(self, *, patiently: bool = False) -> Iterator[Connection]:
+        """An SQLAlchemy connection in a transaction that may write from its first statement.
+
+        :param patiently: its statements may take longer than any on the way of an event.
+        """
         with (
             self.translated(),
             self.engine.connect() as connection,
+            _waiting(connection, patiently),
             self.begin(connection),
         ):
             self.lock(connection)
             yield connection
 
     @contextmanager
-    def querying(self) -> Iterator[Connection]:
-        """An SQLAlchemy connection to read with."""
-        with self.translated(), self.engine.connect() as connection:
+    def querying(self, *, patiently: bool = False) -> Iterator[Connection]:
+        """An SQLAlchemy connection to read with.
+
+        :param patiently: its queries may take longer than any on the way of an event.
+        """
+        with (
+            self.translated(),
+            self.engine.connect() as connection,
+            _waiting(connection, patiently),
+        ):
             yield connection
 
     def begin(self, connection: Connection) -> RootTransaction:
@@ -110,23 +129,37 @@ class Connections:
 
         :param connection: the driver's, if the error came past SQLAlchemy.
         """
-        if isinstance(error, self.driver_error) and (
-            self._engine.dialect.is_disconnect(cast(Any, error), connection, None)
-        ):
+        is_lost = self._is_lost(error, connection)
+        if is_lost:
             self._engine.dispose()
         # The first line alone: what follows may show the values of a row.
-        reason = (str(error).splitlines() or [""])[0]
-        return LedgerUnavailable(f"{type(error).__name__}: {reason}")
+        reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+        if is_lost and not _has_timed_out(error):
+            return ConnectionLost(reason)
+        return LedgerUnavailable(reason)
+
+    def _is_lost(self, error: Exception, connection: Any) -> bool:
+        if isinstance(error, DBAPIError):
+            return error.connection_invalidated
+        return isinstance(error, self.driver_error) and self._engine.dialect.is_disconnect(
+            cast(Any, error), connection, None
+        )
 
     def retried(self, work: Callable[[], T]) -> T:
-        """Do *work*, again if the database chose its transaction as a deadlock's victim."""
-        for _ in range(DEADLOCKS):
+        """Do *work*, which can be done twice; again if the database chose its transaction as a
+        deadlock's victim, and once if its connection had ended, as one that was idle may have."""
+        deadlocks = losses = 0
+        while True:
             try:
                 return work()
-            except LedgerUnavailable as error:
-                if not is_conflict(error.__cause__):
+            except ConnectionLost:
+                losses += 1
+                if losses > 1:
                     raise
-        return work()
+            except LedgerUnavailable as error:
+                deadlocks += 1
+                if deadlocks > DEADLOCKS or not is_conflict(error.__cause__):
+                    raise
 
     def renew(self) -> None:
         """Use none of the connections any more that are open, nor those in use once that ends."""
@@ -150,6 +183,10 @@ class Connections:
         if not closing:
             leave(self._engine.pool)
         self._engine.dispose(close=closing)
+
+
+def _waiting(connection: Connection, patiently: bool) -> AbstractContextManager[None]:
+    return patient(connection) if patiently else nullcontext()
 
 
 class Transaction:
@@ -209,3 +246,9 @@ def is_conflict(error: BaseException | None) -> bool:
     return getattr(error, "sqlstate", None) in ("40P01", "40001") or (
         error is not None and error.args[:1] in ((1213,), (1020,))
     )
+
+
+def _has_timed_out(error: Exception) -> bool:
+    """Whether a server was waited for in vain, so that it would be waited for again."""
+    driver = getattr(error, "orig", error)
+    return isinstance(driver.__cause__ or driver.__context__, TimeoutError)

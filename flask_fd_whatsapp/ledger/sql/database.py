@@ -104,6 +104,12 @@ class Database(Connections):
             cursor.execute(self.statements.handled, {**values, **one._asdict()})
         return True
 
+    def require_suitable(self) -> None:
+        """See that the database, as it is connected to, can hold whatever may come.
+
+        :raises LedgerUnavailable: if it cannot, with the remedy.
+        """
+
     def doubts(self) -> list[str]:
         """In what the engine, which may be the host's, does not keep what it is told to."""
         return []

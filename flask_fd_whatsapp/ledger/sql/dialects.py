@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final, Protocol
+
 from sqlalchemy import Engine
 
+from ...exceptions import ConfigurationError
 from .database import Database
 from .mariadb import MariaDB
 from .postgresql import PostgreSQL
@@ -14,9 +18,24 @@ def database_of(engine: Engine, *, is_own: bool = False) -> Database:
     """The ledger's access to a database through *engine*.
 
     :param is_own: nobody else uses the engine, and it was made by :mod:`.engines`.
+    :raises ConfigurationError: if the engine is of another database.
     """
-    if engine.dialect.name == "sqlite":
-        return SQLite(engine, is_own=is_own)
-    if engine.dialect.name == "postgresql":
-        return PostgreSQL(engine, is_own=is_own)
-    return MariaDB(engine, is_own=is_own)
+    name = engine.dialect.name
+    if name not in _DATABASES:
+        raise ConfigurationError(
+            f"The engine's dialect is {name!r}, and a ledger is kept in SQLite, PostgreSQL or "
+            f"MariaDB: give it an engine whose dialect is one of {', '.join(_DATABASES)}."
+        )
+    return _DATABASES[name](engine, is_own=is_own)
+
+
+class _MakesDatabase(Protocol):
+    def __call__(self, engine: Engine, *, is_own: bool) -> Database: ...
+
+
+_DATABASES: Final[Mapping[str, _MakesDatabase]] = {
+    "sqlite": SQLite,
+    "postgresql": PostgreSQL,
+    "mariadb": MariaDB,
+    "mysql": MariaDB,  # SQLAlchemy's older name for it; of a MySQL server it is said at first use
+}

@@ -9,21 +9,30 @@ from typing import Any, Final
 
 from flask import Flask
 from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DisconnectionError
 
 from ...exceptions import LedgerUnavailable
+from .timeouts import (
+    ANSWER_SECONDS,
+    CONNECT_SECONDS,
+    LOCK_SECONDS,
+    is_readable,
+    keep_alive,
+)
 
 BUSY_SECONDS: Final = 5
-"""How long to wait for a connection, and for another's writing to end."""
+"""How long to wait for another's writing to SQLite to end."""
 
 PAUSE_SECONDS: Final = 0.01
-POOL_SIZE: Final = 10
-MAX_OVERFLOW: Final = 10
+POOL_SIZE: Final = 6
+MAX_OVERFLOW: Final = 5
+"""With :data:`.kept.MOST` and one that renews leases that makes at most 20 connections."""
 
 _OPTIONS: Final[dict[str, Any]] = {
     "hide_parameters": True,
     "pool_size": POOL_SIZE,
     "max_overflow": MAX_OVERFLOW,
-    "pool_timeout": BUSY_SECONDS,
+    "pool_timeout": CONNECT_SECONDS,
 }
 
 
@@ -33,12 +42,8 @@ def engine_from_url(url: str, app: Flask) -> Engine:
     kind = parsed.get_backend_name()
     if kind == "sqlite":
         return _sqlite(parsed, app)
-    options: dict[str, Any] = {"connect_args": {"connect_timeout": BUSY_SECONDS}, **_OPTIONS}
-    if kind == "mariadb":
-        options["isolation_level"] = "READ COMMITTED"  # fewer locks on gaps, fewer deadlocks
-    engine = create_engine(parsed, **options)
-    if kind == "postgresql":
-        event.listen(engine, "connect", _set_time_zone)
+    engine = _postgresql(parsed) if kind == "postgresql" else _mariadb(parsed)
+    _replace_dead(engine)
     return engine
 
 
@@ -48,6 +53,70 @@ def warm_up(url: str) -> None:
     That takes some hundred milliseconds, which the first request would wait for else.
     """
     make_url(url).get_dialect().import_dbapi()
+
+
+def _postgresql(url: URL) -> Engine:
+    from .psycopg_connection import PARAMETERS, TimedConnection, set_up  # needs an extra
+
+    engine = create_engine(url, connect_args=_unless_in(url, PARAMETERS), **_OPTIONS)
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_: object, record: object, arguments: Any, parameters: Any) -> Any:
+        return TimedConnection.connect(*arguments, **parameters)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _: object) -> None:
+        set_up(connection)
+
+    return engine
+
+
+def _mariadb(url: URL) -> Engine:
+    parameters = {
+        "connect_timeout": CONNECT_SECONDS,
+        "read_timeout": ANSWER_SECONDS,
+        "write_timeout": ANSWER_SECONDS,
+    }
+    engine = create_engine(
+        url,
+        connect_args=_unless_in(url, parameters),
+        isolation_level="READ COMMITTED",  # fewer locks on gaps, fewer deadlocks
+        **_OPTIONS,
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _: object) -> None:
+        if not connection.unix_socket:
+            keep_alive(connection._sock)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SET SESSION innodb_lock_wait_timeout = {LOCK_SECONDS}, "
+                f"lock_wait_timeout = {LOCK_SECONDS}"
+            )
+
+    return engine
+
+
+def _unless_in(url: URL, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Those that the URL does not set itself."""
+    return {name: value for name, value in parameters.items() if name not in url.query}
+
+
+def _replace_dead(engine: Engine) -> None:
+    """Let nobody get a connection out of the pool that the server has ended.
+
+    That asks nothing of the server, unless something has come on a connection that was idle.
+    """
+
+    @event.listens_for(engine, "checkout")
+    def look(connection: Any, record: object, proxy: object) -> None:
+        try:
+            descriptor = getattr(connection, "_sock", connection).fileno()
+            if not is_readable(descriptor) or engine.dialect.do_ping(connection):
+                return
+        except (AttributeError, OSError, engine.dialect.loaded_dbapi.Error):
+            pass  # closed
+        raise DisconnectionError("The server has ended an idle connection.")
 
 
 def _sqlite(url: URL, app: Flask) -> Engine:
@@ -60,13 +129,6 @@ def _sqlite(url: URL, app: Flask) -> Engine:
     engine = create_engine(url, **_OPTIONS)
     event.listen(engine, "connect", _set_pragmas)
     return engine
-
-
-def _set_time_zone(connection: Any, _: object) -> None:
-    """Far from UTC, Python cannot read the first and the last day of its calendar."""
-    with connection.cursor() as cursor:
-        cursor.execute("SET TIME ZONE 'UTC'")
-    connection.commit()
 
 
 def _set_pragmas(connection: Any, _: object) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import Engine
 
-MOST: Final = 10
+MOST: Final = 8
 """Connections kept; who finds none idle, and none to open, gets one of the pool."""
 
 _LEFT_TO_PARENT: list[object] = []
@@ -115,10 +115,13 @@ class Kept:
             self._count -= 1
 
     def close(self) -> None:
-        """Close the idle ones."""
+        """Close the idle ones, without a word to a server that may not answer."""
         with suppress(IndexError):
             while True:
-                self.drop(self._idle.pop())
+                connection = self._idle.pop()
+                self._forget()
+                with suppress(self._error):
+                    connection.driver_connection.close()
 
     def renew(self) -> None:
         """Close the idle ones, and those in use when they are given back."""

@@ -28,6 +28,7 @@ from .replays import Replays
 from .reservations import Reservations
 from .rows import Found, Inserted
 from .schema_version import is_behind, require_usable, revision
+from .timeouts import LOCK_SECONDS
 from .upkeep import Upkeep
 
 
@@ -69,24 +70,29 @@ class SQLLedger(Claiming, Queries, Replays, Reservations, Upkeep, SQLQuarantine,
 
     @property
     def database(self) -> Database:
-        """The database, its tables being up to date.
+        """The database, which is suitable and has its tables up to date.
 
-        :raises LedgerUnavailable: if they are not: the message names the command.
+        :raises LedgerUnavailable: if it is not: the message names the remedy.
         """
         if not self._database.is_prepared:
-            if not self._lock.acquire(timeout=BUSY_SECONDS):
-                raise LedgerUnavailable(
-                    f"Another thread has been preparing the tables for {BUSY_SECONDS} seconds."
-                )
-            try:
-                if not self._database.is_prepared:
-                    self._prepare()
-                    self._database.is_prepared = True
-            finally:
-                self._lock.release()
+            self._prepare_once()
         return self._database
 
+    def _prepare_once(self) -> None:
+        if not self._lock.acquire(timeout=LOCK_SECONDS):
+            raise LedgerUnavailable(
+                f"Another thread has been asking the database for {LOCK_SECONDS} seconds whether "
+                "it can be used."
+            )
+        try:
+            if not self._database.is_prepared:
+                self._prepare()
+                self._database.is_prepared = True
+        finally:
+            self._lock.release()
+
     def _prepare(self) -> None:
+        self._database.require_suitable()
         if self.migrated_by_host:
             return
         engine = self._database.engine
@@ -114,6 +120,7 @@ class SQLLedger(Claiming, Queries, Replays, Reservations, Upkeep, SQLQuarantine,
             )
         from .migrate import upgrade  # Alembic takes long to import, and is seldom needed
 
+        self._database.require_suitable()
         with self._database.translated():
             return upgrade(self._database.engine, to, tell=tell)
 

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, RootTransaction, func, text
+from sqlalchemy.exc import InvalidRequestError
 
+from ...exceptions import LedgerUnavailable
 from .connections import Transaction
 from .database import Database
 from .statements import statements_for
+
+OLDEST: Final = (10, 6)
+"""The version from which on it has RETURNING and SKIP LOCKED."""
+
+_NEEDED: Final = (
+    f"A ledger needs MariaDB {'.'.join(map(str, OLDEST))} or later, which has RETURNING and SKIP "
+    "LOCKED; MySQL is another database and lacks the former."
+)
 
 
 class MariaDB(Database):
@@ -46,6 +57,38 @@ class MariaDB(Database):
         if _commits_by_itself(connection.driver_connection):
             cursor.execute("START TRANSACTION")
         cursor.close()
+
+    def require_suitable(self) -> None:
+        """See that it is MariaDB, and a connection of a character set that has every character."""
+        query = "SELECT VERSION(), @@character_set_client, @@character_set_connection"
+        try:
+            with self.querying() as connection:
+                version, *sets = connection.exec_driver_sql(query).one()
+        except LedgerUnavailable as error:
+            if isinstance(error.__cause__, InvalidRequestError):  # a dialect for MariaDB alone
+                raise LedgerUnavailable(f"{error} {_NEEDED}") from error
+            raise
+        number = re.match(r"(?:5\.5\.5-)?(\d+)\.(\d+).*mariadb", version, re.IGNORECASE)
+        if number is None or tuple(map(int, number.groups())) < OLDEST:
+            raise LedgerUnavailable(f"The server is {version}. {_NEEDED}")
+        for found in sets:
+            if found != "utf8mb4":
+                raise LedgerUnavailable(
+                    f"The connection's character set is {found}, which lacks emoji and other "
+                    "characters that names and messages have: write charset=utf8mb4 in the "
+                    "engine's URL, or leave charset out."
+                )
+
+    def doubts(self) -> list[str]:
+        """A setting with which InnoDB forgets."""
+        query = "SELECT @@innodb_flush_log_at_trx_commit"
+        with self.querying() as connection:
+            found = connection.exec_driver_sql(query).scalar()
+        doubt = (
+            f"MariaDB's innodb_flush_log_at_trx_commit is {found}: set it to 1, or a power cut "
+            "loses events that were answered with 200."
+        )
+        return [] if found == 1 else [doubt]
 
     def _insert_event(self, cursor: Any, values: Mapping[str, Any]) -> int | None:
         # There is no ON CONFLICT; InnoDB undoes only the statement that failed.

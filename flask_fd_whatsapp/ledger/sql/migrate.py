@@ -21,6 +21,7 @@ from ...exceptions import FreshdeskWhatsAppError, LedgerUnavailable
 from ...log_fields import get_logger
 from ..views import Upgraded
 from .schema_version import HEAD, is_behind, require_usable, revision
+from .timeouts import patient
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -145,23 +146,15 @@ def _connected(engine: Engine, patience: float) -> Iterator[Connection]:
     """
     from .migrations.online_ddl import patiently
 
-    with engine.connect() as connection:
+    with engine.connect() as connection, patient(connection):
         if engine.dialect.name == "sqlite":
             patiently(
                 "taking SQLite's lock",
                 lambda: connection.exec_driver_sql("BEGIN IMMEDIATE"),
                 patience,
             )
-        driver: Any = connection.connection.driver_connection
-        limit = getattr(driver, "_read_timeout", None)  # PyMySQL's
-        if limit is not None:
-            driver._read_timeout = None
-        try:
-            yield connection
-            connection.commit()
-        finally:
-            if limit is not None:
-                driver._read_timeout = limit
+        yield connection
+        connection.commit()
 
 
 @contextmanager

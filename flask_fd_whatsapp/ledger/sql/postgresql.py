@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Engine, RootTransaction
+from sqlalchemy import Connection, Engine, RootTransaction, event
 
+from ...exceptions import LedgerUnavailable
 from .connections import Transaction
 from .database import Database
 from .rows import Found, Handled, Inserted
@@ -28,6 +29,49 @@ class PostgreSQL(Database):
     def __init__(self, engine: Engine, *, is_own: bool) -> None:
         super().__init__(engine, single_statements(), is_own=is_own)
         self._alone: type[Transaction] | None = None
+        if not is_own and not event.contains(engine, "checkout", _read_times):
+            event.listen(engine, "checkout", _read_times)
+
+    def require_suitable(self) -> None:
+        """See that server and connection are of an encoding that has every character."""
+        query = "SELECT current_setting('server_encoding'), current_setting('client_encoding')"
+        with self.querying() as connection:
+            server, client = connection.exec_driver_sql(query).one()
+        if server != "UTF8":
+            raise LedgerUnavailable(
+                f"The database's encoding is {server}, which lacks characters that names and "
+                "messages have: make another with CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE "
+                "template0, and use that."
+            )
+        if client != "UTF8":
+            raise LedgerUnavailable(
+                f"The connection's client_encoding is {client}, which lacks characters that names "
+                "and messages have: set it to utf8 where the engine or its URL sets it."
+            )
+
+    def doubts(self) -> list[str]:
+        """Settings with which PostgreSQL forgets, and a pooler that statements do not suit."""
+        names = ("synchronous_commit", "fsync")
+        with self.querying() as connection:
+            off = [n for n in names if connection.exec_driver_sql(f"SHOW {n}").scalar() == "off"]
+            number = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+            driver: Any = connection.connection.driver_connection
+        doubts = [
+            f"PostgreSQL's {name} is off: set it to on, or a crash loses events that were answered "
+            "with 200."
+            for name in off
+        ]
+        told = getattr(getattr(driver, "info", None), "backend_pid", number)
+        if told != number and getattr(driver, "prepare_threshold", None) is not None:
+            doubts.append(f"There is a pooler between here and PostgreSQL: {_UNPREPARED}")
+        return doubts
+
+    def translate(self, error: Exception, connection: Any = None) -> LedgerUnavailable:
+        """What to say of an error; of a pooler's, what to do about it."""
+        translated = super().translate(error, connection)
+        if getattr(getattr(error, "orig", error), "sqlstate", None) in _OF_PREPARED:
+            return LedgerUnavailable(f"{translated} Behind a pooler {_UNPREPARED}")
+        return translated
 
     def prepare(self, driver: Any) -> None:
         """Let what a kept connection executes commit by itself."""
@@ -105,6 +149,26 @@ class PostgreSQL(Database):
     def moment(self, value: datetime) -> Any:
         """A UTC time as the driver takes it."""
         return value
+
+
+_OF_PREPARED: Final = ("42P05", "26000")
+"""That a prepared statement is there already, or is not there (SQLSTATE)."""
+
+_UNPREPARED: Final = (
+    "the host's engine must not prepare statements, which another server process does not know: "
+    'make it with connect_args={"prepare_threshold": None}.'
+)
+
+
+def _read_times(connection: Any, _: object, proxy: object) -> None:
+    """psycopg reads times in ISO's style alone, and a server may be set to another."""
+    info = getattr(connection, "info", None)
+    style = None if info is None else info.parameter_status("DateStyle")
+    if style is not None and not style.startswith("ISO"):
+        with connection.cursor() as cursor:
+            cursor.execute("SET DateStyle = 'ISO'")
+        if not connection.autocommit:
+            connection.commit()
 
 
 class _Autocommit(Transaction):

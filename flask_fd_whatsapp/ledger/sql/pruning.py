@@ -28,13 +28,13 @@ def forget(database: Database, *, before: datetime, limit: int, receiver: str | 
     else:
         goes = is_old & is_finished & ~exists().where(_OF_MESSAGE, event.c.receiver != receiver)
         found = _by_first_event(found.where(is_old), before, receiver)
-    with database.querying() as connection:
+    with database.querying(patiently=True) as connection:
         keys = connection.scalars(found).all()
     if not keys:
         return 0
     # Locked until they are gone, or an event recorded meanwhile would go with them.
     still = select(message.c.id).where(message.c.id.in_(keys), goes)
-    with database.writing() as connection:
+    with database.writing(patiently=True) as connection:
         keys = connection.scalars(still.with_for_update(skip_locked=True)).all()
         _delete(connection, keys)
     return len(keys)

@@ -124,7 +124,7 @@ class Queries:
         place = event.c.id if are_many else event.c.id + 0
         query = _EVENTS.where(*_met(conditions, place, self.database))
         query = query.order_by(place if "after" in conditions else place.desc())
-        with self.database.querying() as connection:
+        with self.database.querying(patiently=True) as connection:
             rows = connection.execute(query.limit(conditions["limit"])).mappings().all()
         return [_event(row) for row in rows]
 
@@ -144,7 +144,7 @@ class Queries:
             query = query.where(message.c.first_seen < until)
         if campaign is not None:
             query = query.where(message.c.campaign == campaign)
-        with self.database.querying() as connection:
+        with self.database.querying(patiently=True) as connection:
             found = {row[0]: row[1] for row in connection.execute(query)}
         return {status: found.get(status, 0) for status in Status}
 

@@ -85,7 +85,7 @@ class SQLite(Database):
         return self._batches.run(work, is_durable=is_durable)
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self, *, patiently: bool = False) -> Iterator[Connection]:
         """An SQLAlchemy connection in a transaction that may write from its first statement."""
         self._look()
         # The connection first: to wait for one in one's turn would hold up all others.

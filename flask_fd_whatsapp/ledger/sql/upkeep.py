@@ -96,7 +96,7 @@ class Upkeep:
             event.c.dead_at.is_not(None), *events
         )
         kept = select(is_ignored, func.count()).where(*bodies).group_by(is_ignored)
-        with self.database.querying() as connection:
+        with self.database.querying(patiently=True) as connection:
             pending, oldest, next_due = connection.execute(
                 of_pending.where(event.c.due_at.is_not(None), *events)
             ).one()

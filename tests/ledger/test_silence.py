@@ -1,0 +1,143 @@
+"""Servers that answer nothing: a failover, a NAT that has forgotten the connection, a lock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from flask import Flask
+from sqlalchemy import create_engine, engine, make_url
+
+from flask_fd_whatsapp import StatusEvent, current_ledger, status_received
+from flask_fd_whatsapp.exceptions import LedgerUnavailable
+from flask_fd_whatsapp.ledger.sql import SQLLedger, psycopg_connection, timeouts
+from flask_fd_whatsapp.ledger.sql import engines as engines_module
+
+from ..answers import assert_result, client_of
+from ..conftest import URL, MakeApp, Payload
+from .databases import SERVERS
+from .entries import POLICY, entry
+from .proxy import Network, network
+
+REQUESTS = 8
+SHORT_SECONDS = 1
+ENOUGH_SECONDS = 20
+"""Far more than the shortened time-outs take, and far less than the system's own."""
+
+DEFAULT_PORTS = {"postgresql": 5432, "mariadb": 3306}
+
+
+@pytest.fixture(params=SERVERS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Each kind of server."""
+    return str(request.param)
+
+
+@pytest.fixture
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time-outs that a test can wait for."""
+    monkeypatch.setattr(psycopg_connection.TimedConnection, "answer_seconds", SHORT_SECONDS)
+    monkeypatch.setitem(psycopg_connection.PARAMETERS, "connect_timeout", 2)  # libpq's least
+    monkeypatch.setattr(engines_module, "ANSWER_SECONDS", SHORT_SECONDS)
+    monkeypatch.setattr(engines_module, "LOCK_SECONDS", SHORT_SECONDS)
+    monkeypatch.setattr(psycopg_connection, "LOCK_SECONDS", SHORT_SECONDS)
+
+
+@pytest.fixture
+def direct(bare_url: str) -> engine.URL:
+    """The database's URL, and not through the network."""
+    return make_url(bare_url)
+
+
+@pytest.fixture
+def wire(direct: engine.URL, kind: str) -> Iterator[Network]:
+    with network((direct.host or "127.0.0.1", direct.port or DEFAULT_PORTS[kind])) as wire:
+        yield wire
+
+
+@pytest.fixture
+def app(make_app: MakeApp, direct: engine.URL, wire: Network, _short: None) -> Iterator[Flask]:
+    """An application whose ledger is reached through the network."""
+    url = direct.set(host="127.0.0.1", port=wire.port)
+    app = make_app(LEDGER_URL=url.render_as_string(hide_password=False))
+    ledger_of(app).upgrade()
+    yield app
+    ledger_of(app).engine.dispose()
+
+
+def ledger_of(app: Flask) -> SQLLedger:
+    ledger: SQLLedger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
+    return ledger
+
+
+def test_silent(app: Flask, wire: Network, payload: Payload) -> None:
+    """Requests under way as the network goes silent are 503s in time, and 200s once it is back."""
+
+    def post(number: int) -> int:
+        body = payload(data__message_id=f"M{number}")
+        return client_of(app).post(URL, json=body).status_code
+
+    with ThreadPoolExecutor(REQUESTS) as pool:
+        assert set(pool.map(post, range(REQUESTS))) == {200}
+        wire.go_silent()
+        start = time.monotonic()
+        assert set(pool.map(post, range(REQUESTS, 2 * REQUESTS))) == {503}
+        assert set(pool.map(post, range(REQUESTS, 2 * REQUESTS))) == {503}
+        assert time.monotonic() - start < ENOUGH_SECONDS
+        wire.come_back()
+        assert set(pool.map(post, range(REQUESTS, 2 * REQUESTS))) == {200}
+
+
+def test_silent_while_handling(app: Flask, wire: Network, payload: Payload) -> None:
+    """A handler whose transaction gets no answer has failed in time."""
+    silences = [True]
+
+    @status_received.connect_via(app)
+    def write(app: Flask, event: StatusEvent) -> None:
+        transaction = current_ledger.transaction  # type: ignore[attr-defined]
+        if silences:
+            silences.pop()
+            wire.go_silent()
+        transaction.exec_driver_sql("SELECT 1")
+
+    start = time.monotonic()
+    assert client_of(app).post(URL, json=payload()).status_code == 503
+    assert time.monotonic() - start < ENOUGH_SECONDS
+    wire.come_back()
+    ledger_of(app).engine.dispose()
+    assert_result(client_of(app).post(URL, json=payload(data__message_id="M2")), "accepted")
+
+
+LOCKS = {
+    "postgresql": "LOCK TABLE fd_whatsapp_message IN ACCESS EXCLUSIVE MODE",
+    "mariadb": "SELECT * FROM fd_whatsapp_message FOR UPDATE",
+}
+
+
+def test_locked(app: Flask, direct: engine.URL, kind: str) -> None:
+    """Who waits for somebody else's lock gives up in time, and succeeds once it is free."""
+    ledger = ledger_of(app)
+    ledger.record(entry(), POLICY)
+    other = create_engine(direct)
+    with other.begin() as connection:
+        connection.exec_driver_sql(LOCKS[kind])
+        start = time.monotonic()
+        with pytest.raises(LedgerUnavailable):
+            ledger.record(entry("READ"), POLICY)
+        assert time.monotonic() - start < ENOUGH_SECONDS
+    assert ledger.record(entry("READ"), POLICY).claim is None  # the first has it
+    other.dispose()
+
+
+SLEEP = {"postgresql": "SELECT pg_sleep(2)", "mariadb": "SELECT SLEEP(2)"}
+
+
+def test_patient(app: Flask, kind: str) -> None:
+    """What may take long is waited for, and only that."""
+    engine = ledger_of(app).engine
+    with engine.connect() as connection, timeouts.patient(connection):
+        connection.exec_driver_sql(SLEEP[kind])
+    with engine.connect() as connection, pytest.raises(Exception, match=r"nothing|timed out"):
+        connection.exec_driver_sql(SLEEP[kind])
