@@ -64,7 +64,7 @@ class SQLite(Database):
         return super().reading()
 
     @contextmanager
-    def querying(self) -> Iterator[Connection]:
+    def querying(self, *, patiently: bool = False) -> Iterator[Connection]:
         """An SQLAlchemy connection to read with, to the file that is there now."""
         self._look()
         with super().querying() as connection:
