@@ -195,12 +195,14 @@ class Timestamp(fields.String):
 
     def _from_unix_time(self, value: Any) -> datetime:
         if isinstance(value, str) and _UNIX_TIME.fullmatch(value):
-            value = int(value)
-        elif not _is_number(value):
+            number: float = int(value)
+        elif _is_number(value):
+            number = value
+        else:
             raise self.make_error("timestamp")
-        if abs(value) >= _FIRST_MILLISECONDS:
-            return _EPOCH + timedelta(milliseconds=value)
-        return _EPOCH + timedelta(seconds=value)
+        if abs(number) >= _FIRST_MILLISECONDS:
+            return _EPOCH + timedelta(milliseconds=number)
+        return _EPOCH + timedelta(seconds=number)
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
         return None if value is None else value.astimezone(UTC).isoformat().replace("+00:00", "Z")

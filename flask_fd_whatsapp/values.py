@@ -247,12 +247,9 @@ def failure_classes(value: Any) -> Mapping[str, FailureClass]:
     """Classes of failures by error code; a class may be given by its value."""
     if not isinstance(value, Mapping):
         raise ValueError(
-            'has to be a mapping from error codes to classes, such as {"131026": "recipient"}, '
-            f"not {_kind(value)}."
+            f'has to be a mapping such as {{"131026": "recipient"}}, not {_kind(value)}.'
         )
-    return MappingProxyType(
-        {_error_code(code): _failure_class(code, given) for code, given in value.items()}
-    )
+    return {_error_code(code): _failure_class(code, given) for code, given in value.items()}
 
 
 def _error_code(code: Any) -> str:
