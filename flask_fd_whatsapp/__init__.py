@@ -2,7 +2,7 @@
 
 from .blueprint import FreshdeskWhatsApp
 from .events import Actor, DeliveryError, Status, StatusEvent
-from .exceptions import ConfigurationError, FreshdeskWhatsAppError, RetryLater
+from .exceptions import ConfigurationError, FreshdeskWhatsAppError, GiveUp, RetryLater
 from .failure_reasons import FailureClass
 from .handlers import handler_name
 from .ledger.current import current_ledger
@@ -27,6 +27,7 @@ __all__ = [
     "FailureClass",
     "FreshdeskWhatsApp",
     "FreshdeskWhatsAppError",
+    "GiveUp",
     "OutboundMessageEventSchema",
     "RetryLater",
     "Status",

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from asyncio import CancelledError
-from typing import Any
+from typing import Any, NamedTuple
 
 from blinker import NamedSignal
 from flask import Flask
 
 from .calling import call
 from .events import StatusEvent
-from .exceptions import ClaimLost, LedgerUnavailable, RetryLater, TransactionFailed
+from .exceptions import ClaimLost, GiveUp, LedgerUnavailable, RetryLater, TransactionFailed
 from .handlers import Handler, connected, handlers_of, identity
-from .ledger import Claim, Ledger, Recorded, State, Tried
+from .ledger import Ledger, Recorded, State, Tried
 from .ledger.current import handling
 from .log_fields import get_logger, log_fields
 from .signals import event_dead, handler_failed, signals_of, status_changed
 from .throttle import Once
+from .watchdog import Run, watchdog
 
 logger = get_logger(__name__)
 
@@ -28,38 +29,45 @@ CALLS = 4
 _FAILURES = (Exception, CancelledError)
 
 
-def dispatch(
-    app: Flask,
-    ledger: Ledger,
-    event: StatusEvent,
-    recorded: Recorded,
-    claim: Claim,
-    unheard: Once,
-) -> tuple[State, float | None]:
-    """Call the handlers of *event* that have not succeeded, and record what they did.
+class Dispatched(NamedTuple):
+    """What a try has come to.
+
+    :param has_failed: a handler failed.
+    :param retry_after: in how many seconds one wants to be called again, ``None`` if none does.
+    """
+
+    state: State
+    has_failed: bool
+    retry_after: float | None
+
+
+def dispatch(app: Flask, ledger: Ledger, recorded: Recorded, run: Run, unheard: Once) -> Dispatched:
+    """Call the handlers of the run's event that have not succeeded, and record what they did.
 
     :param unheard: lets pass the warning of the first event that reaches no handler.
-    :return: what has become of the event, and in how many seconds a handler that raised
-        :class:`RetryLater` wants to be called again.
     :raises ClaimLost: if the lease ran out; what is not recorded by then will be done again.
     :raises LedgerUnavailable: likewise, if the ledger went down.
     """
-    due, superseded = _due(app, event, recorded)
+    due, superseded = _due(app, run.event, recorded)
     if not (due or superseded or recorded.succeeded) and unheard.admit(None):
         logger.warning(
             "No handler is connected for %s (%s): the event is recorded, and that is all. "
             "`flask fd-whatsapp check` lists what is connected. This is said once.",
-            event.status,
-            ", ".join(signal.name for signal in signals_of(event)),
+            run.event.status,
+            ", ".join(signal.name for signal in signals_of(run.event)),
         )
-    this = _Try(app, ledger, event, claim, superseded)
-    for handler in due:
-        this.call(handler, is_last=handler is due[-1])
-    return this.end(), this.retry_after
+    this = _Try(app, ledger, run, superseded, recorded.postponed)
+    watchdog.enter(run)
+    try:
+        for handler in due:
+            this.call(handler, is_last=handler is due[-1])
+        return Dispatched(this.end(), bool(this.failed), this.retry_after)
+    finally:
+        watchdog.leave(run)
 
 
 def dispatch_one(
-    app: Flask, ledger: Ledger, event: StatusEvent, recorded: Recorded, claim: Claim, name: str
+    app: Flask, ledger: Ledger, recorded: Recorded, run: Run, name: str
 ) -> bool | None:
     """Call the handler called *name* with an event that is settled, and record its success.
 
@@ -67,13 +75,17 @@ def dispatch_one(
         handler, it has succeeded before, or it is a ``status_changed`` that its message has
         moved past.
     """
-    due, superseded = _due(app, event, recorded)
-    this = _Try(app, ledger, event, claim, [])
+    due, superseded = _due(app, run.event, recorded)
+    this = _Try(app, ledger, run, [])
     called = [handler for handler in due if handler.name == name]
-    for handler in called:
-        this.call(handler, is_last=False)
-    claim.finish(Tried(superseded=[other for other in superseded if other == name]))
-    return not (this.failed or this.retry_after is not None) if called else None
+    watchdog.enter(run)
+    try:
+        for handler in called:
+            this.call(handler, is_last=False)
+    finally:
+        watchdog.leave(run)
+    run.claim.finish(Tried(superseded=[other for other in superseded if other == name]))
+    return not (this.failed or this.postponed or this.gave_up) if called else None
 
 
 def _due(app: Flask, event: StatusEvent, recorded: Recorded) -> tuple[list[Handler], list[str]]:
@@ -94,14 +106,23 @@ class _Try:
     """One try at an event, under one claim."""
 
     def __init__(
-        self, app: Flask, ledger: Ledger, event: StatusEvent, claim: Claim, superseded: list[str]
+        self,
+        app: Flask,
+        ledger: Ledger,
+        run: Run,
+        superseded: list[str],
+        times_postponed: int = 0,
     ) -> None:
         self.app = app
         self.ledger = ledger
-        self.event = event
-        self.claim = claim
+        self.run = run
+        self.event = run.event
+        self.claim = run.claim
         self.superseded = superseded
+        self.times_postponed = times_postponed
         self.failed: dict[str, str] = {}
+        self.postponed: dict[str, str] = {}
+        self.gave_up: dict[str, str] = {}
         self.retry_after: float | None = None
         self.state: State | None = None
 
@@ -126,7 +147,7 @@ class _Try:
                     extra=log_fields(handler=handler.name),
                 )
             if error is not None:
-                self._fail(handler, error)
+                self._note(handler, error)
         except (ClaimLost, LedgerUnavailable):
             self.claim.undo()
             raise
@@ -137,6 +158,7 @@ class _Try:
 
     def _run(self, handler: Handler) -> BaseException | None:
         """Call it; whatever it raises, short of leaving the process, is its own failure."""
+        self.run.begin(handler.name)
         try:
             with handling(self.app, self.ledger, self.claim):
                 call(self.app, handler.function, event=self.event)
@@ -155,16 +177,36 @@ class _Try:
             return error
         return None
 
-    def _fail(self, handler: Handler, error: BaseException) -> None:
+    def _note(self, handler: Handler, error: BaseException) -> None:
+        """Note why a handler has not succeeded."""
         if isinstance(error, RetryLater):
             self.retry_after = max(error.seconds, self.retry_after or 0)
+            self.postponed[handler.name] = _describe(error)
             logger.info(
-                "Handler %s wants to be called again: %s",
+                "Handler %s wants to be called again in %g seconds with %s of message %s, put off "
+                "%s before: %s",
                 handler.name,
-                error,
+                error.seconds,
+                self.event.status,
+                self.event.message_id,
+                "once" if self.times_postponed == 1 else f"{self.times_postponed} times",
+                _describe(error),
                 extra=log_fields(handler=handler.name),
             )
-            return
+        elif isinstance(error, GiveUp):
+            self.gave_up[handler.name] = _describe(error)
+            logger.error(
+                "Handler %s gives up on %s of message %s: %s",
+                handler.name,
+                self.event.status,
+                self.event.message_id,
+                _describe(error),
+                extra=log_fields(handler=handler.name),
+            )
+        else:
+            self._fail(handler, error)
+
+    def _fail(self, handler: Handler, error: BaseException) -> None:
         self.failed[handler.name] = _describe(error)
         logger.error(
             "Handler %s failed on %s of message %s.",
@@ -180,7 +222,8 @@ class _Try:
         """Record what is not recorded yet; tell if the event is dead."""
         state = self.state or self._finish()
         if state is State.DEAD:
-            bury(self.app, self.event)
+            has_given_up = not self.failed and self.retry_after is None
+            bury(self.app, self.event, _GAVE_UP if has_given_up else _TOO_MUCH)
         return state
 
     def _finish(self, succeeded: str | None = None) -> State:
@@ -189,7 +232,9 @@ class _Try:
                 succeeded=succeeded,
                 superseded=self.superseded,
                 failed=self.failed,
+                postponed=self.postponed,
                 retry_after=self.retry_after,
+                gave_up=self.gave_up,
             )
         )
 
@@ -202,13 +247,18 @@ class _Try:
             logger.exception("The claim could not be given back; its lease will end.")
 
 
-def bury(app: Flask, event: StatusEvent) -> None:
-    """Tell that *event* is given up."""
+_TOO_MUCH = "it was tried too often, or for too long"
+_GAVE_UP = "a handler gave up, and no other is left to call"
+
+
+def bury(app: Flask, event: StatusEvent, why: str = _TOO_MUCH) -> None:
+    """Tell that *event* is dead."""
     logger.error(
-        "%s of message %s is dead: too many tries failed. `flask fd-whatsapp events --state dead` "
-        "lists such events, `flask fd-whatsapp retry --dead` tries them again.",
+        "%s of message %s is dead: %s. `flask fd-whatsapp events --state dead` lists such events, "
+        "`flask fd-whatsapp retry --dead` tries them again.",
         event.status,
         event.message_id,
+        why,
     )
     notify(event_dead, app, event=event)
 

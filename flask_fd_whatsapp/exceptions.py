@@ -18,20 +18,36 @@ class ConfigurationError(FreshdeskWhatsAppError):
 class RetryLater(FreshdeskWhatsAppError):
     """Raised by a handler that wants to be called again later.
 
-    It is no failure: nothing is counted against the event and nothing is logged as an
-    error.  Handlers that have succeeded are not called again.
+    It is no failed attempt and is not logged as an error, but it ends where
+    ``FD_WHATSAPP_GIVE_UP_AFTER`` does.  Handlers that have succeeded are not called again.
 
     :param seconds: how long to wait, from 0 to 30 days; sent to Freshdesk as ``Retry-After``.
+    :param reason: why, for the log and for ``flask fd-whatsapp events``.
     :raises ValueError: if *seconds* is negative, not finite or more than 30 days.
     """
 
-    def __init__(self, seconds: float = 60.0) -> None:
+    def __init__(self, seconds: float = 60.0, reason: str | None = None) -> None:
         if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
             raise TypeError(f"RetryLater takes a number of seconds, not {seconds!r}.")
         if not math.isfinite(seconds) or not 0 <= seconds <= MAX_RETRY_LATER_SECONDS:
             raise ValueError(f"RetryLater takes 0 to 2592000 seconds (30 days), not {seconds!r}.")
         self.seconds = float(seconds)
-        super().__init__(f"Call this handler again in {seconds:g} seconds.")
+        self.reason = reason
+        super().__init__(reason or f"Call this handler again in {seconds:g} seconds.")
+
+
+class GiveUp(FreshdeskWhatsAppError):
+    """Raised by a handler that knows it will never succeed with this event.
+
+    It is not called again with it.  Once every other handler has succeeded or given up too, the
+    event is dead.  ``flask fd-whatsapp retry --dead`` calls the handlers that gave up once more.
+
+    :param reason: why, for the log and for ``flask fd-whatsapp events``.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
 
 
 class LedgerUnavailable(FreshdeskWhatsAppError):

@@ -38,6 +38,7 @@ class Result(Enum):
     INVALID = "invalid", HTTPStatus.UNPROCESSABLE_ENTITY
     BUSY = "busy", HTTPStatus.SERVICE_UNAVAILABLE, _RECORDED
     UNFINISHED = "unfinished", HTTPStatus.SERVICE_UNAVAILABLE, _RECORDED
+    POSTPONED = "postponed", HTTPStatus.SERVICE_UNAVAILABLE, _RECORDED
     UNREAD = "unread", HTTPStatus.SERVICE_UNAVAILABLE
     UNAVAILABLE = "unavailable", HTTPStatus.SERVICE_UNAVAILABLE
 
@@ -71,6 +72,12 @@ BUSY: Final = Outcome(
 UNFINISHED: Final = Outcome(
     Result.UNFINISHED,
     "The event is recorded, but not handled yet. Send it again.",
+    retry_after=RETRY_UNFINISHED,
+)
+
+POSTPONED: Final = Outcome(
+    Result.POSTPONED,
+    "The event is recorded, and a handler wants to be called later. Send it again.",
     retry_after=RETRY_UNFINISHED,
 )
 

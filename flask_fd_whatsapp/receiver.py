@@ -14,21 +14,30 @@ from flask import Flask
 from marshmallow import Schema, ValidationError
 
 from .auth import Authenticator
-from .dispatch import bury, dispatch, dispatch_one
+from .dispatch import Dispatched, bury, dispatch, dispatch_one
 from .events import StatusEvent
 from .exceptions import ClaimLost, LedgerUnavailable
 from .failure_reasons import Failure, classify
 from .intake import Delivery, Intake
-from .ledger import Entry, Ledger, Policy, Recorded, State, Tried
+from .ledger import Claim, Entry, Ledger, Policy, Recorded, State, Tried
 from .ledger.current import handling
 from .loading import Loader
 from .log_fields import about, get_logger, log_fields
 from .notes import Notes
 from .outage import Outage
-from .outcomes import BUSY, RETRY_UNAVAILABLE, UNAVAILABLE, UNFINISHED, Outcome, Result
+from .outcomes import (
+    BUSY,
+    POSTPONED,
+    RETRY_UNAVAILABLE,
+    UNAVAILABLE,
+    UNFINISHED,
+    Outcome,
+    Result,
+)
 from .rejections import Rejections
 from .settings import Settings
 from .throttle import Once
+from .watchdog import Run
 
 logger = get_logger(__name__)
 
@@ -79,7 +88,10 @@ class Receiver:
         )
         self.authenticator = Authenticator(settings.headers, notes.token_use)
         self._policy = Policy(
-            lease_seconds=settings.lease_seconds, max_attempts=settings.max_attempts
+            lease_seconds=settings.lease_seconds,
+            max_attempts=settings.max_attempts,
+            give_up_after=settings.give_up_after,
+            handler_seconds=settings.handler_seconds,
         )
         self._make_ledger = make_ledger
         self._hand_over = hand_over
@@ -186,14 +198,9 @@ class Receiver:
             return _SETTLED[recorded.state]
         event = self._enriched(event, recorded)
         with handling(self.app, self.ledger, None), self._about(event, recorded):
-            state, retry_after = dispatch(
-                self.app, self.ledger, event, recorded, recorded.claim, self._unheard
-            )
-        if state is State.DONE:
-            return Outcome(Result.ACCEPTED)
-        if retry_after is None:
-            return UNFINISHED
-        return replace(UNFINISHED, retry_after=max(1, math.ceil(retry_after)))
+            run = self._run(event, recorded, recorded.claim)
+            tried = dispatch(self.app, self.ledger, recorded, run, self._unheard)
+        return _after(tried)
 
     def resume(self, event_id: Any, *, wait: float = 0) -> Outcome | None:
         """Go on with a recorded event; ``None`` if there is no such event (any more).
@@ -254,9 +261,8 @@ class Receiver:
                 return False
             event = self._enriched(event, recorded)
             with handling(self.app, self.ledger, None), self._about(event, recorded):
-                return dispatch_one(
-                    self.app, self.ledger, event, recorded, recorded.claim, handler_name
-                )
+                run = self._run(event, recorded, recorded.claim)
+                return dispatch_one(self.app, self.ledger, recorded, run, handler_name)
         except ClaimLost as error:
             self._late(error, event_id)
             return False
@@ -274,11 +280,21 @@ class Receiver:
             failure=Failure(classify(error.code, classes)) if error else None,
         )
 
+    def _run(self, event: StatusEvent, recorded: Recorded, claim: Claim) -> Run:
+        return Run(
+            claim,
+            self._policy,
+            receiver=self.name,
+            event=event,
+            event_id=recorded.id,
+            attempt=recorded.attempt,
+        )
+
     def _late(self, error: ClaimLost, event_id: Any = None) -> Outcome:
         logger.warning(
-            "%s Raise %s_LEASE_SECONDS if handlers need longer.",
+            "%s It is renewed while handlers run: this process was stopped, or the ledger could "
+            "not be reached.",
             error,
-            self.prefix,
             extra=self._fields(event_id),
         )
         return BUSY
@@ -289,6 +305,19 @@ class Receiver:
 
     def _fields(self, event_id: Any, attempt: int | None = None) -> dict[str, Any]:
         return log_fields(receiver=self.name, event_id=event_id, attempt=attempt)
+
+
+def _after(tried: Dispatched) -> Outcome:
+    """What the try's request is answered."""
+    if tried.state is State.DONE:
+        return Outcome(Result.ACCEPTED)
+    if tried.retry_after is None:
+        # No handler is left to call: Freshdesk need not send it again.
+        return UNFINISHED if tried.has_failed else Outcome(Result.DEAD)
+    return replace(
+        UNFINISHED if tried.has_failed else POSTPONED,
+        retry_after=max(1, math.ceil(tried.retry_after)),
+    )
 
 
 _SETTLED = {

@@ -38,7 +38,10 @@ class Settings:
     :param reject_invalid: whether an unusable body is answered with an error; ``None``: unless
         the ledger is durable.
     :param lease_seconds: after this a message whose process died may be taken again.
-    :param max_attempts: failed tries before an event is dead.
+    :param max_attempts: failed attempts before an event is dead.
+    :param give_up_after: seconds after an event was recorded, or last revived, from when on a try
+        that leaves it unfinished makes it dead.
+    :param handler_seconds: past this a running handler is reported, ``None``: never.
     :param failure_classes: the host's own classes of error codes, by code in upper case.
     :param quarantine_max: entries kept in the quarantine.
     :param retention_days: what ``prune`` keeps.
@@ -54,7 +57,9 @@ class Settings:
     dispatch: str = "inline"
     reject_invalid: bool | None = None
     lease_seconds: float = 60
-    max_attempts: int = 10
+    max_attempts: int = 20
+    give_up_after: float = 7 * 86_400
+    handler_seconds: float | None = 300
     failure_classes: Mapping[str, FailureClass] = field(default_factory=dict)
     quarantine_max: int = 10_000
     retention_days: int = 90
@@ -122,6 +127,8 @@ _PARSERS: Final = {
     "REJECT_INVALID": values.boolean_or_none,
     "LEASE_SECONDS": values.seconds,
     "MAX_ATTEMPTS": values.whole_number(minimum=1),
+    "GIVE_UP_AFTER": values.long_duration,
+    "HANDLER_SECONDS": values.seconds_or_none,
     "FAILURE_CLASSES": values.failure_classes,
     "QUARANTINE_MAX": values.whole_number(minimum=1),
     "RETENTION_DAYS": values.whole_number(

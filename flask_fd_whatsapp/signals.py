@@ -59,8 +59,9 @@ handler_failed: Final = _namespace.signal(
 )
 event_dead: Final = _namespace.signal(
     "event_dead",
-    doc="An event has failed ``FD_WHATSAPP_MAX_ATTEMPTS`` times and is given up. "
-    "Argument: ``event``.",
+    doc="An event has failed ``FD_WHATSAPP_MAX_ATTEMPTS`` times, or for longer than "
+    "``FD_WHATSAPP_GIVE_UP_AFTER``, or a handler gave up and none is left to call. Argument: "
+    "``event``.",
 )
 
 _BY_STATUS: Final[Mapping[str, NamedSignal]] = {

@@ -11,12 +11,14 @@ from types import MappingProxyType
 from typing import Any, Final, cast
 
 from . import campaigns
+from .durations import parse_duration
 from .failure_reasons import FailureClass, code_key
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^`|~0-9A-Za-z-]+")
 """A header name (RFC 9110, ``token``) without the underscore, which WSGI servers drop."""
 
 MAX_SECONDS: Final = 86_400
+MAX_LONG_SECONDS: Final = 365 * 86_400
 
 _VALUE: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 
@@ -179,6 +181,22 @@ def seconds(value: Any) -> float:
     if not 0 < value <= MAX_SECONDS:
         raise ValueError(f"has to be more than 0 seconds and at most a day, not {value!r}.")
     return value
+
+
+def seconds_or_none(value: Any) -> float | None:
+    """A length of time above zero, or ``None`` for no limit."""
+    return None if value is None else seconds(value)
+
+
+def long_duration(value: Any) -> float:
+    """Seconds of a length of time, given as a number of them or as text such as ``7d``."""
+    length = parse_duration(value) if isinstance(value, str) else None
+    number = length.total_seconds() if length is not None else value
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
+        raise ValueError(f'has to be a number of seconds or text such as "7d", not {value!r}.')
+    if not 0 < number <= MAX_LONG_SECONDS:
+        raise ValueError(f"has to be more than 0 seconds and at most 365 days, not {value!r}.")
+    return float(number)
 
 
 def ledger_url(value: Any) -> str:

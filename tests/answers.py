@@ -9,6 +9,7 @@ from werkzeug.test import TestResponse
 from flask_fd_whatsapp.ledger import MemoryLedger
 
 from .conftest import TOKEN
+from .ledger.entries import make_due as make_due_in
 
 UNUSABLE = {
     "not_json": (b'{"cut": ', 400),
@@ -28,6 +29,12 @@ def client_of(app: Flask) -> FlaskClient:
     client = app.test_client()
     client.environ_base["HTTP_AUTHORIZATION"] = TOKEN
     return client
+
+
+def make_due(app: Flask) -> None:
+    """Let every pending event of the application's only receiver come due."""
+    (receiver,) = app.extensions["fd_whatsapp"].values()
+    make_due_in(receiver.ledger)
 
 
 def assert_result(answer: TestResponse, result: str) -> None:

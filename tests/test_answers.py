@@ -10,7 +10,15 @@ from flask.testing import FlaskClient
 from flask_fd_whatsapp import FreshdeskWhatsApp, message_queued
 from flask_fd_whatsapp.ledger import MemoryLedger
 
-from .answers import OTHER_EVENT, UNUSABLE, DurableLedger, assert_problem, assert_result, client_of
+from .answers import (
+    OTHER_EVENT,
+    UNUSABLE,
+    DurableLedger,
+    assert_problem,
+    assert_result,
+    client_of,
+    make_due,
+)
 from .bodies import kept
 from .conftest import URL, MakeApp, Payload
 
@@ -43,7 +51,8 @@ def test_deferred(make_app: MakeApp, payload: Payload, signals_seen: Seen) -> No
 
 def test_dead(make_app: MakeApp, payload: Payload, signals_seen: Seen) -> None:
     """The last failed try is a 503, and from then on the event is answered as dead."""
-    client = client_of(make_app(MAX_ATTEMPTS=2))
+    app = make_app(MAX_ATTEMPTS=2)
+    client = client_of(app)
     calls: list[object] = []
 
     @message_queued.connect
@@ -53,6 +62,7 @@ def test_dead(make_app: MakeApp, payload: Payload, signals_seen: Seen) -> None:
 
     for _ in range(2):
         assert_problem(client.post(URL, json=payload()), 503, "30")
+        make_due(app)
     for _ in range(2):
         assert_result(client.post(URL, json=payload()), "dead")
     assert len(calls) == 2

@@ -12,7 +12,7 @@ from flask_fd_whatsapp import StatusEvent, status_received
 from flask_fd_whatsapp.exceptions import ClaimLost, LedgerUnavailable, TransactionFailed
 from flask_fd_whatsapp.ledger import MemoryLedger, Policy, State, Tried
 
-from .answers import assert_problem, assert_result, client_of
+from .answers import assert_problem, assert_result, client_of, make_due
 from .conftest import URL, MakeApp, Payload
 from .ledger.entries import entry
 from .scripted import Scripted
@@ -94,6 +94,7 @@ def test_counts(make_app: MakeApp, payload: Payload, signals_seen: Seen, error: 
     client = client_of(app)
     for _ in range(2):
         assert_problem(client.post(URL, json=payload()), 503, "30")
+        make_due(app)
     assert_result(client.post(URL, json=payload()), "dead")
     names = [name for name, _ in signals_seen]
     assert (names.count("handler_failed"), names.count("event_dead")) == (2, 1)

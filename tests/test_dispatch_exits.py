@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 
 from flask_fd_whatsapp import RetryLater, StatusEvent, event_dead, status_received
 
+from .answers import make_due
 from .conftest import URL, MakeApp, Payload
 from .scripted import Scripted, authorized
 
@@ -72,6 +73,7 @@ def test_exits_count(make_app: MakeApp, payload: Payload) -> None:
     for _ in range(2):
         with pytest.raises(SystemExit):
             client.post(URL, json=payload())
+        make_due(app)
     assert client.post(URL, json=payload()).json == {"result": "dead"}
     assert (len(exits.events), told) == (2, ["QUEUED"])
 

@@ -16,6 +16,7 @@ from flask_fd_whatsapp import (
 )
 from flask_fd_whatsapp.ledger import Entry, Ledger, Policy, State, Tried
 
+from .answers import make_due
 from .conftest import URL, MakeApp, Payload
 from .scripted import Scripted, authorized
 
@@ -134,8 +135,11 @@ def test_dead(make_app: MakeApp, payload: Payload, signals_seen: Any) -> None:
     broken, neighbour = Scripted("broken", *[ValueError()] * 9), Scripted("neighbour")
     status_received.connect(broken)
     status_received.connect(neighbour)
-    client = authorized(make_app(MAX_ATTEMPTS=3))
-    answers = [client.post(URL, json=payload()) for _ in range(5)]
+    app = make_app(MAX_ATTEMPTS=3)
+    answers = []
+    for _ in range(5):
+        answers.append(authorized(app).post(URL, json=payload()))
+        make_due(app)
     assert [answer.status_code for answer in answers] == [503, 503, 503, 200, 200]
     assert answers[-1].json == {"result": "dead"}
     assert (len(broken.events), len(neighbour.events)) == (3, 1)
@@ -160,9 +164,11 @@ def test_attempts_of_different_handlers(make_app: MakeApp, payload: Payload) -> 
     first, second = Scripted("first", ValueError()), Scripted("second", RetryLater(1), ValueError())
     status_received.connect(first)
     status_received.connect(second)
-    client = authorized(make_app(MAX_ATTEMPTS=2))
-    client.post(URL, json=payload())
-    client.post(URL, json=payload())
+    app = make_app(MAX_ATTEMPTS=2)
+    client = authorized(app)
+    for _ in range(2):
+        client.post(URL, json=payload())
+        make_due(app)
     assert client.post(URL, json=payload()).json == {"result": "dead"}
 
 
@@ -175,7 +181,10 @@ def test_success_at_the_last_attempt(make_app: MakeApp, payload: Payload, failur
     event_dead.connect_via(app)(lambda app, event: told.append(event))
     status_received.connect(broken)
     client = authorized(app)
-    answers = [client.post(URL, json=payload()).status_code for _ in range(failures + 1)]
+    answers = []
+    for _ in range(failures + 1):
+        answers.append(client.post(URL, json=payload()).status_code)
+        make_due(app)
     assert (answers[-1], told) == (200, [])
 
 

@@ -32,7 +32,7 @@ SIGNALS = (
 )
 NAMES = (
     "FreshdeskWhatsApp OutboundMessageEventSchema StatusEvent Actor DeliveryError Status "
-    "current_ledger handler_name ConfigurationError RetryLater FreshdeskWhatsAppError "
+    "current_ledger handler_name ConfigurationError RetryLater GiveUp FreshdeskWhatsAppError "
     "FailureClass " + SIGNALS
 )
 
@@ -196,6 +196,7 @@ def test_imports_point_one_way() -> None:
         "failure_reasons": set(),
         "events": {"failure_reasons"},
         "exceptions": set(),
+        "durations": set(),
         "signals": {"events"},
         "throttle": set(),
         "fields": {"escaping", "events", "failure_reasons", "log_fields", "throttle"},
@@ -205,7 +206,7 @@ def test_imports_point_one_way() -> None:
         "escaping": set(),
         "log_fields": {"escaping", "events", "failure_reasons"},
         "campaigns": {"escaping", "log_fields", "events", "failure_reasons"},
-        "values": {"campaigns", "log_fields", "events", "failure_reasons"},
+        "values": {"campaigns", "durations", "log_fields", "events", "failure_reasons"},
         "settings": {"campaigns", "exceptions", "failure_reasons", "log_fields", "values"},
         "ledger": {"events", "exceptions", "ledger"},
     }

@@ -21,7 +21,9 @@ DEFAULTS: dict[str, Any] = {
     "dispatch": "inline",
     "reject_invalid": None,
     "lease_seconds": 60,
-    "max_attempts": 10,
+    "max_attempts": 20,
+    "give_up_after": 604800,
+    "handler_seconds": 300,
     "failure_classes": {},
     "quarantine_max": 10_000,
     "retention_days": 90,
@@ -222,7 +224,7 @@ def test_another_receivers_keys_are_not_unknown() -> None:
     }
     first = Settings.from_config(config, PREFIX)
     second = Settings.from_config(config, "FD_WHATSAPP_EU")
-    assert (first.headers["X-A"], first.max_attempts) == (("one",), 10)
+    assert (first.headers["X-A"], first.max_attempts) == (("one",), 20)
     assert (second.headers["X-A"], second.max_attempts) == (("two",), 3)
 
 

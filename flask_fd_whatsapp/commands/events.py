@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -12,7 +11,7 @@ from flask.cli import with_appcontext
 from ..events import Status
 from ..ledger import Event, Ledger, State
 from .options import chosen_receiver, json_option, receiver_option, shared_ledger
-from .output import plain, print_json, print_table, when
+from .output import many, plain, print_json, print_table, when
 from .parameters import EventId, Moment
 
 _HEAD = ("id", "received", "status", "state", "due", "account", "message", "reference", "campaign")
@@ -66,7 +65,7 @@ def events(
         return
     print_table(_HEAD, [_row(event) for event in page])
     for event in page:
-        if is_asked_for_later(event) or (event.last_error and event.state is not State.DONE):
+        if event.last_error and event.state is not State.DONE:
             click.echo(describe(event))
     if next_page is not None:
         click.echo(f"Older ones: --before {next_page}", err=True)
@@ -81,18 +80,12 @@ def find_event(ledger: Ledger, event_id: Any) -> Event | None:
 def describe(event: Event) -> str:
     """An event that is not done, in one line: how often it was tried, and what went wrong."""
     next_try = f", to be tried again from {when(event.due_at)}" if event.due_at else ""
-    asked = "a handler asked to be called later"
+    put_off = f", put off {many(event.postponed, 'time')}" if event.postponed else ""
     return plain(
         f"Event {event.id} ({event.status} of {event.message_id}) is {event.state.value} after "
-        f"{event.attempts} {'try' if event.attempts == 1 else 'tries'}{next_try}: "
-        f"{event.last_error or (asked if is_asked_for_later(event) else 'no handler failed')}"
+        f"{event.attempts} {'try' if event.attempts == 1 else 'tries'}{put_off}{next_try}: "
+        f"{event.last_error or 'no handler failed'}"
     )
-
-
-def is_asked_for_later(event: Event) -> bool:
-    """Whether an event waits since a handler raised :class:`RetryLater`, and none has failed."""
-    is_put_off = event.due_at is not None and event.due_at > datetime.now(UTC)
-    return is_put_off and event.last_error is None
 
 
 def _known(status: str | None) -> str | None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import click
 
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_DURATION: Final = re.compile(r"(?:\d{1,9}[smhdw])+", re.ASCII)
-_PART: Final = re.compile(r"(\d+)([smhdw])", re.ASCII)
+from ..durations import parse_duration
 
 OFF: Final = "off"
 
@@ -88,16 +85,3 @@ class EventId(click.ParamType):  # type: ignore[type-arg]  # generic since click
         if not 1 <= int(text) <= _LARGEST_ID:
             self.fail(f"{value!r} is no id: it is out of range.", param, ctx)
         return int(text)
-
-
-def parse_duration(text: str) -> timedelta | None:
-    """A length of time, ``None`` if *text* is none."""
-    if not _DURATION.fullmatch(text):
-        return None
-    try:
-        return sum(
-            (timedelta(**{_UNITS[unit]: int(count)}) for count, unit in _PART.findall(text)),
-            timedelta(),
-        )
-    except OverflowError:
-        return None

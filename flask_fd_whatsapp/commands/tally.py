@@ -25,6 +25,7 @@ class Tally:
 
     :param failed: how many events a handler failed on, or are dead.
     :param failures: the first of them.
+    :param postponed: the first of those that a handler asked to be called later with.
     :param problems: ledgers that could not be used.
     :param was_stopped: it was asked to end before all was tried.
     :param pending: how many events are left to be handled, ``None`` if that was not asked.
@@ -34,6 +35,7 @@ class Tally:
     results: Counter[str] = field(default_factory=Counter)
     failed: int = 0
     failures: list[Event] = field(default_factory=list)
+    postponed: list[Event] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     was_stopped: bool = False
     pending: int | None = None
@@ -52,8 +54,10 @@ class Tally:
         event = find_event(receiver.ledger, swept.event_id)
         if event is None or event.state is State.DONE:
             return
-        if event.state is State.PENDING and event.last_error is None:
-            return  # its handler asked to be called later, and nothing has failed
+        if swept.result is Result.POSTPONED and event.state is State.PENDING:
+            if len(self.postponed) < _MOST_SHOWN:
+                self.postponed.append(event)
+            return
         self.failed += 1
         if len(self.failures) < _MOST_SHOWN:
             self.failures.append(event)
@@ -73,6 +77,7 @@ class Tally:
                     "results": dict(self.results),
                     "failed": self.failed,
                     "failures": failures,
+                    "postponed": [asdict(event) for event in self.postponed],
                     "problems": self.problems,
                     "was_stopped": self.was_stopped,
                     "pending": self.pending,
@@ -80,7 +85,7 @@ class Tally:
                 }
             )
             return
-        for event in self.failures:
+        for event in (*self.failures, *self.postponed):
             click.echo(describe(event))
         if self.failed > len(self.failures):
             click.echo(f"... and {self.failed - len(self.failures)} more that failed.")

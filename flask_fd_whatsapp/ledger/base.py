@@ -19,11 +19,16 @@ class Policy:
     """The rules of claims.
 
     :param lease_seconds: how long a claim holds without a sign of life.
-    :param max_attempts: tries that failed, or whose process died, before an event is dead.
+    :param max_attempts: attempts that failed, or whose process died, before an event is dead.
+    :param give_up_after: seconds after an event was recorded, or last revived, from when on a try
+        that leaves it unfinished makes it dead.
+    :param handler_seconds: how long a handler may run before it is reported; ``None``: for ever.
     """
 
     lease_seconds: float = 60
-    max_attempts: int = 10
+    max_attempts: int = 20
+    give_up_after: float = 7 * 86400
+    handler_seconds: float | None = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,13 +73,17 @@ class Tried:
     :param succeeded: the last handler, if it succeeded (earlier ones are recorded already).
     :param superseded: handlers not called because the message has moved past the event.
     :param failed: the handlers that failed, with type and message of the exception.
-    :param retry_after: seconds until a handler wants to be called again, if one does.
+    :param postponed: the handlers that asked to be called later, with what they said.
+    :param retry_after: seconds until they want to be called again, ``None`` if none does.
+    :param gave_up: the handlers that gave up and are not to be called again, with their reason.
     """
 
     succeeded: str | None = None
     superseded: Sequence[str] = ()
     failed: Mapping[str, str] = field(default_factory=dict)
+    postponed: Mapping[str, str] = field(default_factory=dict)
     retry_after: float | None = None
+    gave_up: Mapping[str, str] = field(default_factory=dict)
 
 
 class Claim(Protocol):
@@ -95,6 +104,10 @@ class Claim(Protocol):
 
     def succeeded(self, handler: str) -> None:
         """Record that *handler* succeeded, and renew the lease."""
+        ...
+
+    def renew(self) -> None:
+        """Renew the lease; for another thread than that of the handler being called."""
         ...
 
     def undo(self) -> bool:
@@ -126,7 +139,9 @@ class Recorded:
     :param is_stale: it did not move its message forward.
     :param external_reference_id: its message's, from whichever event carried it.
     :param campaign: its message's, likewise.
-    :param succeeded: handlers that are not to be called again.
+    :param succeeded: handlers that are not to be called again, those that gave up among them; for
+        a claim on a settled event they are not.
+    :param postponed: how often its handlers have asked to be called later.
     :param superseded: the message has moved past this event since it was recorded.
     :param attempt: which try this is, from 1, if it is claimed.
     :param has_died: the event became dead just now, since the last processes to try it died.
@@ -142,6 +157,7 @@ class Recorded:
     external_reference_id: str | None
     campaign: str | None
     succeeded: frozenset[str] = frozenset()
+    postponed: int = 0
     superseded: bool = False
     attempt: int = 1
     has_died: bool = False

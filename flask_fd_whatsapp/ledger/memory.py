@@ -163,8 +163,8 @@ class MemoryLedger(MemoryQueries, MemoryQuarantine, MemoryRejections, MemoryRese
         is_pending = event.state is State.PENDING
         if policy and is_pending != settled and not self.is_held(message):
             if settled or event.attempts < policy.max_attempts:
-                event.attempts += is_pending
-                claim = MemoryClaim(self, message, event, policy)
+                due_at = event.begin_try() if is_pending else None
+                claim = MemoryClaim(self, message, event, policy, due_at)
             else:
                 event.end(State.DEAD)
                 has_died = True
@@ -179,7 +179,8 @@ class MemoryLedger(MemoryQueries, MemoryQuarantine, MemoryRejections, MemoryRese
             is_stale=event.is_stale,
             external_reference_id=message.external_reference_id,
             campaign=message.campaign,
-            succeeded=frozenset(event.succeeded),
+            succeeded=frozenset(event.succeeded if settled else event.succeeded | event.gave_up),
+            postponed=event.postponed,
             superseded=is_ahead(message.status, of=event.status),
             attempt=event.attempts,
             has_died=has_died,
@@ -192,12 +193,18 @@ class MemoryClaim:
     transaction = None
 
     def __init__(
-        self, ledger: MemoryLedger, message: MemoryMessage, event: MemoryEvent, policy: Policy
+        self,
+        ledger: MemoryLedger,
+        message: MemoryMessage,
+        event: MemoryEvent,
+        policy: Policy,
+        due_at: datetime | None,
     ) -> None:
         self._ledger = ledger
         self._message = message
         self._event = event
         self._policy = policy
+        self._due_at = due_at
         self._token = message.token = object()
         message.claimed, message.claimed_at = event, datetime.now(UTC)
         self._renew()
@@ -207,6 +214,13 @@ class MemoryClaim:
         with self._ledger.changed:
             self._check()
             self._event.succeeded.add(handler)
+            self._event.gave_up.discard(handler)
+            self._renew()
+
+    def renew(self) -> None:
+        """Renew the lease."""
+        with self._ledger.changed:
+            self._check()
             self._renew()
 
     def undo(self) -> bool:
@@ -217,15 +231,15 @@ class MemoryClaim:
         """Record what the try brought, and let the message go."""
         with self._ledger.changed:
             self._check()
-            self._event.settle(tried, self._policy)
+            self._event.settle(tried, self._policy, due_at=self._due_at)
             self._ledger.let_go(self._message)
             return self._event.state
 
     def _check(self) -> None:
         if self._message.token is not self._token:
             raise ClaimLost(
-                f"Message {self._message.message_id} was taken by another, since the try took "
-                f"longer than its lease of {self._policy.lease_seconds:g} seconds."
+                f"Message {self._message.message_id} was taken by another, since its lease of "
+                f"{self._policy.lease_seconds:g} seconds was not renewed in time."
             )
 
     def _renew(self) -> None:

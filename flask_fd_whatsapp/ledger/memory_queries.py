@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from threading import Condition
 from typing import Any, Final, Unpack
@@ -100,10 +100,7 @@ class MemoryQueries:
             if message is None or event is None or event.state is not State.DEAD:
                 return False
             self._finished.pop((message.account_id, message.message_id), None)
-            now = datetime.now(UTC)
-            event.state, event.due_at, event.attempts = State.PENDING, now, 0
-            event.revived_at = now
-            event.reserved_until = 0
+            event.revive()
             return True
 
     def acknowledge(self, *, receiver: str | None = None, event_id: int | None = None) -> int:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from ..events import DeliveryError, Status, is_ahead, rank_of
-from .backoff import backoff
 from .base import Entry, Policy, Tried
 from .references import storable
+from .retry_policy import Before, after_try
 from .views import Event, Message, State
 
 
@@ -30,31 +30,58 @@ class MemoryEvent:
     state: State = State.PENDING
     attempts: int = 0
     last_error: str | None = None
+    postponed: int = 0
     revived_at: datetime | None = None
     is_acknowledged: bool = False
     succeeded: set[str] = field(default_factory=set)
     reserved_until: float = 0
+    gave_up: set[str] = field(default_factory=set)
 
-    def settle(self, tried: Tried, policy: Policy) -> None:
-        """Take in what a try brought."""
+    def begin_try(self) -> datetime | None:
+        """Count the try, if the event is due; if not, give when it was to be."""
+        now, due_at = datetime.now(UTC), self.due_at
+        if due_at is None or due_at <= now:
+            self.attempts += 1
+            return None
+        self.due_at = now  # should the process die, the next try counts
+        return due_at
+
+    def revive(self) -> None:
+        """Let it begin anew, for the handlers that gave up too."""
+        self.due_at = self.revived_at = datetime.now(UTC)
+        self.state, self.attempts, self.postponed = State.PENDING, 0, 0
+        self.reserved_until = 0
+        self.gave_up.clear()
+
+    def settle(self, tried: Tried, policy: Policy, *, due_at: datetime | None) -> None:
+        """Take in what a try brought.
+
+        :param due_at: what :meth:`begin_try` gave.
+        """
         self.succeeded.update(tried.superseded)
         if tried.succeeded:
             self.succeeded.add(tried.succeeded)
         if self.state is not State.PENDING:
             return
-        delay = tried.retry_after or 0
-        if tried.failed:
-            self.last_error = "; ".join(f"{name}: {text}" for name, text in tried.failed.items())
-            delay = backoff(self.attempts)
-        elif tried.retry_after is not None:
-            self.attempts -= 1  # asking to be called later is no failed attempt
+        now = datetime.now(UTC)
+        before = Before(
+            attempts=self.attempts,
+            counts=due_at is None,
+            postponed=self.postponed,
+            age_seconds=(now - (self.revived_at or self.received_at)).total_seconds(),
+            has_given_up=bool(self.gave_up),
+        )
+        after = after_try(tried, before, policy)
+        self.gave_up.update(tried.gave_up)
+        self.attempts, self.postponed = after.attempts, after.postponed
+        self.reserved_until = 0
+        self.last_error = after.last_error or self.last_error
+        if after.state is not State.PENDING:
+            self.end(after.state)
+        elif after.delay_seconds is not None:
+            self.due_at = now + timedelta(seconds=after.delay_seconds)
         else:
-            self.end(State.DONE)
-            return
-        if tried.failed and self.attempts >= policy.max_attempts:
-            self.end(State.DEAD)
-        else:
-            self.due_at, self.reserved_until = datetime.now(UTC) + timedelta(seconds=delay), 0
+            self.due_at = due_at
 
     def end(self, state: State) -> None:
         """Nothing is to be done with it any more."""
@@ -156,6 +183,7 @@ class MemoryMessage:
             is_stale=event.is_stale,
             is_superseded=is_ahead(self.status, of=event.status),
             attempts=event.attempts,
+            postponed=event.postponed,
             last_error=event.last_error,
             due_at=event.due_at,
             external_reference_id=self.external_reference_id,

@@ -49,8 +49,12 @@ class Event:
     :param timestamp: when the status was reached, as WhatsApp reports it (UTC).
     :param is_stale: it did not move its message forward when it came.
     :param is_superseded: its message has moved past it by now.
-    :param attempts: tries in which a handler failed or whose process died.
-    :param last_error: handler, type and message of the last failure.
+    :param attempts: tries in which a handler failed or whose process died; a delivery that came
+        before the event was due is none.
+    :param postponed: how often handlers have asked to be called later, since it was recorded or
+        last revived.
+    :param last_error: by handler, why the last try did not finish the event: the type and message
+        of a failure, or the reason for which it asked to be called later, or gave up.
     :param due_at: when the sweep may try it again (UTC), ``None`` once it is done or dead.
     """
 
@@ -65,6 +69,7 @@ class Event:
     is_stale: bool
     is_superseded: bool
     attempts: int
+    postponed: int
     last_error: str | None
     due_at: datetime | None
     external_reference_id: str | None

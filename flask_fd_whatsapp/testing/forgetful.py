@@ -83,6 +83,9 @@ class _ForgetfulClaim:
         else:
             self._claim.succeeded(handler)
 
+    def renew(self) -> None:
+        self._claim.renew()
+
     def undo(self) -> bool:
         return self._claim.undo()
 

@@ -66,7 +66,7 @@ def test_all_in_place(app: Flask, run: RunCommand) -> None:
     assert result.exit_code == 0
     assert f"POST {URL}\n" in result.output
     assert "Ledger: MemoryLedger (in memory)\n" in result.output
-    assert "FD_WHATSAPP_MAX_ATTEMPTS = 10\n" in result.output
+    assert "FD_WHATSAPP_MAX_ATTEMPTS = 20\n" in result.output
     for signal in (*EVENT_SIGNALS, *NOTICES):
         name = "status_changed:tests.commands.conftest.sync_ticket.<locals>.sync_ticket"
         assert f"  {signal.name}: {name if signal is changed else '-'}\n" in result.output
@@ -142,7 +142,7 @@ def test_ledger_that_is_down(
     result = run(app, "check")
     assert result.exit_code == 1
     assert "Ledger: cannot be used\n" in result.output
-    assert "FD_WHATSAPP_MAX_ATTEMPTS = 10\n" in result.output
+    assert "FD_WHATSAPP_MAX_ATTEMPTS = 20\n" in result.output
     assert not [secret for secret in SECRETS if secret in result.output]
     _, found = find(app)
     assert [told in text for level, text in found if level == "error"] == [True]

@@ -102,13 +102,14 @@ def test_stale(durable: Flask, run: RunCommand, post: Post) -> None:
 
 def test_put_off(durable: Flask, run: RunCommand, post: Post, tickets: Tickets) -> None:
     """Of an event that a handler asked to be called with later it is said, and when."""
-    tickets.error = RetryLater(600)
+    tickets.error = RetryLater(600, "no stock yet")
     post(durable)
     head, row, told = run(durable, "events").stdout.splitlines()
     (event,) = durable.extensions["fd_whatsapp"]["fd_whatsapp"].ledger.events()
     due = event.due_at.isoformat(" ", "milliseconds").replace("+00:00", "Z")
     assert row[head.index("due") :].startswith(due)
-    assert told.endswith(f"to be tried again from {due}: a handler asked to be called later")
+    assert told.endswith(f"to be tried again from {due}: tickets: RetryLater: no stock yet")
+    assert "put off 1 time" in told
 
 
 def test_none(durable: Flask, run: RunCommand) -> None:

@@ -23,6 +23,7 @@ from flask_fd_whatsapp import (
 )
 from flask_fd_whatsapp.commands.stopping import Stop
 
+from ..answers import make_due
 from ..conftest import MakeApp
 from .conftest import Post, RunCommand, RunJSON, Tickets, ledger_of, states
 
@@ -174,6 +175,7 @@ def test_pending(
     tickets.error = ValueError("no tickets")
     for message_id in ("dead", "dead", "pending"):
         post(app, data__message_id=message_id)
+        make_due(app)
     status_received.connect(late)
     outcome = run_json(app, "replay", "--handler", "late", "--yes")
     assert (outcome["events"], late.calls) == (1, [("dead", "QUEUED")])

@@ -74,10 +74,13 @@ def test_many_failures(deferred: Flask, post: Post, run: RunCommand, tickets: Ti
 def test_later(deferred: Flask, post: Post, run_json: RunJSON, tickets: Tickets) -> None:
     """A handler that asks to be called later has not failed, and is called once a run."""
     post(deferred)
-    tickets.error = RetryLater(0)
+    tickets.error = RetryLater(0, "no stock yet")
     for _ in range(2):
         outcome = run_json(deferred, "retry")
-        assert (outcome["results"], outcome["failed"]) == ({"unfinished": 1}, 0)
+        assert (outcome["results"], outcome["failed"]) == ({"postponed": 1}, 0)
+        (event,) = outcome["postponed"]
+        assert event["last_error"] == "tickets: RetryLater: no stock yet"
+    assert event["postponed"] == 2
     assert len(tickets.calls) == 2
 
 
@@ -134,7 +137,9 @@ def test_surprise(
 
     monkeypatch.setattr(receiver, "resume", break_on_the_first)
     monkeypatch.setattr("flask_fd_whatsapp.sweep.BATCH", 1)
-    assert run(deferred, "retry").stdout == "1 unfinished, 1 accepted.\n"
+    result = run(deferred, "retry")
+    assert result.exit_code == 1
+    assert result.stdout.endswith(": no handler failed\n1 unfinished, 1 accepted.\n")
     assert states(deferred) == {"M1": "pending", "M2": "done"}
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.event import listens_for
 
 from flask_fd_whatsapp import FreshdeskWhatsApp
 
+from ..answers import make_due
 from ..conftest import TOKEN, MakeApp, Payload
 from ..processes.waiting import wait_until
 from .conftest import Post, RunCommand, RunJSON, Tickets, receiver_of, url_in
@@ -62,6 +63,7 @@ def test_filled(
     post(app, "sent", data__message_id="M1")
     for _ in range(2):
         post(app, "sent", data__message_id="M2")
+        make_due(app)
     post(app, b"{}")
     post(app, b"no JSON")
     post(app, event_type="another")

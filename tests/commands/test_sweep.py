@@ -36,7 +36,7 @@ def test_due_at_once_again(due: Flask, tickets: Tickets, monkeypatch: pytest.Mon
     """Events that are due again at once are left to the next sweep, and keep none from its turn."""
     monkeypatch.setattr("flask_fd_whatsapp.sweep.BATCH", 2)
     tickets.error = RetryLater(0)
-    assert [result for _, result in sweep(receiver_of(due))] == [Result.UNFINISHED] * 5
+    assert [result for _, result in sweep(receiver_of(due))] == [Result.POSTPONED] * 5
     assert len(tickets.calls) == 5
 
 

@@ -92,6 +92,16 @@ def kill(ledger: Ledger, status: str = "QUEUED", *, times: int = 1, **fields: An
     return recorded.id
 
 
+def exhaust(ledger: Ledger, status: str = "QUEUED", **fields: Any) -> Any:
+    """Let every attempt at an event fail until it is dead; gives its id."""
+    for _ in range(POLICY.max_attempts):
+        recorded, claim = claimed(ledger, status, **fields)
+        state = claim.finish(FAILED)
+        make_due(ledger, event_id=recorded.id)
+    assert state is State.DEAD
+    return recorded.id
+
+
 def the_message(ledger: Ledger, message_id: str = "M1", account_id: str | None = None) -> Message:
     found = ledger.message(message_id, account_id)
     assert found is not None
@@ -132,3 +142,15 @@ def make_due(ledger: Ledger, *, ago: timedelta = timedelta(hours=1), event_id: A
         for _, event in ledger._events.values():
             if event.due_at is not None and event_id in (None, event.id):
                 event.due_at = moment
+
+
+def make_old(ledger: Ledger, age: timedelta) -> None:
+    """Every event was recorded so long ago."""
+    moment = datetime.now(UTC) - age
+    if isinstance(ledger, SQLLedger):
+        with ledger.engine.begin() as connection:
+            connection.execute(update(event_table).values(received_at=moment))
+    else:
+        assert isinstance(ledger, MemoryLedger)
+        for _, event in ledger._events.values():
+            event.received_at = moment

@@ -14,7 +14,16 @@ from flask_fd_whatsapp.ledger import State, Tried, Unusable
 from flask_fd_whatsapp.ledger.sql import SQLLedger
 
 from .databases import SERVERS
-from .entries import FAILED, POLICY, RECEIVER, claimed, end_leases, entry, handle, the_event
+from .entries import (
+    POLICY,
+    RECEIVER,
+    claimed,
+    end_leases,
+    entry,
+    exhaust,
+    handle,
+    the_event,
+)
 
 UNUSABLE = Unusable(
     receiver="fd_whatsapp", body=b"{", reason="not_json", detail="cut off", headers={}
@@ -62,13 +71,6 @@ def deadlocks(ledger: SQLLedger, kind: str, write: str, *, times: int) -> Iterat
         run(*UNDONE[kind], "DROP SEQUENCE tries")
 
 
-def kill(ledger: SQLLedger) -> Any:
-    for _ in range(POLICY.max_attempts):
-        recorded, claim = claimed(ledger)
-        claim.finish(FAILED)
-    return recorded.id
-
-
 def quarantine(ledger: SQLLedger) -> None:
     ledger.quarantine(UNUSABLE, keep=10)
     assert [entry.count for entry in ledger.quarantined()] == [1]
@@ -95,7 +97,7 @@ def reserve(ledger: SQLLedger) -> None:
 
 WORK: list[tuple[Callable[[SQLLedger], Any], str, Callable[[SQLLedger], None]]] = [
     (lambda ledger: None, "INSERT quarantine", quarantine),
-    (kill, "UPDATE event", revive),
+    (exhaust, "UPDATE event", revive),
     (handle, "DELETE message", prune),
     (record_due, "UPDATE event", reserve),
 ]

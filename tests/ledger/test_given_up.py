@@ -23,7 +23,7 @@ from flask_fd_whatsapp.outcomes import Result
 from ..answers import assert_result, client_of
 from ..conftest import URL, MakeApp, Payload
 from ..scripted import Scripted
-from .entries import POLICY, kill, the_event
+from .entries import POLICY, kill, make_due, the_event
 
 SETTINGS = {
     "MAX_ATTEMPTS": POLICY.max_attempts,
@@ -119,7 +119,10 @@ def test_schema_changed(
     (event,) = ledger.events()
     receiver = app.extensions["fd_whatsapp"]["fd_whatsapp"]
     schema.refuses = True
-    results = [receiver.resume(event.id).result for _ in range(POLICY.max_attempts)]
+    results = []
+    for _ in range(POLICY.max_attempts):
+        make_due(ledger)
+        results.append(receiver.resume(event.id).result)
     assert results == [Result.BUSY] * (POLICY.max_attempts - 2) + [Result.DEAD] * 2
     errors = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
     line = f"The schema does not take the recorded event {event.id} any more"

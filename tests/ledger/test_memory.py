@@ -8,7 +8,7 @@ from flask_fd_whatsapp.exceptions import ClaimLost, LedgerUnavailable
 from flask_fd_whatsapp.ledger import MemoryLedger, State, Tried
 
 from ..concurrency.threads import Clock
-from .entries import FAILED, POLICY, claimed, end_leases, entry, handle, the_event
+from .entries import POLICY, claimed, end_leases, entry, exhaust, handle
 
 MAX = 2
 
@@ -23,18 +23,9 @@ def messages(ledger: MemoryLedger) -> set[str]:
     return {event.message_id for event in ledger.events()}
 
 
-def die(ledger: MemoryLedger, message_id: str) -> int:
-    """Record an event whose every try fails; gives its id."""
-    for _ in range(POLICY.max_attempts):
-        recorded, claim = claimed(ledger, message_id=message_id)
-        claim.finish(FAILED)
-    assert the_event(ledger, recorded.id).state is State.DEAD
-    return int(recorded.id)
-
-
 def test_oldest_finished_goes(ledger: MemoryLedger) -> None:
     """At the bound the message that was finished longest ago makes room, done or dead."""
-    die(ledger, "M1")
+    exhaust(ledger, message_id="M1")
     for message_id in ("M2", "M3"):
         handle(ledger, message_id=message_id)
     assert messages(ledger) == {"M2", "M3"}
@@ -54,7 +45,7 @@ def test_unfinished_stays(ledger: MemoryLedger) -> None:
 
 def test_revived_stays(ledger: MemoryLedger) -> None:
     """A dead event that was revived is pending: it is not dropped until it is finished again."""
-    revived = die(ledger, "M1")
+    revived = exhaust(ledger, message_id="M1")
     assert ledger.revive(revived)
     for message_id in ("M2", "M3"):
         handle(ledger, message_id=message_id)

@@ -44,6 +44,7 @@ tried = st.fixed_dictionaries(
         "superseded": st.booleans(),
         "failed": st.sampled_from([{}, {"bad": "ValueError: no"}]),
         "retry_after": st.sampled_from([None, 0, 3600]),
+        "gave_up": st.booleans(),
     }
 )
 steps = st.lists(
@@ -118,7 +119,9 @@ class Run:
                 succeeded=f"handler {self.steps}" if tried["succeeded"] else None,
                 superseded=[f"superseded {self.steps}"] if tried["superseded"] else [],
                 failed=tried["failed"],
+                postponed={} if tried["retry_after"] is None else {"later": "RetryLater: no"},
                 retry_after=tried["retry_after"],
+                gave_up={f"gave up {self.steps}": "GiveUp: no"} if tried["gave_up"] else {},
             )
         )
 
@@ -162,7 +165,8 @@ class Run:
                 (
                     self.ids.index(event.id),
                     (event.account_id, event.message_id, event.status),
-                    (event.state, event.attempts, event.last_error, event.due_at is None),
+                    (event.state, event.attempts, event.postponed, event.due_at is None),
+                    event.last_error,
                     (event.is_stale, event.external_reference_id, event.campaign, event.timestamp),
                 )
                 for event in ledger.events(limit=1000)

@@ -13,7 +13,7 @@ from flask_fd_whatsapp.ledger import Ledger, State
 from flask_fd_whatsapp.ledger.sql import SQLLedger, metadata
 
 from ..concurrency.threads import TIMEOUT
-from .entries import FAILED, POLICY, RECEIVER, claimed, entry, handle
+from .entries import FAILED, POLICY, RECEIVER, claimed, entry, exhaust, handle
 
 
 def later() -> datetime:
@@ -136,10 +136,7 @@ def test_receiver_keeps_what_is_recent_or_unfinished(ledger: Ledger) -> None:
 
 def test_dead_goes(ledger: Ledger) -> None:
     """What is dead is finished: it goes when its time has come."""
-    for _ in range(POLICY.max_attempts):
-        _, claim = claimed(ledger)
-        state = claim.finish(FAILED)
-    assert state is State.DEAD
+    exhaust(ledger)
     assert ledger.prune(before=later(), limit=10) == 1
 
 

@@ -8,7 +8,7 @@ import pytest
 from flask_fd_whatsapp.events import DeliveryError, Status
 from flask_fd_whatsapp.ledger import Backlog, Ledger, Message, State, Tried
 
-from .entries import FAILED, MOMENT, POLICY, claimed, entry, handle, the_event, the_message
+from .entries import FAILED, MOMENT, POLICY, claimed, entry, exhaust, handle, the_event, the_message
 
 
 @pytest.fixture
@@ -19,17 +19,10 @@ def names(ledger: Ledger) -> dict[Any, str]:
         handle(ledger, "SENT", receiver="other"): "b",
         handle(ledger, "SENT", account_id="2", reference="R1"): "c",
         handle(ledger, "PLAYED", account_id="2"): "d",
-        kill_off(ledger, message_id="M2"): "e",
+        exhaust(ledger, message_id="M2"): "e",
         ledger.record(entry("SENT", message_id="M2", campaign="autumn"), POLICY).id: "f",
         handle(ledger, "READ"): "g",
     }
-
-
-def kill_off(ledger: Ledger, **fields: Any) -> Any:
-    for _ in range(POLICY.max_attempts):
-        recorded, claim = claimed(ledger, **fields)
-        claim.finish(FAILED)
-    return recorded.id
 
 
 FILTERS: list[tuple[dict[str, Any], str]] = [

@@ -2,27 +2,26 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
 from flask_fd_whatsapp.exceptions import ClaimLost
-from flask_fd_whatsapp.ledger import Claim, Ledger, State, Tried
+from flask_fd_whatsapp.ledger import Ledger, State, Tried
 
 from ..concurrency.threads import TIMEOUT
-from .entries import FAILED, POLICY, RECEIVER, claimed, end_leases, entry, handle, the_event
+from .entries import (
+    FAILED,
+    POLICY,
+    RECEIVER,
+    claimed,
+    end_leases,
+    entry,
+    exhaust,
+    handle,
+    the_event,
+)
 
-SETTLED = {"done": handle, "dead": lambda ledger: kill_off(ledger)}
-
-
-def kill_off(ledger: Ledger) -> Any:
-    claim: Claim
-    recorded, claim = claimed(ledger)
-    for _ in range(POLICY.max_attempts - 1):
-        claim.finish(FAILED)
-        recorded, claim = claimed(ledger)
-    assert claim.finish(FAILED) is State.DEAD
-    return recorded.id
+SETTLED = {"done": handle, "dead": exhaust}
 
 
 @pytest.mark.parametrize(

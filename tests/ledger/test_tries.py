@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from flask_fd_whatsapp.ledger import Ledger, State, Tried
-from flask_fd_whatsapp.ledger.backoff import FIRST_DELAY_SECONDS
+from flask_fd_whatsapp.ledger.retry_policy import FIRST_DELAY_SECONDS
 
 from .entries import (
     FAILED,
@@ -16,6 +16,7 @@ from .entries import (
     handle,
     kill,
     make_due,
+    make_old,
     the_event,
 )
 
@@ -25,6 +26,7 @@ MAX = POLICY.max_attempts
 def fail(ledger: Ledger, *, times: int = 1) -> State:
     """Let as many tries as *times* fail."""
     for _ in range(times):
+        make_due(ledger)
         _, claim = claimed(ledger)
         state = claim.finish(FAILED)
     return state
@@ -84,7 +86,9 @@ def test_dead_since_processes_died(ledger: Ledger, by: str) -> None:
 def test_deaths_and_failures_add_up(ledger: Ledger) -> None:
     """A try whose process died and one that failed count alike; the last error stays."""
     fail(ledger)
+    make_due(ledger)
     kill(ledger)
+    make_due(ledger)
     assert fail(ledger) is State.DEAD
     assert ledger.events()[0].last_error == "handler: ValueError: no"
 
@@ -96,20 +100,129 @@ def test_error_stays(ledger: Ledger) -> None:
     assert the_event(ledger, event_id).last_error == "handler: ValueError: no"
 
 
+LATER = Tried(postponed={"shop": "RetryLater: no stock"}, retry_after=7200)
+
+
 def test_later(ledger: Ledger) -> None:
-    """Who asks to be called later has not failed: never dead, due at the time asked for."""
+    """Who asks to be called later has not failed: never dead by that, due at the time asked for."""
     for _ in range(MAX + 2):
+        make_due(ledger)
         recorded, claim = claimed(ledger)
         now = datetime.now(UTC)
-        assert claim.finish(Tried(retry_after=7200)) is State.PENDING
+        assert claim.finish(LATER) is State.PENDING
     event = the_event(ledger, recorded.id)
-    assert (event.attempts, event.last_error) == (0, None)
+    assert (event.attempts, event.postponed) == (0, MAX + 2)
+    assert event.last_error == "shop: RetryLater: no stock"
     assert event.due_at is not None
-    assert timedelta(seconds=-60) < event.due_at - now - timedelta(seconds=7200)
-    assert event.due_at - now - timedelta(seconds=7200) < timedelta(seconds=60)
+    assert abs(event.due_at - now - timedelta(seconds=7200)) < timedelta(seconds=60)
     assert list(ledger.due(receiver=RECEIVER, limit=9)) == []
     make_due(ledger)
     assert list(ledger.due(receiver=RECEIVER, limit=9)) == [event.id]
+    assert claimed(ledger)[0].postponed == MAX + 2
+
+
+@pytest.mark.parametrize("by", ["delivery", "by hand"])
+def test_a_try_before_it_is_due_is_no_attempt(ledger: Ledger, by: str) -> None:
+    """A vendor that repeats quickly uses up nothing, and neither delays nor hastens the sweep."""
+    recorded, claim = claimed(ledger)
+    claim.finish(FAILED)
+    due_at = the_event(ledger, recorded.id).due_at
+    for _ in range(MAX + 2):
+        found = (
+            ledger.record(entry(), POLICY)
+            if by == "delivery"
+            else ledger.claim(recorded.id, POLICY)
+        )
+        assert found is not None
+        assert found.claim is not None
+        assert found.claim.finish(FAILED) is State.PENDING
+    event = the_event(ledger, recorded.id)
+    assert (event.attempts, event.due_at) == (1, due_at)
+
+
+def test_a_process_that_dies_before_it_is_due_counts(ledger: Ledger) -> None:
+    """Repeats whose process dies are attempts: an event that kills processes dies in the end."""
+    fail(ledger)
+    event_id = kill(ledger, times=MAX)
+    assert the_event(ledger, event_id).attempts == MAX
+    assert ledger.record(entry(), POLICY).has_died
+
+
+@pytest.mark.parametrize("tried", [FAILED, LATER], ids=["failed", "later"])
+def test_too_old(ledger: Ledger, tried: Tried) -> None:
+    """A try that leaves an event unfinished after too long makes it dead, whatever was asked for;
+    its handlers are called first, and reviving it restarts the time."""
+    recorded, claim = claimed(ledger)
+    assert claim.finish(tried) is State.PENDING
+    make_old(ledger, timedelta(seconds=POLICY.give_up_after + 60))
+    make_due(ledger)
+    _, claim = claimed(ledger)
+    assert claim.finish(tried) is State.DEAD
+    event = the_event(ledger, recorded.id)
+    assert (event.state, event.due_at) == (State.DEAD, None)
+    assert ledger.revive(recorded.id)
+    _, claim = claimed(ledger)
+    assert claim.finish(tried) is State.PENDING
+
+
+def test_too_old_by_a_repeat(ledger: Ledger) -> None:
+    """Age counts for a delivery that comes before the event is due, too."""
+    _, claim = claimed(ledger)
+    claim.finish(FAILED)
+    make_old(ledger, timedelta(seconds=POLICY.give_up_after + 60))
+    assert claimed(ledger)[1].finish(FAILED) is State.DEAD
+
+
+def test_old_but_handled(ledger: Ledger) -> None:
+    """Whatever its age, an event that is handled at last is done."""
+    _, claim = claimed(ledger)
+    claim.finish(FAILED)
+    make_old(ledger, timedelta(days=300))
+    assert claimed(ledger)[1].finish(Tried(succeeded="handler")) is State.DONE
+
+
+GAVE_UP = Tried(gave_up={"shop": "GiveUp: no such order"})
+
+
+def test_gave_up(ledger: Ledger) -> None:
+    """An event is dead at once if its only handler gives up, and says why."""
+    recorded, claim = claimed(ledger)
+    assert claim.finish(GAVE_UP) is State.DEAD
+    event = the_event(ledger, recorded.id)
+    assert (event.state, event.last_error) == (State.DEAD, "shop: GiveUp: no such order")
+
+
+def test_one_gave_up(ledger: Ledger) -> None:
+    """While another handler is left to call the event is pending, and dead once it succeeds."""
+    recorded, claim = claimed(ledger)
+    both = Tried(gave_up=GAVE_UP.gave_up, failed={"mails": "OSError: no"})
+    assert claim.finish(both) is State.PENDING
+    make_due(ledger)
+    again = ledger.claim(recorded.id, POLICY)
+    assert again is not None
+    assert again.claim is not None
+    assert again.succeeded == {"shop"}
+    assert again.claim.finish(Tried(succeeded="mails")) is State.DEAD
+    assert ledger.revive(recorded.id)
+    again, claim = claimed(ledger)
+    assert again.succeeded == {"mails"}
+    assert claim.finish(Tried(succeeded="shop")) is State.DONE
+
+
+def test_replay_of_a_handler_that_gave_up(ledger: Ledger) -> None:
+    """A handler that gave up can be replayed, is listed for that, and its success is recorded."""
+    recorded, claim = claimed(ledger)
+    claim.finish(GAVE_UP)
+    assert [event.id for event in ledger.events(unhandled_by="shop")] == [recorded.id]
+    replay = ledger.claim(recorded.id, POLICY, settled=True)
+    assert replay is not None
+    assert replay.claim is not None
+    assert replay.succeeded == set()
+    replay.claim.succeeded("shop")
+    assert replay.claim.finish(Tried()) is State.DEAD
+    assert ledger.events(unhandled_by="shop") == []
+    assert ledger.revive(recorded.id)
+    assert claimed(ledger)[0].succeeded == {"shop"}
 
 
 def test_later_at_once(ledger: Ledger) -> None:
@@ -155,6 +268,7 @@ def test_only_the_dead_are_revived(ledger: Ledger, is_done: bool) -> None:
 def test_successes_outlive_death(ledger: Ledger) -> None:
     """What succeeded before the event died is not called again once it is revived."""
     for _ in range(MAX):
+        make_due(ledger)
         recorded, claim = claimed(ledger)
         if not recorded.succeeded:
             claim.succeeded("good")

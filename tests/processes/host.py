@@ -129,7 +129,7 @@ def connect_handlers(app: Flask, folder: Path) -> None:
         if writes == WRITES_EARLY:
             insert(slow, event)
         if not (folder / "entered").exists():
-            (folder / "entered").touch()
+            (folder / "entered").write_text(str(os.getpid()))
             wait_until((folder / "let-go").exists, "the late handler is let go")
         if writes == WRITES_LATE:
             insert(slow, event)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,20 +27,24 @@ from .waiting import wait_until
     ],
 )
 def test_late_holder(kind: str, writes: str, tmp_path: Path) -> None:
-    """A handler that outlives its lease writes nothing, and a warning tells of the setting."""
+    """A process that was stopped until its lease was over writes nothing when it goes on."""
     event = make_event(f"{writes}-1")
     with fresh_database(kind, tmp_path) as url, ThreadPoolExecutor(1) as pool:
         prepare(url)
         server = Server(tmp_path, {"LEDGER_URL": url, "LEASE_SECONDS": 0.2})
         with running(server):
             late = pool.submit(post_once, server.port, event)
-            wait_until((tmp_path / "entered").exists, "the handler is being called")
+            entered = tmp_path / "entered"
+            wait_until(lambda: entered.exists() and entered.read_text(), "the handler is called")
+            stopped = int(entered.read_text())
+            os.kill(stopped, signal.SIGSTOP)
             assert post_once(server.port, event).body == {"result": "accepted"}
             (tmp_path / "let-go").touch()
+            os.kill(stopped, signal.SIGCONT)
             answer = late.result()
             assert (answer.status, answer.retry_after) == (503, "5")
             assert post_once(server.port, event).body == {"result": "duplicate"}
-            assert "Raise FD_WHATSAPP_LEASE_SECONDS if handlers need longer." in server.log
+            assert "not renewed in time. It is renewed while handlers run" in server.log
         aftermath = Aftermath(url, tmp_path)
         aftermath.verify({event.key})
         assert aftermath.slow == {event.key: 1}

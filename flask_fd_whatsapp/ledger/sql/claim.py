@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 from ...exceptions import ClaimLost
-from ..backoff import backoff
 from ..base import Policy, Tried
 from ..references import storable
+from ..retry_policy import Before, after_try
 from ..views import State
 from .database import Database
 from .handler_transaction import HandlerTransaction
@@ -18,7 +18,12 @@ T = TypeVar("T")
 
 
 class SQLClaim:
-    """One process's right to a message, and the transaction of the handler it is calling."""
+    """One process's right to a message, and the transaction of the handler it is calling.
+
+    :param attempts: at the event, this one included if it counts.
+    :param due_at: when the event is due, if it was not yet and so this is no attempt.
+    :param gave_up: the handlers that did so before.
+    """
 
     def __init__(
         self,
@@ -29,24 +34,33 @@ class SQLClaim:
         message_key: int,
         event_id: int,
         attempts: int,
-        state: State,
+        state: State = State.PENDING,
+        due_at: Any = None,
+        gave_up: Collection[str] = (),
     ) -> None:
         self._database = database
         self._policy = policy
         self._key = {"token": token, "message_key": message_key, "event_id": event_id}
         self._attempts = attempts
         self._state = state
+        self._due_at = due_at
+        self._gave_up = gave_up
         self.transaction = HandlerTransaction(database)
 
     def succeeded(self, handler: str) -> None:
         """Record a success, in the handler's own transaction if it opened one."""
         handled, lease = [Handled(handler, False)], self._policy.lease_seconds
+        is_again = handler in self._gave_up
 
         def write(cursor: Any, is_durable: bool) -> None:
             values = self._values(lease=lease, is_durable=is_durable)
+            if is_again:
+                cursor.execute(
+                    self._database.statements.take_up_again, {**values, "handler": handler}
+                )
             self._require(self._database.succeed(cursor, values, handled))
 
-        self._write(write)
+        self._write(write, is_step=not is_again)
 
     def finish(self, tried: Tried) -> State:
         """Record what the try brought, and let the message go."""
@@ -61,9 +75,17 @@ class SQLClaim:
             self._require(self._database.complete(cursor, values, handled))
             return State.DONE
 
-        if tried.failed or tried.retry_after is not None or self._state is not State.PENDING:
+        is_unfinished = tried.failed or tried.retry_after is not None
+        if is_unfinished or tried.gave_up or self._gave_up or self._state is not State.PENDING:
             return self._write(let_go, is_step=False)
         return self._write(complete)
+
+    def renew(self) -> None:
+        """Renew the lease; for another thread than that of the handler being called."""
+        if self._database.is_sqlite and self.transaction.is_open:
+            return  # its lock keeps others out, and would keep this from being written
+        lease = self._policy.lease_seconds
+        self._require(self._database.extend(lambda: self._values(lease=lease)))
 
     def undo(self) -> bool:
         """Roll the handler's transaction back, if it opened one."""
@@ -107,25 +129,34 @@ class SQLClaim:
         self._require(self._database.release(cursor, self._values(), handled))
         if self._state is not State.PENDING:
             return self._state  # a replay, which changes nothing of the event
-        errors = "; ".join(f"{name}: {text}" for name, text in tried.failed.items())
-        error = storable(errors) or None
-        if tried.failed and self._attempts >= self._policy.max_attempts:
-            cursor.execute(statements.dead, {**self._values(), "last_error": error})
-            return State.DEAD
-        attempts, delay = self._attempts, tried.retry_after
-        if tried.failed:
-            delay = backoff(attempts)
-        else:
-            attempts -= 1  # asking to be called later is no failed attempt
-        cursor.execute(
-            statements.again,
-            {**self._values(delay=delay or 0), "attempts": attempts, "last_error": error},
+        cursor.execute(statements.standing, self._values())
+        postponed, age = cursor.fetchone()
+        before = Before(
+            attempts=self._attempts,
+            counts=self._due_at is None,
+            postponed=postponed,
+            age_seconds=float(age),
+            has_given_up=bool(self._gave_up),
         )
-        return State.PENDING
+        after = after_try(tried, before, self._policy)
+        for handler in tried.gave_up:
+            cursor.execute(statements.gave_up, {**self._values(), "handler": handler})
+        delay = after.delay_seconds
+        values = {
+            **self._values(delay=delay or 0),
+            "due_at": self._due_at if delay is None else None,
+            "attempts": after.attempts,
+            "postponed": after.postponed,
+            "last_error": storable(after.last_error),
+        }
+        cursor.execute(statements.unfinished, values)
+        if after.state is State.DEAD:
+            cursor.execute(statements.dead, values)
+        return after.state
 
     def _require(self, is_held: bool) -> None:
         if not is_held:
             raise ClaimLost(
-                f"A message was taken by another, since the try took longer than its lease of "
-                f"{self._policy.lease_seconds:g} seconds."
+                f"A message was taken by another, since its lease of "
+                f"{self._policy.lease_seconds:g} seconds was not renewed in time."
             )

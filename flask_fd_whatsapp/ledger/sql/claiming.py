@@ -12,7 +12,7 @@ from ..base import Policy, Recorded
 from ..views import State
 from .claim import SQLClaim
 from .database import Database
-from .rows import Found
+from .rows import Found, Settled
 
 FIRST_WAIT_SECONDS: Final = 0.01
 MAX_WAIT_SECONDS: Final = 0.1
@@ -95,8 +95,8 @@ class Claiming:
         )
         if claimed is None:
             return None
-        found, succeeded = claimed
-        return self._claimed(found, policy, token, found.attempts + 1, succeeded)
+        found, settled = claimed
+        return self._claimed(found, policy, token, settled)
 
     def _take_up(
         self,
@@ -117,47 +117,46 @@ class Claiming:
             "token": token,
             **database.times(lease=policy.lease_seconds),
         }
-        state, attempts = found.state, found.attempts
+        state = found.state
         if (state is State.PENDING) == settled:
             database.release(cursor, parameters, ())
             return found.recorded()
         if not settled:
-            if attempts >= policy.max_attempts:
+            if found.attempts >= policy.max_attempts:
                 if not database.release(cursor, parameters, ()):
                     return found.recorded()
-                cursor.execute(statements.dead, {**parameters, "last_error": None})
+                cursor.execute(statements.dead, parameters)
                 return replace(found.recorded(), state=State.DEAD, has_died=True)
-            cursor.execute(statements.tried, parameters)
-            attempts += 1
+            cursor.execute(statements.tried, {**parameters, "counts": int(found.is_due)})
         cursor.execute(statements.handlers, parameters)
-        succeeded = frozenset(name for (name,) in cursor.fetchall())
-        return self._claimed(found, policy, token, attempts, succeeded)
+        rows = cursor.fetchall()
+        gave_up = frozenset(name for name, gave_up in rows if gave_up)
+        return self._claimed(
+            found, policy, token, Settled(frozenset(name for name, _ in rows), gave_up)
+        )
 
-    def _claimed(
-        self, found: Found, policy: Policy, token: str, attempts: int, succeeded: frozenset[str]
-    ) -> Recorded:
+    def _claimed(self, found: Found, policy: Policy, token: str, settled: Settled) -> Recorded:
         """An event that was there already, under our claim."""
-        key, event_id = found.message_key, found.event_id
-        claim = self._claim(policy, token, key, event_id, attempts, found.state)
-        return found.recorded(claim=claim, succeeded=succeeded, attempt=attempts)
-
-    def _claim(
-        self,
-        policy: Policy,
-        token: str,
-        key: int,
-        event_id: int,
-        attempts: int,
-        state: State = State.PENDING,
-    ) -> SQLClaim:
-        return SQLClaim(
+        is_pending = found.state is State.PENDING
+        attempts = found.attempts + bool(is_pending and found.is_due)
+        claim = SQLClaim(
             self.database,
             policy,
             token=token,
-            message_key=key,
-            event_id=event_id,
+            message_key=found.message_key,
+            event_id=found.event_id,
             attempts=attempts,
-            state=state,
+            state=found.state,
+            due_at=found.due_at if is_pending and not found.is_due else None,
+            gave_up=settled.gave_up,
+        )
+        called = settled.handlers if is_pending else settled.handlers - settled.gave_up
+        return found.recorded(claim=claim, succeeded=called, attempt=attempts)
+
+    def _fresh_claim(self, policy: Policy, token: str, key: int, event_id: int) -> SQLClaim:
+        """The claim of an event recorded just now."""
+        return SQLClaim(
+            self.database, policy, token=token, message_key=key, event_id=event_id, attempts=1
         )
 
 

@@ -9,7 +9,8 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Engine, func
 
 from .connections import Connections
-from .rows import Found, Handled, Inserted
+from .reserved import Reserved
+from .rows import Found, Handled, Inserted, Settled
 from .statements import Statements
 
 T = TypeVar("T")
@@ -36,6 +37,7 @@ class Database(Connections):
     def __init__(self, engine: Engine, statements: Statements, *, is_own: bool) -> None:
         super().__init__(engine, is_own=is_own)
         self.statements = statements
+        self._reserved = Reserved(engine)
 
     def step(self, work: Callable[[Any], T], *, is_durable: bool = True) -> T:
         """Do *work*, which calls one of the methods below with a cursor, in a transaction.
@@ -67,12 +69,12 @@ class Database(Connections):
         row = cursor.fetchone()
         return int(row[0]) if row else None
 
-    def claim_pending(self, values: Mapping[str, Any]) -> tuple[Found, frozenset[str]] | None:
+    def claim_pending(self, values: Mapping[str, Any]) -> tuple[Found, Settled] | None:
         """Claim a pending event's message and count the try, where that takes few round trips.
 
         :param values: the event's id, the token, the most attempts, and the times.
-        :return: the event as it was, and the handlers that have succeeded; ``None``, and nothing
-            has changed, if it is not to be had, or not in this way.
+        :return: the event as it was, and the handlers that are settled; ``None``, and nothing has
+            changed, if it is not to be had, or not in this way.
         """
         return None
 
@@ -82,6 +84,19 @@ class Database(Connections):
         :param values: the claim and the times; ``is_durable`` if it is not, as for :meth:`step`.
         """
         return self._record(cursor, self.statements.renew, values, handled)
+
+    def extend(self, values: Callable[[], Mapping[str, Any]]) -> bool:
+        """Renew a claim that another thread works under, on a connection reserved for that.
+
+        :param values: gives the claim and the times.
+        :return: whether the claim is held; nothing happened if it is another's.
+        """
+        with self.translated():
+            return self._reserved.run(lambda cursor: self._extended(cursor, values()))
+
+    def _extended(self, cursor: Any, values: Mapping[str, Any]) -> bool:
+        cursor.execute(self.statements.extend, values)
+        return bool(cursor.rowcount == 1)
 
     def release(self, cursor: Any, values: Mapping[str, Any], handled: Sequence[Handled]) -> bool:
         """Record successes and end the claim; nothing, and false, if it is another's."""

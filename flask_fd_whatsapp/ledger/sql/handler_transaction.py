@@ -64,6 +64,11 @@ class HandlerTransaction:
                 self._connection = self._open()
             return self._connection
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the handler has asked for it, and not ended."""
+        return self._connection is not None
+
     def __enter__(self) -> None:
         """Keep other threads from using the connection, and the handler's end from coming."""
         self._lock.acquire()

@@ -178,7 +178,9 @@ class SQLLedger(Claiming, Queries, Replays, Reservations, Upkeep, SQLQuarantine,
         return Recorded(
             id=inserted.event_id,
             state=State.PENDING,
-            claim=self._claim(policy, token, inserted.key, inserted.event_id, 1) if token else None,
+            claim=(
+                self._fresh_claim(policy, token, inserted.key, inserted.event_id) if token else None
+            ),
             body=entry.body,
             headers=entry.headers,
             previous_status=Status(inserted.previous_status) if inserted.previous_status else None,

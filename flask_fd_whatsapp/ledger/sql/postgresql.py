@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, RootTransaction, event
 from ...exceptions import LedgerUnavailable
 from .connections import Transaction
 from .database import Database
-from .rows import Found, Handled, Inserted
+from .rows import Found, Handled, Inserted, Settled
 from .single_statements import SingleStatements, single_statements
 
 T = TypeVar("T")
@@ -119,7 +119,7 @@ class PostgreSQL(Database):
         """Record successes, end the claim and the event; nothing, and false, if it is another's."""
         return self._record(cursor, self.statements.complete, values, handled)
 
-    def claim_pending(self, values: Mapping[str, Any]) -> tuple[Found, frozenset[str]] | None:
+    def claim_pending(self, values: Mapping[str, Any]) -> tuple[Found, Settled] | None:
         """Claim a pending event's message and count the try, in two statements.
 
         The second sees all that the one who had the message before has written.
@@ -135,8 +135,8 @@ class PostgreSQL(Database):
             if row is None:
                 self.release(cursor, values, ())
                 return None
-            *found, handlers = row
-            return Found._make(found), frozenset(handlers)
+            *found, settled, gave_up = row
+            return Found._make(found), Settled(frozenset(settled or ()), frozenset(gave_up or ()))
 
     def _record(
         self, cursor: Any, statement: str, values: Mapping[str, Any], handled: Sequence[Handled]

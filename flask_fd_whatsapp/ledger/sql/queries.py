@@ -43,6 +43,7 @@ _EVENTS: Final = select(
     event.c.receiver,
     event.c.is_stale,
     event.c.attempts,
+    func.coalesce(event.c.postponed, 0).label("postponed"),
     event.c.last_error,
     event.c.due_at,
     _REFERENCE.label("external_reference_id"),
@@ -167,6 +168,7 @@ def _met(
             yield came_to(value, event, database)
         elif name == "unhandled_by":
             is_handled = (handling.c.event_id == event.c.id) & (handling.c.handler == value)
+            is_handled &= handling.c.gave_up.is_not(True)
             yield ~select(handling.c.handler).where(is_handled).exists()
         elif name == "since":
             yield event.c.received_at >= value

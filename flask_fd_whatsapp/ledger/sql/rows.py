@@ -39,13 +39,20 @@ class Handled(NamedTuple):
     is_superseded: bool
 
 
+class Settled(NamedTuple):
+    """The handlers of an event that are not to be called again, and which of them gave up."""
+
+    handlers: frozenset[str] = frozenset()
+    gave_up: frozenset[str] = frozenset()
+
+
 class Found(NamedTuple):
     """A row of the statements ``find`` and ``find_by_id``."""
 
     event_id: int
     message_key: int
     attempts: int
-    is_due: bool
+    is_pending: bool
     is_dead: bool
     body: str
     headers: str
@@ -59,6 +66,9 @@ class Found(NamedTuple):
     is_held: bool
     has_error_code: bool
     has_error_message: bool
+    due_at: Any
+    is_due: bool
+    postponed: int
 
     def lacks(self, error: DeliveryError | None) -> bool:
         """Whether *error* would tell more than is known of why the message failed."""
@@ -69,7 +79,7 @@ class Found(NamedTuple):
     @property
     def state(self) -> State:
         """What has become of the event."""
-        return State.PENDING if self.is_due else State.DEAD if self.is_dead else State.DONE
+        return State.PENDING if self.is_pending else State.DEAD if self.is_dead else State.DONE
 
     def recorded(
         self,
@@ -90,5 +100,6 @@ class Found(NamedTuple):
             campaign=self.campaign,
             succeeded=succeeded,
             attempt=attempt,
+            postponed=self.postponed,
             superseded=is_ahead(self.message_status, of=self.status),
         )

@@ -76,12 +76,17 @@ RETURNING m.id
 
 _BEGIN_TRY: Final = """
 WITH t AS (
-  UPDATE fd_whatsapp_event SET attempts = attempts + 1
+  UPDATE fd_whatsapp_event
+  SET attempts = attempts + CASE WHEN due_at <= {now} THEN 1 ELSE 0 END,
+      due_at = LEAST(due_at, {now})
   WHERE id = :event_id AND due_at IS NOT NULL AND attempts < :max_attempts AND {lazy}
   RETURNING id
 )
-SELECT found.*, ARRAY(SELECT handler FROM fd_whatsapp_handling h WHERE h.event_id = t.id)
-FROM t, ({found}) AS found
+SELECT found.*, h.settled, h.gave_up
+FROM t, ({found}) AS found, LATERAL (
+  SELECT array_agg(handler) AS settled, array_agg(handler) FILTER (WHERE gave_up) AS gave_up
+  FROM fd_whatsapp_handling WHERE event_id = t.id
+) AS h
 """
 
 
@@ -99,6 +104,6 @@ def single_statements() -> SingleStatements:
         "release": recording(texts["release"], "SELECT id FROM m"),
         "complete": recording(texts["release"], f"{texts['done']} AND EXISTS (SELECT FROM m)"),
         "claim_of": _CLAIM_OF.format(now=now, lease_end=parts["lease_end"], lazy=_LAZY),
-        "begin_try": _BEGIN_TRY.format(found=texts["find_by_id"], lazy=_LAZY),
+        "begin_try": _BEGIN_TRY.format(found=texts["find_by_id"], lazy=_LAZY, now=now),
     }
     return SingleStatements(**in_style("postgresql", {**texts, **singles}))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -83,6 +83,10 @@ class SQLite(Database):
         """
         self.own()  # before its turn
         return self._batches.run(work, is_durable=is_durable)
+
+    def extend(self, values: Callable[[], Mapping[str, Any]]) -> bool:
+        """Renew a claim that another thread works under, with what else there is to write."""
+        return self.step(lambda cursor: self._extended(cursor, values()), is_durable=False)
 
     @contextmanager
     def writing(self, *, patiently: bool = False) -> Iterator[Connection]:

@@ -64,7 +64,8 @@ SELECT e.id, m.id, e.attempts, e.due_at IS NOT NULL, e.dead_at IS NOT NULL, e.pa
        e.previous_status, e.is_stale, m.status,
        COALESCE(m.reference_text, m.external_reference_id), m.campaign,
        m.last_seen, e.status, m.claim_token IS NOT NULL AND NOT ({is_over_of_m}),
-       m.error_code IS NOT NULL, m.error_message IS NOT NULL
+       m.error_code IS NOT NULL, m.error_message IS NOT NULL,
+       e.due_at, e.due_at <= {now}, COALESCE(e.postponed, 0)
 FROM fd_whatsapp_event e JOIN fd_whatsapp_message m ON m.id = e.message_key
 WHERE {which}
 """
@@ -90,21 +91,36 @@ INSERT INTO fd_whatsapp_handling (event_id, handler, is_superseded, handled_at)
 VALUES (:event_id, :handler, :is_superseded, {now})
 """
 
-_HANDLERS: Final = "SELECT handler FROM fd_whatsapp_handling WHERE event_id = :event_id"
+_GAVE_UP: Final = """
+INSERT INTO fd_whatsapp_handling (event_id, handler, is_superseded, gave_up, handled_at)
+VALUES (:event_id, :handler, FALSE, TRUE, {now})
+"""
 
-_TRY: Final = "UPDATE fd_whatsapp_event SET attempts = attempts + 1 WHERE id = :event_id"
+_TAKE_UP_AGAIN: Final = """
+DELETE FROM fd_whatsapp_handling WHERE event_id = :event_id AND handler = :handler AND gave_up
+"""
 
-_DONE: Final = "UPDATE fd_whatsapp_event SET due_at = NULL WHERE id = :event_id"
+_HANDLERS: Final = "SELECT handler, gave_up FROM fd_whatsapp_handling WHERE event_id = :event_id"
 
-_DEAD: Final = """
+# One that comes before the event is due is no attempt, but if its process dies the next one is.
+_TRY: Final = """
 UPDATE fd_whatsapp_event
-SET due_at = NULL, dead_at = {now}, last_error = COALESCE(:last_error, last_error)
+SET attempts = attempts + :counts, due_at = CASE WHEN due_at > {now} THEN {now} ELSE due_at END
 WHERE id = :event_id
 """
 
-_AGAIN: Final = """
+_STANDING: Final = (
+    "SELECT COALESCE(postponed, 0), {age} FROM fd_whatsapp_event WHERE id = :event_id"
+)
+
+_DONE: Final = "UPDATE fd_whatsapp_event SET due_at = NULL WHERE id = :event_id"
+
+_DEAD: Final = "UPDATE fd_whatsapp_event SET due_at = NULL, dead_at = {now} WHERE id = :event_id"
+
+_UNFINISHED: Final = """
 UPDATE fd_whatsapp_event
-SET due_at = {due}, reserved_until = NULL, attempts = :attempts,
+SET due_at = COALESCE(:due_at, {due}), reserved_until = NULL, attempts = :attempts,
+    postponed = :postponed,
     last_error = COALESCE(:last_error, last_error)
 WHERE id = :event_id
 """
@@ -120,13 +136,17 @@ class Statements:
     find_by_id: str
     claim: str
     renew: str
+    extend: str
     release: str
     handled: str
+    gave_up: str
+    take_up_again: str
     handlers: str
     tried: str
     done: str
+    standing: str
+    unfinished: str
     dead: str
-    again: str
 
 
 CONFLICT: Final = {
@@ -168,12 +188,14 @@ PARTS: Final = {
         "now": ":now",
         "lease_end": ":lease_end",
         "due": ":due",
+        "age": "(JULIANDAY(:now) - JULIANDAY(COALESCE(revived_at, received_at))) * 86400",
     },
     "postgresql": {
         **CONFLICT,
         "now": "clock_timestamp()",
         "lease_end": "clock_timestamp() + make_interval(secs => :lease)",
         "due": "clock_timestamp() + make_interval(secs => :delay)",
+        "age": "EXTRACT(EPOCH FROM clock_timestamp() - COALESCE(revived_at, received_at))",
     },
     # MariaDB assigns from left to right: claim_token is the new one when claim_until is set, and
     # error_message sees the new error_code, which is then the event's own or was there before.
@@ -188,6 +210,10 @@ PARTS: Final = {
         "now": "UTC_TIMESTAMP(6)",
         "lease_end": "UTC_TIMESTAMP(6) + INTERVAL :lease * 1000000 MICROSECOND",
         "due": "UTC_TIMESTAMP(6) + INTERVAL :delay * 1000000 MICROSECOND",
+        "age": (
+            "TIMESTAMPDIFF(MICROSECOND, COALESCE(revived_at, received_at), UTC_TIMESTAMP(6))"
+            " / 1000000"
+        ),
     },
 }
 
@@ -206,7 +232,7 @@ def in_style(dialect: str, texts: dict[str, str]) -> dict[str, str]:
 
 def texts_for(dialect: str) -> dict[str, str]:
     parts = PARTS[dialect]
-    times = {name: parts[name] for name in ("now", "lease_end", "due")}
+    times = {name: parts[name] for name in ("now", "lease_end", "due", "age")}
     is_over = parts.get("is_over", "{of}claim_until <= {at}")
     new = {f"new_{column}": parts["new"].format(column) for column in _NEW}
     new["new_rank"] = parts["new"].format("status_rank")
@@ -228,11 +254,15 @@ def texts_for(dialect: str) -> dict[str, str]:
         "find_by_id": _FIND.format(which="e.id = :event_id", **times),
         "claim": _CLAIM.format(**times),
         "renew": _RENEW.format(**times),
+        "extend": _RENEW.format(**times),
         "release": _RELEASE,
         "handled": _HANDLED.format(**times),
+        "gave_up": _GAVE_UP.format(**times),
+        "take_up_again": _TAKE_UP_AGAIN,
         "handlers": _HANDLERS,
-        "tried": _TRY,
+        "tried": _TRY.format(**times),
         "done": _DONE,
+        "standing": _STANDING.format(**times),
+        "unfinished": _UNFINISHED.format(**times),
         "dead": _DEAD.format(**times),
-        "again": _AGAIN.format(**times),
     }

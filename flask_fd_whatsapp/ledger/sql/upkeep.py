@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, select, update
+from sqlalchemy import ColumnElement, case, delete, func, select, update
 
 from ..views import Backlog, BeingHandled
 from .database import Database
 from .pruning import forget
 from .queries import came_to, is_free
-from .tables import event, message, quarantine
+from .tables import event, handling, message, quarantine
 
 
 class Upkeep:
@@ -35,9 +35,13 @@ class Upkeep:
                     dead_at=None,
                     due_at=self.database.now(),
                     reserved_until=None,
-                    attempts=0,
                     revived_at=self.database.now(),
+                    attempts=0,
+                    postponed=0,
                 )
+            )
+            connection.execute(
+                delete(handling).where(handling.c.event_id == event_id, handling.c.gave_up)
             )
             return revived.rowcount == 1
 
