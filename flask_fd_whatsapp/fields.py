@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from marshmallow import ValidationError, fields
 
@@ -246,5 +246,5 @@ class ErrorField(Lenient, fields.Nested):
         return super()._deserialize(part, *args, **kwargs)
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any) -> TypeGuard[int | float]:
     return type(value) is int or (type(value) is float and math.isfinite(value))
