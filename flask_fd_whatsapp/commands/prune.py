@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+import time
+from collections.abc import Hashable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 import click
 from flask.cli import with_appcontext
@@ -14,21 +15,21 @@ from ..receiver import Receiver
 from .errors import noting
 from .options import chosen_receivers, json_option, receiver_option, shared_ledger
 from .output import many, print_json, progress
+from .pace import Pace
 from .stopping import Stop, stopping
-
-BATCH: Final = 500
 
 
 @click.command(epilog="Example: flask fd-whatsapp prune")
 @receiver_option
+@click.option("--compact", is_flag=True, help="Then give back the space; it says what that locks.")
 @json_option
 @with_appcontext
-def prune(name: str | None, as_json: bool) -> None:
+def prune(name: str | None, compact: bool, as_json: bool) -> None:
     """Forget what is old and finished.
 
     That is messages not heard of for FD_WHATSAPP_RETENTION_DAYS, with their events. Works in
-    batches, so that others can write in between. What is unfinished stays; the quarantine
-    has a bound of its own.
+    small batches with pauses, so that others hardly wait. What is unfinished stays; the
+    quarantine has a bound of its own.
 
     Each receiver's own setting counts. Messages that have reached several receivers, or one that
     is not registered (any more), are kept for the longest time of the receivers of their ledger;
@@ -59,6 +60,8 @@ def prune(name: str | None, as_json: bool) -> None:
                     for total in _shown("Pruning the rest", _totals(ledger, receiver, stop, None)):
                         rest["forgotten"] = total
                 others.append(rest)
+        if compact:
+            _compact(sharing.values(), problems, stop)
     if as_json:
         print_json({"forgotten": forgotten, "others": others, "problems": problems})
     else:
@@ -69,6 +72,19 @@ def prune(name: str | None, as_json: bool) -> None:
                 click.echo(_told(rest))
     if problems:
         raise SystemExit(1)
+
+
+def _compact(
+    ledgers: Iterable[list[tuple[Receiver, Ledger]]], problems: list[str], stop: Stop
+) -> None:
+    """Compact each database once."""
+    for (receiver, ledger), *_ in ledgers:
+        if stop.is_asked():
+            return
+        with noting(problems, receiver):
+            if ledger.compacts:
+                click.echo(f"Compacting {receiver.name}: {ledger.compacts}", err=True)
+            ledger.compact()
 
 
 def _database_of(ledger: Ledger) -> Hashable:
@@ -84,13 +100,16 @@ def _totals(ledger: Ledger, receiver: Receiver, stop: Stop, name: str | None) ->
     :param name: the receiver whose messages are to go, ``None`` for whoever's.
     """
     total = 0
+    pace = Pace()
     before = datetime.now(UTC) - timedelta(days=receiver.settings.retention_days)
     while not stop.is_asked():
-        count = ledger.prune(before=before, limit=BATCH, receiver=name)
+        limit, begun = pace.size, time.monotonic()
+        count = ledger.prune(before=before, limit=limit, receiver=name)
         total += count
         yield total
-        if count < BATCH:
+        if count < limit:
             return
+        stop.wait(pace.pause(time.monotonic() - begun))
 
 
 def _shown(label: str, totals: Iterator[int]) -> Iterator[int]:

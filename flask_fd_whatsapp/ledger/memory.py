@@ -112,6 +112,14 @@ class MemoryLedger(MemoryQueries, MemoryQuarantine, MemoryRejections, MemoryRese
         if not accounts:
             del self._messages[message.message_id]
 
+    @property
+    def compacts(self) -> str:
+        """Nothing: Python gives memory back by itself."""
+        return ""
+
+    def compact(self) -> None:
+        """Nothing is to be done."""
+
     def check(self) -> list[str]:
         """Nothing can be wrong with memory."""
         return []

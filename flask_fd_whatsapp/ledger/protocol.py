@@ -217,6 +217,15 @@ class Ledger(Protocol):
         """
         ...
 
+    @property
+    def compacts(self) -> str:
+        """What :meth:`compact` does, and whom it locks out meanwhile; empty if it does nothing."""
+        ...
+
+    def compact(self) -> None:
+        """Give back the space of what was forgotten."""
+        ...
+
     def check(self) -> list[str]:
         """What is doubtful about the ledger.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from datetime import UTC, datetime, timedelta
-from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,14 +13,12 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from flask_fd_whatsapp import FreshdeskWhatsApp
+from flask_fd_whatsapp.commands import pace
 from flask_fd_whatsapp.ledger.sql.tables import event, message
 
 from ..conftest import TOKEN, MakeApp
 from ..ledger.entries import handle
 from .conftest import Post, RunCommand, RunJSON, Tickets, ledger_of, states
-
-# The name in the package is the command's.
-prune = import_module("flask_fd_whatsapp.commands.prune")
 
 
 def age(app: Flask, days: int, *message_ids: str) -> None:
@@ -123,7 +121,7 @@ def test_tells_of_the_rest(make_durable: MakeApp, run: RunCommand) -> None:
 
 def test_batches(aged: Flask, run_json: RunJSON, monkeypatch: pytest.MonkeyPatch) -> None:
     """It goes on until no batch is full."""
-    monkeypatch.setattr(prune, "BATCH", 1)
+    monkeypatch.setattr(pace, "SMALLEST", 1)
     assert run_json(aged, "prune")["forgotten"] == {"fd_whatsapp": 2}
     assert run_json(aged, "prune")["forgotten"] == {"fd_whatsapp": 0}
 
@@ -137,7 +135,19 @@ def test_stops(aged: Flask, run_json: RunJSON, monkeypatch: pytest.MonkeyPatch) 
         os.kill(os.getpid(), signal.SIGTERM)
         return forget(**arguments)
 
-    monkeypatch.setattr(prune, "BATCH", 1)
+    monkeypatch.setattr(pace, "SMALLEST", 1)
     monkeypatch.setattr(ledger, "prune", forget_and_be_stopped)
     assert run_json(aged, "prune")["forgotten"] == {"fd_whatsapp": 1}
     assert set(states(aged)) == {"young", "old", "unfinished"}
+
+
+def test_compacts(aged: Flask, run: RunCommand) -> None:
+    """Asked for it gives the space back, and says whom that locks out."""
+    file = Path(ledger_of(aged).engine.url.database)  # type: ignore[attr-defined]
+    with ledger_of(aged).engine.begin() as connection:  # type: ignore[attr-defined]
+        connection.execute(update(event).values(payload="x" * 1_000_000))
+    result = run(aged, "prune", "--compact")
+    assert result.exit_code == 0
+    assert "nobody else can write" in result.stderr
+    assert file.stat().st_size < 3_000_000
+    assert set(states(aged)) == {"young", "unfinished"}

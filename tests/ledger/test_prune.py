@@ -175,3 +175,12 @@ def test_new_event_meanwhile(sql_ledger: SQLLedger, receiver: str | None, place:
         events.remove(sql_ledger.engine, "after_cursor_execute", meanwhile)
     recording.join(TIMEOUT)
     assert [event.status for event in sql_ledger.events(state=State.PENDING)] == ["SENT"]
+
+
+def test_compact(ledger: Ledger) -> None:
+    """Compacting changes nothing of what is recorded, and events are recorded after it."""
+    handle(ledger)
+    ledger.compact()
+    assert left(ledger) == {"M1"}
+    handle(ledger, message_id="M2")
+    assert left(ledger) == {"M1", "M2"}

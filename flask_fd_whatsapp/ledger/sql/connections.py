@@ -93,6 +93,10 @@ class Connections:
             self.lock(connection)
             yield connection
 
+    def forgetting(self) -> AbstractContextManager[Connection]:
+        """The same for what may be done again after a crash, and others should not wait for."""
+        return self.writing(patiently=True)
+
     @contextmanager
     def querying(self, *, patiently: bool = False) -> Iterator[Connection]:
         """An SQLAlchemy connection to read with.

@@ -28,6 +28,12 @@ class Database(Connections):
     conflict_ends_transaction = False
     """Whether a deadlock undoes all of its victim's transaction, and lets it go on in a new one."""
 
+    compacting: Sequence[str] = ()
+    """The statements that give back the space of what has been deleted."""
+
+    compacts = ""
+    """What they do, and whom they lock out."""
+
     is_prepared = False
     """Whether the tables are known to be up to date."""
 
@@ -124,6 +130,13 @@ class Database(Connections):
 
         :raises LedgerUnavailable: if it cannot, with the remedy.
         """
+
+    def compact(self) -> None:
+        """Give back the space of what has been deleted; see :attr:`compacts`."""
+        with self.querying(patiently=True) as connection:
+            alone = connection.execution_options(isolation_level="AUTOCOMMIT")
+            for statement in self.compacting:
+                alone.exec_driver_sql(statement)
 
     def doubts(self) -> list[str]:
         """In what the engine, which may be the host's, does not keep what it is told to."""

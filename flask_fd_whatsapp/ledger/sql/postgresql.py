@@ -17,6 +17,7 @@ from .connections import Transaction
 from .database import Database
 from .rows import Found, Handled, Inserted, Settled
 from .single_statements import SingleStatements, single_statements
+from .tables import metadata
 
 T = TypeVar("T")
 
@@ -25,6 +26,11 @@ class PostgreSQL(Database):
     """PostgreSQL, through psycopg or another driver that has ``autocommit``."""
 
     statements: SingleStatements
+    compacting = tuple(f"VACUUM (ANALYZE) {name}" for name in metadata.tables)
+    compacts = (
+        "VACUUM lets PostgreSQL use the space again, and locks nobody out. Only VACUUM FULL, which "
+        "locks everybody out until it is done, gives it back to the disk: run that by hand."
+    )
 
     def __init__(self, engine: Engine, *, is_own: bool) -> None:
         super().__init__(engine, single_statements(), is_own=is_own)

@@ -34,7 +34,7 @@ def forget(database: Database, *, before: datetime, limit: int, receiver: str | 
         return 0
     # Locked until they are gone, or an event recorded meanwhile would go with them.
     still = select(message.c.id).where(message.c.id.in_(keys), goes)
-    with database.writing(patiently=True) as connection:
+    with database.forgetting() as connection:
         keys = connection.scalars(still.with_for_update(skip_locked=True)).all()
         _delete(connection, keys)
     return len(keys)

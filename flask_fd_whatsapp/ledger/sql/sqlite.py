@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
+from . import pragmas
 from .batches import Batches
 from .connections import Transaction
 from .database import CLOCKS_DIFFER, Database
@@ -27,6 +28,11 @@ class SQLite(Database):
     """SQLite through the ``sqlite3`` module."""
 
     is_sqlite = True
+    compacting = ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)")
+    compacts = (
+        "VACUUM writes the file anew: until that is done nobody else can write, so that posts are "
+        "answered with 503 and come again, and as much free space is needed as the file has."
+    )
     take_turns = False  # what was used last has the most in its cache
     # As long as one of before the fork is open, SQLite takes the parent's locks on the file for
     # this process's own.  To close it does not take them from the parent.
@@ -97,6 +103,22 @@ class SQLite(Database):
             self._lock(connection)
             yield connection
 
+    @contextmanager
+    def forgetting(self) -> Iterator[Connection]:
+        """The same for what may be done again after a power cut: it does not wait for the disk."""
+        self._look()
+        with self.translated(), self.engine.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            with pragmas.lazy(driver), self.turn, connection.begin():
+                self._lock(connection)
+                yield connection
+
+    def compact(self) -> None:
+        """Make the file as small as what is in it; nobody can write until that is done."""
+        self._look()
+        with self.turn:
+            super().compact()
+
     def lock(self, connection: Connection) -> None:
         """Begin a transaction that may take long; then it is the next one's turn to wait."""
         self._look()
@@ -105,7 +127,7 @@ class SQLite(Database):
 
     def _lock(self, connection: Connection) -> None:
         driver: Any = connection.connection.driver_connection
-        with _impatient(driver) as seconds:
+        with pragmas.impatient(driver) as seconds:
             self.begin_writing(driver, connection.exec_driver_sql, seconds)
 
     def prepare(self, driver: Any) -> None:
@@ -144,24 +166,7 @@ class SQLite(Database):
     def doubts(self) -> list[str]:
         """Pragmas with which SQLite forgets, or waits for nobody."""
         with self.querying() as connection:
-            found = {
-                name: str(connection.exec_driver_sql(f"PRAGMA {name}").scalar()).lower()
-                for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
-            }
-        wanted = {
-            "journal_mode": (found["journal_mode"] == "wal", "WAL, or readers and writers block"),
-            "synchronous": (
-                found["synchronous"] in ("2", "3"),
-                "FULL, or a power cut loses events",
-            ),
-            "foreign_keys": (found["foreign_keys"] == "1", "ON"),
-            "busy_timeout": (int(found["busy_timeout"]) >= 1000, "1000 (milliseconds) or more"),
-        }
-        return [
-            f"SQLite's PRAGMA {name} is {found[name]}: set it to {remedy}."
-            for name, (is_right, remedy) in wanted.items()
-            if not is_right
-        ]
+            return pragmas.doubts(connection.connection.driver_connection)
 
     def times(self, *, lease: float = 0, delay: float = 0) -> dict[str, Any]:
         """The parameters of the statements' times: SQLite's clock is this machine's."""
@@ -204,22 +209,6 @@ def _is_busy(error: Exception) -> bool:
     return bool(name.startswith("SQLITE_BUSY"))
 
 
-def _busy_seconds(driver: Any) -> float:
-    (milliseconds,) = driver.execute("PRAGMA busy_timeout").fetchone()
-    return float(milliseconds) / 1000
-
-
-@contextmanager
-def _impatient(driver: Any) -> Iterator[float]:
-    """While this lasts a connection does not wait; gives the seconds for which it would."""
-    seconds = _busy_seconds(driver)
-    driver.execute("PRAGMA busy_timeout = 0")
-    try:
-        yield seconds
-    finally:
-        driver.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
-
-
 class _Step(Transaction):
     """A transaction of whoever has the turn."""
 
@@ -237,7 +226,7 @@ class _Step(Transaction):
         if isinstance(connection, KeptConnection):
             self._database.begin_writing(connection.driver_connection, cursor.execute, None)
         else:
-            with _impatient(connection.driver_connection) as seconds:
+            with pragmas.impatient(connection.driver_connection) as seconds:
                 self._database.begin_writing(connection.driver_connection, cursor.execute, seconds)
         return cursor
 

@@ -131,6 +131,15 @@ class Upkeep:
             lambda: forget(self.database, before=before, limit=limit, receiver=receiver)
         )
 
+    @property
+    def compacts(self) -> str:
+        """What :meth:`compact` does, and whom it locks out."""
+        return self.database.compacts
+
+    def compact(self) -> None:
+        """Give back the space of what was forgotten."""
+        self.database.compact()
+
 
 def _is_unacknowledged() -> ColumnElement[bool]:
     """Whether nobody has taken note of a dead event since it died, for the last time."""

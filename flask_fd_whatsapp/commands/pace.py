@@ -1,0 +1,29 @@
+"""How a command that takes long leaves the database to others in between."""
+
+from __future__ import annotations
+
+from typing import Final
+
+BATCH_SECONDS: Final = 0.01
+SMALLEST: Final = 5
+LARGEST: Final = 500
+
+
+class Pace:
+    """The sizes of batches and the pauses between them.
+
+    A batch takes about a hundredth of a second, and the pause is as long as the batch was: who
+    wants to write waits little, and has at least half of the time.
+
+    :ivar size: how many to do next.
+    """
+
+    def __init__(self) -> None:
+        self.size = SMALLEST
+
+    def pause(self, seconds: float) -> float:
+        """How long to pause after a batch of :attr:`size` that took so many *seconds*."""
+        fits = self.size * BATCH_SECONDS / max(seconds, BATCH_SECONDS / 100)
+        # Quickly down, slowly up: one that waited for the disk says little of the next.
+        self.size = round(min(max(fits, SMALLEST), self.size * 1.25 + 1, LARGEST))
+        return max(seconds, BATCH_SECONDS)
