@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import click
+from flask import Flask, current_app
 from flask.cli import with_appcontext
 
 from ..ledger import State
@@ -13,6 +14,7 @@ from ..sweep import Swept, sweep, sweep_dead, try_one
 from .errors import noting
 from .events import find_event
 from .follow import follow
+from .hanging import not_for_ever
 from .options import (
     chosen_receiver,
     chosen_receivers,
@@ -42,6 +44,10 @@ def retry(follows: bool, dead: bool, event_id: int | None, name: str | None, as_
     Due is what has not been handled yet, be it that a handler failed, that its process died or
     that dispatch is deferred. With --follow, what comes in is dispatched within a second; it ends
     between two events. Any number of these may run, on any number of machines.
+
+    A handler that has not returned after FD_WHATSAPP_HANDLER_SECONDS, or 20 seconds after SIGTERM,
+    has failed: exit 75, so that a supervisor starts another. An event that a handler asked to be
+    called with later is shown, and is no failure.
     """
     if follows + dead + (event_id is not None) > 1:
         raise click.UsageError("Only one of --follow, --dead and --event can be given.")
@@ -57,8 +63,13 @@ def retry(follows: bool, dead: bool, event_id: int | None, name: str | None, as_
 
 
 def _follow(receivers: list[Receiver]) -> Tally:
-    with stopping() as stop:
+    with stopping() as stop, not_for_ever(_app(), stop):
         return follow(receivers, stop)
+
+
+def _app() -> Flask:
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    return app
 
 
 def _one(receiver: Receiver, event_id: int) -> Tally:
@@ -76,14 +87,14 @@ def _one(receiver: Receiver, event_id: int) -> Tally:
     elif event.state is State.DONE:
         click.echo(f"Event {event_id} is done already.", err=True)
     tally = Tally()
-    with stopping():
+    with stopping() as stop, not_for_ever(_app(), stop):
         tally.add(receiver, try_one(receiver, event_id))
     return tally
 
 
 def _all(receivers: list[Receiver], *, is_dead: bool) -> Tally:
     tally = Tally()
-    with stopping() as stop:
+    with stopping() as stop, not_for_ever(_app(), stop):
         with progress(_swept(receivers, stop, tally, is_dead=is_dead), "Retrying") as shown:
             for _ in shown:
                 pass

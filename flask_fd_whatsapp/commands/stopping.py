@@ -20,11 +20,13 @@ class Stop:
         # Not an Event: setting one in a signal handler can wait for the very lock that the
         # interrupted code holds. A SimpleQueue's put is made for that.
         self._wake: SimpleQueue[None] = SimpleQueue()
+        self._asked: SimpleQueue[None] = SimpleQueue()
 
     def ask(self) -> None:
         """Ask for the end."""
         self._is_asked = True
         self._wake.put(None)
+        self._asked.put(None)
 
     def is_asked(self) -> bool:
         """Whether the end has been asked for."""
@@ -35,6 +37,14 @@ class Stop:
         if not self._is_asked:
             with suppress(Empty):
                 self._wake.get(timeout=seconds)
+
+    def wait_until_asked(self) -> None:
+        """For another thread: wait until the end is asked for, or there is nothing to wait for."""
+        self._asked.get()
+
+    def give_up_waiting(self) -> None:
+        """Let go the thread that waits until it is asked for."""
+        self._asked.put(None)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from flask import Flask
 from ..log_fields import get_logger, log_fields
 from .broker import Producers, celery_of, reason_of
 from .check import broker_problem
-from .tasks import HANDLE_EVENT
+from .tasks import HANDLE_EVENT, time_limit
 
 logger = get_logger(__name__)
 
@@ -67,7 +67,10 @@ class HandOver:
         celery_app = celery_of(self._app)
         task = celery_app.tasks[HANDLE_EVENT]
         with self._producers.producer(celery_app) as producer:
-            task.apply_async((self._receiver, event_id), producer=producer, retry=False)
+            limit = time_limit(self._app, self._receiver)
+            task.apply_async(
+                (self._receiver, event_id), producer=producer, retry=False, time_limit=limit
+            )
 
     def _may_try(self) -> bool:
         """Whether the pause is over: for one thread, which begins another for the rest."""

@@ -38,6 +38,9 @@ LEAST_WAITING: Final = 1_000
 
 BATCH: Final = 100
 
+LIMIT_AFTER_SECONDS: Final = 15.0
+"""How long after a handler that hangs was reported its worker is ended."""
+
 
 @shared_task(name=HANDLE_EVENT, acks_late=True, reject_on_worker_lost=True, ignore_result=True)
 def handle_event(receiver_name: str, event_id: Any) -> str:
@@ -148,10 +151,16 @@ def _publishing() -> Iterator[Callable[[str, Any], None]]:
     producer = connection_to(celery_app).Producer()
     try:
         yield lambda name, event_id: task.apply_async(
-            (name, event_id), producer=producer, retry=False
+            (name, event_id), producer=producer, retry=False, time_limit=time_limit(_app(), name)
         )
     finally:
         producer.connection.collect()
+
+
+def time_limit(app: Flask, receiver_name: str) -> float | None:
+    """Seconds after which the prefork pool ends a worker that hangs in an event of a receiver."""
+    seconds = app.extensions[EXTENSION][receiver_name].settings.handler_seconds
+    return None if seconds is None else seconds + LIMIT_AFTER_SECONDS
 
 
 def _app() -> Flask:

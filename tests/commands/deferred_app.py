@@ -25,6 +25,7 @@ def create_app(folder: str | None = None) -> Flask:
     app = Flask("deferred")
     app.config["FD_WHATSAPP_HEADERS"] = {"Authorization": "Bearer s3cret"}
     app.config["FD_WHATSAPP_DISPATCH"] = "deferred"
+    app.config.from_prefixed_env()
     engine = create_engine(f"sqlite:///{here / 'ledger.db'}", connect_args={"timeout": 20})
     app.register_blueprint(FreshdeskWhatsApp(ledger=SQLLedger(engine)))
 

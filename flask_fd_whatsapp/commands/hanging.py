@@ -1,0 +1,101 @@
+"""Ends a command whose handler hangs, so that its supervisor starts another."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from threading import Event, Thread, Timer
+from typing import Final
+
+from flask import Flask
+
+from ..dispatch import bury, notify
+from ..exceptions import ClaimLost
+from ..ledger import State, Tried
+from ..ledger.current import EXTENSION, handling
+from ..log_fields import get_logger, log_fields
+from ..signals import handler_failed
+from ..watchdog import Run, watchdog
+from .stopping import Stop
+
+logger = get_logger(__name__)
+
+EXIT_STATUS: Final = 75
+"""``EX_TEMPFAIL``: try again."""
+
+STOP_SECONDS: Final = 20.0
+"""How long a handler may go on once the command has been asked to end."""
+
+RECORD_SECONDS: Final = 30.0
+"""How long it may take to record the failed attempt; the process ends in any case."""
+
+
+@contextmanager
+def not_for_ever(app: Flask, stop: Stop) -> Iterator[None]:
+    """While this lasts, a handler that hangs has failed, and ends the process with status 75.
+
+    It hangs past ``FD_WHATSAPP_HANDLER_SECONDS``, or :data:`STOP_SECONDS` after the command has
+    been asked to end.
+    """
+    has_ended = Event()
+
+    def end_in_time() -> None:
+        stop.wait_until_asked()
+        if not has_ended.wait(STOP_SECONDS):
+            for run in watchdog.running():
+                _record(app, run, f"did not return within {STOP_SECONDS:g} seconds of SIGTERM")
+            _exit()
+
+    def end(run: Run) -> None:
+        if _record(app, run, f"did not return within {run.handler_seconds:g} seconds"):
+            _exit()
+
+    Thread(target=end_in_time, name="fd_whatsapp_stop", daemon=True).start()
+    watchdog.on_hanging = end
+    try:
+        yield
+    finally:
+        watchdog.on_hanging = None
+        has_ended.set()
+        stop.give_up_waiting()
+
+
+def _record(app: Flask, run: Run, text: str) -> bool:
+    """Record that its handler has failed; false if it has come to an end after all."""
+    handler = run.handler or "-"
+    failsafe = Timer(RECORD_SECONDS, _exit)
+    failsafe.daemon = True
+    failsafe.start()
+    error = TimeoutError(text)
+    try:
+        with suppress(Exception):
+            run.claim.undo()
+        state = run.claim.finish(Tried(failed={handler: f"TimeoutError: {text}"}))
+        ledger = app.extensions[EXTENSION][run.receiver].ledger
+        with handling(app, ledger, None):
+            notify(handler_failed, app, event=run.event, handler=handler, exception=error)
+            if state is State.DEAD:
+                bury(app, run.event)
+    except ClaimLost:
+        failsafe.cancel()
+        return False
+    except Exception:
+        logger.exception("That handler %s hangs could not be recorded.", handler)
+    logger.error(
+        "Handler %s %s: the process ends with status %d, for its supervisor to start another.",
+        handler,
+        text,
+        EXIT_STATUS,
+        extra=log_fields(receiver=run.receiver, event=run.event, event_id=run.event_id),
+    )
+    return True
+
+
+def _exit() -> None:
+    """Leave without the thread that hangs."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
+    os._exit(EXIT_STATUS)
