@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import Column, MetaData, String, Table, create_engine, make_url, select
-from sqlalchemy.pool import NullPool
 
 from flask_fd_whatsapp import FreshdeskWhatsApp, StatusEvent, status_received
 from flask_fd_whatsapp.ledger import State
@@ -72,16 +71,15 @@ def test_pooler(pooled_url: str, make_app: MakeApp, payload: Payload) -> None:
 
 @pytest.fixture
 def make_hosts(
-    bare_url: str, pooled_url: str, make_app: MakeApp
+    pooled_url: str, make_app: MakeApp
 ) -> Iterator[Callable[[dict[str, Any]], tuple[Flask, SQLLedger]]]:
     """A factory of applications whose ledger is on an engine of the host's."""
     ledgers: list[SQLLedger] = []
-    administrator = create_engine(bare_url, poolclass=NullPool)
-    SQLLedger(administrator).upgrade()
 
     def make(connect_args: dict[str, Any]) -> tuple[Flask, SQLLedger]:
         ledger = SQLLedger(create_engine(pooled_url, connect_args=connect_args))
         ledgers.append(ledger)
+        ledger.upgrade()
         return make_app(FreshdeskWhatsApp(ledger=ledger)), ledger
 
     yield make

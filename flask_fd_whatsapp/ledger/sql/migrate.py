@@ -11,9 +11,9 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Engine, text
 
@@ -167,8 +167,12 @@ def _alone(engine: Engine, tell: Tell, patience: float) -> Iterator[None]:
     kind = dialect if dialect == "postgresql" else "mariadb"
     # A connection of its own, since a pooler gives transactions to whatever connection is free.
     with engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
         if kind == "postgresql":  # between two statements it has no snapshot
+            driver.commit()  # what a listener of the host's began
+            driver.prepare_threshold = None  # what a prepared one leaves open would have one
             connection.execution_options(isolation_level="READ COMMITTED")
+        connection.detach()  # it may be the only one that the host's pool has room for
         connection.execute(text(_STAY[kind]))
         deadline = time.monotonic() + OTHER_SECONDS
         is_told = False
@@ -182,7 +186,9 @@ def _alone(engine: Engine, tell: Tell, patience: float) -> Iterator[None]:
         try:
             yield
         finally:
-            connection.invalidate()  # and with it go lock and settings
+            connection.invalidate()
+            with suppress(engine.dialect.loaded_dbapi.Error):
+                driver.close()  # and with it go lock and settings
 
 
 def _waited(who: str, seconds: float) -> str:
