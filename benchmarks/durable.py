@@ -115,7 +115,9 @@ def floor(directory: Path) -> Flask:
             (key, token),
         )
         database.execute(
-            "INSERT INTO fd_whatsapp_handling VALUES (?, 'handler', 0, ?)", (event_id, now)
+            "INSERT INTO fd_whatsapp_handling (event_id, handler, is_superseded, handled_at)"
+            " VALUES (?, 'handler', 0, ?)",
+            (event_id, now),
         )
         database.execute("UPDATE fd_whatsapp_event SET due_at = NULL WHERE id = ?", (event_id,))
         database.execute("COMMIT")
