@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import text
 
 from benchmarks import __main__ as everything
-from benchmarks import growth, in_process, peers, queue, soak, sockets
+from benchmarks import backlog, growth, in_process, peers, queue, soak, sockets
 from benchmarks.durable import durable
 from benchmarks.filling import fill
 from benchmarks.load import Load, send
@@ -30,7 +30,7 @@ from .ledger.databases import fresh_database, require
 from .queue.brokers import require as require_broker
 
 FEW = ["--events", "3", "--blocks", "2"]
-BENCHMARKS = (in_process, peers, sockets, growth, queue, soak)
+BENCHMARKS = (in_process, peers, sockets, growth, backlog, queue, soak)
 
 
 def rows_of(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -260,6 +260,16 @@ def test_filled(database: str, tmp_path: Path) -> None:
         assert handled == 41
 
 
+@pytest.mark.parametrize("database", backlog.DATABASES)
+def test_backlog(database: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A backlog is worked off by one process and by four, with a quick handler and a slow one."""
+    require(database)
+    backlog.main(["--events", "16", "--rounds", "1", "--only", database, "--json"])
+    rows = rows_of(capsys)
+    assert [row["handler"] for row in rows] == ["nothing", "20 ms"]
+    assert all(row["one"] > 0 and row["four"] > 0 for row in rows)
+
+
 def test_queue(capsys: pytest.CaptureFixture[str]) -> None:
     """A worker of a real broker is measured with a full queue and at an account's rate."""
     require("postgresql")
@@ -287,7 +297,7 @@ def _no_postgresql(nowhere: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_no_postgresql")
-@pytest.mark.parametrize("benchmark", [sockets, growth])
+@pytest.mark.parametrize("benchmark", [sockets, growth, backlog])
 def test_without_postgresql(benchmark: Any) -> None:
     """Where there is no PostgreSQL, the error says where it was looked for, without passwords."""
     with pytest.raises(SystemExit) as exited:

@@ -1,0 +1,171 @@
+"""A backlog worked off by ``retry --follow``: what several of them do for its time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from sqlalchemy import select
+
+from flask_fd_whatsapp.ledger.sql import SQLLedger
+from flask_fd_whatsapp.ledger.sql.tables import handling
+
+from .backlog_app import HANDLER_MS, create_app
+from .command import NotMeasured, each, make_parser, positive, run, say
+from .ratios import ratio
+from .report import Table
+from .requests import new_environs
+from .server import LEDGER_URL, ROOT
+from .services import about_postgresql, fresh_postgresql
+from .timing import post
+
+DATABASES = ("sqlite", "postgresql")
+
+AIMS = {0: 1.0, 20: 2.5}
+"""How many times as fast four are to be, by the handler's milliseconds."""
+
+_PATIENCE_SECONDS = 600
+_FOLLOW = (sys.executable, "-m", "flask", "--app", "benchmarks.backlog_app", "fd-whatsapp")
+
+_COLUMNS = {
+    "database": "where the ledger is",
+    "handler": "what it does: nothing, or sleep",
+    "one": "events a second that one process handles, the median of the rounds",
+    "four": "the same with four",
+    "four to one": "in the same round: median and quartiles",
+    "aim": "what that is to be at least",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, and print the results."""
+    run(parser(), measure, arguments)
+
+
+def parser() -> ArgumentParser:
+    """The options."""
+    made = make_parser("backlog", __doc__ or "", "--events 20000 --rounds 1 --only postgresql")
+    made.add_argument("--events", type=positive, default=1000, help="in the backlog of a round")
+    made.add_argument("--rounds", type=positive, default=3, help="of one, and of four")
+    made.add_argument("--only", nargs="+", choices=DATABASES, default=DATABASES)
+    return made
+
+
+def measure(options: Namespace) -> list[Table]:
+    """A row for each database and handler.
+
+    :raises NotMeasured: if there is none of the databases.
+    """
+    rows: list[dict[str, Any]] = []
+    notes: list[str] = []
+    for database in options.only:
+        try:
+            for milliseconds in AIMS:
+                rows.append(_row(database, milliseconds, options.events, options.rounds))
+            if database == "postgresql":
+                notes.append(about_postgresql())
+        except NotMeasured as error:
+            notes.append(f"{database}: not measured, {error}")
+            say(notes[-1])
+    if not rows:
+        raise NotMeasured("; ".join(notes))
+    return [
+        Table(
+            title="A backlog",
+            text=f"{options.events:,} events that are due, and `retry --follow` in one process or "
+            "four, in turns; the rate is that of the middle half. The processes and the database "
+            "share the machine's cores.",
+            columns=_COLUMNS,
+            rows=rows,
+            notes=notes,
+        )
+    ]
+
+
+def _row(database: str, milliseconds: int, events: int, rounds: int) -> dict[str, Any]:
+    rates: dict[int, list[float]] = {1: [], 4: []}
+    what = f"{milliseconds} ms" if milliseconds else "nothing"
+    for _ in each(f"Backlogs in {database}, handler: {what}", range(rounds)):
+        for count, taken in rates.items():
+            with _backlog(database, events) as (ledger, variables), ExitStack() as stack:
+                variables = {**variables, HANDLER_MS: str(milliseconds)}
+                for _ in range(count):
+                    stack.enter_context(_following(variables))
+                taken.append(_rate(ledger, events))
+    return {
+        "database": database,
+        "handler": what,
+        "one": median(rates[1]),
+        "four": median(rates[4]),
+        "four to one": ratio(rates[4], rates[1]),
+        "aim": AIMS[milliseconds],
+    }
+
+
+@contextmanager
+def _backlog(database: str, events: int) -> Iterator[tuple[SQLLedger, Mapping[str, str]]]:
+    """A ledger in which so many events are due, and the variables that lead to it."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="benchmark-")))
+        url = f"sqlite:///{folder}/ledger.db"
+        if database == "postgresql":
+            url = stack.enter_context(fresh_postgresql())
+        app = create_app(url)
+        ledger: SQLLedger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
+        stack.callback(ledger.engine.dispose)
+        ledger.upgrade()
+        statuses: list[str] = []
+        for environ in islice(new_environs(), events):
+            post(app, environ, statuses)
+        if set(statuses) != {"200 OK"}:
+            raise RuntimeError(f"Events were answered with {set(statuses)}.")
+        yield ledger, {LEDGER_URL: url, "HOME": str(folder)}
+
+
+@contextmanager
+def _following(variables: Mapping[str, str]) -> Iterator[None]:
+    process = subprocess.Popen(
+        [*_FOLLOW, "retry", "--follow"],
+        cwd=ROOT,
+        env={**os.environ, **variables},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+
+def _rate(ledger: SQLLedger, events: int) -> float:
+    """Events a second, once all of them are handled."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while pending := ledger.backlog().pending:
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{pending} events wait for {_PATIENCE_SECONDS} seconds.")
+        time.sleep(0.2)
+    with ledger.engine.connect() as connection:
+        query = select(handling.c.handled_at).order_by(handling.c.handled_at)
+        handled: list[datetime] = list(connection.scalars(query))
+    if len(handled) != events:
+        raise RuntimeError(f"Of {events} events {len(handled)} were handled.")
+    quarter = len(handled) // 4
+    took = handled[3 * quarter] - handled[quarter]
+    return 2 * quarter / max(took.total_seconds(), 1e-6)
+
+
+if __name__ == "__main__":
+    main()
