@@ -79,6 +79,26 @@ def test_worker_killed(make_system: MakeSystem) -> None:
     assert sum(worker.process.poll() is None for worker in workers) == 1
 
 
+def test_hanging_handler(make_system: MakeSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handler that hangs is named in the log, and its process ended by the task's time limit."""
+    monkeypatch.setenv("FLASK_FD_WHATSAPP_HANDLER_SECONDS", "1")
+    monkeypatch.setattr("flask_fd_whatsapp.queue.tasks.LIMIT_AFTER_SECONDS", 1)
+    system = make_system("rabbitmq", "postgresql", lease=3, **SWEEP_EVERY_SECOND)
+    worker = system.start("prefork")
+    worker.wait_until_ready()
+    hanging = system.post("hold")
+    wait_until(lambda: "Hard time limit (2s) exceeded" in worker.text(), "it is ended")
+    assert "has been running for 1 seconds on QUEUED" in worker.text()
+    # It is asked to leave before it is killed, which records the failed attempt.
+    wait_until(lambda: system.event(hanging).last_error, "the attempt is recorded")
+    (system.folder / f"release-{hanging}").touch()
+    system.make_due()
+    system.start_beat()
+    system.wait_for("done", hanging)
+    assert system.calls(hanging) == Counter(note=1, act=2, acted=1)
+    assert system.event(hanging).attempts == 2
+
+
 def assert_taken_by_another(system: System, killed: str, fine: str) -> None:
     system.wait_for("done", killed, fine)
     assert system.calls(fine) == ONCE
