@@ -212,6 +212,16 @@ class TextDetail(Lenient, Text):
     """Text of any length and content."""
 
 
+class ReasonDetail(TextDetail):
+    """What an error says; ``None`` if it is blank, so that another copy can say more."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(numbers=True, **kwargs)
+
+    def _from_text(self, text: str) -> str | None:
+        return text if text.strip() else None
+
+
 class ReferenceDetail(Lenient, Reference):
     """The host's own name for a message."""
 
@@ -237,9 +247,11 @@ class ErrorField(Lenient, fields.Nested):
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         part = value[0] if isinstance(value, list) and value else value
-        if part is None or part in ("", []):
+        if part is None or part == []:
             return None
         if isinstance(part, str):
+            if not part.strip():
+                return None
             part = {"message": part}
         elif _is_number(part):
             part = {"code": part}

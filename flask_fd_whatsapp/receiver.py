@@ -15,7 +15,7 @@ from marshmallow import Schema, ValidationError
 
 from .auth import Authenticator
 from .dispatch import Dispatched, bury, dispatch, dispatch_one
-from .events import StatusEvent
+from .events import Status, StatusEvent
 from .exceptions import ClaimLost, LedgerUnavailable
 from .failure_reasons import Failure, classify
 from .intake import Delivery, Intake
@@ -270,8 +270,11 @@ class Receiver:
     def _enriched(self, event: StatusEvent, recorded: Recorded) -> StatusEvent:
         """The event as handlers get it, with what the ledger knows of its message."""
         error, classes = event.error, self.settings.failure_classes
+        if error is None and event.status == Status.FAILED:
+            error = recorded.error  # which may have come with another copy
         return replace(
             event,
+            error=error,
             external_reference_id=event.external_reference_id or recorded.external_reference_id,
             headers=recorded.headers,
             campaign=recorded.campaign,

@@ -18,6 +18,7 @@ from .fields import (
     ErrorField,
     EventType,
     Identifier,
+    ReasonDetail,
     ReferenceDetail,
     StatusField,
     TextDetail,
@@ -49,8 +50,8 @@ class DeliveryErrorSchema(_Part):
 
     path = "data.error."
 
-    code = TextDetail(numbers=True, load_default=None)
-    message = TextDetail(numbers=True, load_default=None)
+    code = ReasonDetail(load_default=None)
+    message = ReasonDetail(load_default=None)
 
 
 class MessageSchema(_Part):

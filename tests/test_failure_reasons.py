@@ -11,14 +11,16 @@ from flask.testing import FlaskClient
 
 from flask_fd_whatsapp import (
     ConfigurationError,
+    DeliveryError,
     FailureClass,
+    FreshdeskWhatsApp,
     StatusEvent,
     message_failed,
     status_received,
 )
 from flask_fd_whatsapp.failure_reasons import Failure, classify
 
-from .answers import client_of
+from .answers import DurableLedger, client_of
 from .conftest import URL, MakeApp, Payload
 from .scripted import Scripted
 
@@ -114,6 +116,22 @@ def test_handlers_get_the_failure(client: FlaskClient, payload: Payload) -> None
 def test_no_error_no_failure(client: FlaskClient, payload: Payload, name: str) -> None:
     """An event without an error has no failure."""
     assert failure_of(client, payload(name, data__error=None)) is None
+
+
+def test_a_retry_gets_the_failure_that_came_with_another_copy(
+    make_app: MakeApp, payload: Payload
+) -> None:
+    """A recorded event that lacks its error is handled with the one of its later copy."""
+    app = make_app(FreshdeskWhatsApp(ledger=DurableLedger()), DISPATCH="deferred")
+    received = Scripted("received")
+    status_received.connect(received)
+    client = client_of(app)
+    client.post(URL, json=payload("failed", data__error=None))
+    client.post(URL, json=payload("failed", data__error={"code": "131026", "message": "away"}))
+    app.extensions["fd_whatsapp"]["fd_whatsapp"].resume(1)
+    (event,) = received.events
+    assert event.error == DeliveryError("131026", "away")
+    assert event.failure == Failure(FailureClass.RECIPIENT)
 
 
 def test_failure_is_no_part_of_equality() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from ..events import Status, StatusEvent
+from ..events import DeliveryError, Status, StatusEvent
 from .views import State
 
 IMPORTED_BY: Final = os.getpid()
@@ -139,6 +139,7 @@ class Recorded:
     :param is_stale: it did not move its message forward.
     :param external_reference_id: its message's, from whichever event carried it.
     :param campaign: its message's, likewise.
+    :param error: why its message failed, if that was known before this try.
     :param succeeded: handlers that are not to be called again, those that gave up among them; for
         a claim on a settled event they are not.
     :param postponed: how often its handlers have asked to be called later.
@@ -156,6 +157,7 @@ class Recorded:
     is_stale: bool
     external_reference_id: str | None
     campaign: str | None
+    error: DeliveryError | None = None
     succeeded: frozenset[str] = frozenset()
     postponed: int = 0
     superseded: bool = False

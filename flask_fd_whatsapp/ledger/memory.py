@@ -187,6 +187,7 @@ class MemoryLedger(MemoryQueries, MemoryQuarantine, MemoryRejections, MemoryRese
             is_stale=event.is_stale,
             external_reference_id=message.external_reference_id,
             campaign=message.campaign,
+            error=message.error,
             succeeded=frozenset(event.succeeded if settled else event.succeeded | event.gave_up),
             postponed=event.postponed,
             superseded=is_ahead(message.status, of=event.status),

@@ -61,8 +61,8 @@ class MemoryQueries:
     def events(self, **wanted: Unpack[EventFilter]) -> list[Event]:
         """Events that meet every condition given, newest first."""
         conditions = given(wanted)
-        if "external_reference_id" in conditions:
-            conditions["external_reference_id"] = storable(conditions["external_reference_id"])
+        for name in {"campaign", "external_reference_id"} & conditions.keys():
+            conditions[name] = storable(conditions[name])
         with self.changed:
             found = [
                 view
@@ -82,6 +82,7 @@ class MemoryQueries:
     ) -> dict[str, int]:
         """How many messages are at each status."""
         counts: dict[str, int] = dict.fromkeys(Status, 0)
+        campaign = storable(campaign)
         with self.changed:
             for message in self._all():
                 if (

@@ -147,7 +147,7 @@ class MemoryMessage:
         if event.error is not None and event.status == Status.FAILED:
             self._learn_error(storable(event.error.code), storable(event.error.message))
         if self.campaign is None:
-            self.campaign = entry.campaign
+            self.campaign = storable(entry.campaign)
 
     def _learn_error(self, code: str | None, message: str | None) -> None:
         """Take an error where none is known, or the message of one that is."""

@@ -17,6 +17,11 @@ def storable(text: str | None) -> str | None:
     return None if text is None else _UNSTORABLE.sub("\ufffd", text)
 
 
+def is_storable(text: str | None) -> bool:
+    """Whether a database takes *text*; no id holds what it does not."""
+    return text is None or not _UNSTORABLE.search(text)
+
+
 class KeptReference(NamedTuple):
     """An ``external_reference_id`` as it is kept, and looked for.
 

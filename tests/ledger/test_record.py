@@ -240,6 +240,17 @@ def test_reference_of_any_length(ledger: Ledger, reference: str, is_late: bool) 
     assert [event.status for event in events] == ["READ", "QUEUED"]
 
 
+@pytest.mark.parametrize("is_late", [False, True], ids=["before", "later"])
+def test_error_of_another_copy_is_given_with_the_event(ledger: Ledger, is_late: bool) -> None:
+    """A retry gets the reason of a failure that came with another copy of the event."""
+    reason = DeliveryError("131026", "away")
+    first = ledger.record(entry("FAILED", error=None if is_late else reason), POLICY, claim=False)
+    ledger.record(entry("FAILED", error=reason if is_late else None), POLICY, claim=False)
+    again = ledger.claim(first.id, POLICY)
+    assert again is not None
+    assert (again.error, again.claim is not None) == (reason, True)
+
+
 def test_digest_is_no_reference(ledger: Ledger) -> None:
     """Who looks for the digest of a long reference does not find its messages."""
     reference = "x" * 256

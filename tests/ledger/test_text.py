@@ -93,6 +93,28 @@ def test_ids(ledger: Ledger, text: str) -> None:
     assert set(message.times) == {f"S{text}"}
 
 
+@pytest.mark.parametrize("text", ["\x00", "a\ud83d"], ids=["nul", "surrogate"])
+def test_no_event_is_found_by_text_that_cannot_be_kept(ledger: Ledger, text: str) -> None:
+    """Asking by what no database takes finds nothing, and is no error."""
+    handle(ledger, message_id="\ufffd", campaign="spring")
+    assert ledger.message(text) is None
+    assert ledger.message("\ufffd", text) is None
+    for name in ("account_id", "message_id", "status", "receiver", "campaign"):
+        wanted: Any = {name: text}
+        assert ledger.events(**wanted) == [], name
+    assert ledger.messages(external_reference_id=text) == []
+    assert sum(ledger.counts(campaign=text).values()) == 0
+    assert len(ledger.events(unhandled_by=text)) == 1
+
+
+def test_campaign_is_found_by_what_was_replaced_in_it(ledger: Ledger) -> None:
+    """A campaign with text that no database takes is found by that text, on every ledger."""
+    recorded, _ = claimed(ledger, campaign="a\x00b")
+    (found,) = ledger.events(campaign="a\x00b")
+    assert (found.campaign, recorded.campaign) == ("a\ufffdb", "a\ufffdb")
+    assert ledger.counts(campaign="a\x00b")["QUEUED"] == 1
+
+
 def test_longest_ids(ledger: Ledger) -> None:
     """Ids of 255 characters, of four bytes each, are stored whole."""
     longest = "\U0001f44b" * 255

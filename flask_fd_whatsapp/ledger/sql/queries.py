@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final, Unpack
 
-from sqlalchemy import ColumnElement, RowMapping, Select, Table, case, func, select
+from sqlalchemy import ColumnElement, RowMapping, Select, Table, case, false, func, select
 
 from ...events import DeliveryError, Status, is_ahead
 from ...exceptions import AmbiguousMessage
 from ..filters import EventFilter, given
-from ..references import KeptReference
+from ..references import KeptReference, is_storable, storable
 from ..views import Event, Message, State
 from .database import CLOCKS_DIFFER, Database
 from .tables import event, handling, message
@@ -27,7 +27,6 @@ _STATES: Final[Mapping[State, ColumnElement[bool]]] = {
 _EQUAL: Final[Mapping[str, ColumnElement[str | None]]] = {
     "status": event.c.status,
     "account_id": message.c.account_id,
-    "campaign": message.c.campaign,
     "message_id": message.c.message_id,
 }
 
@@ -86,6 +85,8 @@ class Queries:
 
     def message(self, message_id: str, account_id: str | None = None) -> Message | None:
         """One message, ``None`` if it is unknown."""
+        if not (is_storable(message_id) and is_storable(account_id)):
+            return None
         query = select(message).where(message.c.message_id == message_id)
         if account_id is not None:
             query = query.where(message.c.account_id == account_id)
@@ -144,7 +145,7 @@ class Queries:
         if until is not None:
             query = query.where(message.c.first_seen < until)
         if campaign is not None:
-            query = query.where(message.c.campaign == campaign)
+            query = query.where(message.c.campaign == storable(campaign))
         with self.database.querying(patiently=True) as connection:
             found = {row[0]: row[1] for row in connection.execute(query)}
         return {status: found.get(status, 0) for status in Status}
@@ -158,16 +159,20 @@ def _met(
     :param place: the event's id, by which the result is ordered.
     """
     for name, value in conditions.items():
-        if name in _EQUAL:
-            yield _EQUAL[name] == value
+        if name == "campaign":
+            yield message.c.campaign == storable(value)
+        elif name in _EQUAL:
+            yield _EQUAL[name] == value if is_storable(value) else false()
         elif name == "external_reference_id":
             yield _has_reference(value)
         elif name == "state":
             yield _STATES[value]
         elif name == "receiver":
-            yield came_to(value, event, database)
+            yield came_to(value, event, database) if is_storable(value) else false()
         elif name == "unhandled_by":
-            is_handled = (handling.c.event_id == event.c.id) & (handling.c.handler == value)
+            is_handled = (handling.c.event_id == event.c.id) & (
+                handling.c.handler == storable(value)
+            )
             is_handled &= handling.c.gave_up.is_not(True)
             yield ~select(handling.c.handler).where(is_handled).exists()
         elif name == "since":

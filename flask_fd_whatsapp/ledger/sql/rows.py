@@ -64,17 +64,17 @@ class Found(NamedTuple):
     last_seen: Any
     status: str
     is_held: bool
-    has_error_code: bool
-    has_error_message: bool
+    error_code: str | None
+    error_message: str | None
     due_at: Any
     is_due: bool
     postponed: int
 
     def lacks(self, error: DeliveryError | None) -> bool:
         """Whether *error* would tell more than is known of why the message failed."""
-        if error is None or self.has_error_message:
+        if error is None or self.error_message is not None:
             return False
-        return error.message is not None or (error.code is not None and not self.has_error_code)
+        return error.message is not None or (error.code is not None and self.error_code is None)
 
     @property
     def state(self) -> State:
@@ -88,6 +88,7 @@ class Found(NamedTuple):
         attempt: int = 1,
     ) -> Recorded:
         """The event as the ledger gives it."""
+        has_reason = self.error_code is not None or self.error_message is not None
         return Recorded(
             id=self.event_id,
             state=self.state,
@@ -98,6 +99,7 @@ class Found(NamedTuple):
             is_stale=bool(self.is_stale),
             external_reference_id=self.reference,
             campaign=self.campaign,
+            error=DeliveryError(self.error_code, self.error_message) if has_reason else None,
             succeeded=succeeded,
             attempt=attempt,
             postponed=self.postponed,

@@ -64,7 +64,7 @@ SELECT e.id, m.id, e.attempts, e.due_at IS NOT NULL, e.dead_at IS NOT NULL, e.pa
        e.previous_status, e.is_stale, m.status,
        COALESCE(m.reference_text, m.external_reference_id), m.campaign,
        m.last_seen, e.status, m.claim_token IS NOT NULL AND NOT ({is_over_of_m}),
-       m.error_code IS NOT NULL, m.error_message IS NOT NULL,
+       m.error_code, m.error_message,
        e.due_at, e.due_at <= {now}, COALESCE(e.postponed, 0)
 FROM fd_whatsapp_event e JOIN fd_whatsapp_message m ON m.id = e.message_key
 WHERE {which}
