@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from typing import Any, cast
 
 from flask import Blueprint, Flask, Response, request
@@ -14,7 +15,7 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 from .auth import environ_key
 from .commands import group, is_command_running, is_flask_command
 from .exceptions import ConfigurationError
-from .ledger import Ledger, MemoryLedger
+from .ledger import Ledger
 from .ledger.current import EXTENSION
 from .log_fields import get_logger
 from .outcomes import Result
@@ -117,7 +118,7 @@ class FreshdeskWhatsApp(Blueprint):
         _add_routes(state, receiver)
         if group.name not in app.cli.commands:
             app.cli.add_command(group)
-        if self._given_ledger is None and settings.ledger_url != MEMORY_URL:
+        if self._given_ledger is None:
             _warm_up(settings.ledger_url)
 
     def _make_ledger(self, app: Flask, settings: Settings) -> Ledger:
@@ -141,6 +142,8 @@ class FreshdeskWhatsApp(Blueprint):
                 "ends, and known to no other. Set it to a database for production.",
                 self._config_prefix,
             )
+        from .ledger.memory import MemoryLedger  # most have another
+
         return MemoryLedger(config_prefix=self._config_prefix)
 
 
@@ -150,6 +153,9 @@ def _warm_up(url: str) -> None:
     A command imports it when it needs it, which few do.
     """
     if not is_flask_command() or is_flask_command("run"):
+        if url == MEMORY_URL:
+            import_module("flask_fd_whatsapp.ledger.memory")
+            return
         with suppress(Exception):  # whatever it is, the first use tells
             from .ledger.sql.engines import warm_up  # needs an extra
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Coroutine, Mapping
 from contextvars import Context, ContextVar, copy_context
 from typing import Any, Final
@@ -71,3 +72,13 @@ def _await(app: Flask, coroutine: Coroutine[Any, Any, Any]) -> Any:
         return app.async_to_sync(wait)()
     finally:
         coroutine.close()
+
+
+def failures() -> tuple[type[BaseException], ...]:
+    """What a handler can raise as a failure of its own, short of leaving the process.
+
+    An ``except`` asks for it once something is raised: as long as nobody has imported asyncio,
+    which takes long, it cannot have been cancelled by it.
+    """
+    module = sys.modules.get("asyncio.exceptions")
+    return Exception, getattr(module, "CancelledError", Exception)

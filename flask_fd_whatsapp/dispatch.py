@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from asyncio import CancelledError
 from typing import Any, NamedTuple
 
 from blinker import NamedSignal
 from flask import Flask
 
-from .calling import call
+from .calling import call, failures
 from .events import StatusEvent
 from .exceptions import ClaimLost, GiveUp, LedgerUnavailable, RetryLater, TransactionFailed
 from .handlers import Handler, connected, handlers_of, identity
@@ -25,8 +24,6 @@ MAX_ERROR_LENGTH = 500
 
 CALLS = 4
 """How often a handler is called in one try whose transaction the database gives up."""
-
-_FAILURES = (Exception, CancelledError)
 
 
 class Dispatched(NamedTuple):
@@ -162,7 +159,7 @@ class _Try:
         try:
             with handling(self.app, self.ledger, self.claim):
                 call(self.app, handler.function, event=self.event)
-        except _FAILURES as error:
+        except failures() as error:
             return error
         return None
 
@@ -268,7 +265,7 @@ def notify(signal: NamedSignal, app: Flask, **arguments: Any) -> None:
     for function in connected(signal, app):
         try:
             call(app, function, **arguments)
-        except _FAILURES:
+        except failures():
             name = identity(signal, function)
             logger.exception("Handler %s failed.", name, extra=log_fields(handler=name))
 

@@ -6,11 +6,16 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from flask_fd_whatsapp import ledger
+from flask_fd_whatsapp.ledger.memory import MemoryLedger
+
 from .concurrency.threads import TIMEOUT
+from .ledger.databases import KINDS, fresh_database
 
 HOST = """
 import json, sys
@@ -31,12 +36,22 @@ client = app.test_client()
 client.get("/freshdesk/whatsapp")
 before = set(sys.modules)
 body = {"account_id": "1", "event_type": "outbound_message_event", "data": {
-    "message_id": sys.argv[1], "status": "SENT", "timestamp": "2025-11-18T09:25:45.885Z"}}
+    "message_id": "M1", "status": "SENT", "timestamp": "2025-11-18T09:25:45.885Z"}}
 answer = client.post("/freshdesk/whatsapp", json=body, headers={"Authorization": "Bearer t"})
 print(json.dumps({"result": answer.get_json().get("result"), "before": sorted(before),
                   "first": sorted(set(sys.modules) - before)}))
 """
+IMPORT = """
+import blinker, flask, json, marshmallow, sys
+before = set(sys.modules)
+import flask_fd_whatsapp
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+IMPORTS_NONE_OF = {"alembic", "asyncio", "concurrent", "sqlalchemy", "subprocess", "urllib3"}
+"""What is slow to import, and needed only by some, if at all."""
+
 URLS = {
+    "memory": "memory://",
     "sqlite": "sqlite:///ledger.db",
     "psycopg": "postgresql+psycopg://me@127.0.0.1:1/none",
     "pymysql": "mariadb+pymysql://me@127.0.0.1:1/none",
@@ -63,6 +78,17 @@ def run(folder: Path, url: str, *command: str) -> str:
     return done.stdout
 
 
+def test_importing_the_package_imports_little_else(tmp_path: Path) -> None:
+    """Neither the commands nor a ledger nor anything slow comes with the package."""
+    modules = json.loads(run(tmp_path, URLS["memory"], "-c", IMPORT))
+    assert "flask_fd_whatsapp.receiver" in modules
+    assert not {name.partition(".")[0] for name in modules} & IMPORTS_NONE_OF
+    commands = {name for name in modules if name.startswith("flask_fd_whatsapp.commands.")}
+    assert commands == {"flask_fd_whatsapp.commands.group"}
+    unused = ("flask_fd_whatsapp.ledger.memory", "flask_fd_whatsapp.ledger.sql")
+    assert not [name for name in modules if name.startswith(unused)]
+
+
 @pytest.mark.parametrize("driver", ["sqlite3", "psycopg", "pymysql"])
 def test_registration_imports_what_the_ledger_needs_and_touches_nothing(
     tmp_path: Path, driver: str
@@ -76,14 +102,25 @@ def test_registration_imports_what_the_ledger_needs_and_touches_nothing(
     assert [path.name for path in tmp_path.iterdir() if path.name != "__pycache__"] == ["host.py"]
 
 
-def test_the_first_event_imports_next_to_nothing(tmp_path: Path) -> None:
-    """Neither the ledger nor, with tables that are up to date, Alembic is imported by a request."""
-    for message_id in ("first", "second"):
-        found = json.loads(run(tmp_path, URLS["sqlite"], "-c", HOST + POST, message_id))
-        assert found["result"] == "accepted"
-    ours = [name for name in found["first"] if name.startswith(("sqlalchemy", "flask_fd_whatsapp"))]
-    assert ours == []
-    assert "alembic" not in {*found["before"], *found["first"]}
+@pytest.mark.parametrize("kind", ["memory", *KINDS])
+def test_the_first_event_imports_nothing(tmp_path: Path, kind: str) -> None:
+    """No request waits for an import: what it needs came with the registration."""
+    with ExitStack() as stack:
+        url = URLS["memory"]
+        if kind != "memory":
+            url = stack.enter_context(fresh_database(kind, tmp_path))
+            run(tmp_path, url, "-m", "flask", "fd-whatsapp", "upgrade")
+        found = json.loads(run(tmp_path, url, "-c", HOST + POST))
+    assert found["result"] == "accepted"
+    assert not [name for name in found["first"] if not name.startswith("encodings.")]
+    assert "alembic" not in found["before"]
+
+
+def test_the_ledger_in_memory_is_imported_by_its_name() -> None:
+    """``flask_fd_whatsapp.ledger`` has it, and has no name that it has not."""
+    assert ledger.MemoryLedger is MemoryLedger
+    with pytest.raises(AttributeError, match="MemoryLegder"):
+        ledger.MemoryLegder  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_commands_that_need_no_ledger_do_not_import_it(tmp_path: Path) -> None:

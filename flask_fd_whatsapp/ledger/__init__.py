@@ -1,9 +1,10 @@
 """What has been seen: the protocol of a ledger, and the one in memory."""
 
+from typing import TYPE_CHECKING, Any
+
 from .base import Claim, Entry, Policy, Recorded, Tried, Unusable
 from .current import current_ledger
 from .filters import EventFilter
-from .memory import MemoryLedger
 from .protocol import Ledger
 from .views import (
     Backlog,
@@ -16,6 +17,19 @@ from .views import (
     TokenUse,
     Upgraded,
 )
+
+if TYPE_CHECKING:
+    from .memory import MemoryLedger
+else:
+
+    def __getattr__(name: str) -> Any:
+        """Import the ledger in memory for those who use it: in production few do."""
+        if name == "MemoryLedger":
+            from .memory import MemoryLedger
+
+            return MemoryLedger
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "Backlog",

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 
 from flask_fd_whatsapp import FreshdeskWhatsApp
-from flask_fd_whatsapp.commands import group
+from flask_fd_whatsapp.commands.group import NAMES
 from flask_fd_whatsapp.commands.quarantine import quarantine
 
 from ..conftest import TOKEN
@@ -75,7 +75,7 @@ def test_wrong_choice(two: Flask, run: RunCommand, arguments: tuple[str, ...]) -
     "command",
     [
         (),
-        *((name,) for name in group.commands),
+        *((name,) for name in NAMES),
         *(("quarantine", name) for name in quarantine.commands),
     ],
 )
@@ -84,3 +84,19 @@ def test_help_has_an_example(app: Flask, run: RunCommand, command: tuple[str, ..
     result = run(app, *command, "--help")
     assert result.exit_code == 0
     assert " ".join(("flask fd-whatsapp", *command)) in result.output.partition("Example")[2]
+
+
+def test_help_lists_every_command(app: Flask, run: RunCommand) -> None:
+    """The group's --help has a line for each command, beginning with its name and what it does."""
+    listed = run(app, "--help").output.partition("Commands:")[2]
+    names = [line.split()[0] for line in listed.splitlines() if line.startswith("  ")]
+    assert names[: len(NAMES)] == sorted(NAMES)
+    assert "List recorded events, newest first." in listed
+
+
+def test_a_command_that_does_not_exist(app: Flask, run: RunCommand) -> None:
+    """A name that is no command's is refused, a module's among them too."""
+    for name in ("chek", "masking"):
+        result = run(app, name)
+        assert result.exit_code == 2
+        assert f"No such command '{name}'" in result.output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,7 +53,10 @@ def warm_up(url: str) -> None:
 
     That takes some hundred milliseconds, which the first request would wait for else.
     """
-    make_url(url).get_dialect().import_dbapi()
+    parsed = make_url(url)
+    parsed.get_dialect().import_dbapi()
+    if parsed.get_backend_name() == "postgresql":
+        import_module(".psycopg_connection", __package__)
 
 
 def _postgresql(url: URL) -> Engine:

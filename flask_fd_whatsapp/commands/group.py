@@ -1,0 +1,84 @@
+"""The group of the commands, which are imported when they are run."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, Final, cast
+
+import click
+from flask.cli import AppGroup, FlaskGroup
+
+from ..exceptions import FreshdeskWhatsAppError
+
+NAMES: Final = (
+    "acknowledge",
+    "check",
+    "events",
+    "message",
+    "prune",
+    "quarantine",
+    "replay",
+    "retry",
+    "setup",
+    "simulate",
+    "status",
+    "upgrade",
+)
+"""Each command, and the module that defines it, has one of these names."""
+
+
+class Commands(AppGroup):
+    """A group whose commands are imported only when they are run, or their help is shown.
+
+    They end with a line, and exit status 1, where a ledger cannot be used.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands, sorted."""
+        return sorted({*NAMES, *super().list_commands(ctx)})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, ``None`` if there is none."""
+        if cmd_name in NAMES:
+            module = import_module(f"{__package__}.{cmd_name}")
+            return cast(click.Command, getattr(module, cmd_name))
+        return super().get_command(ctx, cmd_name)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except FreshdeskWhatsAppError as error:
+            from .errors import explain
+            from .output import plain
+
+            raise click.ClickException(plain(explain(error))) from None
+
+
+def is_command_running() -> bool:
+    """Whether one of these commands runs, which says itself what is doubtful about a ledger."""
+    context = click.get_current_context(silent=True)
+    while context is not None:
+        if isinstance(context.command, Commands):
+            return True
+        context = context.parent
+    return False
+
+
+def is_flask_command(name: str | None = None) -> bool:
+    """Whether this process runs a ``flask`` command (of this name), rather than a server."""
+    context = click.get_current_context(silent=True)
+    names = set()
+    while context is not None:
+        names.add(context.info_name)
+        if isinstance(context.command, FlaskGroup):
+            return name is None or name in names
+        context = context.parent
+    return False
+
+
+group: Final = Commands(
+    "fd-whatsapp",
+    help="Freshdesk's WhatsApp webhooks.",
+    epilog="Example: flask fd-whatsapp check",
+)
