@@ -215,9 +215,6 @@ class TextDetail(Lenient, Text):
 class ReasonDetail(TextDetail):
     """What an error says; ``None`` if it is blank, so that another copy can say more."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(numbers=True, **kwargs)
-
     def _from_text(self, text: str) -> str | None:
         return text if text.strip() else None
 

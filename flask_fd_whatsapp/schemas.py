@@ -50,8 +50,8 @@ class DeliveryErrorSchema(_Part):
 
     path = "data.error."
 
-    code = ReasonDetail(load_default=None)
-    message = ReasonDetail(load_default=None)
+    code = ReasonDetail(numbers=True, load_default=None)
+    message = ReasonDetail(numbers=True, load_default=None)
 
 
 class MessageSchema(_Part):

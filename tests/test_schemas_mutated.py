@@ -125,6 +125,7 @@ def test_mutated_samples(sample: dict[str, Any], changes: Any) -> None:
 
 ids = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=255)
 texts = st.none() | any_text
+reasons = st.none() | any_text.filter(str.strip)
 times = st.datetimes(timezones=st.just(UTC))
 events = st.builds(
     StatusEvent,
@@ -137,7 +138,7 @@ events = st.builds(
     event_time=st.none() | times,
     actor=st.none() | st.builds(Actor, id=texts, name=texts, type=texts),
     external_reference_id=st.none() | any_text.filter(bool),
-    error=st.none() | st.builds(DeliveryError, code=texts, message=texts),
+    error=st.none() | st.builds(DeliveryError, code=reasons, message=reasons),
     payload=st.just({}) | st.sampled_from(SENT) | st.just({"data": {"errors": [{"code": 7}]}}),
 )
 
