@@ -12,7 +12,7 @@ from flask_fd_whatsapp import RetryLater, handler_failed, handler_name, status_r
 from flask_fd_whatsapp.ledger import Ledger
 from flask_fd_whatsapp.log_fields import LOG_FIELDS
 
-from .answers import assert_problem, client_of
+from .answers import assert_problem, client_of, make_due
 from .conftest import URL, MakeApp, Payload
 
 
@@ -62,6 +62,7 @@ def test_a_failing_event(
     assert logged == [("campaigns", None), ("dispatch", "tickets"), ("dispatch", "alarm")]
 
     caplog.clear()
+    make_due(app)
     app.extensions["fd_whatsapp"]["fd_whatsapp"].resume(event.id)
     died = [record for record in caplog.records if "is dead" in record.getMessage()]
     assert len(died) == 1

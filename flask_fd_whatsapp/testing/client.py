@@ -123,7 +123,9 @@ class WhatsAppClient:
         result = (answer.get_json(silent=True) or {}).get("result")
         if answer.status_code != 200 or result not in _TAKEN:
             raise AssertionError(f"{_title(payload)} was answered with {_explain(answer)}")
-        if Result.UNFINISHED in swept:
+        if Result.DEAD in swept:
+            raise AssertionError(f"{_title(payload)} is dead: a handler gave up.")
+        if not {Result.UNFINISHED, Result.POSTPONED}.isdisjoint(swept):
             raise AssertionError(f"{_title(payload)}: a handler asks to be called again later.")
         return str(result)
 

@@ -92,7 +92,8 @@ def test_not_due(
     """What failed or asked for later is left alone until it is due, and then taken up."""
     broken = Scripted("broken", *[error] * 3)
     status_received.connect(broken)
-    assert results(receiver) == dict.fromkeys(ids.values(), Result.UNFINISHED)
+    tried = Result.POSTPONED if isinstance(error, RetryLater) else Result.UNFINISHED
+    assert results(receiver) == dict.fromkeys(ids.values(), tried)
     before = ledger.events()
     assert results(receiver) == {}
     assert ledger.events() == before

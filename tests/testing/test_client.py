@@ -6,7 +6,7 @@ import pytest
 from flask import Flask, redirect, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from flask_fd_whatsapp import FreshdeskWhatsApp, RetryLater, StatusEvent, message_read
+from flask_fd_whatsapp import FreshdeskWhatsApp, GiveUp, RetryLater, StatusEvent, message_read
 from flask_fd_whatsapp.exceptions import NoSuchReceiver
 from flask_fd_whatsapp.testing import EventBuilder, WhatsAppClient
 
@@ -202,6 +202,14 @@ def test_deferred(make_durable: MakeApp, events: EventBuilder) -> None:
     assert handler.events == []
     assert whatsapp.play([events.sent()]) == ["accepted"]
     assert handler.statuses == ["READ"]
+
+
+def test_deferred_give_up(make_durable: MakeApp, events: EventBuilder) -> None:
+    """Where dispatch is deferred, a handler that gives up fails the play too."""
+    handler = Scripted("handler", GiveUp("no such order"))
+    message_read.connect(handler)
+    with pytest.raises(AssertionError, match="is dead: a handler gave up"):
+        WhatsAppClient(make_durable(DISPATCH="deferred")).play([events.read()])
 
 
 def test_deferred_retry_later(make_durable: MakeApp, events: EventBuilder) -> None:
