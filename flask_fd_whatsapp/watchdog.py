@@ -25,6 +25,11 @@ logger = get_logger(__name__)
 
 SHORTEST_PAUSE: Final = 0.01
 
+_HANGS: Final = (
+    "Handler %s has been running for %.0f seconds on %s of message %s (event %s), and may never "
+    "return. Give what it waits for a time-out. It is here:"
+)
+
 
 class Run:
     """A try whose handlers are being called.
@@ -182,15 +187,17 @@ class _Watch:
 
 
 def _report(run: Run, handler: str, seconds: float) -> None:
+    where = run.stack().splitlines()
+    # A place of its own for each line: what stands in one is logged as one line.
+    text = "\n".join([_HANGS, *["%s"] * len(where)])
     logger.error(
-        "Handler %s has been running for %.0f seconds on %s of message %s (event %s), and may "
-        "never return. Give what it waits for a time-out. It is here:\n%s",
+        text,
         handler,
         seconds,
         run.event.status,
         run.event.message_id,
         run.event_id,
-        run.stack(),
+        *where,
         extra=log_fields(
             receiver=run.receiver,
             event=run.event,

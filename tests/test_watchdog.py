@@ -140,7 +140,7 @@ def test_reports_what_hangs(dog: Watchdog, caplog: pytest.LogCaptureFixture) -> 
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     text = record.getMessage()
     assert text.startswith("Handler tickets has been running for 0 seconds on SENT of message M1")
-    assert "in waits_here" in text
+    assert ", in waits_here\n    let_go.wait(TIMEOUT)\n" in text  # as a stack, line by line
     fields = ("event_id", "receiver", "message_id", "status", "handler", "attempt")
     known = [getattr(record, field) for field in fields]
     assert known == [12, "fd_whatsapp", "M1", "SENT", "tickets", 3]
