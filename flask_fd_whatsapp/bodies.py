@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import zlib
 from typing import Any, Final, Never
@@ -14,7 +15,9 @@ again wherever the event is handled later.
 """
 
 # zlib's wbits: with gzip's header, with zlib's (RFC 9110), and with none, which many send.
-_ENCODINGS: Final = {"gzip": (31,), "x-gzip": (31,), "deflate": (15, -15)}
+_GZIP: Final = 31
+_MOST_PARTS: Final = 100
+_ENCODINGS: Final = {"gzip": (_GZIP,), "x-gzip": (_GZIP,), "deflate": (15, -15)}
 
 
 class NotJSON(ValueError):
@@ -53,19 +56,27 @@ def decompressed(body: bytes, encoding: str, limit: int) -> bytes:
             return _inflated(body, wbits, limit)
         except zlib.error:
             continue
-    if body.lstrip()[:1] in (b"{", b"["):
+    if body.removeprefix(codecs.BOM_UTF8).lstrip()[:1] in (b"{", b"["):
         return body
     raise NotJSON(f"The body is not {name}, as its Content-Encoding says, or was cut off.")
 
 
 def _inflated(body: bytes, wbits: int, limit: int) -> bytes:
-    inflating = zlib.decompressobj(wbits)
-    inflated = inflating.decompress(body, limit + 1)
-    if len(inflated) > limit:
-        raise TooLarge(f"The body is larger than {limit} bytes once it is decompressed.")
-    if not inflating.eof or inflating.unused_data:
-        raise zlib.error("cut off, or more than one")
-    return inflated
+    """*body* decompressed; of gzip there may be several one after the other (RFC 1952, 2.2)."""
+    inflated = b""
+    for _ in range(_MOST_PARTS):
+        inflating = zlib.decompressobj(wbits)
+        inflated += inflating.decompress(body, limit + 1 - len(inflated))
+        if len(inflated) > limit:
+            raise TooLarge(f"The body is larger than {limit} bytes once it is decompressed.")
+        if not inflating.eof:
+            raise zlib.error("cut off")
+        body = inflating.unused_data
+        if not body:
+            return inflated
+        if wbits != _GZIP:
+            break
+    raise zlib.error("something comes after it")
 
 
 def _refuse_constant(constant: str) -> Never:

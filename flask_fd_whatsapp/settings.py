@@ -21,6 +21,9 @@ FORM_HEADERS: Final = 3
 
 MIN_RETENTION_DAYS: Final = 37
 
+MAX_BODY_BYTES: Final = 8 * 2**20
+"""MariaDB takes packets of 16 MiB by default, in which a body's quotes are escaped."""
+
 MEMORY_URL: Final = "memory://"
 
 
@@ -120,19 +123,20 @@ _PARSERS: Final = {
     "DATA_HEADERS": values.header_names,
     "ALLOW_UNAUTHENTICATED": values.boolean,
     "ACCOUNT_IDS": values.account_ids,
-    "MAX_BODY_BYTES": values.whole_number(minimum=1),
+    "MAX_BODY_BYTES": values.whole_number(minimum=1, maximum=MAX_BODY_BYTES),
     "LEDGER_URL": values.ledger_url,
     "CAMPAIGN": values.campaign,
     "DISPATCH": values.dispatch,
     "REJECT_INVALID": values.boolean_or_none,
     "LEASE_SECONDS": values.seconds,
-    "MAX_ATTEMPTS": values.whole_number(minimum=1),
+    "MAX_ATTEMPTS": values.whole_number(minimum=1, maximum=1_000_000),
     "GIVE_UP_AFTER": values.long_duration,
     "HANDLER_SECONDS": values.seconds_or_none,
     "FAILURE_CLASSES": values.failure_classes,
-    "QUARANTINE_MAX": values.whole_number(minimum=1),
+    "QUARANTINE_MAX": values.whole_number(minimum=1, maximum=1_000_000_000),
     "RETENTION_DAYS": values.whole_number(
         minimum=MIN_RETENTION_DAYS,
+        maximum=36_500,
         because="a late DELIVERED may come after 30 days and WhatsApp tries again for 7; "
         "forgotten earlier, a duplicate would pass as new",
     ),

@@ -22,6 +22,12 @@ MAX_LONG_SECONDS: Final = 365 * 86_400
 
 _VALUE: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 
+_ACCOUNT_ID: Final = re.compile(r"[^\s,;()\[\]{}'\"\x00-\x1f\x7f]{1,255}")
+"""Without what a list has that was not read as one, such as ``['123']``, which is not JSON."""
+
+# As SQLAlchemy takes a URL apart, which is imported only when it is needed.
+_SERVER: Final = re.compile(r"(?:[^:/]*(?::[^@]*)?@)?(?:\[[^/?]+\]|[^/:?]*)(?::(?P<port>[^/?]*))?")
+
 _DRIVERS: Final = {
     "sqlite": ("sql", ("sqlalchemy", "alembic")),
     "postgresql+psycopg": ("postgresql", ("sqlalchemy", "alembic", "psycopg")),
@@ -152,7 +158,7 @@ def _account_id(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int)):
         raise ValueError(f"{value!r} is no account id: give text or a whole number.")
     text = str(value)
-    if not re.fullmatch(r"[^\s,;]{1,255}", text):
+    if not _ACCOUNT_ID.fullmatch(text):
         raise ValueError(
             f'{text!r} is no account id: give a list, such as ["123", "456"] (in the '
             "environment too), one id an entry."
@@ -160,8 +166,11 @@ def _account_id(value: Any) -> str:
     return text
 
 
-def whole_number(*, minimum: int, because: str = "") -> Callable[[Any], int]:
-    """A parser of whole numbers from *minimum* up."""
+def whole_number(*, minimum: int, maximum: int, because: str = "") -> Callable[[Any], int]:
+    """A parser of whole numbers from *minimum* to *maximum*.
+
+    :param because: why none may be smaller.
+    """
 
     def parse(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
@@ -169,6 +178,8 @@ def whole_number(*, minimum: int, because: str = "") -> Callable[[Any], int]:
         if value < minimum:
             reason = f" ({because})" if because else ""
             raise ValueError(f"has to be at least {minimum}, not {value}{reason}.")
+        if value > maximum:
+            raise ValueError(f"has to be at most {maximum}, and is larger.")
         return value
 
     return parse
@@ -227,6 +238,13 @@ def ledger_url(value: Any) -> str:
             else "has several hosts, of which the driver takes one: write that of the server that "
             "takes writes, or of a proxy in front of them."
         )
+    taken_apart = _SERVER.match(rest)
+    port = taken_apart["port"] if taken_apart and scheme != "sqlite" else None
+    if port is not None and not re.fullmatch("[0-9]{1,5}", port):
+        raise ValueError(
+            "has a port that is no number: write what comes after the host's colon as a number, "
+            "and special characters of user and password as %-codes (: as %3A, / as %2F, @ as %40)."
+        )
     if scheme == "sqlite" and rest.partition("?")[0] in ("", "/", "/:memory:"):
         raise ValueError("names no file: write sqlite:///<path>, or memory:// for no file at all.")
     extra, modules = _DRIVERS[scheme]
@@ -267,7 +285,13 @@ def failure_classes(value: Any) -> Mapping[str, FailureClass]:
         raise ValueError(
             f'has to be a mapping such as {{"131026": "recipient"}}, not {_kind(value)}.'
         )
-    return {_error_code(code): _failure_class(code, given) for code, given in value.items()}
+    classes: dict[str, FailureClass] = {}
+    for code, given in value.items():
+        key = _error_code(code)
+        if key in classes:
+            raise ValueError(f"{code!r} stands there twice (codes have no case): take one out.")
+        classes[key] = _failure_class(code, given)
+    return classes
 
 
 def _error_code(code: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import logging
@@ -150,13 +151,15 @@ COMPRESSED = {
     "deflate": zlib.compress(SAMPLE),
     "Deflate": zlib.compress(SAMPLE, wbits=-15),
     "identity": SAMPLE,
+    "gzip in parts": gzip.compress(SAMPLE[:9]) + gzip.compress(SAMPLE[9:]),
+    "gzip by name only": codecs.BOM_UTF8 + SAMPLE,
 }
 
 
 @pytest.mark.parametrize(("encoding", "body"), COMPRESSED.items(), ids=COMPRESSED)
 def test_compressed(client: FlaskClient, ledger: Ledger, encoding: str, body: bytes) -> None:
     """A compressed body is decompressed; one that already was on the way is taken as it is."""
-    headers = {"Content-Encoding": encoding}
+    headers = {"Content-Encoding": "gzip" if encoding.startswith("gzip") else encoding}
     assert_result(post(client, data=body, headers=headers), "accepted")
     assert_result(post(client, data=SAMPLE, headers=headers), "duplicate")
     assert has_it(ledger)
@@ -178,6 +181,23 @@ def test_limit_of_what_is_decompressed(
         assert [note.reason for note in ledger.rejections()] == ["too_large"]
     else:
         assert_result(answer, "accepted")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "more"),
+    [
+        ("gzip", b"\0\0"),
+        ("deflate", zlib.compress(b" ")),
+        pytest.param("gzip", 200 * gzip.compress(b""), id="many parts"),
+    ],
+)
+def test_compressed_and_more(
+    client: FlaskClient, ledger: Ledger, encoding: str, more: bytes
+) -> None:
+    """A compressed body that something else comes after is a 400, and kept as it came."""
+    body = (gzip if encoding == "gzip" else zlib).compress(SAMPLE) + more
+    assert_problem(post(client, data=body, headers={"Content-Encoding": encoding}), 400)
+    assert kept(ledger) == [("not_json", body)]
 
 
 @pytest.mark.parametrize("cut", [1, 10, 100])

@@ -96,10 +96,13 @@ def test_what_is_no_list_of_account_ids(ids: Any) -> None:
 
 @given(st.integers(), st.integers(min_value=-5, max_value=50))
 def test_whole_numbers(value: int, minimum: int) -> None:
-    """A whole number is taken from the minimum up."""
-    parse = values.whole_number(minimum=minimum, because="of a reason")
-    if value >= minimum:
+    """A whole number is taken from the minimum to the maximum."""
+    parse = values.whole_number(minimum=minimum, maximum=99, because="of a reason")
+    if minimum <= value <= 99:
         assert parse(value) == value
+    elif value > 99:
+        with pytest.raises(ValueError, match="has to be at most 99, and is larger"):
+            parse(value)
     else:
         with pytest.raises(ValueError, match=rf"least {minimum}, not {value} \(of a reason\)"):
             parse(value)
