@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from typing import Any
 
 MAX_RETRY_LATER_SECONDS = 30 * 24 * 3600.0
 
@@ -29,11 +29,15 @@ class RetryLater(FreshdeskWhatsAppError):
     def __init__(self, seconds: float = 60.0, reason: str | None = None) -> None:
         if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
             raise TypeError(f"RetryLater takes a number of seconds, not {seconds!r}.")
-        if not math.isfinite(seconds) or not 0 <= seconds <= MAX_RETRY_LATER_SECONDS:
+        if not 0 <= seconds <= MAX_RETRY_LATER_SECONDS:  # which NaN is not either
             raise ValueError(f"RetryLater takes 0 to 2592000 seconds (30 days), not {seconds!r}.")
         self.seconds = float(seconds)
         self.reason = reason
         super().__init__(reason or f"Call this handler again in {seconds:g} seconds.")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How it is pickled, by a handler's pool of processes, say."""
+        return type(self), (self.seconds, self.reason)
 
 
 class GiveUp(FreshdeskWhatsAppError):

@@ -23,6 +23,7 @@ logger = get_logger(__name__)
 Errors = Mapping[str, list[str]]
 
 _MAX_SHOWN: Final = 100
+_MAX_TOLD: Final = 500
 
 
 class Delivery(NamedTuple):
@@ -156,7 +157,8 @@ class Intake:
         if rejects is None:
             rejects = not self._ledger().durable
         outcome = Outcome(result, detail, errors) if rejects else Outcome(Result.QUARANTINED)
-        self._tell(delivery, result, outcome, detail, errors)
+        cause = f"{detail} {told[:_MAX_TOLD]}".strip()
+        self._tell(delivery, result, outcome, cause, errors)
         return outcome
 
     def _tell(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from flask_fd_whatsapp import (
+    GiveUp,
     RetryLater,
     StatusEvent,
     event_dead,
@@ -116,11 +118,20 @@ def test_retry_later_is_no_failure(
     assert not [record for record in caplog.records if record.levelname in ("ERROR", "WARNING")]
 
 
-@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), 2592001, 1e300])
+@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), 2592001, 10**400])
 def test_wrong_retry_later(seconds: float) -> None:
     """A wait that no ``Retry-After`` could say is an error where it is raised."""
     with pytest.raises(ValueError, match="RetryLater takes 0 to 2592000"):
         RetryLater(seconds)
+
+
+@pytest.mark.parametrize(
+    "error", [RetryLater(60, "busy"), RetryLater(1.5), GiveUp("gone")], ids=repr
+)
+def test_requests_of_a_handler_can_be_pickled(error: Exception) -> None:
+    """What a handler raises comes unchanged out of the pool of processes that it may work in."""
+    copied = pickle.loads(pickle.dumps(error))
+    assert (type(copied), str(copied), vars(copied)) == (type(error), str(error), vars(error))
 
 
 @pytest.mark.parametrize("seconds", ["60", None, True])

@@ -124,6 +124,16 @@ def test_kept(told: Told, reason: str) -> None:
     assert told.noted() == {reason: status}
 
 
+def test_wrong_fields_are_named(told: Told, payload: Payload) -> None:
+    """The line and the note of an event that is not to the schema say which fields, and why."""
+    told.client.post(URL, json=payload(data__timestamp="soon\u202e"))
+    (line,) = told.lines()
+    (note,) = told.ledger.rejections()
+    for said in (line, note.detail):
+        assert "data.timestamp: Must be an RFC 3339 date-time" in said
+        assert "soon" not in said
+
+
 def test_ignored(told: Told) -> None:
     """What is ignored is not rejected: a line says it once a type, and a note that it was empty."""
     for body in (OTHER_EVENT, OTHER_EVENT.replace(b"created", b"\\u202e"), b"") * 3:
