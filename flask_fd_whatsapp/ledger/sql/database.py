@@ -38,7 +38,7 @@ class Database(Connections):
     """Whether the tables are known to be up to date."""
 
     looks_first = False
-    """Whether a duplicate is looked for before anything is written."""
+    """Whether a duplicate is looked for, in the same transaction, before anything is written."""
 
     def __init__(self, engine: Engine, statements: Statements, *, is_own: bool) -> None:
         super().__init__(engine, is_own=is_own)

@@ -156,18 +156,20 @@ class SQLLedger(Claiming, Queries, Replays, Reservations, Upkeep, SQLQuarantine,
 
     def _record(self, entry: Entry, policy: Policy, token: str | None) -> Recorded:
         database, event = self._database, entry.event
-        if database.looks_first:
-            with database.reading() as cursor:
-                found = self._find(cursor, event)
-            if found is not None and self._says_nothing_new(entry, found):
-                return found.recorded()
         values = {**values_of(entry, database), "token": token}
 
-        def insert(cursor: Any) -> Inserted:
-            times = database.times(lease=policy.lease_seconds)  # from when it is its turn
-            return database.insert(cursor, {**values, **times})
+        def insert(cursor: Any) -> Inserted | Found:
+            # The times are those of when it is its turn.
+            parameters = {**values, **database.times(lease=policy.lease_seconds)}
+            if database.looks_first:
+                found = found_by(cursor, database.statements.find, parameters)
+                if found is not None and self._says_nothing_new(entry, found):
+                    return found  # nothing is written, so that no disk is waited for
+            return database.insert(cursor, parameters)
 
         inserted = database.step(insert)
+        if isinstance(inserted, Found):
+            return inserted.recorded()
         if token != inserted.holder:
             token = None
         if inserted.event_id is None:

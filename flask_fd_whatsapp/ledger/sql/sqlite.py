@@ -37,7 +37,7 @@ class SQLite(Database):
     # As long as one of before the fork is open, SQLite takes the parent's locks on the file for
     # this process's own.  To close it does not take them from the parent.
     closes_inherited = True
-    looks_first = True  # a duplicate need not wait for its turn to write
+    looks_first = True  # a statement more costs less than what a duplicate would write
 
     def __init__(self, engine: Engine, *, is_own: bool) -> None:
         super().__init__(engine, statements_for("sqlite"), is_own=is_own)
@@ -62,10 +62,7 @@ class SQLite(Database):
             self._file.look()
 
     def reading(self) -> Transaction:
-        """A driver's cursor for one statement that reads, in the file that is there now.
-
-        It begins the way of every event, which is why nothing else on it looks.
-        """
+        """A driver's cursor for one statement that reads, in the file that is there now."""
         self._look()
         return super().reading()
 
@@ -88,6 +85,8 @@ class SQLite(Database):
         process, and is on disk as soon as something later is that has to be.
         """
         self.own()  # before its turn
+        if is_durable:
+            self._look()  # as an event comes in; the rest of its way goes to the same file
         return self._batches.run(work, is_durable=is_durable)
 
     def extend(self, values: Callable[[], Mapping[str, Any]]) -> bool:
