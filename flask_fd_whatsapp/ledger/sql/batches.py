@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from itertools import islice, takewhile
+from itertools import islice
 from typing import Any, Final, TypeVar, cast
 
 from ...exceptions import LedgerUnavailable
@@ -38,20 +38,24 @@ class _Job:
         self.value: Any = None
         self.error: BaseException | None = None
         self.batch: list[_Job] = []
-        self._sleeps = threading.Lock()
-        self._sleeps.acquire()
+        self._sleeps: Any = None
 
     def end(self, value: Any = None, error: BaseException | None = None) -> None:
         """Note what came of it; its thread is still to be woken."""
         self.value, self.error, self.is_done = value, error, True
 
+    def will_sleep(self) -> None:
+        """For a thread that does not lead, before others know of its job."""
+        self._sleeps = threading.Lock()
+        self._sleeps.acquire()
+
     def sleep(self, seconds: float) -> bool:
         """Whether its thread has been woken within so long."""
-        return self._sleeps.acquire(timeout=seconds)
+        return bool(self._sleeps.acquire(timeout=seconds))
 
     def wake(self) -> None:
         """Let its thread look again; only for one at a time to call."""
-        if self._sleeps.locked():
+        if self._sleeps is not None and self._sleeps.locked():
             self._sleeps.release()
 
 
@@ -91,9 +95,11 @@ class Batches:
         job = _Job(work, is_durable=is_durable)
         try:
             with self._lock:
-                self._jobs.append(job)
                 if self._leader is None:
                     self._leader = job
+                else:
+                    job.will_sleep()
+                self._jobs.append(job)
             if self._leader is not job:
                 self._wait(job)
             if not job.is_done:
@@ -143,12 +149,12 @@ class Batches:
 
         :param is_durable: it waits for the disk; else it takes nothing that has to.
         """
+        jobs, batch = self._jobs, job.batch
         with self._lock:
-            first = islice(self._jobs, MOST)
-            job.batch = list(takewhile(lambda other: is_durable or not other.is_durable, first))
-            for _ in job.batch:
-                self._jobs.popleft()
-            return job.batch
+            while jobs and len(batch) < MOST and (is_durable or not jobs[0].is_durable):
+                batch.append(jobs[0])  # before it is taken: a signal may come in between
+                jobs.popleft()
+        return batch
 
     def _has_durable(self) -> bool:
         with self._lock:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
@@ -141,26 +141,24 @@ class SQLite(Database):
         :param execute: executes a statement on the connection *driver*, which must not wait.
         :param seconds: how long to ask again; ``None`` for a kept connection's.
         """
-        refusal: Exception | None = None
-
-        def may_write() -> bool:
-            nonlocal refusal
-            try:
-                execute("BEGIN IMMEDIATE")
-            except (self.driver_error, DBAPIError) as error:
-                if not _is_busy(error):
-                    raise
-                refusal = error
-                return False
-            return True
-
         if driver.in_transaction:
             return  # by a listener of the host's
-        if not may_write():
-            seconds = self._busy_seconds if seconds is None else seconds
-            if not ask_until(time.monotonic() + seconds, may_write) and refusal is not None:
+        refusal = self._refusal_of(execute)
+        if refusal is not None:
+            deadline = time.monotonic() + (self._busy_seconds if seconds is None else seconds)
+            if not ask_until(deadline, lambda: self._refusal_of(execute) is None):
                 raise refusal
         self.turn.pass_on()
+
+    def _refusal_of(self, execute: Callable[[str], Any]) -> Exception | None:
+        """What SQLite says if another has the lock; else the transaction has begun."""
+        try:
+            execute("BEGIN IMMEDIATE")
+        except (self.driver_error, DBAPIError) as error:
+            if not _is_busy(error):
+                raise
+            return error
+        return None
 
     def doubts(self) -> list[str]:
         """Pragmas with which SQLite forgets, or waits for nobody."""
@@ -206,6 +204,10 @@ def _is_busy(error: Exception) -> bool:
     """Whether another has the lock; of SQLAlchemy's errors the driver's tells."""
     name = getattr(getattr(error, "orig", error), "sqlite_errorname", "")
     return bool(name.startswith("SQLITE_BUSY"))
+
+
+_FULL: Final = "PRAGMA synchronous = FULL"
+_NORMAL: Final = "PRAGMA synchronous = NORMAL"
 
 
 class _Step(Transaction):

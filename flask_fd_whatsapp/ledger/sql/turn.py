@@ -61,6 +61,7 @@ class Turn:
         # Not imported by name: gevent may have put its own in the place by the time of first use.
         self._threads = threading.RLock()
         self._file: int | None = None
+        self._may_be_locked = False
         self._is_paused = False
 
     def __enter__(self) -> None:
@@ -75,18 +76,22 @@ class Turn:
             raise
 
     def __exit__(self, *_: object) -> None:
-        self.give_back()
+        self.pass_on()
+        with suppress(RuntimeError):  # a process forked in its parent's turn has left it
+            self._threads.release()
 
     def pass_on(self) -> None:
         """Let the next process come to the front; this one's threads still wait.
 
         For who may write now.
         """
+        if not self._may_be_locked or self._file is None:
+            return
         try:
-            if self._file is not None:
-                fcntl.flock(self._file, fcntl.LOCK_UN)
+            fcntl.flock(self._file, fcntl.LOCK_UN)
         except OSError:
             self._file = None  # closed by somebody else, and unlocked by that
+        self._may_be_locked = False
 
     def give_back(self) -> None:
         """End this thread's turn, if it has one; once more changes nothing.
@@ -116,6 +121,7 @@ class Turn:
 
     def _try_to_lock(self) -> bool:
         assert self._file is not None
+        self._may_be_locked = True  # before it is: a signal may come in between
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
