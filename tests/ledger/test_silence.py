@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -108,6 +109,31 @@ def test_silent_while_handling(app: Flask, wire: Network, payload: Payload) -> N
     wire.come_back()
     ledger_of(app).engine.dispose()
     assert_result(client_of(app).post(URL, json=payload(data__message_id="M2")), "accepted")
+
+
+def test_silent_greeting(
+    make_app: MakeApp, direct: engine.URL, wire: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that takes a connection and greets nobody is given up as early as one that takes
+    none, however long answers may take.
+    """
+    monkeypatch.setattr(engines_module, "CONNECT_SECONDS", SHORT_SECONDS)
+    monkeypatch.setitem(psycopg_connection.PARAMETERS, "connect_timeout", 2)  # libpq's least
+    url = direct.set(host="127.0.0.1", port=wire.port)
+    app = make_app(LEDGER_URL=url.render_as_string(hide_password=False))
+    wire.go_silent()
+    start = time.monotonic()
+    with app.app_context(), pytest.raises(LedgerUnavailable):
+        ledger_of(app).counts()
+    assert time.monotonic() - start < ENOUGH_SECONDS < engines_module.ANSWER_SECONDS
+    wire.come_back()
+    with app.app_context():
+        ledger_of(app).upgrade()
+        with ledger_of(app).engine.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            found = [getattr(driver, name, None) for name in timeouts._ATTRIBUTES]
+        assert timeouts.ANSWER_SECONDS in found  # that was for the greeting alone
+    ledger_of(app).engine.dispose()
 
 
 LOCKS = {

@@ -88,6 +88,15 @@ def _mariadb(url: URL) -> Engine:
         **_OPTIONS,
     )
 
+    @event.listens_for(engine, "do_connect")
+    def connect(dialect: Any, record: object, arguments: Any, parameters: Any) -> Any:
+        # PyMySQL waits for a greeting as long as for an answer: its connect_timeout is TCP's.
+        seconds = parameters["read_timeout"]
+        least = min(parameters["connect_timeout"], seconds)
+        connection = dialect.connect(*arguments, **{**parameters, "read_timeout": least})
+        connection._read_timeout = seconds
+        return connection
+
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: object) -> None:
         if not connection.unix_socket:
