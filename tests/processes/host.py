@@ -23,6 +23,7 @@ from flask_fd_whatsapp import (
     status_changed,
     status_received,
 )
+from flask_fd_whatsapp.ledger import Recorded
 from flask_fd_whatsapp.ledger.sql import SQLLedger
 from flask_fd_whatsapp.ledger.sql.claim import SQLClaim
 
@@ -66,21 +67,26 @@ APART_SECONDS = 0.005
 class BrokenClaim(SQLClaim):
     """Commits what the handler wrote, and only then records its success."""
 
-    def _write(self, write: Any) -> Any:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            self._allow(connection)
-            connection.commit()
-            connection.close()
+    def _write(self, write: Any, *, is_step: bool = True) -> Any:
+        if self.transaction.end():
+            self._next_transaction().commit(lambda cursor: None)
             time.sleep(APART_SECONDS)
-        return super()._write(write)
+        return super()._write(write, is_step=is_step)
 
 
 class BrokenLedger(SQLLedger):
-    def _claim(self, *arguments: Any) -> SQLClaim:
-        claim = super()._claim(*arguments)
-        claim.__class__ = BrokenClaim
-        return claim
+    def record(self, *arguments: Any, **options: Any) -> Recorded:
+        return broken_claim_of(super().record(*arguments, **options))
+
+    def claim(self, *arguments: Any, **options: Any) -> Recorded | None:
+        found = super().claim(*arguments, **options)
+        return found and broken_claim_of(found)
+
+
+def broken_claim_of(recorded: Recorded) -> Recorded:
+    if isinstance(recorded.claim, SQLClaim):
+        recorded.claim.__class__ = BrokenClaim
+    return recorded
 
 
 def create_app() -> Flask:
