@@ -119,7 +119,9 @@ class SQLClaim:
         # transaction may be called again.
         return self._database.step(lambda cursor: write(cursor, False), is_durable=False)
 
-    def _values(self, *, lease: float = 0, delay: float = 0, is_durable: bool = True) -> Any:
+    def _values(
+        self, *, lease: float | None = None, delay: float = 0, is_durable: bool = True
+    ) -> Any:
         times = self._database.times(lease=lease, delay=delay)
         return {**self._key, **times, "is_durable": is_durable}
 

@@ -57,7 +57,7 @@ class Claiming:
             if recorded is not None:
                 return recorded
         statement = database.statements.find_by_id
-        parameters = {"event_id": event_id, **database.times()}
+        parameters = {"event_id": event_id, **database.times(lease=policy.lease_seconds)}
         # A look of its own first: to claim by the event would lock event before message, and
         # the others lock message before event.
         with database.reading() as cursor:

@@ -37,9 +37,6 @@ class Database(Connections):
     is_prepared = False
     """Whether the tables are known to be up to date."""
 
-    looks_first = False
-    """Whether a duplicate is looked for, in the same transaction, before anything is written."""
-
     def __init__(self, engine: Engine, statements: Statements, *, is_own: bool) -> None:
         super().__init__(engine, is_own=is_own)
         self.statements = statements
@@ -52,6 +49,10 @@ class Database(Connections):
         """
         with self.transaction() as cursor:
             return work(cursor)
+
+    def is_seen(self, cursor: Any, values: Mapping[str, Any]) -> bool:
+        """Whether the event was recorded before, where looking is cheap; else nothing is known."""
+        return False
 
     def insert(self, cursor: Any, values: dict[str, Any]) -> Inserted:
         """Record an event and what it does to its message, and claim that if it is free.
@@ -142,8 +143,11 @@ class Database(Connections):
         """In what the engine, which may be the host's, does not keep what it is told to."""
         return []
 
-    def times(self, *, lease: float = 0, delay: float = 0) -> dict[str, Any]:
-        """The parameters of the statements' times: now, and seconds from now."""
+    def times(self, *, lease: float | None = None, delay: float = 0) -> dict[str, Any]:
+        """The parameters of the statements' times: now, and seconds from now.
+
+        :param lease: for statements that have to do with the end of a claim.
+        """
         return {"lease": lease, "delay": delay}
 
     def now(self, *, after: float = 0) -> Any:

@@ -11,7 +11,7 @@ from typing import Any, cast
 from flask import Flask
 from sqlalchemy import Connection, Engine
 
-from ...events import Status, StatusEvent, is_ahead
+from ...events import Status, is_ahead
 from ...exceptions import ConfigurationError, LedgerUnavailable
 from ..base import Entry, Policy, Recorded
 from ..current import current_transaction
@@ -20,7 +20,7 @@ from .claiming import Claiming, found_by
 from .database import Database
 from .dialects import database_of
 from .engines import BUSY_SECONDS, engine_from_url
-from .entries import key_of, values_of
+from .entries import values_of
 from .quarantine import SQLQuarantine
 from .queries import Queries
 from .rejections import SQLRejections
@@ -161,9 +161,9 @@ class SQLLedger(Claiming, Queries, Replays, Reservations, Upkeep, SQLQuarantine,
         def insert(cursor: Any) -> Inserted | Found:
             # The times are those of when it is its turn.
             parameters = {**values, **database.times(lease=policy.lease_seconds)}
-            if database.looks_first:
-                found = found_by(cursor, database.statements.find, parameters)
-                if found is not None and self._says_nothing_new(entry, found):
+            if database.is_seen(cursor, parameters):
+                found = cast(Found, found_by(cursor, database.statements.find, parameters))
+                if self._says_nothing_new(entry, found):
                     return found  # nothing is written, so that no disk is waited for
             return database.insert(cursor, parameters)
 
@@ -173,8 +173,9 @@ class SQLLedger(Claiming, Queries, Replays, Reservations, Upkeep, SQLQuarantine,
         if token != inserted.holder:
             token = None
         if inserted.event_id is None:
+            parameters = {**values, **database.times(lease=policy.lease_seconds)}
             with database.transaction() as cursor:
-                found = self._find(cursor, event)
+                found = found_by(cursor, database.statements.find, parameters)
                 # What has just been heard of is not pruned.
                 return self._take_up(cursor, cast(Found, found), policy, token)
         return Recorded(
@@ -191,10 +192,6 @@ class SQLLedger(Claiming, Queries, Replays, Reservations, Upkeep, SQLQuarantine,
             campaign=inserted.campaign,
             superseded=is_ahead(inserted.status, of=event.status),
         )
-
-    def _find(self, cursor: Any, event: StatusEvent) -> Found | None:
-        parameters = {**key_of(event), **self._database.times()}
-        return found_by(cursor, self._database.statements.find, parameters)
 
     def _says_nothing_new(self, entry: Entry, found: Found) -> bool:
         """Whether it is a duplicate of what is done or dead, which need not be written at all."""

@@ -37,7 +37,6 @@ class SQLite(Database):
     # As long as one of before the fork is open, SQLite takes the parent's locks on the file for
     # this process's own.  To close it does not take them from the parent.
     closes_inherited = True
-    looks_first = True  # a statement more costs less than what a duplicate would write
 
     def __init__(self, engine: Engine, *, is_own: bool) -> None:
         super().__init__(engine, statements_for("sqlite"), is_own=is_own)
@@ -88,6 +87,15 @@ class SQLite(Database):
         if is_durable:
             self._look()  # as an event comes in; the rest of its way goes to the same file
         return self._batches.run(work, is_durable=is_durable)
+
+    def is_seen(self, cursor: Any, values: Mapping[str, Any]) -> bool:
+        """Whether the event was recorded before, so that a duplicate may write nothing."""
+        cursor.execute(self.statements.seen, values)
+        return cursor.fetchone() is not None
+
+    def _insert_event(self, cursor: Any, values: Mapping[str, Any]) -> int | None:
+        cursor.execute(self.statements.insert_event, values)
+        return cursor.lastrowid if cursor.rowcount == 1 else None
 
     def extend(self, values: Callable[[], Mapping[str, Any]]) -> bool:
         """Renew a claim that another thread works under, with what else there is to write."""
@@ -165,16 +173,17 @@ class SQLite(Database):
         with self.querying() as connection:
             return pragmas.doubts(connection.connection.driver_connection)
 
-    def times(self, *, lease: float = 0, delay: float = 0) -> dict[str, Any]:
+    def times(self, *, lease: float | None = None, delay: float = 0) -> dict[str, Any]:
         """The parameters of the statements' times: SQLite's clock is this machine's."""
         now = datetime.now(UTC)
         text = self.moment(now)
-        return {
-            "now": text,
-            "ahead": self.moment(now + CLOCKS_DIFFER),
-            "lease_end": self.moment(now + timedelta(seconds=lease)) if lease else text,
-            "due": self.moment(now + timedelta(seconds=delay)) if delay else text,
-        }
+        times = {"now": text, "due": text}
+        if lease is not None:
+            times["lease_end"] = self.moment(now + timedelta(seconds=lease))
+            times["ahead"] = self.moment(now + CLOCKS_DIFFER)
+        if delay:
+            times["due"] = self.moment(now + timedelta(seconds=delay))
+        return times
 
     def now(self, *, after: float = 0) -> Any:
         """This machine's clock, for a query; or so many seconds later."""

@@ -56,7 +56,11 @@ INSERT INTO fd_whatsapp_event
 VALUES
   (:message_key, :status, :timestamp, {now}, :receiver, :payload, :headers,
    :previous_status, :is_stale, :attempts, {now})
-{on_seen}RETURNING id
+{on_seen}{returning_id}"""
+
+_SEEN: Final = """
+SELECT 1 FROM fd_whatsapp_event e JOIN fd_whatsapp_message m ON m.id = e.message_key
+WHERE {which}
 """
 
 _FIND: Final = """
@@ -132,6 +136,7 @@ class Statements:
 
     upsert: str
     insert_event: str
+    seen: str
     find: str
     find_by_id: str
     claim: str
@@ -183,6 +188,7 @@ PARTS: Final = {
     # SQLite runs on this machine, so that its clock is this process's, given as :now.
     "sqlite": {
         **CONFLICT,
+        "returning_id": "",  # it tells the last one anyway, which costs less
         # A claim of later than now is of a clock that was ahead and has been set right.
         "is_over": "{of}claim_until <= {at} OR COALESCE({of}claimed_at, {at}) > :ahead",
         "now": ":now",
@@ -249,7 +255,12 @@ def texts_for(dialect: str) -> dict[str, str]:
     by_key = "m.account_id = :account_id AND m.message_id = :message_id AND e.status = :status"
     return {
         "upsert": upsert,
-        "insert_event": _INSERT_EVENT.format(**times, on_seen=parts["on_seen"]),
+        "insert_event": _INSERT_EVENT.format(
+            **times,
+            on_seen=parts["on_seen"],
+            returning_id=parts.get("returning_id", "RETURNING id\n"),
+        ),
+        "seen": _SEEN.format(which=by_key),
         "find": _FIND.format(which=by_key, **times),
         "find_by_id": _FIND.format(which="e.id = :event_id", **times),
         "claim": _CLAIM.format(**times),
