@@ -55,8 +55,8 @@ class SQLClaim:
         def write(cursor: Any, is_durable: bool) -> None:
             values = self._values(lease=lease, is_durable=is_durable)
             if is_again:
-                cursor.execute(
-                    self._database.statements.take_up_again, {**values, "handler": handler}
+                self._database.statements.take_up_again.execute(
+                    cursor, {**values, "handler": handler}
                 )
             self._require(self._database.succeed(cursor, values, handled))
 
@@ -131,7 +131,7 @@ class SQLClaim:
         self._require(self._database.release(cursor, self._values(), handled))
         if self._state is not State.PENDING:
             return self._state  # a replay, which changes nothing of the event
-        cursor.execute(statements.standing, self._values())
+        statements.standing.execute(cursor, self._values())
         postponed, age = cursor.fetchone()
         before = Before(
             attempts=self._attempts,
@@ -142,7 +142,7 @@ class SQLClaim:
         )
         after = after_try(tried, before, self._policy)
         for handler in tried.gave_up:
-            cursor.execute(statements.gave_up, {**self._values(), "handler": handler})
+            statements.gave_up.execute(cursor, {**self._values(), "handler": handler})
         delay = after.delay_seconds
         values = {
             **self._values(delay=delay or 0),
@@ -151,9 +151,9 @@ class SQLClaim:
             "postponed": after.postponed,
             "last_error": storable(after.last_error),
         }
-        cursor.execute(statements.unfinished, values)
+        statements.unfinished.execute(cursor, values)
         if after.state is State.DEAD:
-            cursor.execute(statements.dead, values)
+            statements.dead.execute(cursor, values)
         return after.state
 
     def _require(self, is_held: bool) -> None:

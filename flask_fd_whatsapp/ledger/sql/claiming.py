@@ -12,6 +12,7 @@ from ..base import Policy, Recorded
 from ..views import State
 from .claim import SQLClaim
 from .database import Database
+from .parameters import Statement
 from .rows import Found, Settled
 
 FIRST_WAIT_SECONDS: Final = 0.01
@@ -67,8 +68,8 @@ class Claiming:
         if found.is_held or (found.state is State.PENDING) == settled:
             return found.recorded()
         with database.transaction() as cursor:
-            cursor.execute(
-                database.statements.claim,
+            database.statements.claim.execute(
+                cursor,
                 {
                     "message_key": found.message_key,
                     "status": found.status,
@@ -125,10 +126,10 @@ class Claiming:
             if found.attempts >= policy.max_attempts:
                 if not database.release(cursor, parameters, ()):
                     return found.recorded()
-                cursor.execute(statements.dead, parameters)
+                statements.dead.execute(cursor, parameters)
                 return replace(found.recorded(), state=State.DEAD, has_died=True)
-            cursor.execute(statements.tried, {**parameters, "counts": int(found.is_due)})
-        cursor.execute(statements.handlers, parameters)
+            statements.tried.execute(cursor, {**parameters, "counts": int(found.is_due)})
+        statements.handlers.execute(cursor, parameters)
         rows = cursor.fetchall()
         gave_up = frozenset(name for name, gave_up in rows if gave_up)
         return self._claimed(
@@ -160,8 +161,8 @@ class Claiming:
         )
 
 
-def found_by(cursor: Any, statement: str, parameters: Mapping[str, Any]) -> Found | None:
+def found_by(cursor: Any, statement: Statement, parameters: Mapping[str, Any]) -> Found | None:
     """The event that a statement finds."""
-    cursor.execute(statement, parameters)
+    statement.execute(cursor, parameters)
     row = cursor.fetchone()
     return None if row is None else Found._make(row)

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Engine, func
 
 from .connections import Connections
+from .parameters import Statement
 from .reserved import Reserved
 from .rows import Found, Handled, Inserted, Settled
 from .statements import Statements
@@ -60,7 +61,7 @@ class Database(Connections):
         The message comes first and with it the row's lock, so that events of one message follow
         each other.
         """
-        cursor.execute(self.statements.upsert, values)
+        self.statements.upsert.execute(cursor, values)
         inserted = Inserted._make((*cursor.fetchone(), None))
         values = {
             **values,
@@ -72,7 +73,7 @@ class Database(Connections):
         return inserted._replace(event_id=self._insert_event(cursor, values))
 
     def _insert_event(self, cursor: Any, values: Mapping[str, Any]) -> int | None:
-        cursor.execute(self.statements.insert_event, values)
+        self.statements.insert_event.execute(cursor, values)
         row = cursor.fetchone()
         return int(row[0]) if row else None
 
@@ -102,7 +103,7 @@ class Database(Connections):
             return self._reserved.run(lambda cursor: self._extended(cursor, values()))
 
     def _extended(self, cursor: Any, values: Mapping[str, Any]) -> bool:
-        cursor.execute(self.statements.extend, values)
+        self.statements.extend.execute(cursor, values)
         return bool(cursor.rowcount == 1)
 
     def release(self, cursor: Any, values: Mapping[str, Any], handled: Sequence[Handled]) -> bool:
@@ -113,17 +114,21 @@ class Database(Connections):
         """The same, and the event is done."""
         if not self.release(cursor, values, handled):
             return False
-        cursor.execute(self.statements.done, values)
+        self.statements.done.execute(cursor, values)
         return True
 
     def _record(
-        self, cursor: Any, statement: str, values: Mapping[str, Any], handled: Sequence[Handled]
+        self,
+        cursor: Any,
+        statement: Statement,
+        values: Mapping[str, Any],
+        handled: Sequence[Handled],
     ) -> bool:
-        cursor.execute(statement, values)
+        statement.execute(cursor, values)
         if cursor.rowcount != 1:
             return False
         for one in handled:
-            cursor.execute(self.statements.handled, {**values, **one._asdict()})
+            self.statements.handled.execute(cursor, {**values, **one._asdict()})
         return True
 
     def require_suitable(self) -> None:

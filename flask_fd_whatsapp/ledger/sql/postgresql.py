@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, RootTransaction, event
 from ...exceptions import LedgerUnavailable
 from .connections import Transaction
 from .database import Database
+from .parameters import Statement
 from .rows import Found, Handled, Inserted, Settled
 from .single_statements import SingleStatements, single_statements
 from .tables import metadata
@@ -118,7 +119,7 @@ class PostgreSQL(Database):
 
     def insert(self, cursor: Any, values: dict[str, Any]) -> Inserted:
         """Record an event and what it does to its message, and claim that if it is free."""
-        cursor.execute(self.statements.insert, values)
+        self.statements.insert.execute(cursor, values)
         return Inserted._make(cursor.fetchone())
 
     def complete(self, cursor: Any, values: Mapping[str, Any], handled: Sequence[Handled]) -> bool:
@@ -131,12 +132,12 @@ class PostgreSQL(Database):
         The second sees all that the one who had the message before has written.
         """
         with self._alone_at_read_committed() as cursor:
-            cursor.execute(self.statements.claim_of, values)
+            self.statements.claim_of.execute(cursor, values)
             claimed = cursor.fetchone()
             if claimed is None:
                 return None
             values = {**values, "message_key": claimed[0]}
-            cursor.execute(self.statements.begin_try, values)
+            self.statements.begin_try.execute(cursor, values)
             row = cursor.fetchone()
             if row is None:
                 self.release(cursor, values, ())
@@ -145,11 +146,15 @@ class PostgreSQL(Database):
             return Found._make(found), Settled(frozenset(settled or ()), frozenset(gave_up or ()))
 
     def _record(
-        self, cursor: Any, statement: str, values: Mapping[str, Any], handled: Sequence[Handled]
+        self,
+        cursor: Any,
+        statement: Statement,
+        values: Mapping[str, Any],
+        handled: Sequence[Handled],
     ) -> bool:
         # One text: the driver takes longer for lists.
         text = json.dumps({one.handler: one.is_superseded for one in handled})
-        cursor.execute(statement, {"is_durable": True, **values, "handled": text})
+        statement.execute(cursor, {"is_durable": True, **values, "handled": text})
         return bool(cursor.rowcount == 1)
 
     def moment(self, value: datetime) -> Any:

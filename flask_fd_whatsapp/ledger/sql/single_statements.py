@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from .statements import CONFLICT, PARTS, Statements, in_style, texts_for
+from .dialect_sql import CONFLICT, PARTS
+from .parameters import Statement, by_name
+from .statements import Statements, texts_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,10 +24,10 @@ class SingleStatements(Statements):
     :param begin_try: counts the try at an event that is pending and whose message is claimed.
     """
 
-    insert: str
-    complete: str
-    claim_of: str
-    begin_try: str
+    insert: Statement
+    complete: Statement
+    claim_of: Statement
+    begin_try: Statement
 
 
 _SINGLE_INSERT: Final = """
@@ -106,4 +108,4 @@ def single_statements() -> SingleStatements:
         "claim_of": _CLAIM_OF.format(now=now, lease_end=parts["lease_end"], lazy=_LAZY),
         "begin_try": _BEGIN_TRY.format(found=texts["find_by_id"], lazy=_LAZY, now=now),
     }
-    return SingleStatements(**in_style("postgresql", {**texts, **singles}))
+    return SingleStatements(**{name: by_name(text) for name, text in {**texts, **singles}.items()})

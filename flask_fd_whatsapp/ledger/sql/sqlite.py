@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
@@ -90,11 +90,11 @@ class SQLite(Database):
 
     def is_seen(self, cursor: Any, values: Mapping[str, Any]) -> bool:
         """Whether the event was recorded before, so that a duplicate may write nothing."""
-        cursor.execute(self.statements.seen, values)
+        self.statements.seen.execute(cursor, values)
         return cursor.fetchone() is not None
 
     def _insert_event(self, cursor: Any, values: Mapping[str, Any]) -> int | None:
-        cursor.execute(self.statements.insert_event, values)
+        self.statements.insert_event.execute(cursor, values)
         return cursor.lastrowid if cursor.rowcount == 1 else None
 
     def extend(self, values: Callable[[], Mapping[str, Any]]) -> bool:
@@ -215,10 +215,6 @@ def _is_busy(error: Exception) -> bool:
     return bool(name.startswith("SQLITE_BUSY"))
 
 
-_FULL: Final = "PRAGMA synchronous = FULL"
-_NORMAL: Final = "PRAGMA synchronous = NORMAL"
-
-
 class _Step(Transaction):
     """A transaction of whoever has the turn."""
 
@@ -229,15 +225,15 @@ class _Step(Transaction):
         self._is_durable = is_durable
 
     def _begin(self, connection: Any) -> Any:
-        cursor = connection.cursor()
-        if isinstance(connection, KeptConnection) and connection.is_durable is not self._is_durable:
-            cursor.execute(f"PRAGMA synchronous = {'FULL' if self._is_durable else 'NORMAL'}")
-            connection.is_durable = self._is_durable
+        cursor, driver = connection.cursor(), connection.driver_connection
         if isinstance(connection, KeptConnection):
-            self._database.begin_writing(connection.driver_connection, cursor.execute, None)
+            if connection.is_durable is not self._is_durable:
+                cursor.execute(f"PRAGMA synchronous = {'FULL' if self._is_durable else 'NORMAL'}")
+                connection.is_durable = self._is_durable
+            self._database.begin_writing(driver, cursor.execute, None)
         else:
-            with pragmas.impatient(connection.driver_connection) as seconds:
-                self._database.begin_writing(connection.driver_connection, cursor.execute, seconds)
+            with pragmas.impatient(driver) as seconds:
+                self._database.begin_writing(driver, cursor.execute, seconds)
         return cursor
 
 

@@ -5,9 +5,11 @@ They go past SQLAlchemy's statement machinery, which costs more than the databas
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Final
+
+from .dialect_sql import PARTS
+from .parameters import Statement, by_name, by_position
 
 _UPSERT: Final = """
 INSERT INTO fd_whatsapp_message
@@ -132,39 +134,27 @@ WHERE id = :event_id
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statements:
-    """Driver text by purpose; parameters are passed as a mapping."""
+    """By purpose."""
 
-    upsert: str
-    insert_event: str
-    seen: str
-    find: str
-    find_by_id: str
-    claim: str
-    renew: str
-    extend: str
-    release: str
-    handled: str
-    gave_up: str
-    take_up_again: str
-    handlers: str
-    tried: str
-    done: str
-    standing: str
-    unfinished: str
-    dead: str
+    upsert: Statement
+    insert_event: Statement
+    seen: Statement
+    find: Statement
+    find_by_id: Statement
+    claim: Statement
+    renew: Statement
+    extend: Statement
+    release: Statement
+    handled: Statement
+    gave_up: Statement
+    take_up_again: Statement
+    handlers: Statement
+    tried: Statement
+    done: Statement
+    standing: Statement
+    unfinished: Statement
+    dead: Statement
 
-
-CONFLICT: Final = {
-    "on_conflict": "ON CONFLICT (account_id, message_id) DO UPDATE SET",
-    "on_seen": "ON CONFLICT (message_key, status) DO NOTHING\n",
-    "old": "fd_whatsapp_message.",
-    "new": "excluded.{}",
-    "if_claimed": (
-        "CASE WHEN excluded.claim_token IS NOT NULL AND (fd_whatsapp_message.claim_token IS NULL"
-        " OR {is_over})"
-        " THEN excluded.{column} ELSE fd_whatsapp_message.{column} END"
-    ),
-}
 
 _NEW: Final = (
     "status",
@@ -184,56 +174,11 @@ _NEW: Final = (
 
 _CLAIMED: Final = ("claim_until", "claimed_at", "claimed_status")
 
-PARTS: Final = {
-    # SQLite runs on this machine, so that its clock is this process's, given as :now.
-    "sqlite": {
-        **CONFLICT,
-        "returning_id": "",  # it tells the last one anyway, which costs less
-        # A claim of later than now is of a clock that was ahead and has been set right.
-        "is_over": "{of}claim_until <= {at} OR COALESCE({of}claimed_at, {at}) > :ahead",
-        "now": ":now",
-        "lease_end": ":lease_end",
-        "due": ":due",
-        "age": "(JULIANDAY(:now) - JULIANDAY(COALESCE(revived_at, received_at))) * 86400",
-    },
-    "postgresql": {
-        **CONFLICT,
-        "now": "clock_timestamp()",
-        "lease_end": "clock_timestamp() + make_interval(secs => :lease)",
-        "due": "clock_timestamp() + make_interval(secs => :delay)",
-        "age": "EXTRACT(EPOCH FROM clock_timestamp() - COALESCE(revived_at, received_at))",
-    },
-    # MariaDB assigns from left to right: claim_token is the new one when claim_until is set, and
-    # error_message sees the new error_code, which is then the event's own or was there before.
-    "mariadb": {
-        "on_conflict": "ON DUPLICATE KEY UPDATE",
-        "on_seen": "",
-        "old": "",
-        "new": "VALUES({})",
-        "if_claimed": (
-            "CASE WHEN claim_token = VALUES(claim_token) THEN VALUES({column}) ELSE {column} END"
-        ),
-        "now": "UTC_TIMESTAMP(6)",
-        "lease_end": "UTC_TIMESTAMP(6) + INTERVAL :lease * 1000000 MICROSECOND",
-        "due": "UTC_TIMESTAMP(6) + INTERVAL :delay * 1000000 MICROSECOND",
-        "age": (
-            "TIMESTAMPDIFF(MICROSECOND, COALESCE(revived_at, received_at), UTC_TIMESTAMP(6))"
-            " / 1000000"
-        ),
-    },
-}
-
 
 def statements_for(dialect: str) -> Statements:
     """The statements for SQLite or MariaDB, in its driver's parameter style."""
-    return Statements(**in_style(dialect, texts_for(dialect)))
-
-
-def in_style(dialect: str, texts: dict[str, str]) -> dict[str, str]:
-    """psycopg and PyMySQL want ``%(name)s``, sqlite3 takes ``:name`` as it is."""
-    if dialect == "sqlite":
-        return texts
-    return {name: re.sub(r":(\w+)", r"%(\1)s", text) for name, text in texts.items()}
+    in_style = by_position if dialect == "sqlite" else by_name
+    return Statements(**{name: in_style(text) for name, text in texts_for(dialect).items()})
 
 
 def texts_for(dialect: str) -> dict[str, str]:

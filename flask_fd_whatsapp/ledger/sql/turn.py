@@ -77,8 +77,10 @@ class Turn:
 
     def __exit__(self, *_: object) -> None:
         self.pass_on()
-        with suppress(RuntimeError):  # a process forked in its parent's turn has left it
+        try:
             self._threads.release()
+        except RuntimeError:  # a process forked in its parent's turn has left it
+            return
 
     def pass_on(self) -> None:
         """Let the next process come to the front; this one's threads still wait.
