@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Final
 
 from .log_fields import get_logger
+from .throttle import Throttle
 
 logger = get_logger(__name__)
 
 MAX_CAMPAIGN_LENGTH = 255
+
+LOG_SECONDS: Final = 60
 
 CampaignOf = Callable[[str], str | None]
 
@@ -28,24 +32,31 @@ def from_pattern(pattern: re.Pattern[str]) -> CampaignOf:
 def guarded(campaign_of: CampaignOf, key: str) -> CampaignOf:
     """*campaign_of* that gives ``None``, and warns, where it raises or gives no short text.
 
+    Of each kind of mistake there is a warning at most once a minute.
+
     :param key: the setting it comes from.
     """
+    lines = Throttle(LOG_SECONDS)
 
     def checked(reference: str) -> str | None:
         try:
             campaign = campaign_of(reference)
         except Exception as error:
-            logger.warning("%s raised %s: no campaign.", key, type(error).__name__)
+            kind = type(error).__name__
+            if lines.admit(kind) is not None:
+                logger.warning("%s raised %s: no campaign.", key, kind)
             return None
         if campaign is None or campaign == "":
             return None
         if not isinstance(campaign, str) or len(campaign) > MAX_CAMPAIGN_LENGTH:
-            logger.warning(
-                "%s gave %s: it has to give text of at most %d characters, or None; no campaign.",
-                key,
-                type(campaign).__name__,
-                MAX_CAMPAIGN_LENGTH,
-            )
+            if lines.admit(None) is not None:
+                logger.warning(
+                    "%s gave %s: it has to give text of at most %d characters, or None; no "
+                    "campaign.",
+                    key,
+                    type(campaign).__name__,
+                    MAX_CAMPAIGN_LENGTH,
+                )
             return None
         return campaign
 

@@ -79,6 +79,18 @@ def test_wrong_results(campaign_of: Any, said: str, caplog: pytest.LogCaptureFix
     assert "Jane Doe" not in caplog.text
 
 
+@pytest.mark.parametrize(
+    "campaign_of", [raising(KeyError()), lambda _: 7], ids=["raises", "number"]
+)
+def test_a_mistake_does_not_fill_the_log(
+    campaign_of: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A callable that is wrong about every reference is not warned of at every event."""
+    checked = guarded(campaign_of, KEY)
+    assert [checked(f"R{number}") for number in range(3)] == [None, None, None]
+    assert len(caplog.records) == 1
+
+
 @pytest.mark.parametrize("error", [SystemExit(), KeyboardInterrupt()])
 def test_interrupts_pass_through(error: BaseException) -> None:
     """What is meant to end the process is not swallowed."""

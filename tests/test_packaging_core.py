@@ -205,7 +205,7 @@ def test_imports_point_one_way() -> None:
         "bodies": set(),
         "escaping": set(),
         "log_fields": {"escaping", "events", "failure_reasons"},
-        "campaigns": {"escaping", "log_fields", "events", "failure_reasons"},
+        "campaigns": {"escaping", "log_fields", "events", "failure_reasons", "throttle"},
         "values": {"campaigns", "durations", "log_fields", "events", "failure_reasons"},
         "settings": {"campaigns", "exceptions", "failure_reasons", "log_fields", "values"},
         "ledger": {"events", "exceptions", "ledger"},
