@@ -10,7 +10,7 @@ import logging
 from contextvars import ContextVar, Token
 from typing import Any, Final
 
-from .escaping import plain
+from .escaping import plain, plain_traceback
 from .events import StatusEvent
 
 LOG_FIELDS: Final = (
@@ -91,7 +91,7 @@ def get_logger(name: str) -> logging.Logger:
     """
     logger = logging.getLogger(name)
     logger.addFilter(_add_fields)
-    logger.addFilter(_escape_arguments)
+    logger.addFilter(_escape)
     return logger
 
 
@@ -106,9 +106,11 @@ def _add_fields(record: logging.LogRecord) -> bool:
     return True
 
 
-def _escape_arguments(record: logging.LogRecord) -> bool:
+def _escape(record: logging.LogRecord) -> bool:
     if isinstance(record.args, tuple):
         record.args = tuple(_plain(argument) for argument in record.args)
+    if record.exc_info and record.exc_info[1] is not None and not record.exc_text:
+        record.exc_text = plain_traceback(record.exc_info[1])  # formatters take it as it is
     return True
 
 

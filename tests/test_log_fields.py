@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from flask_fd_whatsapp import RetryLater, handler_failed, handler_name, status_received
+from flask_fd_whatsapp import (
+    RetryLater,
+    StatusEvent,
+    handler_failed,
+    handler_name,
+    status_received,
+)
+from flask_fd_whatsapp.escaping import plain_traceback
 from flask_fd_whatsapp.ledger import Ledger
 from flask_fd_whatsapp.log_fields import LOG_FIELDS
 
@@ -134,3 +141,39 @@ def test_ids_that_are_not_printable(
     for record in caplog.records:
         for text in (record.getMessage(), *map(str, fields_of(record).values())):
             assert text.isprintable(), text
+
+
+def test_what_an_exception_says(
+    app: Flask, payload: Payload, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Text from outside in a handler's exception stays inside its traceback, without raw controls
+    and in lines that cannot be taken for the log's own.
+    """
+
+    @status_received.connect
+    def fails(app: Flask, event: StatusEvent) -> None:
+        raise ValueError(f"no ticket {event.external_reference_id}")
+
+    reference = "R\u202e\x1b[31m\nCRITICAL forged\u2028\n  indented"
+    client_of(app).post(URL, json=payload(data__external_reference_id=reference))
+    (record,) = [record for record in caplog.records if record.exc_info]
+    lines = logging.Formatter("%(message)s").format(record).split("\n")
+    assert all(line.isprintable() for line in lines)
+    said = lines.index(r"ValueError: no ticket R\u202e\u001b[31m")
+    assert lines[said + 1 :] == [r"  CRITICAL forged\u2028", "  indented"]
+
+
+def test_tracebacks_that_need_no_escapes(
+    app: Flask, payload: Payload, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An ordinary traceback is left to the host's formatter."""
+
+    @status_received.connect
+    def fails(app: Flask, event: StatusEvent) -> None:
+        raise ValueError("no tickets") from KeyError(event.message_id)
+
+    client_of(app).post(URL, json=payload())
+    (record,) = [record for record in caplog.records if record.exc_info]
+    assert record.exc_info
+    assert record.exc_info[1]
+    assert plain_traceback(record.exc_info[1]) is None
