@@ -9,7 +9,13 @@ from .requests import new_bodies
 STATUSES = ("QUEUED", "SENT", "DELIVERED", "READ")
 """The events of each message, all handled."""
 
-_DAYS = 90
+DAYS = 90
+
+ACCOUNT = "11011399037"
+OLDEST_CAMPAIGN = "campaign-0"
+
+_CAMPAIGNS = 20
+"""One after the other, named with numbers."""
 
 _PAST = {
     "sqlite": "strftime('%Y-%m-%d %H:%M:%f000', 'now', '-' || {seconds} || ' seconds')",
@@ -23,12 +29,12 @@ _NUMBERS = (
 )
 _MESSAGES = """
 INSERT INTO fd_whatsapp_message
-  (id, account_id, message_id, external_reference_id, status, status_rank, previous_status,
-   queued_at, sent_at, delivered_at, read_at, first_seen, last_seen)
+  (id, account_id, message_id, external_reference_id, campaign, status, status_rank,
+   previous_status, queued_at, sent_at, delivered_at, read_at, first_seen, last_seen)
 {numbers}
-SELECT n, '11011399037', '01KAB4HHTBE0817' || substr(CAST(100000000000 + n AS text), 2),
-  'MM-T1-' || CAST(n AS text), 'READ', 4, 'DELIVERED', {past}, {past}, {past}, {past}, {past},
-  {past}
+SELECT n, '{account}', '01KAB4HHTBE0817' || substr(CAST(100000000000 + n AS text), 2),
+  'MM-T1-' || CAST(n AS text), 'campaign-' || CAST({campaign} AS text), 'READ', 4, 'DELIVERED',
+  {past}, {past}, {past}, {past}, {past}, {past}
 FROM numbers
 """
 _EVENTS = """
@@ -71,10 +77,12 @@ def fill(engine: Engine, events: int) -> None:
 
 def _parts(dialect: str, messages: int) -> dict[str, str]:
     """What differs from one database to another, and what is too long to be said twice."""
-    seconds = f"({messages} - n) * {_DAYS * 86400 / messages:.6f}"
+    seconds = f"({messages} - n) * {DAYS * 86400 / messages:.6f}"
     steps = (f"SELECT {place} AS place, '{name}' AS status" for place, name in enumerate(STATUSES))
     return {
         "numbers": _NUMBERS,
+        "account": ACCOUNT,
+        "campaign": f"((n - 1) * {_CAMPAIGNS} / {messages})",
         "past": _PAST[dialect].format(seconds=f"({seconds})"),
         "statuses": " UNION ALL ".join(steps),
         "false": "0" if dialect == "sqlite" else "false",

@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
@@ -16,7 +17,7 @@ from flask_fd_whatsapp.ledger.sql import SQLLedger
 
 from .command import NotMeasured, make_parser, positive, run, say
 from .durable import durable
-from .filling import fill
+from .filling import ACCOUNT, DAYS, OLDEST_CAMPAIGN, fill
 from .report import Table
 from .requests import message_id
 from .services import about_postgresql, fresh_postgresql
@@ -39,6 +40,18 @@ _QUERIES: dict[str, Callable[[SQLLedger], object]] = {
     "backlog()": lambda ledger: ledger.backlog(),
     "events(), the newest 100": lambda ledger: ledger.events(),
     "events() of a message": lambda ledger: ledger.events(message_id=message_id(0)),
+    "events(account_id=)": lambda ledger: ledger.events(account_id=ACCOUNT),
+    "events(campaign=), the oldest": lambda ledger: ledger.events(campaign=OLDEST_CAMPAIGN),
+    "events(campaign=), a page of it": lambda ledger: ledger.events(
+        campaign=OLDEST_CAMPAIGN, after=1000
+    ),
+    "events(until=), the oldest": lambda ledger: ledger.events(
+        until=datetime.now(UTC) - timedelta(days=DAYS - 1)
+    ),
+    "events(status=), without a match": lambda ledger: ledger.events(status="FAILED"),
+    "events(unhandled_by=), without a match": lambda ledger: ledger.events(
+        unhandled_by="benchmarks.durable.handler"
+    ),
     "message()": lambda ledger: ledger.message(message_id(0)),
 }
 

@@ -124,6 +124,9 @@ class Ledger(Protocol):
     def events(self, **wanted: Unpack[EventFilter]) -> list[Event]:
         """Events that meet every condition given, newest first: see :class:`EventFilter`.
 
+        Newest is the largest id; where ``since``, ``until`` or ``receiver`` is given, a database
+        may go by ``received_at``.  Clocks make these differ a little.
+
         :raises TypeError: if there is no such condition.
         """
         ...

@@ -23,6 +23,7 @@ MESSAGES = 8000
 ENOUGH = 400
 KEPT = 300  # of which a backlog counts every one
 PAGE = 20
+FEW = 5
 FIRST = 10_000_000  # what a sequence of the server's own does not come to
 START = datetime(2025, 1, 1, tzinfo=UTC)
 
@@ -39,10 +40,10 @@ def full(request: pytest.FixtureRequest, shared: Shared) -> SQLLedger:
             [
                 {
                     "id": FIRST + number,
-                    "account_id": "1",
+                    "account_id": "2" if number % 1000 == 250 else "1",
                     "message_id": f"M{number}",
                     "external_reference_id": f"R{number // 2}",
-                    "campaign": "spring",
+                    "campaign": "autumn" if number % 1000 == 250 else "spring",
                     "status": "SENT",
                     "status_rank": 1,
                     "first_seen": moment,
@@ -126,6 +127,35 @@ QUERIES: dict[str, Callable[[SQLLedger], Any]] = {
         limit=PAGE, since=START + timedelta(minutes=MESSAGES - PAGE)
     ),
     "unhandled": lambda ledger: ledger.events(limit=PAGE, after=FIRST, unhandled_by="tickets"),
+    "unhandled, newest": lambda ledger: ledger.events(limit=PAGE, unhandled_by="tickets"),
+    "unhandled since": lambda ledger: ledger.events(
+        limit=PAGE, since=START + timedelta(minutes=77), after=0, unhandled_by="tickets"
+    ),
+    "until": lambda ledger: ledger.events(limit=PAGE, until=START + timedelta(minutes=77)),
+    "until before all": lambda ledger: ledger.events(limit=PAGE, until=START),
+    "next until": lambda ledger: ledger.events(
+        limit=PAGE, until=START + timedelta(minutes=7777), before=FIRST + 777
+    ),
+    "since and until of receiver": lambda ledger: ledger.events(
+        limit=PAGE,
+        receiver=RECEIVER,
+        since=START + timedelta(minutes=77),
+        until=START + timedelta(minutes=777),
+        after=FIRST + 100,
+    ),
+    "of silent receiver": lambda ledger: ledger.events(limit=PAGE, receiver="silent"),
+    "of account": lambda ledger: ledger.events(limit=FEW, account_id="1"),
+    "of rare account": lambda ledger: ledger.events(limit=FEW, account_id="2"),
+    "of unknown account": lambda ledger: ledger.events(limit=FEW, account_id="3"),
+    "of campaign": lambda ledger: ledger.events(limit=FEW, campaign="spring"),
+    "next of campaign": lambda ledger: ledger.events(
+        limit=FEW, campaign="spring", before=FIRST + 777
+    ),
+    "of rare campaign": lambda ledger: ledger.events(limit=FEW, campaign="autumn"),
+    "next of rare campaign": lambda ledger: ledger.events(
+        limit=FEW, campaign="autumn", after=FIRST + 777
+    ),
+    "of unknown campaign": lambda ledger: ledger.events(limit=FEW, campaign="winter"),
     "revive": lambda ledger: ledger.revive(FIRST + 77),
     "nothing to prune": lambda ledger: ledger.prune(before=START, limit=PAGE),
     "nothing to prune of receiver": lambda ledger: ledger.prune(

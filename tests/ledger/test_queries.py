@@ -7,6 +7,8 @@ import pytest
 
 from flask_fd_whatsapp.events import DeliveryError, Status
 from flask_fd_whatsapp.ledger import Backlog, Ledger, Message, State, Tried
+from flask_fd_whatsapp.ledger.sql import SQLLedger
+from flask_fd_whatsapp.ledger.sql.tables import event as event_table
 
 from .entries import FAILED, MOMENT, POLICY, claimed, entry, exhaust, handle, the_event, the_message
 
@@ -83,6 +85,54 @@ def test_since_until(ledger: Ledger, names: dict[Any, str]) -> None:
         assert ledger.events(until=moment) == [event for event in events if event not in since]
     assert middle.received_at < newest.received_at
     assert ledger.events(since=newest.received_at + timedelta(seconds=1)) == []
+
+
+def test_paging_whatever_is_asked(ledger: Ledger, names: dict[Any, str]) -> None:
+    """Page after page gives every event that meets the conditions once, in the one order."""
+    newest, *_, oldest = ledger.events()
+    for conditions in (
+        {"status": "SENT"},
+        {"account_id": "1"},
+        {"campaign": "spring"},
+        {"receiver": "fd_whatsapp"},
+        {"since": oldest.received_at},
+        {"until": newest.received_at},
+        {"since": oldest.received_at, "until": newest.received_at, "account_id": "2"},
+        {"unhandled_by": "tickets"},
+        {"campaign": "spring", "receiver": "fd_whatsapp", "since": oldest.received_at},
+    ):
+        whole = [names[event.id] for event in ledger.events(**conditions)]
+        assert len(whole) > 1
+        for key, start, expected in (("before", None, whole), ("after", 0, whole[::-1])):
+            seen, place = [], start
+            while page := ledger.events(**conditions, **{key: place}, limit=1):
+                seen += [names[event.id] for event in page]
+                place = page[-1].id
+            assert seen == expected, conditions
+
+
+def test_paging_by_time_after_a_clock_was_set_back(ledger: Ledger, names: dict[Any, str]) -> None:
+    """Events whose times are not in the order of their ids are on one page each all the same."""
+    if not isinstance(ledger, SQLLedger):
+        pytest.skip("This process's clock alone gives the times of the ledger in memory.")
+    first, *_, last = ledger.events(after=0)
+    ahead = last.received_at + timedelta(hours=2)
+    with ledger.database.writing() as connection:
+        is_first = event_table.c.id == first.id
+        connection.execute(event_table.update().where(is_first).values(received_at=ahead))
+    seen, place = [], None
+    while page := ledger.events(since=first.received_at, before=place, limit=2):
+        seen += [names[event.id] for event in page]
+        place = page[-1].id
+    assert "".join(seen) == "agfedcb"
+
+
+def test_paging_past_what_is_forgotten(ledger: Ledger, names: dict[Any, str]) -> None:
+    """A page begins after an event that was there once, whether or not it is there now."""
+    newest = ledger.events()[0]
+    beyond = {"since": newest.received_at - timedelta(days=1), "receiver": "fd_whatsapp"}
+    assert ledger.events(**beyond, before=newest.id + 1000) == ledger.events(**beyond)
+    assert ledger.events(**beyond, after=newest.id + 1000) == []
 
 
 def test_unhandled_by(ledger: Ledger) -> None:

@@ -14,7 +14,7 @@ from ..base import Unusable
 from ..references import storable
 from ..views import IGNORED, Quarantined
 from .database import Database
-from .queries import came_to
+from .event_pages import came_to
 from .tables import quarantine as table
 from .upsert import upsert
 

@@ -2,68 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, Unpack
 
-from sqlalchemy import ColumnElement, RowMapping, Select, Table, case, false, func, select
+from sqlalchemy import ColumnElement, RowMapping, Select, func, select
 
 from ...events import DeliveryError, Status, is_ahead
 from ...exceptions import AmbiguousMessage
 from ..filters import EventFilter, given
-from ..references import KeptReference, is_storable, storable
+from ..references import is_storable, storable
 from ..views import Event, Message, State
 from .database import CLOCKS_DIFFER, Database
-from .tables import event, handling, message
+from .event_pages import has_reference, page_of_events
+from .tables import event, message
 
 _TIMES: Final = {status: message.c[f"{status.lower()}_at"] for status in Status}
-
-_STATES: Final[Mapping[State, ColumnElement[bool]]] = {
-    State.PENDING: event.c.due_at.is_not(None),
-    State.DEAD: event.c.dead_at.is_not(None),
-    State.DONE: event.c.due_at.is_(None) & event.c.dead_at.is_(None),
-}
-
-_EQUAL: Final[Mapping[str, ColumnElement[str | None]]] = {
-    "status": event.c.status,
-    "account_id": message.c.account_id,
-    "message_id": message.c.message_id,
-}
-
-_REFERENCE: Final = func.coalesce(message.c.reference_text, message.c.external_reference_id)
-
-_EVENTS: Final = select(
-    event.c.id,
-    message.c.account_id,
-    message.c.message_id,
-    event.c.status,
-    event.c.timestamp,
-    event.c.received_at,
-    event.c.receiver,
-    event.c.is_stale,
-    event.c.attempts,
-    func.coalesce(event.c.postponed, 0).label("postponed"),
-    event.c.last_error,
-    event.c.due_at,
-    _REFERENCE.label("external_reference_id"),
-    message.c.campaign,
-    message.c.status.label("furthest"),
-    case(
-        (_STATES[State.PENDING], State.PENDING.value),
-        (_STATES[State.DEAD], State.DEAD.value),
-        else_=State.DONE.value,
-    ).label("state"),
-).join_from(event, message)
-
-
-def came_to(receiver: str, table: Table, database: Database) -> ColumnElement[bool]:
-    """Whether a row of *table* came to *receiver*, where something else finds the few it may be.
-
-    SQLite keeps no statistics, and would rather take an index that begins with the receiver, of
-    which there are few.
-    """
-    condition: ColumnElement[bool] = table.c.receiver == receiver
-    return func.likely(condition) if database.is_sqlite else condition
 
 
 def is_free(now: Any) -> ColumnElement[bool]:
@@ -100,7 +54,7 @@ class Queries:
 
     def messages(self, *, external_reference_id: str) -> list[Message]:
         """The messages sent with this reference, in the order they were first heard of."""
-        has_it = _has_reference(external_reference_id)
+        has_it = has_reference(external_reference_id)
         return self._messages(select(message).where(has_it).order_by(message.c.id))
 
     def _messages(self, query: Select[Any]) -> list[Message]:
@@ -120,14 +74,8 @@ class Queries:
     def events(self, **wanted: Unpack[EventFilter]) -> list[Event]:
         """Events that meet every condition given, newest first."""
         conditions = given(wanted)
-        # Of a million events few are pending or dead: not the primary key's order finds them,
-        # but their index.
-        are_many = conditions.get("state", State.DONE) is State.DONE
-        place = event.c.id if are_many else event.c.id + 0
-        query = _EVENTS.where(*_met(conditions, place, self.database))
-        query = query.order_by(place if "after" in conditions else place.desc())
         with self.database.querying(patiently=True) as connection:
-            rows = connection.execute(query.limit(conditions["limit"])).mappings().all()
+            rows = page_of_events(connection, conditions, self.database)
         return [_event(row) for row in rows]
 
     def counts(
@@ -149,46 +97,6 @@ class Queries:
         with self.database.querying(patiently=True) as connection:
             found = {row[0]: row[1] for row in connection.execute(query)}
         return {status: found.get(status, 0) for status in Status}
-
-
-def _met(
-    conditions: Mapping[str, Any], place: ColumnElement[int], database: Database
-) -> Iterator[ColumnElement[bool]]:
-    """What *conditions* come to in SQL.
-
-    :param place: the event's id, by which the result is ordered.
-    """
-    for name, value in conditions.items():
-        if name == "campaign":
-            yield message.c.campaign == storable(value)
-        elif name in _EQUAL:
-            yield _EQUAL[name] == value if is_storable(value) else false()
-        elif name == "external_reference_id":
-            yield _has_reference(value)
-        elif name == "state":
-            yield _STATES[value]
-        elif name == "receiver":
-            yield came_to(value, event, database) if is_storable(value) else false()
-        elif name == "unhandled_by":
-            is_handled = (handling.c.event_id == event.c.id) & (
-                handling.c.handler == storable(value)
-            )
-            is_handled &= handling.c.gave_up.is_not(True)
-            yield ~select(handling.c.handler).where(is_handled).exists()
-        elif name == "since":
-            yield event.c.received_at >= value
-        elif name == "until":
-            yield event.c.received_at < value
-        elif name == "before":
-            yield place < value
-        elif name == "after":
-            yield place > value
-
-
-def _has_reference(reference: str) -> ColumnElement[bool]:
-    """Whether a message was sent with *reference*, of whatever length that is."""
-    key, text = KeptReference.of(reference)
-    return (message.c.external_reference_id == key) & (message.c.reference_text == text)
 
 
 def _event(row: RowMapping) -> Event:

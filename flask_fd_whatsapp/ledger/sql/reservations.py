@@ -14,7 +14,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, exists, or_, select, update
 
 from .database import Database
-from .queries import came_to, is_free
+from .event_pages import came_to
+from .queries import is_free
 from .tables import event, message
 
 

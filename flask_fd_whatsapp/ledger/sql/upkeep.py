@@ -9,8 +9,9 @@ from sqlalchemy import ColumnElement, case, delete, func, select, update
 
 from ..views import Backlog, BeingHandled
 from .database import Database
+from .event_pages import came_to
 from .pruning import forget
-from .queries import came_to, is_free
+from .queries import is_free
 from .tables import event, handling, message, quarantine
 
 
