@@ -46,7 +46,8 @@ class _Plan:
     def add(self, event: Event) -> None:
         self.count += 1
         self.first = self.first or event.received_at
-        self.last, self.last_id = event.received_at, event.id
+        self.last = event.received_at
+        self.last_id = max(self.last_id or event.id, event.id)
 
 
 @click.command(
@@ -216,7 +217,7 @@ def _run(
     with stopping() as stop, progress(planned, "Replaying", plan.count) as shown:
         for event in shown:
             if event.id > plan.last_id:
-                break  # it came in the meantime, with the handler connected
+                continue  # it came in the meantime, with the handler connected
             now = time.monotonic()
             stop.wait(max(0.0, next_at - now))
             next_at = max(now, next_at) + apart
