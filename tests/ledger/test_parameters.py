@@ -2,10 +2,14 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import fields
 
 import pytest
 
 from flask_fd_whatsapp.ledger.sql.parameters import by_name, by_position
+from flask_fd_whatsapp.ledger.sql.single_statements import single_statements
+
+KEPT_BY_PSYCOPG = 4096
 
 
 @pytest.mark.parametrize(
@@ -30,3 +34,10 @@ def test_by_name() -> None:
     values = {"first": 1, "second": 2}
     assert statement.text == "SELECT %(first)s, %(second)s"
     assert statement.ordered(values) is values
+
+
+def test_length() -> None:
+    """No statement is so long that psycopg would read all of its text each time."""
+    statements = single_statements()
+    texts = [getattr(statements, field.name).text for field in fields(statements)]
+    assert max(map(len, texts)) < KEPT_BY_PSYCOPG

@@ -7,12 +7,12 @@ from typing import Final
 CONFLICT: Final = {
     "on_conflict": "ON CONFLICT (account_id, message_id) DO UPDATE SET",
     "on_seen": "ON CONFLICT (message_key, status) DO NOTHING\n",
-    "old": "fd_whatsapp_message.",
+    "message": "fd_whatsapp_message AS was",
+    "old": "was.",
     "new": "excluded.{}",
     "if_claimed": (
-        "CASE WHEN excluded.claim_token IS NOT NULL AND (fd_whatsapp_message.claim_token IS NULL"
-        " OR {is_over})"
-        " THEN excluded.{column} ELSE fd_whatsapp_message.{column} END"
+        "CASE WHEN excluded.claim_token IS NOT NULL AND (was.claim_token IS NULL OR {is_over})"
+        " THEN excluded.{column} ELSE was.{column} END"
     ),
 }
 
@@ -40,6 +40,7 @@ PARTS: Final = {
     "mariadb": {
         "on_conflict": "ON DUPLICATE KEY UPDATE",
         "on_seen": "",
+        "message": "fd_whatsapp_message",
         "old": "",
         "new": "VALUES({})",
         "if_claimed": (

@@ -12,7 +12,7 @@ from .dialect_sql import PARTS
 from .parameters import Statement, by_name, by_position
 
 _UPSERT: Final = """
-INSERT INTO fd_whatsapp_message
+INSERT INTO {message}
   (account_id, message_id, external_reference_id, reference_text, campaign, status, status_rank,
    queued_at, sent_at, delivered_at, read_at, failed_at, error_code, error_message,
    first_seen, last_seen, claim_token, claim_until, claimed_at, claimed_status)
@@ -192,6 +192,7 @@ def texts_for(dialect: str) -> dict[str, str]:
         **times,
         **new,
         on_conflict=parts["on_conflict"],
+        message=parts["message"],
         old=parts["old"],
         **{column: parts["if_claimed"].format(column=column, **new) for column in _CLAIMED},
     )
