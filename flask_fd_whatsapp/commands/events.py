@@ -84,8 +84,15 @@ def describe(event: Event) -> str:
     return plain(
         f"Event {event.id} ({event.status} of {event.message_id}) is {event.state.value} after "
         f"{event.attempts} {'try' if event.attempts == 1 else 'tries'}{put_off}{next_try}: "
-        f"{event.last_error or 'no handler failed'}"
+        f"{event.last_error or _without_error(event)}"
     )
+
+
+def _without_error(event: Event) -> str:
+    """Tries are counted as they begin; those of which nothing more is known have not ended."""
+    if event.attempts:
+        return "no handler is known to have failed: it is being handled, or its process died"
+    return "no handler failed"
 
 
 def _known(status: str | None) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from ..ledger.entries import POLICY, entry
 from .conftest import Post, RunCommand, RunJSON, Tickets
 
 ID = "01KAB4HHTBE081898E432RCMA7"
@@ -131,3 +132,12 @@ def test_unknown(filled: Flask, run: RunCommand, arguments: tuple[str, ...]) -> 
     result = run(filled, "message", *arguments)
     assert (result.exit_code, result.output.count("\n")) == (1, 1)
     assert f"'{arguments[0]}'" in result.output
+
+
+def test_a_try_that_has_not_ended(durable: Flask, run: RunCommand) -> None:
+    """Of an event whose process died it does not say that no handler failed, which nobody knows."""
+    ledger = durable.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
+    ledger.record(entry(message_id="M1"), POLICY)
+    printed = run(durable, "message", "M1").stdout
+    assert "pending after 1 try" in printed
+    assert printed.endswith(": it is being handled, or its process died\n")
