@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Protocol
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Final, Protocol
 
 from ..ledger import Message
 from .clock import moment_of
@@ -11,12 +12,14 @@ from .journey import furthest
 from .messages import SimulatedMessage
 from .posts import Fate, Post
 
+BATCH: Final = 1000
+
 
 class Readable(Protocol):
     """A ledger, as far as it is needed here."""
 
-    def message(self, message_id: str, account_id: str | None = None) -> Message | None:
-        """One message, ``None`` if it is unknown."""
+    def messages(self, *, message_ids: Collection[str]) -> list[Message]:
+        """The messages with one of these ids, of whatever account."""
         ...
 
 
@@ -26,12 +29,16 @@ def disagreements(
     """The messages of which the ledger says something else, and what.
 
     What was acknowledged or given up has to be there; what was posted when the run was
-    interrupted may be there, since an answer can be lost; nothing else may.
+    interrupted may be there, since an answer can be lost; nothing else may.  The ledger is asked
+    once for :data:`BATCH` messages.
     """
-    for message in messages:
-        known = ledger.message(message.id, message.account_id)
-        for problem in _problems(message, known):
-            yield message, problem
+    rest = iter(messages)
+    while batch := list(islice(rest, BATCH)):
+        found = ledger.messages(message_ids=[message.id for message in batch])
+        known = {(one.account_id, one.message_id): one for one in found}
+        for message in batch:
+            for problem in _problems(message, known.get((message.account_id, message.id))):
+                yield message, problem
 
 
 def _problems(message: SimulatedMessage, known: Message | None) -> Iterator[str]:

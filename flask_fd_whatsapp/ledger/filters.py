@@ -52,3 +52,12 @@ def given(wanted: EventFilter) -> dict[str, Any]:
             raise TypeError(f"events() got an unexpected keyword argument {name!r}")
     conditions = {name: value for name, value in wanted.items() if value is not None}
     return {"limit": LIMIT, **conditions}
+
+
+def require_condition(*conditions: object) -> None:
+    """Whoever asks for messages says which: all of them may be millions.
+
+    :raises TypeError: if every condition is ``None``.
+    """
+    if all(condition is None for condition in conditions):
+        raise TypeError("messages() needs external_reference_id or message_ids")

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from threading import Condition
 from typing import Any, Final, Unpack
 
 from ..events import Status
 from ..exceptions import AmbiguousMessage
-from .filters import EventFilter, given
+from .filters import EventFilter, given, require_condition
 from .memory_quarantine import Shelf
 from .memory_store import MemoryEvent, MemoryMessage
 from .references import storable
@@ -51,11 +51,22 @@ class MemoryQueries:
                 found = accounts.get(account_id)
             return found.view() if found else None
 
-    def messages(self, *, external_reference_id: str) -> list[Message]:
-        """The messages sent with this reference, in the order they were first heard of."""
+    def messages(
+        self,
+        *,
+        external_reference_id: str | None = None,
+        message_ids: Collection[str] | None = None,
+    ) -> list[Message]:
+        """The messages that meet every condition given, in the order they were first heard of."""
+        require_condition(external_reference_id, message_ids)
         with self.changed:
-            reference = storable(external_reference_id)
-            found = [m for m in self._all() if m.external_reference_id == reference]
+            found: Iterable[MemoryMessage] = self._all()
+            if message_ids is not None:
+                accounts = (self._messages.get(one, {}) for one in set(message_ids))
+                found = chain.from_iterable(each.values() for each in accounts)
+            if external_reference_id is not None:
+                reference = storable(external_reference_id)
+                found = (one for one in found if one.external_reference_id == reference)
             return [message.view() for message in sorted(found, key=_first_event_id)]
 
     def events(self, **wanted: Unpack[EventFilter]) -> list[Event]:

@@ -117,8 +117,18 @@ class Ledger(Protocol):
         """
         ...
 
-    def messages(self, *, external_reference_id: str) -> list[Message]:
-        """The messages sent with this reference, in the order they were first heard of."""
+    def messages(
+        self,
+        *,
+        external_reference_id: str | None = None,
+        message_ids: Collection[str] | None = None,
+    ) -> list[Message]:
+        """The messages that meet every condition given, in the order they were first heard of.
+
+        :param external_reference_id: sent with this reference.
+        :param message_ids: with one of these ids, of whatever account; what is unknown is left out.
+        :raises TypeError: if there is no condition.
+        """
         ...
 
     def events(self, **wanted: Unpack[EventFilter]) -> list[Event]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from flask import Flask
 
 from flask_fd_whatsapp.events import DeliveryError, Status
-from flask_fd_whatsapp.freshdesk import FreshdeskSimulator
+from flask_fd_whatsapp.freshdesk import FreshdeskSimulator, agreement
 from flask_fd_whatsapp.freshdesk.agreement import disagreements
 from flask_fd_whatsapp.freshdesk.over_wsgi import WSGITransport
 from flask_fd_whatsapp.freshdesk.posts import Fate
@@ -25,12 +26,12 @@ class Altered:
     def __init__(self, ledger: Ledger, alter: Any) -> None:
         self._ledger = ledger
         self._alter = alter
+        self.asked: list[Collection[str]] = []
 
-    def message(self, message_id: str, account_id: str | None = None) -> Message | None:
-        found = self._ledger.message(message_id, account_id)
-        assert found is not None
-        altered: Message | None = self._alter(found)
-        return altered
+    def messages(self, *, message_ids: Collection[str]) -> list[Message]:
+        self.asked.append(message_ids)
+        altered = map(self._alter, self._ledger.messages(message_ids=message_ids))
+        return [message for message in altered if message is not None]
 
 
 @pytest.fixture
@@ -52,6 +53,17 @@ def found(ledger: Any, simulator: FreshdeskSimulator) -> list[str]:
 def test_agreement(ledger: Ledger, simulator: FreshdeskSimulator) -> None:
     """After a run without trouble the ledger says of every message what the simulator says."""
     assert found(ledger, simulator) == []
+
+
+def test_the_ledger_is_asked_for_many_messages_at_once(
+    ledger: Ledger, simulator: FreshdeskSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once for a batch, not once for each message, and for every one of them."""
+    monkeypatch.setattr(agreement, "BATCH", 20)
+    asked = Altered(ledger, lambda message: message)
+    assert found(asked, simulator) == []
+    assert [len(ids) for ids in asked.asked] == [20, 10]
+    assert sorted(set().union(*asked.asked)) == sorted(simulator.messages)
 
 
 ALTERATIONS: dict[str, Any] = {

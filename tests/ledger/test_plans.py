@@ -112,6 +112,7 @@ QUERIES: dict[str, Callable[[SQLLedger], Any]] = {
     "message": lambda ledger: ledger.message("M77"),
     "message of account": lambda ledger: ledger.message("M77", "1"),
     "messages": lambda ledger: ledger.messages(external_reference_id="R77"),
+    "messages of ids": lambda ledger: ledger.messages(message_ids=["M77", "M78", "none"]),
     "first page": lambda ledger: ledger.events(limit=PAGE),
     "next page": lambda ledger: ledger.events(limit=PAGE, before=FIRST + 1500),
     "oldest first": lambda ledger: ledger.events(limit=PAGE, after=FIRST + 1500),

@@ -235,6 +235,27 @@ def test_messages(ledger: Ledger) -> None:
     assert ledger.messages(external_reference_id="R") == []
 
 
+def test_messages_by_their_ids(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those known of the ids come once, of every account, in the order they were first heard of."""
+    monkeypatch.setattr("flask_fd_whatsapp.ledger.sql.queries.IDS", 2)
+    for message_id, account_id in (("M3", "1"), ("M1", "1"), ("M3", "2"), ("M2", "1")):
+        handle(ledger, "PLAYED", message_id=message_id, account_id=account_id, reference="R1")
+    handle(ledger, message_id="M9", reference="R9")
+    found = ledger.messages(message_ids=["M1", "m1", "M2", "M2", "M3", "M4", "M\0", "M9"])
+    keys = [(message.message_id, message.account_id) for message in found]
+    assert keys == [("M3", "1"), ("M1", "1"), ("M3", "2"), ("M2", "1"), ("M9", "1")]
+    assert [sorted(message.times) for message in found] == [["PLAYED"]] * 4 + [["QUEUED"]]
+    both = ledger.messages(external_reference_id="R1", message_ids=["M2", "M9"])
+    assert [message.message_id for message in both] == ["M2"]
+    assert ledger.messages(message_ids=[]) == []
+
+
+def test_messages_without_a_condition(ledger: Ledger) -> None:
+    """All messages, which may be millions, are not given by mistake."""
+    with pytest.raises(TypeError, match="external_reference_id or message_ids"):
+        ledger.messages()
+
+
 def test_counts(ledger: Ledger) -> None:
     """Messages are counted by the furthest status they have reached; unknown ones are not."""
     start = datetime.now(UTC) - timedelta(minutes=1)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, Final, Unpack
 
 from sqlalchemy import ColumnElement, RowMapping, Select, func, select
 
 from ...events import DeliveryError, Status, is_ahead
 from ...exceptions import AmbiguousMessage
-from ..filters import EventFilter, given
+from ..filters import EventFilter, given, require_condition
 from ..references import is_storable, storable
 from ..views import Event, Message, State
 from .database import CLOCKS_DIFFER, Database
 from .event_pages import has_reference, page_of_events
 from .tables import event, message
+
+IDS: Final = 1000
+"""How many ids a statement asks for at most: databases have a limit for parameters."""
 
 _TIMES: Final = {status: message.c[f"{status.lower()}_at"] for status in Status}
 
@@ -52,24 +57,41 @@ class Queries:
             )
         return found[0] if found else None
 
-    def messages(self, *, external_reference_id: str) -> list[Message]:
-        """The messages sent with this reference, in the order they were first heard of."""
-        has_it = has_reference(external_reference_id)
-        return self._messages(select(message).where(has_it).order_by(message.c.id))
+    def messages(
+        self,
+        *,
+        external_reference_id: str | None = None,
+        message_ids: Collection[str] | None = None,
+    ) -> list[Message]:
+        """The messages that meet every condition given, in the order they were first heard of."""
+        require_condition(external_reference_id, message_ids)
+        query = select(message)
+        if external_reference_id is not None:
+            query = query.where(has_reference(external_reference_id))
+        if message_ids is None:
+            return self._messages(query.order_by(message.c.id))
+        known = sorted({one for one in message_ids if is_storable(one)})
+        found: list[tuple[int, Message]] = []
+        for start in range(0, len(known), IDS):
+            ids = known[start : start + IDS]
+            found += self._by_key(query.where(message.c.message_id.in_(ids)))
+        return [one for _, one in sorted(found, key=itemgetter(0))]
 
     def _messages(self, query: Select[Any]) -> list[Message]:
+        return [one for _, one in self._by_key(query)]
+
+    def _by_key(self, query: Select[Any]) -> list[tuple[int, Message]]:
+        """The messages with their keys, in the order of *query*."""
+        unknown: defaultdict[int, dict[str, datetime]] = defaultdict(dict)
         with self.database.querying() as connection:
             rows = connection.execute(query).mappings().all()
-            unknown = connection.execute(
-                select(event.c.message_key, event.c.status, event.c.timestamp).where(
-                    event.c.message_key.in_([row["id"] for row in rows]),
-                    event.c.status.not_in(list(Status)),
-                )
-            ).all()
-        return [
-            _message(row, {status: moment for key, status, moment in unknown if key == row["id"]})
-            for row in rows
-        ]
+            others = select(event.c.message_key, event.c.status, event.c.timestamp).where(
+                event.c.message_key.in_([row["id"] for row in rows]),
+                event.c.status.not_in(list(Status)),
+            )
+            for key, status, moment in connection.execute(others):
+                unknown[key][status] = moment
+        return [(row["id"], _message(row, unknown[row["id"]])) for row in rows]
 
     def events(self, **wanted: Unpack[EventFilter]) -> list[Event]:
         """Events that meet every condition given, newest first."""
