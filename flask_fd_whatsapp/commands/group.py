@@ -77,7 +77,7 @@ def is_flask_command(name: str | None = None) -> bool:
     return False
 
 
-group: Final = Commands(
+group = Commands(
     "fd-whatsapp",
     help="Freshdesk's WhatsApp webhooks.",
     epilog="Example: flask fd-whatsapp check",
