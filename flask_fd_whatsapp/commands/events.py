@@ -9,7 +9,7 @@ import click
 from flask.cli import with_appcontext
 
 from ..events import Status
-from ..ledger import Event, Ledger, State
+from ..ledger import Event, State
 from .options import chosen_receiver, json_option, receiver_option, shared_ledger
 from .output import many, plain, print_json, print_table, when
 from .parameters import EventId, Moment
@@ -69,12 +69,6 @@ def events(
             click.echo(describe(event))
     if next_page is not None:
         click.echo(f"Older ones: --before {next_page}", err=True)
-
-
-def find_event(ledger: Ledger, event_id: Any) -> Event | None:
-    """The event of that id, ``None`` if there is none (any more)."""
-    found = ledger.events(after=event_id - 1, before=event_id + 1, limit=1)
-    return found[0] if found else None
 
 
 def describe(event: Event) -> str:

@@ -9,10 +9,10 @@ from flask import Flask, current_app
 from flask.cli import with_appcontext
 
 from ..ledger import State
+from ..ledger.protocol import find_event
 from ..receiver import Receiver
 from ..sweep import Swept, sweep, sweep_dead, try_one
 from .errors import noting
-from .events import find_event
 from .follow import follow
 from .hanging import not_for_ever
 from .options import (

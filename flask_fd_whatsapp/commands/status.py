@@ -15,6 +15,7 @@ from ..ledger import Rejection, TokenUse
 from ..monitoring.attention import Limits, findings, limits_of, problems
 from ..monitoring.standing import Standing, standing_of
 from ..receiver import Receiver
+from .events import describe
 from .options import chosen_receivers, json_option, receiver_option, shared_ledger
 from .output import plain, print_json, span, when
 from .parameters import OFF, Duration, OrOff
@@ -105,6 +106,8 @@ def _as_json(receiver: Receiver, standing: Standing, limits: Limits) -> dict[str
         "oldest_pending_seconds": backlog and standing.age(backlog.oldest_pending),
         "next_due": backlog and backlog.next_due,
         "being_handled": [asdict(one) for one in standing.being_handled],
+        "postponed": backlog and backlog.postponed,
+        "most_postponed": standing.most_postponed and asdict(standing.most_postponed),
         "dead": backlog and backlog.dead,
         "unacknowledged": backlog and backlog.unacknowledged,
         "quarantined": backlog and backlog.quarantined,
@@ -155,6 +158,9 @@ def _print(receiver: Receiver, standing: Standing, limits: Limits) -> None:
             age = span(standing.age(handled.since) or timedelta())
             what = f"event {handled.event_id}, {handled.status} of {handled.message_id}"
             click.echo(plain(f"    being handled for {age}: {what}"))
+        if standing.most_postponed is not None:
+            click.echo(f"    put off by their handlers: {backlog.postponed}, most often:")
+            click.echo(f"    {describe(standing.most_postponed)}")
         click.echo(f"  Dead: {backlog.dead} ({backlog.unacknowledged} not acknowledged)")
         click.echo(f"  Quarantined: {backlog.quarantined} (and {backlog.ignored} ignored)")
         for header, position, use in _positions(receiver, standing):

@@ -10,10 +10,11 @@ from typing import Final
 import click
 
 from ..ledger import Backlog, Event, State
+from ..ledger.protocol import find_event
 from ..outcomes import Result
 from ..receiver import Receiver
 from ..sweep import Swept
-from .events import describe, find_event
+from .events import describe
 from .output import many, print_json, when
 
 _MOST_SHOWN: Final = 20

@@ -164,6 +164,8 @@ class MemoryQueries:
             event for event, is_held in recorded if event.state is State.PENDING and not is_held
         ]
         pending = [event for event in events if event.state is State.PENDING]
+        postponed = [event for event in pending if event.postponed]
+        most_postponed = max(postponed, key=lambda event: event.postponed, default=None)
         entries = self._shelf.of(receiver)
         ignored = sum(entry.reason == IGNORED for entry in entries)
         return Backlog(
@@ -180,6 +182,8 @@ class MemoryQueries:
                 ),
                 default=None,
             ),
+            postponed=len(postponed),
+            most_postponed=most_postponed and most_postponed.id,
             dead=sum(event.state is State.DEAD for event in events),
             unacknowledged=sum(
                 event.state is State.DEAD and not event.is_acknowledged for event in events

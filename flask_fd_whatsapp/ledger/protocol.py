@@ -257,3 +257,11 @@ class Ledger(Protocol):
         :raises FreshdeskWhatsAppError: if there is no such revision.
         """
         ...
+
+
+def find_event(ledger: Ledger, event_id: Any) -> Event | None:
+    """The event of that id, ``None`` if there is none (any more)."""
+    if event_id is None:
+        return None
+    found = ledger.events(after=event_id - 1, before=event_id + 1, limit=1)
+    return found[0] if found else None

@@ -102,6 +102,8 @@ class Backlog:
     :param oldest_due: when the first of those that nobody is handling came due, or will (UTC).
     :param failing_since: when the oldest of those at which a handler failed was recorded, or was
         last revived (UTC).
+    :param postponed: at how many of those pending a handler has asked to be called later.
+    :param most_postponed: the id of the one at which that was asked most often.
     :param dead: how many are given up.
     :param unacknowledged: how many of these nobody has taken note of since they died.
     :param quarantined: how many unusable bodies are in quarantine.
@@ -114,6 +116,8 @@ class Backlog:
     next_due: datetime | None = None
     oldest_due: datetime | None = None
     failing_since: datetime | None = None
+    postponed: int = 0
+    most_postponed: Any = None
     dead: int = 0
     unacknowledged: int = 0
     quarantined: int = 0

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from ..exceptions import LedgerUnavailable
-from ..ledger import Backlog, BeingHandled, Ledger, Rejection, TokenUse
+from ..ledger import Backlog, BeingHandled, Event, Ledger, Rejection, TokenUse
+from ..ledger.protocol import find_event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,7 @@ class Standing:
     :param backlog: what has come and what is left to do.
     :param rejections: the last one of each reason, newest first.
     :param being_handled: the events that are being handled right now, longest first.
+    :param most_postponed: the event at which handlers have asked most often to be called later.
     :param token_uses: when each entry of a header's list of values was last used.
     """
 
@@ -32,6 +34,7 @@ class Standing:
     backlog: Backlog | None = None
     rejections: Sequence[Rejection] = ()
     being_handled: Sequence[BeingHandled] = ()
+    most_postponed: Event | None = None
     token_uses: Sequence[TokenUse] = ()
 
     @classmethod
@@ -54,6 +57,7 @@ def standing_of(receiver: str, ledger: Ledger, *, tries_to_write: bool = True) -
         backlog = ledger.backlog(receiver=receiver)
         rejections = ledger.rejections(receiver=receiver)
         being_handled = ledger.being_handled(receiver=receiver)
+        most_postponed = find_event(ledger, backlog.most_postponed)
         token_uses = ledger.token_uses(receiver=receiver)
     except LedgerUnavailable as error:
         return Standing.unknown(receiver, error)
@@ -69,5 +73,6 @@ def standing_of(receiver: str, ledger: Ledger, *, tries_to_write: bool = True) -
         backlog=backlog,
         rejections=rejections,
         being_handled=being_handled,
+        most_postponed=most_postponed,
         token_uses=token_uses,
     )

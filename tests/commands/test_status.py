@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy.event import listens_for
 
-from flask_fd_whatsapp import FreshdeskWhatsApp
+from flask_fd_whatsapp import FreshdeskWhatsApp, RetryLater
 
 from ..answers import make_due
 from ..conftest import TOKEN, MakeApp, Payload
@@ -30,6 +30,8 @@ def test_empty(durable: Flask, run: RunCommand, run_json: RunJSON) -> None:
         "oldest_pending_seconds": None,
         "next_due": None,
         "being_handled": [],
+        "postponed": 0,
+        "most_postponed": None,
         "dead": 0,
         "unacknowledged": 0,
         "quarantined": 0,
@@ -274,6 +276,25 @@ def test_being_handled(
     assert "SENT of M7" in seen["text"]
     (problem,) = seen["late"][0]["problems"]
     assert "SENT of message M7, has been handled for" in problem
+
+
+def test_status_shows_what_handlers_have_put_off_and_why(
+    make_durable: MakeApp, post: Post, tickets: Tickets, run: RunCommand, run_json: RunJSON
+) -> None:
+    """How many events wait because a handler asked to be called later, and the worst of them."""
+    app = make_durable()
+    tickets.error = RetryLater(600, "no stock yet")
+    post(app, "sent", data__message_id="M1")
+    for _ in range(2):
+        post(app, "sent", data__message_id="M2")
+    (standing,) = run_json(app, "status")["receivers"]
+    worst = standing["most_postponed"]
+    assert (standing["postponed"], worst["message_id"], worst["postponed"]) == (2, "M2", 2)
+    assert worst["last_error"] == "tickets: RetryLater: no stock yet"
+    told = run(app, "status").stdout
+    assert "put off by their handlers: 2" in told
+    assert "put off 2 times" in told
+    assert "tickets: RetryLater: no stock yet" in told
 
 
 @pytest.mark.parametrize("limits", [("--max-silence", "2"), ("--max-pending", "-1")])

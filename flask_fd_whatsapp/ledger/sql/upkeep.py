@@ -97,6 +97,9 @@ class Upkeep:
             .join_from(event, message)
             .where(event.c.due_at.is_not(None), is_free(self.database.now()), *events)
         )
+        of_postponed = select(event.c.id, func.count().over()).where(
+            event.c.due_at.is_not(None), event.c.postponed > 0, *events
+        )
         of_dead = select(func.count(), func.count(case((_is_unacknowledged(), event.c.id)))).where(
             event.c.dead_at.is_not(None), *events
         )
@@ -106,6 +109,9 @@ class Upkeep:
                 of_pending.where(event.c.due_at.is_not(None), *events)
             ).one()
             oldest_due, failing_since = connection.execute(of_waiting).one()
+            most_postponed, postponed = connection.execute(
+                of_postponed.order_by(event.c.postponed.desc(), event.c.id).limit(1)
+            ).one_or_none() or (None, 0)
             dead, unacknowledged = connection.execute(of_dead).one()
             count = {row[0]: row[1] for row in connection.execute(kept)}
             return Backlog(
@@ -117,6 +123,8 @@ class Upkeep:
                 next_due=next_due,
                 oldest_due=oldest_due,
                 failing_since=failing_since,
+                postponed=postponed,
+                most_postponed=most_postponed,
                 dead=dead,
                 unacknowledged=unacknowledged,
                 quarantined=count.get(False, 0),
