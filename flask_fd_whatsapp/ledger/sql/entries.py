@@ -10,7 +10,7 @@ from ..base import Entry
 from ..references import KeptReference, storable
 from .database import Database
 
-_TIME_COLUMNS: Final = {status: f"{status.lower()}_at" for status in Status}
+_TIME_COLUMNS: Final[dict[str, str]] = {status: f"{status.lower()}_at" for status in Status}
 _NONE: Final[dict[str, Any]] = {
     **dict.fromkeys(_TIME_COLUMNS.values()),
     "known_status": None,
@@ -50,7 +50,7 @@ def values_of(entry: Entry, database: Database) -> dict[str, Any]:
     if rank is not None:
         values["known_status"] = values["status"]
         values["rank"] = rank
-        values[_TIME_COLUMNS[Status(event.status)]] = timestamp
+        values[_TIME_COLUMNS[event.status]] = timestamp
     if event.error is not None and event.status == Status.FAILED:
         values["error_code"] = storable(event.error.code)
         values["error_message"] = storable(event.error.message)
