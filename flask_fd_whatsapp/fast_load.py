@@ -8,16 +8,19 @@ in any way, or refused by a field, is left to ``Schema.load``, whose word counts
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Never
 
 from marshmallow import EXCLUDE, Schema, ValidationError
 from marshmallow.fields import Field, Nested
 
-from .fields import Lenient
+from .fields import Lenient, Text
 from .schemas import OutboundMessageEventSchema
 
 _Take = Callable[[Any, str, Mapping[str, Any]], Any]
 """Makes a loaded value of a given one that is not ``None``, as ``Field.deserialize`` does."""
+
+_FromText = Callable[[str], Any]
+"""The same for a text."""
 
 
 class _Unusual(Exception):
@@ -54,7 +57,7 @@ def _take_nested(schema: Schema) -> _Take:
             field.data_key or name,
             field.attribute or name,
             field.allow_none and field.load_default is None,
-            _take(field),
+            *_ways(field),
         )
         for name, field in schema.load_fields.items()
     ]
@@ -63,9 +66,11 @@ def _take_nested(schema: Schema) -> _Take:
         if type(part) is not dict:
             raise _Unusual
         values: dict[str, Any] = {}
-        for key, name, is_optional, take_value in steps:
+        for key, name, is_optional, from_text, take_value in steps:
             value = part.get(key)
-            if value is not None:
+            if type(value) is str:
+                values[name] = value if from_text is None else from_text(value)
+            elif value is not None:
                 values[name] = take_value(value, key, part)
             elif is_optional:
                 values[name] = None
@@ -76,11 +81,20 @@ def _take_nested(schema: Schema) -> _Take:
     return take
 
 
-def _take(field: Field[Any]) -> _Take:
+def _ways(field: Field[Any]) -> tuple[_FromText | None, _Take]:
+    """What loads a text, ``None`` if it stays as it is; and what loads everything else."""
     if isinstance(field, Nested):
-        return _take_nested(field.schema)
+        return _refuse, _take_nested(field.schema)
     # pre_load and post_load came with marshmallow 4.3.
-    if any(getattr(field, steps, None) for steps in ("validators", "pre_load", "post_load")):
-        return field.deserialize
+    if not isinstance(field, Text) or any(
+        getattr(field, steps, None) for steps in ("validators", "pre_load", "post_load")
+    ):
+        return field.deserialize, field.deserialize
+    from_text = None if type(field).from_text is Text.from_text else field.from_text
     # What a detail cannot be is told of, and made None, by Schema.load.
-    return super(Lenient, field)._deserialize if isinstance(field, Lenient) else field._deserialize
+    take = super(Lenient, field)._deserialize if isinstance(field, Lenient) else field._deserialize
+    return from_text, take
+
+
+def _refuse(_: str) -> Never:
+    raise _Unusual

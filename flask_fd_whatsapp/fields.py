@@ -87,13 +87,14 @@ class Text(fields.String):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         if isinstance(value, str):
-            return self._from_text(value)
+            return self.from_text(value)
         if self.numbers and _is_number(value):
             is_whole = type(value) is float and value.is_integer() and abs(value) < _MOST_EXACT
-            return self._from_text(str(int(value) if is_whole else value))
+            return self.from_text(str(int(value) if is_whole else value))
         raise self.make_error("invalid")
 
-    def _from_text(self, text: str) -> Any:
+    def from_text(self, text: str) -> Any:
+        """What a text means."""
         return text
 
 
@@ -107,7 +108,7 @@ class Identifier(Text):
     def __init__(self, *, numbers: bool = True, **kwargs: Any) -> None:
         super().__init__(numbers=numbers, **kwargs)
 
-    def _from_text(self, text: str) -> str:
+    def from_text(self, text: str) -> str:
         if _IDENTIFIER.fullmatch(text):
             return text
         raise self.make_error("identifier")
@@ -130,7 +131,7 @@ class Reference(Text):
                 raise self.make_error("invalid") from None
         return super()._deserialize(value, attr, data, **kwargs)
 
-    def _from_text(self, text: str) -> str | None:
+    def from_text(self, text: str) -> str | None:
         return text or None
 
 
@@ -141,7 +142,7 @@ class EventType(Text):
         "event_type": f"Must be equal to {EVENT_TYPE}."
     }
 
-    def _from_text(self, text: str) -> str:
+    def from_text(self, text: str) -> str:
         if text != EVENT_TYPE and not is_message_event(text):
             raise self.make_error("event_type")
         return EVENT_TYPE
@@ -153,14 +154,13 @@ class StatusField(_Telling, Identifier):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(numbers=False, **kwargs)
 
-    def _from_text(self, text: str) -> str:
-        known = _STATUSES.get(text)
-        if known is not None:
+    def from_text(self, text: str) -> str:
+        if (known := _STATUSES.get(text)) is not None:
             return known
         text = text.strip()
         if text.isascii():  # the upper case of U+017F (long s) is S
             known = _STATUSES.get(text.upper())
-        return known or self._unknown(super()._from_text(text))
+        return known or self._unknown(super().from_text(text))
 
     def _unknown(self, status: str) -> str:
         if self._once.admit(status):
@@ -172,7 +172,7 @@ class StatusField(_Telling, Identifier):
         return status
 
 
-class Timestamp(fields.String):
+class Timestamp(Text):
     """An RFC 3339 date-time with 0 to 9 fraction digits, as an aware UTC datetime.
 
     Digits past the microsecond are cut off.  There is no leap second and no 24:00.  A blank may
@@ -185,24 +185,25 @@ class Timestamp(fields.String):
     }
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        return self.from_text(value) if isinstance(value, str) else self._from_unix_time(value)
+
+    def from_text(self, text: str) -> datetime:
+        if not _RFC3339.fullmatch(text):
+            return self._from_unix_time(int(text) if _UNIX_TIME.fullmatch(text) else None)
         try:
-            if not isinstance(value, str) or not _RFC3339.fullmatch(value):
-                return self._from_unix_time(value)
-            moment = datetime.fromisoformat(value.upper())
+            moment = datetime.fromisoformat(text.upper())
             return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
         except (ValueError, OverflowError) as error:
             raise self.make_error("timestamp") from error
 
-    def _from_unix_time(self, value: Any) -> datetime:
-        if isinstance(value, str) and _UNIX_TIME.fullmatch(value):
-            number: float = int(value)
-        elif _is_number(value):
-            number = value
-        else:
+    def _from_unix_time(self, number: Any) -> datetime:
+        if not _is_number(number):
             raise self.make_error("timestamp")
-        if abs(number) >= _FIRST_MILLISECONDS:
-            return _EPOCH + timedelta(milliseconds=number)
-        return _EPOCH + timedelta(seconds=number)
+        try:
+            is_fine = abs(number) >= _FIRST_MILLISECONDS
+            return _EPOCH + timedelta(**{"milliseconds" if is_fine else "seconds": number})
+        except (ValueError, OverflowError) as error:
+            raise self.make_error("timestamp") from error
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
         return None if value is None else value.astimezone(UTC).isoformat().replace("+00:00", "Z")
@@ -215,7 +216,7 @@ class TextDetail(Lenient, Text):
 class ReasonDetail(TextDetail):
     """What an error says; ``None`` if it is blank, so that another copy can say more."""
 
-    def _from_text(self, text: str) -> str | None:
+    def from_text(self, text: str) -> str | None:
         return text if text.strip() else None
 
 
