@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from http import HTTPStatus
-from typing import Final
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 RETRY_BUSY: Final = 5
 RETRY_UNFINISHED: Final = 30
@@ -49,8 +49,7 @@ class Result(Enum):
         self.is_settled = standing >= _SETTLED
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one request.
 
     :param result: which of the possible results.
@@ -61,9 +60,11 @@ class Outcome:
 
     result: Result
     detail: str = ""
-    errors: Mapping[str, list[str]] = field(default_factory=dict)
+    errors: Mapping[str, list[str]] = MappingProxyType({})
     retry_after: int | None = None
 
+
+ACCEPTED: Final = Outcome(Result.ACCEPTED)
 
 BUSY: Final = Outcome(
     Result.BUSY, "The message is being handled right now.", retry_after=RETRY_BUSY

@@ -26,6 +26,7 @@ from .log_fields import about, get_logger, log_fields
 from .notes import Notes
 from .outage import Outage
 from .outcomes import (
+    ACCEPTED,
     BUSY,
     POSTPONED,
     RETRY_UNAVAILABLE,
@@ -182,7 +183,7 @@ class Receiver:
             if not is_inline:
                 if self._hand_over is not None:
                     self._hand_over(recorded.id)
-                return Outcome(Result.ACCEPTED)
+                return ACCEPTED
             waited = self.ledger.claim(recorded.id, self._policy, wait=self.wait_seconds)
             if waited is None:
                 return Outcome(Result.DUPLICATE)  # handled, and dropped, in the meantime
@@ -272,16 +273,21 @@ class Receiver:
         error, classes = event.error, self.settings.failure_classes
         if error is None and event.status == Status.FAILED:
             error = recorded.error  # which may have come with another copy
-        return replace(
-            event,
-            error=error,
-            external_reference_id=event.external_reference_id or recorded.external_reference_id,
-            headers=recorded.headers,
-            campaign=recorded.campaign,
-            previous_status=recorded.previous_status,
-            is_stale=recorded.is_stale,
-            failure=Failure(classify(error.code, classes)) if error else None,
-        )
+        known: dict[str, Any] = {
+            "error": error,
+            "external_reference_id": event.external_reference_id or recorded.external_reference_id,
+            "headers": recorded.headers,
+            "campaign": recorded.campaign,
+            "previous_status": recorded.previous_status,
+            "is_stale": recorded.is_stale,
+            "failure": Failure(classify(error.code, classes)) if error else None,
+        }
+        if type(event) is not StatusEvent:  # a subclass may make more of them
+            return replace(event, **known)
+        # Nobody else has it yet: to copy it costs as much as to load it.
+        for name, value in known.items():
+            object.__setattr__(event, name, value)
+        return event
 
     def _run(self, event: StatusEvent, recorded: Recorded, claim: Claim) -> Run:
         return Run(
@@ -313,14 +319,12 @@ class Receiver:
 def _after(tried: Dispatched) -> Outcome:
     """What the try's request is answered."""
     if tried.state is State.DONE:
-        return Outcome(Result.ACCEPTED)
+        return ACCEPTED
     if tried.retry_after is None:
         # No handler is left to call: Freshdesk need not send it again.
         return UNFINISHED if tried.has_failed else Outcome(Result.DEAD)
-    return replace(
-        UNFINISHED if tried.has_failed else POSTPONED,
-        retry_after=max(1, math.ceil(tried.retry_after)),
-    )
+    unfinished = UNFINISHED if tried.has_failed else POSTPONED
+    return unfinished._replace(retry_after=max(1, math.ceil(tried.retry_after)))
 
 
 _SETTLED = {

@@ -65,6 +65,33 @@ def test_schema(make_app: MakeApp, payload: Payload, schema: Any) -> None:
     assert (event.region, event.status, event.payload) == ("south", "QUEUED", body)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TitledEvent(StatusEvent):
+    title: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "title", f"{self.campaign} from {self.previous_status}")
+
+
+class TitledSchema(OutboundMessageEventSchema):
+    event_class = TitledEvent
+
+
+def test_derived_fields(make_app: MakeApp, payload: Payload) -> None:
+    """What a host's event makes of its fields, it makes of what the ledger knows too."""
+    app = make_app(FreshdeskWhatsApp(schema=TitledSchema), CAMPAIGN="^.")
+    seen = Scripted("seen")
+    status_received.connect(seen)
+    for name in ("sent", "read"):
+        authorized(app).post(URL, json=payload(name))
+    campaign = seen.events[0].campaign
+    assert campaign is not None
+    assert [event.title for event in seen.events] == [
+        f"{campaign} from None",
+        f"{campaign} from SENT",
+    ]
+
+
 def test_schema_is_built_once(make_app: MakeApp, payload: Payload) -> None:
     """A schema class is made an instance of at registration, and never again."""
     built = 0

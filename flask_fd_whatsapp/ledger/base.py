@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, Protocol
 
 from ..events import DeliveryError, Status, StatusEvent
 from .views import State
@@ -31,8 +32,7 @@ class Policy:
     handler_seconds: float | None = 300
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(NamedTuple):
     """An event to record.
 
     :param receiver: the name of the receiver that took it in.
@@ -66,8 +66,7 @@ class Unusable:
     headers: Mapping[str, str] = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
+class Tried(NamedTuple):
     """What a try brought that the ledger does not know yet.
 
     :param succeeded: the last handler, if it succeeded (earlier ones are recorded already).
@@ -80,10 +79,10 @@ class Tried:
 
     succeeded: str | None = None
     superseded: Sequence[str] = ()
-    failed: Mapping[str, str] = field(default_factory=dict)
-    postponed: Mapping[str, str] = field(default_factory=dict)
+    failed: Mapping[str, str] = MappingProxyType({})
+    postponed: Mapping[str, str] = MappingProxyType({})
     retry_after: float | None = None
-    gave_up: Mapping[str, str] = field(default_factory=dict)
+    gave_up: Mapping[str, str] = MappingProxyType({})
 
 
 class Claim(Protocol):
@@ -125,8 +124,7 @@ class Claim(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
+class Recorded(NamedTuple):
     """An event as the ledger knows it.
 
     :param id: the ledger's own id of the event.

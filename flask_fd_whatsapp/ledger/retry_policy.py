@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from .base import Policy, Tried
 from .views import State
@@ -15,8 +14,7 @@ JITTER: Final = 0.25
 """The share by which a delay may be shorter or longer, so that what failed together spreads."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Before:
+class Before(NamedTuple):
     """What the ledger knew of an event when the try at it ended.
 
     :param attempts: failed attempts, the one that ends included if it counts.
@@ -33,8 +31,7 @@ class Before:
     has_given_up: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class After:
+class After(NamedTuple):
     """What becomes of the event.
 
     :param delay_seconds: until the sweep may try it again; ``None`` if that stays as it was, or if

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any, cast
 
 from ..ledger import Claim, Entry, Ledger, Policy, Recorded, State, Tried
@@ -63,7 +62,7 @@ class _ForgetfulLedger:
     def _wrapped(self, recorded: Recorded) -> Recorded:
         if recorded.claim is None:
             return recorded
-        return replace(recorded, claim=_ForgetfulClaim(self, recorded.claim, recorded.id))
+        return recorded._replace(claim=_ForgetfulClaim(self, recorded.claim, recorded.id))
 
 
 class _ForgetfulClaim:
@@ -92,9 +91,9 @@ class _ForgetfulClaim:
     def finish(self, tried: Tried) -> State:
         if tried.succeeded is not None and self._ledger.loses(self._event_id, tried.succeeded):
             self._lose()
-            tried = replace(tried, succeeded=None)
+            tried = tried._replace(succeeded=None)
         if self._has_lost and not tried.failed:
-            tried = replace(tried, retry_after=tried.retry_after or 0)
+            tried = tried._replace(retry_after=tried.retry_after or 0)
         return self._claim.finish(tried)
 
     def _lose(self) -> None:

@@ -284,7 +284,7 @@ def test_message_of_two_accounts(ledger: Ledger) -> None:
 def test_status_as_plain_text(ledger: Ledger) -> None:
     """A known status that a schema of the host's left as plain text is that status."""
     made = entry("SENT")
-    recorded = ledger.record(replace(made, event=replace(made.event, status="SENT")), POLICY)
+    recorded = ledger.record(made._replace(event=replace(made.event, status="SENT")), POLICY)
     assert not recorded.is_stale
     assert the_message(ledger).status is Status.SENT
     assert ledger.record(made, POLICY).id == recorded.id

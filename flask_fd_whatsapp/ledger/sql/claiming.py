@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from ..base import Policy, Recorded
@@ -127,7 +126,7 @@ class Claiming:
                 if not database.release(cursor, parameters, ()):
                     return found.recorded()
                 statements.dead.execute(cursor, parameters)
-                return replace(found.recorded(), state=State.DEAD, has_died=True)
+                return found.recorded()._replace(state=State.DEAD, has_died=True)
             statements.tried.execute(cursor, {**parameters, "counts": int(found.is_due)})
         statements.handlers.execute(cursor, parameters)
         rows = cursor.fetchall()
