@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import count
-from threading import Condition
+from threading import Condition, RLock
 from typing import Any, Final, Never
 
 from ..events import is_ahead
@@ -43,7 +43,9 @@ class MemoryLedger(MemoryQueries, MemoryQuarantine, MemoryRejections, MemoryRese
     ) -> None:
         self.clock = clock
         self._url_key = f"{config_prefix}_LEDGER_URL"
-        self.changed = Condition()
+        self.lock = RLock()
+        self.changed = Condition(self.lock)
+        self._waiting = 0
         self._max_events = max_events
         self._ids = count(1)
         self._messages: dict[str, dict[str, MemoryMessage]] = {}
@@ -65,13 +67,14 @@ class MemoryLedger(MemoryQueries, MemoryQuarantine, MemoryRejections, MemoryRese
     def record(self, entry: Entry, policy: Policy, *, claim: bool = True) -> Recorded:
         """Insert the event unless it was seen, raise its message's status and claim the message."""
         account_id, message_id, status = entry.event.key
-        with self.changed:
+        with self.lock:
+            now = datetime.now(UTC)
             message = self._messages.get(message_id, {}).get(account_id)
             event = message.events.get(status) if message else None
             if message is None or event is None:
-                message, event = self._insert(message, entry)
-            message.learn(entry)
-            return self._recorded(message, event, policy if claim else None)
+                message, event = self._insert(message, entry, now)
+            message.learn(entry, now)
+            return self._recorded(message, event, policy if claim else None, now)
 
     def claim(
         self, event_id: int, policy: Policy, *, wait: float = 0, settled: bool = False
@@ -83,12 +86,17 @@ class MemoryLedger(MemoryQueries, MemoryQuarantine, MemoryRejections, MemoryRese
                 message, event = self._events.get(event_id, (None, None))
                 if message is None or event is None:
                     return None
-                recorded = self._recorded(message, event, policy, settled=settled)
+                now = datetime.now(UTC)
+                recorded = self._recorded(message, event, policy, now, settled=settled)
                 remaining = deadline - time.monotonic()
                 waits = self.is_held(message) and (event.state is State.PENDING) != settled
                 if recorded.claim or not waits or remaining <= 0:
                     return recorded
-                self.changed.wait(min(remaining, max(message.lease_until - self.clock(), 0.01)))
+                self._waiting += 1
+                try:
+                    self.changed.wait(min(remaining, max(message.lease_until - self.clock(), 0.01)))
+                finally:
+                    self._waiting -= 1
 
     def is_held(self, message: MemoryMessage) -> bool:
         """Whether somebody is handling *message*."""
@@ -99,7 +107,8 @@ class MemoryLedger(MemoryQueries, MemoryQuarantine, MemoryRejections, MemoryRese
         message.token = None
         if message.is_finished:
             self._finished[message.account_id, message.message_id] = message
-        self.changed.notify_all()
+        if self._waiting:
+            self.changed.notify_all()
 
     def forget(self, message: MemoryMessage) -> None:
         """Drop *message* and its events; who held it until its lease was over has lost it."""
@@ -131,18 +140,18 @@ class MemoryLedger(MemoryQueries, MemoryQuarantine, MemoryRejections, MemoryRese
         return None
 
     def _insert(
-        self, message: MemoryMessage | None, entry: Entry
+        self, message: MemoryMessage | None, entry: Entry, now: datetime
     ) -> tuple[MemoryMessage, MemoryEvent]:
         self._make_room(keep=message)
         account_id, message_id, _ = entry.event.key
         if message is None:
-            now = datetime.now(UTC)
             message = MemoryMessage(
                 account_id=account_id, message_id=message_id, first_seen=now, last_seen=now
             )
             self._messages.setdefault(message_id, {})[account_id] = message
-        self._finished.pop((account_id, message_id), None)
-        event = message.add(entry, next(self._ids))
+        else:
+            self._finished.pop((account_id, message_id), None)
+        event = message.add(entry, next(self._ids), now)
         self._events[event.id] = message, event
         return message, event
 
@@ -163,6 +172,7 @@ class MemoryLedger(MemoryQueries, MemoryQuarantine, MemoryRejections, MemoryRese
         message: MemoryMessage,
         event: MemoryEvent,
         policy: Policy | None,
+        now: datetime,
         *,
         settled: bool = False,
     ) -> Recorded:
@@ -171,8 +181,8 @@ class MemoryLedger(MemoryQueries, MemoryQuarantine, MemoryRejections, MemoryRese
         is_pending = event.state is State.PENDING
         if policy and is_pending != settled and not self.is_held(message):
             if settled or event.attempts < policy.max_attempts:
-                due_at = event.begin_try() if is_pending else None
-                claim = MemoryClaim(self, message, event, policy, due_at)
+                due_at = event.begin_try(now) if is_pending else None
+                claim = MemoryClaim(self, message, event, policy, now, due_at)
             else:
                 event.end(State.DEAD)
                 has_died = True
@@ -188,7 +198,7 @@ class MemoryLedger(MemoryQueries, MemoryQuarantine, MemoryRejections, MemoryRese
             external_reference_id=message.external_reference_id,
             campaign=message.campaign,
             error=message.error,
-            succeeded=frozenset(event.succeeded if settled else event.succeeded | event.gave_up),
+            succeeded=event.succeeded if settled else event.succeeded | event.gave_up,
             postponed=event.postponed,
             superseded=is_ahead(message.status, of=event.status),
             attempt=event.attempts,
@@ -207,6 +217,7 @@ class MemoryClaim:
         message: MemoryMessage,
         event: MemoryEvent,
         policy: Policy,
+        now: datetime,
         due_at: datetime | None,
     ) -> None:
         self._ledger = ledger
@@ -215,20 +226,20 @@ class MemoryClaim:
         self._policy = policy
         self._due_at = due_at
         self._token = message.token = object()
-        message.claimed, message.claimed_at = event, datetime.now(UTC)
+        message.claimed, message.claimed_at = event, now
         self._renew()
 
     def succeeded(self, handler: str) -> None:
         """Record a success, and renew the lease."""
-        with self._ledger.changed:
+        with self._ledger.lock:
             self._check()
-            self._event.succeeded.add(handler)
-            self._event.gave_up.discard(handler)
+            self._event.succeeded |= {handler}
+            self._event.gave_up -= {handler}
             self._renew()
 
     def renew(self) -> None:
         """Renew the lease."""
-        with self._ledger.changed:
+        with self._ledger.lock:
             self._check()
             self._renew()
 
@@ -238,7 +249,7 @@ class MemoryClaim:
 
     def finish(self, tried: Tried) -> State:
         """Record what the try brought, and let the message go."""
-        with self._ledger.changed:
+        with self._ledger.lock:
             self._check()
             self._event.settle(tried, self._policy, due_at=self._due_at)
             self._ledger.let_go(self._message)

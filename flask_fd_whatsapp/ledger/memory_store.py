@@ -33,13 +33,13 @@ class MemoryEvent:
     postponed: int = 0
     revived_at: datetime | None = None
     is_acknowledged: bool = False
-    succeeded: set[str] = field(default_factory=set)
+    succeeded: frozenset[str] = frozenset()
     reserved_until: float = 0
-    gave_up: set[str] = field(default_factory=set)
+    gave_up: frozenset[str] = frozenset()
 
-    def begin_try(self) -> datetime | None:
+    def begin_try(self, now: datetime) -> datetime | None:
         """Count the try, if the event is due; if not, give when it was to be."""
-        now, due_at = datetime.now(UTC), self.due_at
+        due_at = self.due_at
         if due_at is None or due_at <= now:
             self.attempts += 1
             return None
@@ -51,17 +51,21 @@ class MemoryEvent:
         self.due_at = self.revived_at = datetime.now(UTC)
         self.state, self.attempts, self.postponed = State.PENDING, 0, 0
         self.reserved_until = 0
-        self.gave_up.clear()
+        self.gave_up = frozenset()
 
     def settle(self, tried: Tried, policy: Policy, *, due_at: datetime | None) -> None:
         """Take in what a try brought.
 
         :param due_at: what :meth:`begin_try` gave.
         """
-        self.succeeded.update(tried.superseded)
+        if tried.superseded:
+            self.succeeded |= set(tried.superseded)
         if tried.succeeded:
-            self.succeeded.add(tried.succeeded)
+            self.succeeded |= {tried.succeeded}
         if self.state is not State.PENDING:
+            return
+        if tried.is_complete and not self.gave_up:
+            self.end(State.DONE)
             return
         now = datetime.now(UTC)
         before = Before(
@@ -72,7 +76,7 @@ class MemoryEvent:
             has_given_up=bool(self.gave_up),
         )
         after = after_try(tried, before, policy)
-        self.gave_up.update(tried.gave_up)
+        self.gave_up |= tried.gave_up.keys()
         self.attempts, self.postponed = after.attempts, after.postponed
         self.reserved_until = 0
         self.last_error = after.last_error or self.last_error
@@ -99,7 +103,6 @@ class MemoryMessage:
     status: Status | None = None
     external_reference_id: str | None = None
     campaign: str | None = None
-    times: dict[str, datetime] = field(default_factory=dict)
     error: DeliveryError | None = None
     events: dict[str, MemoryEvent] = field(default_factory=dict)
     token: object | None = None
@@ -116,13 +119,12 @@ class MemoryMessage:
         """Whether the receiver of this name is the only one that has had events of it."""
         return all(event.receiver == receiver for event in self.events.values())
 
-    def add(self, entry: Entry, event_id: int) -> MemoryEvent:
+    def add(self, entry: Entry, event_id: int, now: datetime) -> MemoryEvent:
         """Add an event that was not seen before."""
-        event, before, now = entry.event, self.status, datetime.now(UTC)
+        event, before = entry.event, self.status
         moves = is_ahead(event.status, before)
         if moves:
             self.status = Status(event.status)
-        self.times[event.status] = event.timestamp
         added = MemoryEvent(
             id=event_id,
             status=str(event.status),
@@ -138,10 +140,10 @@ class MemoryMessage:
         self.events[event.status] = added
         return added
 
-    def learn(self, entry: Entry) -> None:
+    def learn(self, entry: Entry, now: datetime) -> None:
         """Take the reference, the campaign and the error from whichever event carries them."""
         event = entry.event
-        self.last_seen = datetime.now(UTC)
+        self.last_seen = now
         if self.external_reference_id is None:
             self.external_reference_id = storable(event.external_reference_id)
         if event.error is not None and event.status == Status.FAILED:
@@ -165,7 +167,7 @@ class MemoryMessage:
             status=self.status,
             external_reference_id=self.external_reference_id,
             campaign=self.campaign,
-            times=dict(self.times),
+            times={status: event.timestamp for status, event in self.events.items()},
             error=self.error,
         )
 

@@ -75,10 +75,9 @@ class SQLClaim:
             self._require(self._database.complete(cursor, values, handled))
             return State.DONE
 
-        is_unfinished = tried.failed or tried.retry_after is not None
-        if is_unfinished or tried.gave_up or self._gave_up or self._state is not State.PENDING:
-            return self._write(let_go, is_step=False)
-        return self._write(complete)
+        if tried.is_complete and not self._gave_up and self._state is State.PENDING:
+            return self._write(complete)
+        return self._write(let_go, is_step=False)
 
     def renew(self) -> None:
         """Renew the lease; for another thread than that of the handler being called."""
