@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from flask_fd_whatsapp.ledger import Ledger, State, Tried
+from flask_fd_whatsapp.ledger import Ledger, Tried
 
-from .entries import FAILED, POLICY, claimed, end_leases, entry, handle, make_due, the_event
+from .entries import (
+    FAILED,
+    POLICY,
+    claimed,
+    end_leases,
+    entry,
+    exhaust,
+    handle,
+    make_due,
+    the_event,
+)
 
 SLACK = timedelta(minutes=1)
 """The database's clock may be another machine's."""
 
 
-def die(ledger: Ledger, **fields: Any) -> Any:
-    """Let a handler fail at an event until it is dead; gives its id."""
-    while True:
-        recorded, claim = claimed(ledger, **fields)
-        if claim.finish(FAILED) is State.DEAD:
-            return recorded.id
-
-
 def test_acknowledge_all(ledger: Ledger) -> None:
     """Dead events are new until somebody takes note of them, and stay dead."""
     for number in range(3):
-        die(ledger, message_id=f"M{number}")
+        exhaust(ledger, message_id=f"M{number}")
     handle(ledger, message_id="done")
     assert ledger.backlog().unacknowledged == 3
     assert ledger.acknowledge() == 3
@@ -34,8 +35,8 @@ def test_acknowledge_all(ledger: Ledger) -> None:
 
 def test_acknowledge_by_receiver_and_id(ledger: Ledger) -> None:
     """Those of one receiver, or one event, can be acknowledged, and no other is."""
-    first, second = (die(ledger, message_id=name) for name in ("M1", "M2"))
-    die(ledger, message_id="M3", receiver="other")
+    first, second = (exhaust(ledger, message_id=name) for name in ("M1", "M2"))
+    exhaust(ledger, message_id="M3", receiver="other")
     assert ledger.acknowledge(receiver="other", event_id=first) == 0
     assert ledger.acknowledge(event_id=first) == 1
     assert ledger.backlog(receiver="fd_whatsapp").unacknowledged == 1
@@ -50,17 +51,17 @@ def test_what_is_not_dead_is_not_acknowledged(ledger: Ledger) -> None:
     recorded, claim = claimed(ledger)
     claim.finish(FAILED)
     assert ledger.acknowledge(event_id=recorded.id) == 0
-    assert die(ledger) == recorded.id
+    assert exhaust(ledger) == recorded.id
     assert ledger.backlog().unacknowledged == 1
 
 
 def test_revived_and_dead_again(ledger: Ledger) -> None:
     """An acknowledged event that is revived and dies again is new."""
-    event_id = die(ledger)
+    event_id = exhaust(ledger)
     ledger.acknowledge()
     assert ledger.revive(event_id)
     assert ledger.backlog().unacknowledged == 0
-    assert die(ledger) == event_id
+    assert exhaust(ledger) == event_id
     assert ledger.backlog().unacknowledged == 1
 
 
@@ -106,7 +107,7 @@ def test_asking_to_be_called_later_is_no_failure(ledger: Ledger) -> None:
 
 def test_failing_since_it_was_revived(ledger: Ledger) -> None:
     """What was revived has been failing since then, not since it was recorded."""
-    event_id = die(ledger)
+    event_id = exhaust(ledger)
     ledger.revive(event_id)
     assert ledger.backlog().failing_since is None
     claimed(ledger)[1].finish(FAILED)

@@ -129,6 +129,7 @@ def test_over_after_a_try(ledger: Ledger, ids: list[Any], tried: Tried) -> None:
 def test_revived(ledger: Ledger, ids: list[Any]) -> None:
     """What is revived is due at once, though it was reserved when it died."""
     for _ in range(POLICY.max_attempts):
+        make_due(ledger, event_id=ids[0])
         reserve(ledger)
         recorded = ledger.claim(ids[0], POLICY)
         assert recorded is not None
