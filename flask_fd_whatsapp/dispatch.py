@@ -87,9 +87,12 @@ def dispatch_one(
 
 def _due(app: Flask, event: StatusEvent, recorded: Recorded) -> tuple[list[Handler], list[str]]:
     """The handlers to call, and the names of those the message has moved past."""
+    handlers = handlers_of(signals_of(event), app)
+    if not (recorded.succeeded or recorded.superseded):
+        return handlers, []
     due: list[Handler] = []
     superseded: list[str] = []
-    for handler in handlers_of(signals_of(event), app):
+    for handler in handlers:
         if handler.name in recorded.succeeded:
             continue
         if recorded.superseded and handler.signal is status_changed:

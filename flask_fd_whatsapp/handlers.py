@@ -65,10 +65,13 @@ def handlers_of(signals: Iterable[NamedSignal], app: Flask) -> list[Handler]:
     another's.
     """
     handlers = [
-        Handler(identity(signal, function), signal, function, is_numbered=False)
+        Handler(identity(signal, function), signal, function, False)
         for signal in signals
+        if signal.receivers
         for function in connected(signal, app)
     ]
+    if len(handlers) < 2:
+        return handlers
     names = [handler.name for handler in handlers]
     return handlers if len(set(names)) == len(names) else _numbered(handlers, Counter(names))
 

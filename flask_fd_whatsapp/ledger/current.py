@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
-from typing import Any, NamedTuple, cast
+from contextvars import ContextVar, Token
+from typing import Any, cast
 
 from flask import Flask, current_app
 from werkzeug.local import LocalProxy
@@ -16,26 +16,26 @@ EXTENSION = "fd_whatsapp"
 """The key in ``app.extensions``: a mapping from registered name to receiver."""
 
 
-class _Handling(NamedTuple):
-    app: Flask
-    ledger: Ledger
-    transaction: Any
-
-
-_handling: ContextVar[_Handling | None] = ContextVar("fd_whatsapp_handling", default=None)
-
-
 class handling:  # noqa: N801  # reads as contextlib's own; a generator costs thrice as much
     """While this lasts, ``current_ledger`` is *ledger*, and its transaction *claim*'s, if any."""
 
+    __slots__ = ("_token", "app", "ledger", "transaction")
+
+    _token: Token[handling | None]
+
     def __init__(self, app: Flask, ledger: Ledger, claim: Claim | None) -> None:
-        self._now = _Handling(app, ledger, claim and claim.transaction)
+        self.app = app
+        self.ledger = ledger
+        self.transaction: Any = claim and claim.transaction
 
     def __enter__(self) -> None:
-        self._token = _handling.set(self._now)
+        self._token = _handling.set(self)
 
     def __exit__(self, *_: object) -> None:
         _handling.reset(self._token)
+
+
+_handling: ContextVar[handling | None] = ContextVar("fd_whatsapp_handling", default=None)
 
 
 def current_transaction(ledger: Ledger) -> Any:

@@ -66,11 +66,11 @@ class MemoryLedger(MemoryQueries, MemoryQuarantine, MemoryRejections, MemoryRese
 
     def record(self, entry: Entry, policy: Policy, *, claim: bool = True) -> Recorded:
         """Insert the event unless it was seen, raise its message's status and claim the message."""
-        account_id, message_id, status = entry.event.key
+        given = entry.event
         with self.lock:
             now = datetime.now(UTC)
-            message = self._messages.get(message_id, {}).get(account_id)
-            event = message.events.get(status) if message else None
+            message = self._messages.get(given.message_id, {}).get(given.account_id)
+            event = message.events.get(given.status) if message else None
             if message is None or event is None:
                 message, event = self._insert(message, entry, now)
             message.learn(entry, now)
@@ -143,7 +143,7 @@ class MemoryLedger(MemoryQueries, MemoryQuarantine, MemoryRejections, MemoryRese
         self, message: MemoryMessage | None, entry: Entry, now: datetime
     ) -> tuple[MemoryMessage, MemoryEvent]:
         self._make_room(keep=message)
-        account_id, message_id, _ = entry.event.key
+        account_id, message_id = entry.event.account_id, entry.event.message_id
         if message is None:
             message = MemoryMessage(
                 account_id=account_id, message_id=message_id, first_seen=now, last_seen=now
