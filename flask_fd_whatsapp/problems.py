@@ -12,7 +12,7 @@ from .auth import CHALLENGE
 from .outcomes import Outcome, Result
 
 _ANSWERS = {
-    result: json.dumps({"result": result.label}) + "\n"
+    result: json.dumps({"result": result.label}).encode() + b"\n"
     for result in Result
     if result.status is HTTPStatus.OK
 }
