@@ -216,14 +216,18 @@ class _Try:
             exc_info=error,
             extra=log_fields(handler=handler.name),
         )
-        notify(handler_failed, self.app, event=self.event, handler=handler.name, exception=error)
+        with handling(self.app, self.ledger, None):
+            notify(
+                handler_failed, self.app, event=self.event, handler=handler.name, exception=error
+            )
 
     def end(self) -> State:
         """Record what is not recorded yet; tell if the event is dead."""
         state = self.state or self._finish()
         if state is State.DEAD:
             has_given_up = not self.failed and self.retry_after is None
-            bury(self.app, self.event, _GAVE_UP if has_given_up else _TOO_MUCH)
+            with handling(self.app, self.ledger, None):
+                bury(self.app, self.event, _GAVE_UP if has_given_up else _TOO_MUCH)
         return state
 
     def _finish(self, succeeded: str | None = None) -> State:

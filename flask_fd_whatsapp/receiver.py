@@ -198,7 +198,7 @@ class Receiver:
                     bury(self.app, self._enriched(event, recorded))
             return _SETTLED[recorded.state]
         event = self._enriched(event, recorded)
-        with handling(self.app, self.ledger, None), self._about(event, recorded):
+        with self._about(event, recorded):
             run = self._run(event, recorded, recorded.claim)
             tried = dispatch(self.app, self.ledger, recorded, run, self._unheard)
         return _after(tried)
@@ -261,7 +261,7 @@ class Receiver:
                 recorded.claim.finish(Tried())
                 return False
             event = self._enriched(event, recorded)
-            with handling(self.app, self.ledger, None), self._about(event, recorded):
+            with self._about(event, recorded):
                 run = self._run(event, recorded, recorded.claim)
                 return dispatch_one(self.app, self.ledger, recorded, run, handler_name)
         except ClaimLost as error:
@@ -286,7 +286,8 @@ class Receiver:
             return replace(event, **known)
         # Nobody else has it yet: to copy it costs as much as to load it.
         for name, value in known.items():
-            object.__setattr__(event, name, value)
+            if getattr(event, name) is not value:
+                object.__setattr__(event, name, value)
         return event
 
     def _run(self, event: StatusEvent, recorded: Recorded, claim: Claim) -> Run:
