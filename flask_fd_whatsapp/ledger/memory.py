@@ -45,7 +45,6 @@ class MemoryLedger(MemoryQueries, MemoryQuarantine, MemoryRejections, MemoryRese
         self._url_key = f"{config_prefix}_LEDGER_URL"
         self.lock = RLock()
         self.changed = Condition(self.lock)
-        self._waiting = 0
         self._max_events = max_events
         self._ids = count(1)
         self._messages: dict[str, dict[str, MemoryMessage]] = {}
@@ -86,17 +85,13 @@ class MemoryLedger(MemoryQueries, MemoryQuarantine, MemoryRejections, MemoryRese
                 message, event = self._events.get(event_id, (None, None))
                 if message is None or event is None:
                     return None
-                now = datetime.now(UTC)
-                recorded = self._recorded(message, event, policy, now, settled=settled)
+                recorded = self._recorded(message, event, policy, datetime.now(UTC), settled)
                 remaining = deadline - time.monotonic()
                 waits = self.is_held(message) and (event.state is State.PENDING) != settled
                 if recorded.claim or not waits or remaining <= 0:
                     return recorded
-                self._waiting += 1
-                try:
-                    self.changed.wait(min(remaining, max(message.lease_until - self.clock(), 0.01)))
-                finally:
-                    self._waiting -= 1
+                message.is_awaited = True
+                self.changed.wait(min(remaining, max(message.lease_until - self.clock(), 0.01)))
 
     def is_held(self, message: MemoryMessage) -> bool:
         """Whether somebody is handling *message*."""
@@ -107,7 +102,7 @@ class MemoryLedger(MemoryQueries, MemoryQuarantine, MemoryRejections, MemoryRese
         message.token = None
         if message.is_finished:
             self._finished[message.account_id, message.message_id] = message
-        if self._waiting:
+        if message.is_awaited:
             self.changed.notify_all()
 
     def forget(self, message: MemoryMessage) -> None:
@@ -173,7 +168,6 @@ class MemoryLedger(MemoryQueries, MemoryQuarantine, MemoryRejections, MemoryRese
         event: MemoryEvent,
         policy: Policy | None,
         now: datetime,
-        *,
         settled: bool = False,
     ) -> Recorded:
         claim: Any = None
@@ -182,7 +176,8 @@ class MemoryLedger(MemoryQueries, MemoryQuarantine, MemoryRejections, MemoryRese
         if policy and is_pending != settled and not self.is_held(message):
             if settled or event.attempts < policy.max_attempts:
                 due_at = event.begin_try(now) if is_pending else None
-                claim = MemoryClaim(self, message, event, policy, now, due_at)
+                claim = MemoryClaim(self, message, event, policy, due_at)
+                message.claimed, message.claimed_at = event, now
             else:
                 event.end(State.DEAD)
                 has_died = True
@@ -217,7 +212,6 @@ class MemoryClaim:
         message: MemoryMessage,
         event: MemoryEvent,
         policy: Policy,
-        now: datetime,
         due_at: datetime | None,
     ) -> None:
         self._ledger = ledger
@@ -226,7 +220,6 @@ class MemoryClaim:
         self._policy = policy
         self._due_at = due_at
         self._token = message.token = object()
-        message.claimed, message.claimed_at = event, now
         self._renew()
 
     def succeeded(self, handler: str) -> None:

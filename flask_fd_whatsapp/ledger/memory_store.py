@@ -106,6 +106,7 @@ class MemoryMessage:
     error: DeliveryError | None = None
     events: dict[str, MemoryEvent] = field(default_factory=dict)
     token: object | None = None
+    is_awaited: bool = False
     lease_until: float = 0
     claimed: MemoryEvent | None = None
     claimed_at: datetime | None = None
