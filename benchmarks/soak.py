@@ -18,10 +18,10 @@ from tempfile import TemporaryDirectory
 from flask import Flask
 from sqlalchemy import make_url
 
-from flask_fd_whatsapp.freshdesk import FAULTS as KNOWN
-from flask_fd_whatsapp.freshdesk import Clock, FreshdeskSimulator, Retries
-from flask_fd_whatsapp.freshdesk.faults.events import duplicated
 from flask_fd_whatsapp.ledger.sql import SQLLedger
+from flask_fd_whatsapp.simulator import FAULTS as KNOWN
+from flask_fd_whatsapp.simulator import Clock, FreshdeskSimulator, Retries
+from flask_fd_whatsapp.simulator.faults.event_faults import duplicated
 
 from .command import NotMeasured, make_parser, positive, run, say, seconds
 from .report import Table

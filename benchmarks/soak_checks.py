@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from flask_fd_whatsapp.freshdesk import FreshdeskSimulator, disagreements
 from flask_fd_whatsapp.ledger.sql import SQLLedger
+from flask_fd_whatsapp.simulator import FreshdeskSimulator, disagreements
 
 from .command import each
 from .soak_app import handled

@@ -10,8 +10,8 @@ from time import monotonic
 from celery import Celery
 from sqlalchemy import text
 
-from flask_fd_whatsapp.freshdesk import FreshdeskSimulator
 from flask_fd_whatsapp.ledger.sql import SQLLedger
+from flask_fd_whatsapp.simulator import FreshdeskSimulator
 
 from .command import say
 from .services import CeleryConfig

@@ -4,8 +4,8 @@ from .blueprint import FreshdeskWhatsApp
 from .events import Actor, DeliveryError, Status, StatusEvent
 from .exceptions import ConfigurationError, FreshdeskWhatsAppError, GiveUp, RetryLater
 from .failure_reasons import FailureClass
-from .handlers import handler_name
-from .ledger.current import current_ledger
+from .handling.handlers import handler_name
+from .ledger.context import current_ledger
 from .schemas import OutboundMessageEventSchema
 from .signals import (
     event_dead,

@@ -12,16 +12,15 @@ from flask.sansio.blueprints import BlueprintSetupState
 from marshmallow import Schema
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
-from .auth import environ_key
 from .commands import group, is_command_running, is_flask_command
 from .exceptions import ConfigurationError
 from .ledger import Ledger
-from .ledger.current import EXTENSION
+from .ledger.context import EXTENSION
 from .log_fields import get_logger
-from .outcomes import Result
-from .problems import to_response
-from .reading import BodyNotHandedOver, header_text, read_body
-from .receiver import Receiver
+from .receiving.auth import environ_key
+from .receiving.receiver import Receiver
+from .receiving.request_body import BodyNotHandedOver, header_text, read_body
+from .receiving.responses import Result, to_response
 from .schemas import OutboundMessageEventSchema
 from .settings import MEMORY_URL, Settings
 
@@ -142,7 +141,7 @@ class FreshdeskWhatsApp(Blueprint):
                 "ends, and known to no other. Set it to a database for production.",
                 self._config_prefix,
             )
-        from .ledger.memory import MemoryLedger  # most have another
+        from .ledger.memory.memory_ledger import MemoryLedger  # most have another
 
         return MemoryLedger(config_prefix=self._config_prefix)
 
@@ -154,10 +153,10 @@ def _warm_up(url: str) -> None:
     """
     if not is_flask_command() or is_flask_command("run"):
         if url == MEMORY_URL:
-            import_module("flask_fd_whatsapp.ledger.memory")
+            import_module("flask_fd_whatsapp.ledger.memory.memory_ledger")
             return
         with suppress(Exception):  # whatever it is, the first use tells
-            from .ledger.sql.engines import warm_up  # needs an extra
+            from .ledger.sql.dialects.engines import warm_up  # needs an extra
 
             warm_up(url)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
-from . import values
+from . import setting_values as values
 from .campaigns import CampaignOf, guarded
 from .exceptions import ConfigurationError
 from .failure_reasons import FailureClass

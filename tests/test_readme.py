@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 
 from flask_fd_whatsapp import FreshdeskWhatsApp, handler_failed
-from flask_fd_whatsapp.outcomes import Result
+from flask_fd_whatsapp.receiving.responses import Result
 from flask_fd_whatsapp.settings import KNOWN_KEYS, Settings
 from flask_fd_whatsapp.signals import EVENT_SIGNALS, NOTICES
 

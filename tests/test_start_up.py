@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from flask_fd_whatsapp import ledger
-from flask_fd_whatsapp.ledger.memory import MemoryLedger
+from flask_fd_whatsapp.ledger.memory.memory_ledger import MemoryLedger
 
 from .concurrency.threads import TIMEOUT
 from .ledger.databases import KINDS, fresh_database
@@ -81,11 +81,11 @@ def run(folder: Path, url: str, *command: str) -> str:
 def test_importing_the_package_imports_little_else(tmp_path: Path) -> None:
     """Neither the commands nor a ledger nor anything slow comes with the package."""
     modules = json.loads(run(tmp_path, URLS["memory"], "-c", IMPORT))
-    assert "flask_fd_whatsapp.receiver" in modules
+    assert "flask_fd_whatsapp.receiving.receiver" in modules
     assert not {name.partition(".")[0] for name in modules} & IMPORTS_NONE_OF
     commands = {name for name in modules if name.startswith("flask_fd_whatsapp.commands.")}
     assert commands == {"flask_fd_whatsapp.commands.group"}
-    unused = ("flask_fd_whatsapp.ledger.memory", "flask_fd_whatsapp.ledger.sql")
+    unused = ("flask_fd_whatsapp.ledger.memory.memory_ledger", "flask_fd_whatsapp.ledger.sql")
     assert not [name for name in modules if name.startswith(unused)]
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from flask_fd_whatsapp.freshdesk import FreshdeskSimulator, Report, Retries, disagreements
+from flask_fd_whatsapp.simulator import FreshdeskSimulator, Report, Retries, disagreements
 
 from ..tickets import create_app
 from . import tickets

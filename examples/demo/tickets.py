@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from http.client import HTTPException
 from typing import Any
 
-from flask_fd_whatsapp.freshdesk import SimulatedMessage
+from flask_fd_whatsapp.simulator import SimulatedMessage
 
 from .server import request
 

@@ -10,8 +10,8 @@ import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
-from ..handlers import handlers_of, misconnected_handlers
-from ..receiver import Receiver
+from ..handling.handlers import handlers_of, misconnected_handlers
+from ..receiving.receiver import Receiver
 from ..settings import FORM_HEADERS
 from ..signals import EVENT_SIGNALS, NOTICES, status_changed, status_received
 from .masking import MASK, masked_url, without_secrets

@@ -9,7 +9,7 @@ import click
 
 from ..exceptions import FreshdeskWhatsAppError, LedgerUnavailable
 from ..ledger import Ledger
-from ..receiver import Receiver
+from ..receiving.receiver import Receiver
 from .masking import without_secrets
 from .output import plain
 

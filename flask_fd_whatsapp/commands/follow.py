@@ -11,11 +11,11 @@ import click
 from ..exceptions import LedgerUnavailable
 from ..ledger import Ledger
 from ..log_fields import get_logger, log_fields
-from ..receiver import Receiver
-from ..sweep import Sweep
+from ..receiving.receiver import Receiver
+from ..receiving.sweep import Sweep
 from .errors import ledger_of
-from .stopping import Stop
-from .tally import Tally
+from .graceful_shutdown import Stop
+from .retry_report import Tally
 
 logger = get_logger(__name__)
 

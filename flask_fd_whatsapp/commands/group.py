@@ -24,7 +24,10 @@ NAMES: Final = (
     "status",
     "upgrade",
 )
-"""Each command, and the module that defines it, has one of these names."""
+"""The commands; each is defined in a module of its name, save those of :data:`_MODULES`."""
+
+_MODULES: Final = {"events": "event_list", "quarantine": "quarantined_bodies"}
+"""Where the command's name is that of another module."""
 
 
 class Commands(AppGroup):
@@ -40,7 +43,7 @@ class Commands(AppGroup):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of that name, ``None`` if there is none."""
         if cmd_name in NAMES:
-            module = import_module(f"{__package__}.{cmd_name}")
+            module = import_module(f"{__package__}.{_MODULES.get(cmd_name, cmd_name)}")
             return cast(click.Command, getattr(module, cmd_name))
         return super().get_command(ctx, cmd_name)
 

@@ -11,14 +11,14 @@ from typing import Final
 
 from flask import Flask
 
-from ..dispatch import bury, notify
 from ..exceptions import ClaimLost
+from ..handling.dispatch import bury, notify
+from ..handling.watchdog import Run, watchdog
 from ..ledger import State, Tried
-from ..ledger.current import EXTENSION, handling
+from ..ledger.context import EXTENSION, handling
 from ..log_fields import get_logger, log_fields
 from ..signals import handler_failed
-from ..watchdog import Run, watchdog
-from .stopping import Stop
+from .graceful_shutdown import Stop
 
 logger = get_logger(__name__)
 

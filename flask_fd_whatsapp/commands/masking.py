@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import unquote
 
-from ..receiver import Receiver
+from ..receiving.receiver import Receiver
 
 MASK: Final = "********"
 

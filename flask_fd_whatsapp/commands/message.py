@@ -12,7 +12,7 @@ from ..events import DeliveryError, is_ahead
 from ..exceptions import AmbiguousMessage
 from ..failure_reasons import FailureClass, classify
 from ..ledger import Event, Ledger, Message, State
-from .events import describe
+from .event_list import describe
 from .options import chosen_receiver, json_option, receiver_option, shared_ledger
 from .output import plain, print_json, print_table, when
 

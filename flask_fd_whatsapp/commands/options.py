@@ -9,8 +9,8 @@ import click
 from flask import current_app
 
 from ..ledger import Ledger
-from ..ledger.current import EXTENSION
-from ..receiver import Receiver
+from ..ledger.context import EXTENSION
+from ..receiving.receiver import Receiver
 from .errors import ledger_of
 from .output import json_alone
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Flask
 
-from ..receiver import Receiver
+from ..receiving.receiver import Receiver
 
 
 def harm_of_others(app: Flask, receiver: Receiver) -> Iterator[str]:

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from ..auth import CHALLENGE
-from ..receiver import Receiver
+from ..receiving.auth import CHALLENGE
+from ..receiving.receiver import Receiver
 from ..signals import webhook_rejected
 
 

@@ -11,12 +11,12 @@ import click
 from flask.cli import with_appcontext
 
 from ..ledger import Ledger
-from ..receiver import Receiver
+from ..receiving.receiver import Receiver
 from .errors import noting
+from .graceful_shutdown import Stop, stopping
 from .options import chosen_receivers, json_option, receiver_option, shared_ledger
 from .output import many, print_json, progress
-from .pace import Pace
-from .stopping import Stop, stopping
+from .replay_rate import Pace
 
 
 @click.command(epilog="Example: flask fd-whatsapp prune")

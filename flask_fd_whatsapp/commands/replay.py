@@ -16,15 +16,15 @@ from flask import Flask
 from flask.cli import with_appcontext
 
 from ..events import Status, StatusEvent
-from ..handlers import handlers_of
+from ..handling.handlers import handlers_of
 from ..ledger import Event, EventFilter, State
-from ..receiver import Receiver
+from ..receiving.receiver import Receiver
 from ..signals import signals_of, status_changed
+from .graceful_shutdown import stopping
 from .options import chosen_receiver, json_option, receiver_option, shared_ledger
 from .output import many, plain, print_json, progress, when
 from .parameters import Moment
 from .replay_lease import ReplayLease, only_replay
-from .stopping import stopping
 
 BATCH: Final = 1000
 

@@ -12,7 +12,7 @@ from typing import Final
 import click
 
 from ..exceptions import LedgerUnavailable
-from ..receiver import Receiver
+from ..receiving.receiver import Receiver
 from .output import plain, when
 
 LEASE_SECONDS: Final = 60.0

@@ -10,10 +10,11 @@ from flask.cli import with_appcontext
 
 from ..ledger import State
 from ..ledger.protocol import find_event
-from ..receiver import Receiver
-from ..sweep import Swept, sweep, sweep_dead, try_one
+from ..receiving.receiver import Receiver
+from ..receiving.sweep import Swept, sweep, sweep_dead, try_one
 from .errors import noting
 from .follow import follow
+from .graceful_shutdown import Stop, stopping
 from .hanging import not_for_ever
 from .options import (
     chosen_receiver,
@@ -24,8 +25,7 @@ from .options import (
 )
 from .output import progress
 from .parameters import EventId
-from .stopping import Stop, stopping
-from .tally import Tally
+from .retry_report import Tally
 
 
 @click.command(

@@ -17,8 +17,8 @@ import click
 from flask.cli import with_appcontext
 from marshmallow import ValidationError
 
-from ..freshdesk import WebhookForm
-from .form import form_refusal
+from ..simulator import WebhookForm
+from .form_text import form_refusal
 from .options import chosen_receiver, json_option, receiver_option
 from .output import print_json
 

@@ -14,17 +14,17 @@ from flask.cli import with_appcontext
 
 from .options import chosen_receiver, json_option, receiver_option
 from .output import plain, print_json
-from .stand_in import Run, make_simulator
+from .simulation import Run, make_simulator
 
 if TYPE_CHECKING:
-    from ..freshdesk import FreshdeskSimulator
+    from ..simulator import FreshdeskSimulator
 
 SHOWN = 20
 
 
 def _list_faults(context: click.Context, parameter: click.Parameter, value: bool) -> None:
     if value and not context.resilient_parsing:
-        from ..freshdesk import FAULTS
+        from ..simulator import FAULTS
 
         width = max(map(len, FAULTS))
         for name, fault in FAULTS.items():
@@ -106,7 +106,7 @@ def simulate(name: str | None, as_json: bool, **options: Any) -> None:
         start = run.start or datetime.now(UTC).replace(microsecond=0)
         run = replace(run, seed=secrets.randbelow(1_000_000), start=start)
     simulator = make_simulator(app, receiver, run)
-    from ..freshdesk.campaign import INTERRUPTED, compare, play, summary
+    from ..simulator.campaign_run import INTERRUPTED, compare, play, summary
 
     ending = play(simulator, run.messages, run.campaign) or _redirected(simulator)
     wrong, compared = compare(simulator, receiver, is_here=run.url is None)

@@ -14,8 +14,8 @@ from ..exceptions import LedgerUnavailable
 from ..ledger import Rejection, TokenUse
 from ..monitoring.attention import Limits, findings, limits_of, problems
 from ..monitoring.standing import Standing, standing_of
-from ..receiver import Receiver
-from .events import describe
+from ..receiving.receiver import Receiver
+from .event_list import describe
 from .options import chosen_receivers, json_option, receiver_option, shared_ledger
 from .output import plain, print_json, span, when
 from .parameters import OFF, Duration, OrOff

@@ -6,7 +6,7 @@ import click
 from flask.cli import with_appcontext
 
 from ..ledger import Upgraded
-from ..receiver import Receiver
+from ..receiving.receiver import Receiver
 from .errors import ledger_of
 from .masking import without_secrets
 from .options import chosen_receivers, json_option, receiver_option

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from marshmallow import Schema, ValidationError, fields, validate, validates
 
+from ..setting_values import header_name
 from ..settings import FORM_HEADERS
-from ..values import header_name
 
 FORM_EMAILS = 2
 

@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
-from .base import Claim, Entry, Policy, Recorded, Tried, Unusable
-from .current import current_ledger
-from .filters import EventFilter
+from .context import current_ledger
 from .protocol import Ledger
+from .records import Claim, Entry, Policy, Recorded, Tried, Unusable
 from .views import (
     Backlog,
     BeingHandled,
     Event,
+    EventFilter,
     Message,
     Quarantined,
     Rejection,
@@ -19,13 +19,13 @@ from .views import (
 )
 
 if TYPE_CHECKING:
-    from .memory import MemoryLedger
+    from .memory.memory_ledger import MemoryLedger
 else:
 
     def __getattr__(name: str) -> Any:
         """Import the ledger in memory for those who use it: in production few do."""
         if name == "MemoryLedger":
-            from .memory import MemoryLedger
+            from .memory.memory_ledger import MemoryLedger
 
             return MemoryLedger
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -11,12 +11,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol, Unpack
 
-from .base import Entry, Policy, Recorded, Unusable
-from .filters import EventFilter
+from .records import Entry, Policy, Recorded, Unusable
 from .views import (
     Backlog,
     BeingHandled,
     Event,
+    EventFilter,
     Message,
     Quarantined,
     Rejection,

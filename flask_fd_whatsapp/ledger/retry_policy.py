@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Final, NamedTuple
 
-from .base import Policy, Tried
+from .records import Policy, Tried
 from .views import State
 
 FIRST_DELAY_SECONDS: Final = 30

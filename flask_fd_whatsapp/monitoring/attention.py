@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from ..ledger import Backlog
 from ..ledger.views import IGNORED
-from ..receiver import Receiver
+from ..receiving.receiver import Receiver
 from .standing import Standing
 from .wording import many, span
 

@@ -13,9 +13,9 @@ from werkzeug.wrappers import Response
 
 from ..exceptions import LedgerUnavailable
 from ..ledger import Ledger
-from ..ledger.current import EXTENSION
+from ..ledger.context import EXTENSION
 from ..log_fields import get_logger
-from ..receiver import Receiver
+from ..receiving.receiver import Receiver
 from ..throttle import Throttle
 from .single_flight import NO_ANSWER, Results, SingleFlight
 

@@ -1,6 +1,6 @@
 """Dispatch on Celery: the request records an event and hands its id to the host's workers."""
 
-from .check import broker_problem
+from .broker_check import broker_problem
 from .hand_over import HandOver
 from .tasks import handle_event, sweep_events
 

@@ -10,7 +10,7 @@ from flask import Flask
 
 from ..log_fields import get_logger, log_fields
 from .broker import Producers, celery_of, reason_of
-from .check import broker_problem
+from .broker_check import broker_problem
 from .tasks import HANDLE_EVENT, time_limit
 
 logger = get_logger(__name__)

@@ -15,10 +15,10 @@ from celery import shared_task
 from flask import Flask, current_app, has_app_context
 
 from ..exceptions import ConfigurationError, LedgerUnavailable, NoSuchReceiver
-from ..ledger.current import EXTENSION
+from ..ledger.context import EXTENSION
 from ..log_fields import get_logger, log_fields
-from ..outcomes import Result
-from ..receiver import Receiver
+from ..receiving.receiver import Receiver
+from ..receiving.responses import Result
 from .broker import celery_of, connection_to
 
 logger = get_logger(__name__)

@@ -9,11 +9,11 @@ from random import SystemRandom
 from typing import Any, Final, NamedTuple, TypedDict, Unpack
 
 from ..events import Status
-from ..freshdesk.account import Account, Agent
-from ..freshdesk.clock import SECOND, nanoseconds, written
-from ..freshdesk.journey import Step
-from ..freshdesk.payloads import make_payload
 from ..freshdesk.ulid import make_ulid
+from ..simulator.account import Account, Agent
+from ..simulator.clock import SECOND, nanoseconds, written
+from ..simulator.journey import Step
+from ..simulator.payloads import make_payload
 
 Payload = dict[str, Any]
 

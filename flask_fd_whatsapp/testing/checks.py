@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from itertools import permutations
 from typing import Any, Final
 
-from ..handlers import handlers_of
+from ..handling.handlers import handlers_of
 from ..signals import EVENT_SIGNALS
 from .builder import EventBuilder, Payload
 from .client import WhatsAppClient

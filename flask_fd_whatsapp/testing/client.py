@@ -13,11 +13,11 @@ from werkzeug.test import TestResponse
 
 from ..events import StatusEvent
 from ..exceptions import NoSuchReceiver
-from ..ledger.current import EXTENSION
-from ..outcomes import Result
-from ..receiver import Receiver
+from ..ledger.context import EXTENSION
+from ..receiving.receiver import Receiver
+from ..receiving.responses import Result
+from ..receiving.sweep import sweep
 from ..signals import handler_failed
-from ..sweep import sweep
 
 _TAKEN = (Result.ACCEPTED.label, Result.DUPLICATE.label)
 

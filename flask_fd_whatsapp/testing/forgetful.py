@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 from ..ledger import Claim, Entry, Ledger, Policy, Recorded, State, Tried
-from ..ledger.current import current_transaction
-from ..receiver import Receiver
+from ..ledger.context import current_transaction
+from ..receiving.receiver import Receiver
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from blinker import NamedSignal
 from flask import Flask
 
 from ..events import StatusEvent
-from ..handlers import handler_name
+from ..handling.handlers import handler_name
 from ..signals import EVENT_SIGNALS, NOTICES
 
 RECORDER: Final = "fd_whatsapp_signals"

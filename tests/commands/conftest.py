@@ -17,7 +17,7 @@ from flask_fd_whatsapp import (
     status_received,
 )
 from flask_fd_whatsapp.ledger import Ledger
-from flask_fd_whatsapp.receiver import Receiver
+from flask_fd_whatsapp.receiving.receiver import Receiver
 
 from ..conftest import TOKEN, URL, MakeApp, Payload
 

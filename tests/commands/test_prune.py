@@ -13,7 +13,7 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from flask_fd_whatsapp import FreshdeskWhatsApp
-from flask_fd_whatsapp.commands import pace
+from flask_fd_whatsapp.commands import replay_rate as pace
 from flask_fd_whatsapp.ledger.sql.tables import event, message
 
 from ..conftest import TOKEN, MakeApp

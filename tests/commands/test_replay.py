@@ -21,7 +21,7 @@ from flask_fd_whatsapp import (
     status_changed,
     status_received,
 )
-from flask_fd_whatsapp.commands.stopping import Stop
+from flask_fd_whatsapp.commands.graceful_shutdown import Stop
 
 from ..answers import make_due
 from ..conftest import MakeApp

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 
 from flask_fd_whatsapp import FreshdeskWhatsApp, RetryLater
-from flask_fd_whatsapp.ledger.memory import MemoryLedger
+from flask_fd_whatsapp.ledger.memory.memory_ledger import MemoryLedger
 
 from ..conftest import MakeApp
 from .conftest import Post, RunCommand, RunJSON, Tickets, ledger_of, make_due, states
@@ -136,7 +136,7 @@ def test_surprise(
         return resume(event_id)
 
     monkeypatch.setattr(receiver, "resume", break_on_the_first)
-    monkeypatch.setattr("flask_fd_whatsapp.sweep.BATCH", 1)
+    monkeypatch.setattr("flask_fd_whatsapp.receiving.sweep.BATCH", 1)
     result = run(deferred, "retry")
     assert result.exit_code == 1
     assert result.stdout.endswith(": no handler failed\n1 unfinished, 1 accepted.\n")

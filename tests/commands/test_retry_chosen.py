@@ -44,7 +44,7 @@ def test_dead_again(dead: Flask, run: RunCommand, run_json: RunJSON, tickets: Ti
 
 def test_dead_pages(dead: Flask, run: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
     """More dead events than are read at once are all tried, each once."""
-    monkeypatch.setattr("flask_fd_whatsapp.sweep.BATCH", 2)
+    monkeypatch.setattr("flask_fd_whatsapp.receiving.sweep.BATCH", 2)
     assert run(dead, "retry", "--dead").stdout.splitlines()[-1] == "3 unfinished."
 
 

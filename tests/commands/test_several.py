@@ -9,7 +9,7 @@ from flask import Flask
 
 from flask_fd_whatsapp import FreshdeskWhatsApp
 from flask_fd_whatsapp.commands.group import NAMES
-from flask_fd_whatsapp.commands.quarantine import quarantine
+from flask_fd_whatsapp.commands.quarantined_bodies import quarantine
 
 from ..conftest import TOKEN
 from .conftest import RunCommand

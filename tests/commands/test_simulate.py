@@ -13,11 +13,11 @@ import pytest
 from flask import Flask, request
 
 from flask_fd_whatsapp import FreshdeskWhatsApp
-from flask_fd_whatsapp.freshdesk import FAULTS
 from flask_fd_whatsapp.ledger import Ledger
+from flask_fd_whatsapp.simulator import FAULTS
 
 from ..conftest import TOKEN, URL, MakeApp
-from ..freshdesk.servers import Mailbox, serving, smtp
+from ..simulator.servers import Mailbox, serving, smtp
 from .conftest import RunCommand
 
 ROOT = Path(__file__).parents[2]

@@ -16,7 +16,7 @@ from flask import Flask, redirect, request
 from flask_fd_whatsapp import StatusEvent, status_received
 
 from ..conftest import TOKEN, URL, MakeApp
-from ..freshdesk.servers import serving
+from ..simulator.servers import serving
 from .conftest import RunCommand
 from .test_simulate import FAST, noted, table
 

@@ -9,8 +9,8 @@ from flask import Flask
 
 from flask_fd_whatsapp import RetryLater
 from flask_fd_whatsapp.exceptions import LedgerUnavailable
-from flask_fd_whatsapp.outcomes import Result
-from flask_fd_whatsapp.sweep import sweep
+from flask_fd_whatsapp.receiving.responses import Result
+from flask_fd_whatsapp.receiving.sweep import sweep
 
 from .conftest import Post, Tickets, ledger_of, receiver_of, states
 
@@ -26,7 +26,7 @@ def due(deferred: Flask, post: Post) -> Flask:
 @pytest.mark.parametrize("batch", [1, 2, 5, 100])
 def test_batches(due: Flask, tickets: Tickets, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many are read at once, every event is handled, each once and in turn."""
-    monkeypatch.setattr("flask_fd_whatsapp.sweep.BATCH", batch)
+    monkeypatch.setattr("flask_fd_whatsapp.receiving.sweep.BATCH", batch)
     swept = list(sweep(receiver_of(due)))
     assert [result for _, result in swept] == [Result.ACCEPTED] * 5
     assert tickets.calls == [f"M{number}" for number in range(5)]
@@ -34,7 +34,7 @@ def test_batches(due: Flask, tickets: Tickets, batch: int, monkeypatch: pytest.M
 
 def test_due_at_once_again(due: Flask, tickets: Tickets, monkeypatch: pytest.MonkeyPatch) -> None:
     """Events that are due again at once are left to the next sweep, and keep none from its turn."""
-    monkeypatch.setattr("flask_fd_whatsapp.sweep.BATCH", 2)
+    monkeypatch.setattr("flask_fd_whatsapp.receiving.sweep.BATCH", 2)
     tickets.error = RetryLater(0)
     assert [result for _, result in sweep(receiver_of(due))] == [Result.POSTPONED] * 5
     assert len(tickets.calls) == 5
@@ -42,7 +42,7 @@ def test_due_at_once_again(due: Flask, tickets: Tickets, monkeypatch: pytest.Mon
 
 def test_two_at_once(due: Flask, tickets: Tickets, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of two sweeps at once each event is taken up by one, and not even looked at by the other."""
-    monkeypatch.setattr("flask_fd_whatsapp.sweep.BATCH", 2)
+    monkeypatch.setattr("flask_fd_whatsapp.receiving.sweep.BATCH", 2)
     both = zip_longest(sweep(receiver_of(due)), sweep(receiver_of(due)))
     results = [swept.result for pair in both for swept in pair if swept]
     assert sorted(tickets.calls) == [f"M{number}" for number in range(5)]

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from examples.demo.tickets import mistakes
-from flask_fd_whatsapp.freshdesk import FreshdeskSimulator, SimulatedMessage
+from flask_fd_whatsapp.simulator import FreshdeskSimulator, SimulatedMessage
 
 pytest.importorskip("gunicorn")
 

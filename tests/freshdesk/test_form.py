@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from marshmallow import ValidationError
 
-from flask_fd_whatsapp.freshdesk import WebhookForm
+from flask_fd_whatsapp.simulator import WebhookForm
 
 URL = "https://example.com/freshdesk/whatsapp"
 

@@ -15,7 +15,7 @@ from flask_fd_whatsapp import StatusEvent, status_received
 from flask_fd_whatsapp.exceptions import LedgerUnavailable
 from flask_fd_whatsapp.ledger import State, Tried
 from flask_fd_whatsapp.ledger.sql import SQLLedger
-from flask_fd_whatsapp.ledger.sql.kept import MOST, KeptConnection
+from flask_fd_whatsapp.ledger.sql.pool import MOST, KeptConnection
 
 from ..answers import assert_result, client_of
 from ..conftest import URL, MakeApp, Payload

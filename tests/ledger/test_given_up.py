@@ -18,7 +18,7 @@ from flask_fd_whatsapp import (
     status_received,
 )
 from flask_fd_whatsapp.ledger import Ledger, State
-from flask_fd_whatsapp.outcomes import Result
+from flask_fd_whatsapp.receiving.responses import Result
 
 from ..answers import assert_result, client_of
 from ..conftest import URL, MakeApp, Payload

@@ -13,7 +13,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from flask_fd_whatsapp import FreshdeskWhatsApp, StatusEvent, current_ledger, status_changed
 from flask_fd_whatsapp.ledger import State
 from flask_fd_whatsapp.ledger.sql import SQLLedger
-from flask_fd_whatsapp.ledger.sql.dialects import database_of
+from flask_fd_whatsapp.ledger.sql.dialects.registry import database_of
 
 from ..answers import assert_problem, assert_result, client_of
 from ..conftest import TOKEN, URL, Payload

@@ -9,7 +9,7 @@ from flask import Flask
 
 from flask_fd_whatsapp import FreshdeskWhatsApp, message_sent, status_changed, status_received
 from flask_fd_whatsapp.ledger import Ledger
-from flask_fd_whatsapp.receiver import Receiver
+from flask_fd_whatsapp.receiving.receiver import Receiver
 
 from ..answers import assert_result, client_of
 from ..conftest import URL, MakeApp, Payload

@@ -13,8 +13,9 @@ from sqlalchemy import create_engine, engine, make_url
 
 from flask_fd_whatsapp import StatusEvent, current_ledger, status_received
 from flask_fd_whatsapp.exceptions import LedgerUnavailable
-from flask_fd_whatsapp.ledger.sql import SQLLedger, psycopg_connection, timeouts
-from flask_fd_whatsapp.ledger.sql import engines as engines_module
+from flask_fd_whatsapp.ledger.sql import SQLLedger
+from flask_fd_whatsapp.ledger.sql.dialects import engines as engines_module
+from flask_fd_whatsapp.ledger.sql.dialects import psycopg_connection, timeouts
 
 from ..answers import assert_result, client_of
 from ..conftest import URL, MakeApp, Payload

@@ -10,9 +10,9 @@ from flask import Flask
 
 from flask_fd_whatsapp import FreshdeskWhatsApp, RetryLater, status_received
 from flask_fd_whatsapp.ledger import Ledger, Policy, Tried
-from flask_fd_whatsapp.outcomes import Result
-from flask_fd_whatsapp.receiver import Receiver
-from flask_fd_whatsapp.sweep import RESERVED_SECONDS, sweep
+from flask_fd_whatsapp.receiving.receiver import Receiver
+from flask_fd_whatsapp.receiving.responses import Result
+from flask_fd_whatsapp.receiving.sweep import RESERVED_SECONDS, sweep
 
 from ..answers import client_of
 from ..concurrency.threads import Clock
@@ -120,7 +120,7 @@ def test_reservation_is_over(
 ) -> None:
     """A sweep that has had its batch too long leaves the rest, which may be another's by now."""
     clock = Clock()
-    monkeypatch.setattr("flask_fd_whatsapp.sweep.time", SimpleNamespace(monotonic=clock))
+    monkeypatch.setattr("flask_fd_whatsapp.receiving.sweep.time", SimpleNamespace(monotonic=clock))
     sweeping = sweep(receiver)
     next(sweeping)
     clock.now += RESERVED_SECONDS

@@ -25,7 +25,7 @@ from flask_fd_whatsapp import (
 )
 from flask_fd_whatsapp.ledger import Recorded
 from flask_fd_whatsapp.ledger.sql import SQLLedger
-from flask_fd_whatsapp.ledger.sql.claim import SQLClaim
+from flask_fd_whatsapp.ledger.sql.fenced_claim import SQLClaim
 
 from ..conftest import TOKEN
 from .waiting import wait_until

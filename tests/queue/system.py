@@ -11,7 +11,7 @@ from flask import Flask
 from sqlalchemy import Engine, text
 
 from flask_fd_whatsapp.ledger import Event
-from flask_fd_whatsapp.receiver import Receiver
+from flask_fd_whatsapp.receiving.receiver import Receiver
 
 from ..conftest import TOKEN, URL, Payload
 from ..processes.waiting import wait_until

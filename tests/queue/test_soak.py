@@ -14,9 +14,9 @@ from benchmarks import requests, soak, soak_app, soak_watch
 from benchmarks.soak_app import handled
 from benchmarks.soak_checks import Check, check_events, check_processes
 from benchmarks.soak_tables import check_table
-from flask_fd_whatsapp.freshdesk import FreshdeskSimulator
-from flask_fd_whatsapp.freshdesk.over_wsgi import WSGITransport
 from flask_fd_whatsapp.ledger.sql import SQLLedger
+from flask_fd_whatsapp.simulator import FreshdeskSimulator
+from flask_fd_whatsapp.simulator.wsgi_transport import WSGITransport
 
 from ..ledger.databases import require as require_database
 from .brokers import require as require_broker

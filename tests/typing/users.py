@@ -38,7 +38,6 @@ from flask_fd_whatsapp import (
     webhook_rejected,
 )
 from flask_fd_whatsapp.failure_reasons import Failure
-from flask_fd_whatsapp.freshdesk import FreshdeskSimulator, Report, SimulatedMessage, disagreements
 from flask_fd_whatsapp.ledger import (
     Event,
     Ledger,
@@ -48,6 +47,7 @@ from flask_fd_whatsapp.ledger import (
     Rejection,
     State,
 )
+from flask_fd_whatsapp.simulator import FreshdeskSimulator, Report, SimulatedMessage, disagreements
 from flask_fd_whatsapp.testing import (
     EventBuilder,
     Payload,

@@ -11,10 +11,10 @@ from sqlalchemy import Connection, Engine, RootTransaction, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ...exceptions import LedgerUnavailable
-from ..base import IMPORTED_BY
+from ..records import IMPORTED_BY
+from .dialects.timeouts import patient
 from .forks import Owner
-from .kept import Kept, leave
-from .timeouts import patient
+from .pool import Kept, leave
 
 DEADLOCKS: Final = 3
 

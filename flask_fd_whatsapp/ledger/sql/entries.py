@@ -6,9 +6,9 @@ import json
 from typing import Any, Final
 
 from ...events import Status, StatusEvent, rank_of
-from ..base import Entry
+from ..records import Entry
 from ..references import KeptReference, storable
-from .database import Database
+from .dialects.base import Database
 
 _TIME_COLUMNS: Final[dict[str, str]] = {status: f"{status.lower()}_at" for status in Status}
 _NONE: Final[dict[str, Any]] = {

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from ..references import KeptReference, is_storable, storable
 from ..views import State
-from .database import Database
+from .dialects.base import Database
 from .tables import event, handling, message
 
 STRETCH: Final = 50

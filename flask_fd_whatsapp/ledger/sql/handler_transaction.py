@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ...exceptions import FreshdeskWhatsAppError, TransactionFailed
 from .connections import is_conflict
-from .database import Database
+from .dialects.base import Database
 
 T = TypeVar("T")
 

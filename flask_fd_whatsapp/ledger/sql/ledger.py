@@ -13,23 +13,23 @@ from sqlalchemy import Connection, Engine
 
 from ...events import Status, is_ahead
 from ...exceptions import ConfigurationError, LedgerUnavailable
-from ..base import Entry, Policy, Recorded
-from ..current import current_transaction
+from ..context import current_transaction
+from ..records import Entry, Policy, Recorded
 from ..views import State, Upgraded
-from .claiming import Claiming, found_by
-from .database import Database
-from .dialects import database_of
-from .engines import BUSY_SECONDS, engine_from_url
+from .claims import Claiming, found_by
+from .dialects.base import Database
+from .dialects.engines import BUSY_SECONDS, engine_from_url
+from .dialects.registry import database_of
+from .dialects.timeouts import LOCK_SECONDS
 from .entries import values_of
+from .maintenance import Upkeep
 from .quarantine import SQLQuarantine
 from .queries import Queries
-from .rejections import SQLRejections
+from .rejection_notes import SQLRejections
 from .replays import Replays
 from .reservations import Reservations
 from .rows import Found, Inserted
 from .schema_version import is_behind, require_usable, revision
-from .timeouts import LOCK_SECONDS
-from .upkeep import Upkeep
 
 
 class SQLLedger(Claiming, Queries, Replays, Reservations, Upkeep, SQLQuarantine, SQLRejections):

@@ -20,8 +20,8 @@ from sqlalchemy import Connection, Engine, text
 from ...exceptions import FreshdeskWhatsAppError, LedgerUnavailable
 from ...log_fields import get_logger
 from ..views import Upgraded
+from .dialects.timeouts import patient
 from .schema_version import HEAD, is_behind, require_usable, revision
-from .timeouts import patient
 
 if TYPE_CHECKING:
     from alembic.config import Config

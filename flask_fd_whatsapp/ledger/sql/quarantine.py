@@ -10,13 +10,13 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, delete, func, insert, select
 
-from ..base import Unusable
+from ..records import Unusable
 from ..references import storable
 from ..views import IGNORED, Quarantined
-from .database import Database
+from .dialects.base import Database
+from .dialects.upsert import upsert
 from .event_pages import came_to
 from .tables import quarantine as table
-from .upsert import upsert
 
 _ENTRIES: Final = select(
     *(column for column in table.c if column.name not in ("body", "digest", "is_ignored")),

@@ -12,10 +12,9 @@ from sqlalchemy import ColumnElement, RowMapping, Select, func, select
 
 from ...events import DeliveryError, Status, is_ahead
 from ...exceptions import AmbiguousMessage
-from ..filters import EventFilter, given, require_condition
 from ..references import is_storable, storable
-from ..views import Event, Message, State
-from .database import CLOCKS_DIFFER, Database
+from ..views import Event, EventFilter, Message, State, given, require_condition
+from .dialects.base import CLOCKS_DIFFER, Database
 from .event_pages import has_reference, page_of_events
 from .tables import event, message
 

@@ -6,9 +6,9 @@ from datetime import datetime
 
 from sqlalchemy import delete, select, update
 
-from .database import Database
+from .dialects.base import Database
+from .dialects.upsert import upsert
 from .tables import replay
-from .upsert import upsert
 
 
 class Replays:

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, exists, or_, select, update
 
-from .database import Database
+from .dialects.base import Database
 from .event_pages import came_to
 from .queries import is_free
 from .tables import event, message

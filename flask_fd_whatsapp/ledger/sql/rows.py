@@ -6,7 +6,7 @@ import json
 from typing import Any, NamedTuple
 
 from ...events import DeliveryError, Status, is_ahead, rank_of
-from ..base import Claim, Recorded
+from ..records import Claim, Recorded
 from ..views import State
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from .dialect_sql import PARTS
-from .parameters import Statement, by_name, by_position
+from .dialects.dialect_sql import PARTS
+from .statement_parameters import Statement, by_name, by_position
 
 _UPSERT: Final = """
 INSERT INTO {message}

@@ -1,0 +1,211 @@
+"""``flask fd-whatsapp quarantine``: bodies that could not be used."""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any, Final
+
+import click
+from flask.cli import with_appcontext
+
+from ..ledger import Ledger, Quarantined
+from ..receiving.responses import Result
+from .graceful_shutdown import stopping
+from .options import chosen_receiver, json_option, receiver_option, receivers, shared_ledger
+from .output import plain, print_json, print_table, progress, when
+from .parameters import EventId
+
+BATCH: Final = 100
+
+_HEAD: Final = ("id", "last seen", "times", "bytes", "receiver", "reason", "detail")
+
+
+@click.group(
+    epilog="\b\nExample:\n  flask fd-whatsapp quarantine list\n"
+    "  flask fd-whatsapp quarantine replay --all"
+)
+def quarantine() -> None:
+    """Bodies that could not be used: look at them, replay them after a fix, discard them."""
+
+
+@quarantine.command("list", epilog="Example: flask fd-whatsapp quarantine list --json")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@click.option("--before", type=EventId(), help="The next page: older than the one of this id.")
+@receiver_option
+@json_option
+@with_appcontext
+def list_(limit: int, before: int | None, name: str | None, as_json: bool) -> None:
+    """List what is in quarantine, newest first."""
+    ledger = shared_ledger(chosen_receiver(name))
+    found = ledger.quarantined(receiver=name, before=before, limit=limit + 1)
+    page = found[:limit]
+    next_page = page[-1].id if len(found) > limit else None
+    if as_json:
+        print_json({"quarantined": [_summary(entry) for entry in page], "before": next_page})
+        return
+    if not page:
+        click.echo("Nothing is in quarantine.")
+        return
+    print_table(_HEAD, [_row(entry) for entry in page])
+    if next_page is not None:
+        click.echo(f"Older ones: --before {next_page}", err=True)
+
+
+@quarantine.command(epilog="Example: flask fd-whatsapp quarantine show 12")
+@click.argument("entry_id", metavar="ID", type=EventId())
+@receiver_option
+@json_option
+@with_appcontext
+def show(entry_id: int, name: str | None, as_json: bool) -> None:
+    """Show an entry with its body, which can hold personal data."""
+    ledger = shared_ledger(chosen_receiver(name))
+    (entry,) = _named(ledger, [entry_id], name)
+    body = ledger.quarantined_body(entry_id) or b""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        text = None
+    if as_json:
+        encoded = base64.b64encode(body).decode() if text is None else None
+        headers = dict(entry.headers)
+        print_json(
+            {**_summary(entry), "headers": headers, "body": text, "body_base64": encoded},
+        )
+        return
+    for key, value in {**_summary(entry), **entry.headers}.items():
+        click.echo(plain(f"{key}: {value}"))
+    click.echo()
+    shown = body.decode(errors="backslashreplace") if text is None else text
+    click.echo("\n".join(plain(line) for line in shown.split("\n")))
+
+
+@quarantine.command(epilog="Example: flask fd-whatsapp quarantine replay 12 13")
+@click.argument("entry_ids", metavar="[ID]...", type=EventId(), nargs=-1)
+@click.option("--all", "is_all", is_flag=True, help="Replay all.")
+@receiver_option
+@json_option
+@with_appcontext
+def replay(entry_ids: tuple[int, ...], is_all: bool, name: str | None, as_json: bool) -> None:
+    """Take entries in as if they came now; what is accepted leaves the quarantine.
+
+    Exit 1 if one was refused again, which keeps it there.
+    """
+    if bool(entry_ids) == is_all:
+        raise click.UsageError("Name the entries to replay, or give --all.")
+    ledger = shared_ledger(chosen_receiver(name))
+    named = _named(ledger, entry_ids, name)
+    chosen = _all(ledger, name) if is_all else iter(named)
+    results: Counter[str] = Counter()
+    refused: dict[Any, str] = {}
+    with stopping() as stop, progress(chosen, "Replaying", len(named) or None) as shown:
+        for entry in shown:
+            if stop.is_asked():
+                break
+            label, is_refused = _replay(ledger, entry)
+            results[label] += 1
+            if is_refused:
+                refused[entry.id] = label
+    stays = [_summary(entry) for entry in map(partial(_find, ledger), refused) if entry]
+    if as_json:
+        print_json({"results": dict(results), "refused": stays})
+    else:
+        for one in stays:
+            reason = f"{one['reason']}: {one['detail']}"
+            click.echo(plain(f"{one['id']} stays in quarantine ({refused[one['id']]}): {reason}"))
+        counted = ", ".join(f"{count} {label}" for label, count in results.items())
+        click.echo(f"{counted or 'Nothing is in quarantine'}.")
+    if refused:
+        raise SystemExit(1)
+
+
+@quarantine.command(epilog="Example: flask fd-whatsapp quarantine discard 12 13")
+@click.argument("entry_ids", metavar="ID...", type=EventId(), nargs=-1, required=True)
+@receiver_option
+@json_option
+@with_appcontext
+def discard(entry_ids: tuple[int, ...], name: str | None, as_json: bool) -> None:
+    """Take entries out of quarantine for good."""
+    ledger = shared_ledger(chosen_receiver(name))
+    unknown = [entry_id for entry_id in entry_ids if not ledger.discard(entry_id)]
+    discarded = [entry_id for entry_id in entry_ids if entry_id not in unknown]
+    if as_json:
+        print_json({"discarded": discarded, "unknown": unknown})
+    else:
+        click.echo(f"{len(discarded)} discarded.")
+    if unknown:
+        raise click.ClickException(_unknown(unknown))
+
+
+def _all(ledger: Ledger, name: str | None) -> Iterator[Quarantined]:
+    """What is in quarantine of the receiver that was named, page by page, oldest first."""
+    last: Any = 0
+    while page := ledger.quarantined(receiver=name, after=last, limit=BATCH):
+        yield from page
+        last = page[-1].id
+
+
+def _named(ledger: Ledger, ids: Sequence[int], name: str | None) -> list[Quarantined]:
+    """The entries of these ids, each once.
+
+    :raises click.ClickException: if one is not in quarantine.
+    """
+    found = {entry_id: _find(ledger, entry_id, name) for entry_id in ids}
+    unknown = [entry_id for entry_id, entry in found.items() if entry is None]
+    if unknown:
+        raise click.ClickException(_unknown(unknown))
+    return [entry for entry in found.values() if entry]
+
+
+def _find(ledger: Ledger, entry_id: int, name: str | None = None) -> Quarantined | None:
+    found = ledger.quarantined(receiver=name, after=entry_id - 1, before=entry_id + 1, limit=1)
+    return found[0] if found else None
+
+
+def _unknown(ids: list[int]) -> str:
+    return f"Not in quarantine: {', '.join(map(str, ids))}."
+
+
+def _row(entry: Quarantined) -> tuple[object, ...]:
+    return (
+        entry.id,
+        when(entry.last_seen),
+        entry.count,
+        entry.size,
+        entry.receiver,
+        entry.reason,
+        entry.detail,
+    )
+
+
+def _summary(entry: Quarantined) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "receiver": entry.receiver,
+        "reason": entry.reason,
+        "detail": entry.detail,
+        "first_seen": entry.first_seen,
+        "last_seen": entry.last_seen,
+        "count": entry.count,
+        "bytes": entry.size,
+    }
+
+
+def _replay(ledger: Ledger, entry: Quarantined) -> tuple[str, bool]:
+    """What became of an entry, and whether it stays in quarantine."""
+    receiver = receivers().get(entry.receiver)
+    if receiver is None:
+        return f"no receiver {entry.receiver}", True
+    body = ledger.quarantined_body(entry.id)
+    if body is None:
+        return "gone", False  # another has dealt with it in the meantime
+    result = receiver.receive(body, entry.headers, is_replay=True).result
+    if result is Result.UNAVAILABLE:
+        raise click.ClickException(
+            "The ledger cannot be used: the log says why, and `flask fd-whatsapp check` more."
+        )
+    if result.is_recorded:
+        ledger.discard(entry.id)
+    return result.label, not result.is_recorded

@@ -1,0 +1,1 @@
+"""Calling handlers: which there are, each by itself, and for how long."""

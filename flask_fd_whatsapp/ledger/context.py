@@ -1,0 +1,79 @@
+"""The claim under which a handler is being called, and ``current_ledger``."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar, Token
+from typing import Any, cast
+
+from flask import Flask, current_app
+from werkzeug.local import LocalProxy
+
+from ..exceptions import FreshdeskWhatsAppError, NoSuchReceiver
+from .protocol import Ledger
+from .records import Claim
+
+EXTENSION = "fd_whatsapp"
+"""The key in ``app.extensions``: a mapping from registered name to receiver."""
+
+
+class handling:  # noqa: N801  # reads as contextlib's own; a generator costs thrice as much
+    """While this lasts, ``current_ledger`` is *ledger*, and its transaction *claim*'s, if any."""
+
+    __slots__ = ("_token", "app", "ledger", "transaction")
+
+    _token: Token[handling | None]
+
+    def __init__(self, app: Flask, ledger: Ledger, claim: Claim | None) -> None:
+        self.app = app
+        self.ledger = ledger
+        self.transaction: Any = claim and claim.transaction
+
+    def __enter__(self) -> None:
+        self._token = _handling.set(self)
+
+    def __exit__(self, *_: object) -> None:
+        _handling.reset(self._token)
+
+
+_handling: ContextVar[handling | None] = ContextVar("fd_whatsapp_handling", default=None)
+
+
+def current_transaction(ledger: Ledger) -> Any:
+    """The connection of the handler being called, for its writes in *ledger*'s database.
+
+    :raises FreshdeskWhatsAppError: outside a handler, once it has ended (in a thread that it
+        left behind), or in one of another ledger's events.
+    """
+    now = _handling.get()
+    if now is None or now.transaction is None or now.ledger is not ledger:
+        raise FreshdeskWhatsAppError(
+            "current_ledger.transaction is there for the handlers of this ledger's events, while "
+            "they run: elsewhere there is no success that could be recorded with your writes."
+        )
+    return now.transaction.connection
+
+
+def _find_ledger() -> Ledger:
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    now = _handling.get()
+    if now is not None and now.app is app:
+        return now.ledger
+    receivers = app.extensions.get(EXTENSION, {})
+    ledgers = {id(ledger): ledger for ledger in (one.ledger for one in receivers.values())}
+    if len(ledgers) != 1:
+        raise NoSuchReceiver(
+            "current_ledger: no FreshdeskWhatsApp blueprint is registered on this application."
+            if not receivers
+            else "current_ledger: outside a handler it cannot tell which of the receivers "
+            f"{', '.join(receivers)} is meant: use app.extensions['fd_whatsapp'][<name>].ledger."
+        )
+    (ledger,) = ledgers.values()
+    return cast(Ledger, ledger)
+
+
+current_ledger: Ledger = cast(Ledger, LocalProxy(_find_ledger))
+"""The ledger of the receiver that is handling an event, else the application's only one.
+
+:raises NoSuchReceiver: where there is no receiver, or several and none is handling an event.
+:raises RuntimeError: outside an application context.
+"""

@@ -1,0 +1,167 @@
+"""Claims events that are recorded already."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ..records import Policy, Recorded
+from ..views import State
+from .dialects.base import Database
+from .fenced_claim import SQLClaim
+from .rows import Found, Settled
+from .statement_parameters import Statement
+
+FIRST_WAIT_SECONDS: Final = 0.01
+MAX_WAIT_SECONDS: Final = 0.1
+
+
+class Claiming:
+    """The part of :class:`SQLLedger` that claims what was recorded before."""
+
+    @property
+    def database(self) -> Database:
+        """The database, its tables being up to date."""
+        raise NotImplementedError
+
+    def claim(
+        self, event_id: int, policy: Policy, *, wait: float = 0, settled: bool = False
+    ) -> Recorded | None:
+        """Claim the message of a recorded event, asking again until *wait* seconds are over."""
+        deadline = time.monotonic() + wait
+        pause = FIRST_WAIT_SECONDS
+        # One token for all tries: one that failed may have claimed the message already.
+        token = secrets.token_hex(16)
+        while True:
+            recorded = self.database.retried(
+                lambda: self._try_to_claim(event_id, policy, token, settled=settled)
+            )
+            if recorded is None or recorded.claim:
+                return recorded
+            if (recorded.state is State.PENDING) == settled:
+                return recorded
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                return recorded
+            time.sleep(min(pause, remaining))
+            pause = min(pause * 2, MAX_WAIT_SECONDS)
+
+    def _try_to_claim(
+        self, event_id: int, policy: Policy, token: str, *, settled: bool
+    ) -> Recorded | None:
+        database = self.database
+        if not settled:
+            recorded = self._claim_pending(event_id, policy, token)
+            if recorded is not None:
+                return recorded
+        statement = database.statements.find_by_id
+        parameters = {"event_id": event_id, **database.times(lease=policy.lease_seconds)}
+        # A look of its own first: to claim by the event would lock event before message, and
+        # the others lock message before event.
+        with database.reading() as cursor:
+            found = found_by(cursor, statement, parameters)
+        if found is None:
+            return None
+        if found.is_held or (found.state is State.PENDING) == settled:
+            return found.recorded()
+        with database.transaction() as cursor:
+            database.statements.claim.execute(
+                cursor,
+                {
+                    "message_key": found.message_key,
+                    "status": found.status,
+                    "token": token,
+                    **database.times(lease=policy.lease_seconds),
+                },
+            )
+            if cursor.rowcount != 1:
+                return found.recorded()
+            found = found_by(cursor, statement, parameters)
+            if found is None:
+                return None
+            return self._take_up(cursor, found, policy, token, settled=settled)
+
+    def _claim_pending(self, event_id: int, policy: Policy, token: str) -> Recorded | None:
+        """A pending event under our claim, if the database has a short way to it."""
+        claimed = self.database.claim_pending(
+            {
+                "event_id": event_id,
+                "token": token,
+                "max_attempts": policy.max_attempts,
+                **self.database.times(lease=policy.lease_seconds),
+            }
+        )
+        if claimed is None:
+            return None
+        found, settled = claimed
+        return self._claimed(found, policy, token, settled)
+
+    def _take_up(
+        self,
+        cursor: Any,
+        found: Found,
+        policy: Policy,
+        token: str | None,
+        *,
+        settled: bool = False,
+    ) -> Recorded:
+        """An event that was there already: count the try if it is ours, or give the claim back."""
+        if token is None:
+            return found.recorded()
+        database, statements = self.database, self.database.statements
+        parameters = {
+            "event_id": found.event_id,
+            "message_key": found.message_key,
+            "token": token,
+            **database.times(lease=policy.lease_seconds),
+        }
+        state = found.state
+        if (state is State.PENDING) == settled:
+            database.release(cursor, parameters, ())
+            return found.recorded()
+        if not settled:
+            if found.attempts >= policy.max_attempts:
+                if not database.release(cursor, parameters, ()):
+                    return found.recorded()
+                statements.dead.execute(cursor, parameters)
+                return found.recorded()._replace(state=State.DEAD, has_died=True)
+            statements.tried.execute(cursor, {**parameters, "counts": int(found.is_due)})
+        statements.handlers.execute(cursor, parameters)
+        rows = cursor.fetchall()
+        gave_up = frozenset(name for name, gave_up in rows if gave_up)
+        return self._claimed(
+            found, policy, token, Settled(frozenset(name for name, _ in rows), gave_up)
+        )
+
+    def _claimed(self, found: Found, policy: Policy, token: str, settled: Settled) -> Recorded:
+        """An event that was there already, under our claim."""
+        is_pending = found.state is State.PENDING
+        attempts = found.attempts + bool(is_pending and found.is_due)
+        claim = SQLClaim(
+            self.database,
+            policy,
+            token=token,
+            message_key=found.message_key,
+            event_id=found.event_id,
+            attempts=attempts,
+            state=found.state,
+            due_at=found.due_at if is_pending and not found.is_due else None,
+            gave_up=settled.gave_up,
+        )
+        called = settled.handlers if is_pending else settled.handlers - settled.gave_up
+        return found.recorded(claim=claim, succeeded=called, attempt=attempts)
+
+    def _fresh_claim(self, policy: Policy, token: str, key: int, event_id: int) -> SQLClaim:
+        """The claim of an event recorded just now."""
+        return SQLClaim(
+            self.database, policy, token=token, message_key=key, event_id=event_id, attempts=1
+        )
+
+
+def found_by(cursor: Any, statement: Statement, parameters: Mapping[str, Any]) -> Found | None:
+    """The event that a statement finds."""
+    statement.execute(cursor, parameters)
+    row = cursor.fetchone()
+    return None if row is None else Found._make(row)

@@ -1,0 +1,165 @@
+"""The steps of an event's way in a database, for every database the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Engine, func
+
+from ..connections import Connections
+from ..reserved_connection import Reserved
+from ..rows import Found, Handled, Inserted, Settled
+from ..statement_parameters import Statement
+from ..statements import Statements
+
+T = TypeVar("T")
+
+CLOCKS_DIFFER: Final = timedelta(minutes=1)
+"""How far a machine's clock may be set back before what it said earlier counts as wrong."""
+
+
+class Database(Connections):
+    """What the ledger needs of a database: the class of each says what is different there."""
+
+    is_sqlite = False
+    is_mariadb = False
+
+    conflict_ends_transaction = False
+    """Whether a deadlock undoes all of its victim's transaction, and lets it go on in a new one."""
+
+    compacting: Sequence[str] = ()
+    """The statements that give back the space of what has been deleted."""
+
+    compacts = ""
+    """What they do, and whom they lock out."""
+
+    is_prepared = False
+    """Whether the tables are known to be up to date."""
+
+    def __init__(self, engine: Engine, statements: Statements, *, is_own: bool) -> None:
+        super().__init__(engine, is_own=is_own)
+        self.statements = statements
+        self._reserved = Reserved(engine)
+
+    def step(self, work: Callable[[Any], T], *, is_durable: bool = True) -> T:
+        """Do *work*, which calls one of the methods below with a cursor, in a transaction.
+
+        :param is_durable: whether it has to outlive a power cut, or a crash of the server.
+        """
+        with self.transaction() as cursor:
+            return work(cursor)
+
+    def is_seen(self, cursor: Any, values: Mapping[str, Any]) -> bool:
+        """Whether the event was recorded before, where looking is cheap; else nothing is known."""
+        return False
+
+    def insert(self, cursor: Any, values: dict[str, Any]) -> Inserted:
+        """Record an event and what it does to its message, and claim that if it is free.
+
+        The message comes first and with it the row's lock, so that events of one message follow
+        each other.
+        """
+        self.statements.upsert.execute(cursor, values)
+        inserted = Inserted._make((*cursor.fetchone(), None))
+        values = {
+            **values,
+            "message_key": inserted.key,
+            "previous_status": inserted.previous_status,
+            "is_stale": inserted.is_stale(values["status"]),
+            "attempts": int(inserted.holder is not None and inserted.holder == values["token"]),
+        }
+        return inserted._replace(event_id=self._insert_event(cursor, values))
+
+    def _insert_event(self, cursor: Any, values: Mapping[str, Any]) -> int | None:
+        self.statements.insert_event.execute(cursor, values)
+        row = cursor.fetchone()
+        return int(row[0]) if row else None
+
+    def claim_pending(self, values: Mapping[str, Any]) -> tuple[Found, Settled] | None:
+        """Claim a pending event's message and count the try, where that takes few round trips.
+
+        :param values: the event's id, the token, the most attempts, and the times.
+        :return: the event as it was, and the handlers that are settled; ``None``, and nothing has
+            changed, if it is not to be had, or not in this way.
+        """
+        return None
+
+    def succeed(self, cursor: Any, values: Mapping[str, Any], handled: Sequence[Handled]) -> bool:
+        """Record successes and renew the claim; nothing, and false, if it is another's.
+
+        :param values: the claim and the times; ``is_durable`` if it is not, as for :meth:`step`.
+        """
+        return self._record(cursor, self.statements.renew, values, handled)
+
+    def extend(self, values: Callable[[], Mapping[str, Any]]) -> bool:
+        """Renew a claim that another thread works under, on a connection reserved for that.
+
+        :param values: gives the claim and the times.
+        :return: whether the claim is held; nothing happened if it is another's.
+        """
+        with self.translated():
+            return self._reserved.run(lambda cursor: self._extended(cursor, values()))
+
+    def _extended(self, cursor: Any, values: Mapping[str, Any]) -> bool:
+        self.statements.extend.execute(cursor, values)
+        return bool(cursor.rowcount == 1)
+
+    def release(self, cursor: Any, values: Mapping[str, Any], handled: Sequence[Handled]) -> bool:
+        """Record successes and end the claim; nothing, and false, if it is another's."""
+        return self._record(cursor, self.statements.release, values, handled)
+
+    def complete(self, cursor: Any, values: Mapping[str, Any], handled: Sequence[Handled]) -> bool:
+        """The same, and the event is done."""
+        if not self.release(cursor, values, handled):
+            return False
+        self.statements.done.execute(cursor, values)
+        return True
+
+    def _record(
+        self,
+        cursor: Any,
+        statement: Statement,
+        values: Mapping[str, Any],
+        handled: Sequence[Handled],
+    ) -> bool:
+        statement.execute(cursor, values)
+        if cursor.rowcount != 1:
+            return False
+        for one in handled:
+            self.statements.handled.execute(cursor, {**values, **one._asdict()})
+        return True
+
+    def require_suitable(self) -> None:
+        """See that the database, as it is connected to, can hold whatever may come.
+
+        :raises LedgerUnavailable: if it cannot, with the remedy.
+        """
+
+    def compact(self) -> None:
+        """Give back the space of what has been deleted; see :attr:`compacts`."""
+        with self.querying(patiently=True) as connection:
+            alone = connection.execution_options(isolation_level="AUTOCOMMIT")
+            for statement in self.compacting:
+                alone.exec_driver_sql(statement)
+
+    def doubts(self) -> list[str]:
+        """In what the engine, which may be the host's, does not keep what it is told to."""
+        return []
+
+    def times(self, *, lease: float | None = None, delay: float = 0) -> dict[str, Any]:
+        """The parameters of the statements' times: now, and seconds from now.
+
+        :param lease: for statements that have to do with the end of a claim.
+        """
+        return {"lease": lease, "delay": delay}
+
+    def now(self, *, after: float = 0) -> Any:
+        """The database's clock, for a query; or so many seconds later."""
+        now = func.statement_timestamp()
+        return now + timedelta(seconds=after) if after else now
+
+    def moment(self, value: datetime) -> Any:
+        """A UTC time as the driver takes it."""
+        return value.replace(tzinfo=None)

@@ -1,0 +1,66 @@
+"""Notices that SQLite's file was removed or replaced, by a restore, say, while it was open.
+
+SQLite itself would go on: what it records would be in no file, and gone with the process.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ....exceptions import LedgerUnavailable
+
+
+class DatabaseFile:
+    """The file that connections are opened to.
+
+    :param path: where it is.
+    :param on_replaced: is called when another file is there; the next connections are to it.
+    """
+
+    def __init__(self, path: str, on_replaced: Callable[[], Any]) -> None:
+        self._path = Path(path).absolute()
+        self._on_replaced = on_replaced
+        self._lock = threading.Lock()
+        self._known: tuple[int, int] | None = None
+
+    def look(self) -> None:
+        """Look whether it is still the file that was there first; costs two microseconds.
+
+        :raises LedgerUnavailable: if it is gone, and no other is in its place; once, if there is.
+        """
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            if self._known is None:
+                return  # the first connection makes it
+            raise LedgerUnavailable(
+                f"The ledger's file {self._path} was removed while it was in use. Put it back, "
+                "or make a new one with `flask fd-whatsapp upgrade`."
+            ) from None
+        except OSError:
+            return  # SQLite says what is wrong
+        if (found.st_dev, found.st_ino) != self._known:
+            self._note(found.st_dev, found.st_ino)
+
+    def _note(self, *found: int) -> None:
+        with self._lock:
+            if found == self._known:
+                return
+            is_first, self._known = self._known is None, (found[0], found[1])
+            if is_first:
+                return
+            self._on_replaced()
+        raise LedgerUnavailable(
+            f"The ledger's file {self._path} was replaced while it was in use. From now on events "
+            "go to the new one; look into it with `flask fd-whatsapp check`."
+        )
+
+
+def file_of(database: str | None) -> str | None:
+    """The path of an SQLAlchemy URL's *database*, if that is a file whose name it is."""
+    if not database or database == ":memory:" or database.startswith("file:"):
+        return None
+    return database

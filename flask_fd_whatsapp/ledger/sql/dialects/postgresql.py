@@ -1,0 +1,211 @@
+"""What is different on PostgreSQL: each step of an event's way is one statement.
+
+It commits by itself, so that a step is one round trip.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection, Engine, RootTransaction, event
+
+from ....exceptions import LedgerUnavailable
+from ..connections import Transaction
+from ..rows import Found, Handled, Inserted, Settled
+from ..statement_parameters import Statement
+from ..tables import metadata
+from .base import Database
+from .single_statements import SingleStatements, single_statements
+
+T = TypeVar("T")
+
+
+class PostgreSQL(Database):
+    """PostgreSQL, through psycopg or another driver that has ``autocommit``."""
+
+    statements: SingleStatements
+    compacting = tuple(f"VACUUM (ANALYZE) {name}" for name in metadata.tables)
+    compacts = (
+        "VACUUM lets PostgreSQL use the space again, and locks nobody out. Only VACUUM FULL, which "
+        "locks everybody out until it is done, gives it back to the disk: run that by hand."
+    )
+
+    def __init__(self, engine: Engine, *, is_own: bool) -> None:
+        super().__init__(engine, single_statements(), is_own=is_own)
+        self._alone: type[Transaction] | None = None
+        if not is_own and not event.contains(engine, "checkout", _read_times):
+            event.listen(engine, "checkout", _read_times)
+
+    def require_suitable(self) -> None:
+        """See that server and connection are of an encoding that has every character."""
+        query = "SELECT current_setting('server_encoding'), current_setting('client_encoding')"
+        with self.querying() as connection:
+            server, client = connection.exec_driver_sql(query).one()
+        if server != "UTF8":
+            raise LedgerUnavailable(
+                f"The database's encoding is {server}, which lacks characters that names and "
+                "messages have: make another with CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE "
+                "template0, and use that."
+            )
+        if client != "UTF8":
+            raise LedgerUnavailable(
+                f"The connection's client_encoding is {client}, which lacks characters that names "
+                "and messages have: set it to utf8 where the engine or its URL sets it."
+            )
+
+    def doubts(self) -> list[str]:
+        """Settings with which PostgreSQL forgets, and a pooler that statements do not suit."""
+        names = ("synchronous_commit", "fsync")
+        with self.querying() as connection:
+            off = [n for n in names if connection.exec_driver_sql(f"SHOW {n}").scalar() == "off"]
+            number = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+            driver: Any = connection.connection.driver_connection
+        doubts = [
+            f"PostgreSQL's {name} is off: set it to on, or a crash loses events that were answered "
+            "with 200."
+            for name in off
+        ]
+        told = getattr(getattr(driver, "info", None), "backend_pid", number)
+        if told != number and getattr(driver, "prepare_threshold", None) is not None:
+            doubts.append(f"There is a pooler between here and PostgreSQL: {_UNPREPARED}")
+        return doubts
+
+    def translate(self, error: Exception, connection: Any = None) -> LedgerUnavailable:
+        """What to say of an error; of a pooler's, what to do about it."""
+        translated = super().translate(error, connection)
+        if getattr(getattr(error, "orig", error), "sqlstate", None) in _OF_PREPARED:
+            return LedgerUnavailable(f"{translated} Behind a pooler {_UNPREPARED}")
+        return translated
+
+    def prepare(self, driver: Any) -> None:
+        """Let what a kept connection executes commit by itself."""
+        driver.autocommit = True
+
+    def transaction(self) -> Transaction:
+        """A driver's cursor in a transaction of several statements."""
+        return _Several(self)
+
+    def step(self, work: Callable[[Any], T], *, is_durable: bool = True) -> T:
+        """Do *work*, which is one statement and commits by itself.
+
+        It knows by itself, too, whether to wait for the disk.
+        """
+        with self._alone_at_read_committed() as cursor:
+            return work(cursor)
+
+    def _alone_at_read_committed(self) -> Transaction:
+        """Statements that commit by themselves, unless the server's default level is another."""
+        if self._alone is None:
+            with _Autocommit(self) as cursor:
+                cursor.execute("SHOW default_transaction_isolation")
+                is_default = cursor.fetchone()[0] == "read committed"
+            self._alone = _Autocommit if is_default else _Several
+        return self._alone(self)
+
+    def begin(self, connection: Connection) -> RootTransaction:
+        """Begin a transaction at READ COMMITTED; the level is the driver's to send with BEGIN."""
+        if not self.is_own or self.engine.dialect.default_isolation_level != "READ COMMITTED":
+            # What a listener of the host's began; else nothing is sent.
+            connection.connection.driver_connection.commit()  # type: ignore[union-attr]
+            connection.execution_options(isolation_level="READ COMMITTED")
+        return connection.begin()
+
+    def reading(self) -> Transaction:
+        """A cursor whose statements commit by themselves."""
+        return _Autocommit(self)
+
+    def insert(self, cursor: Any, values: dict[str, Any]) -> Inserted:
+        """Record an event and what it does to its message, and claim that if it is free."""
+        self.statements.insert.execute(cursor, values)
+        return Inserted._make(cursor.fetchone())
+
+    def complete(self, cursor: Any, values: Mapping[str, Any], handled: Sequence[Handled]) -> bool:
+        """Record successes, end the claim and the event; nothing, and false, if it is another's."""
+        return self._record(cursor, self.statements.complete, values, handled)
+
+    def claim_pending(self, values: Mapping[str, Any]) -> tuple[Found, Settled] | None:
+        """Claim a pending event's message and count the try, in two statements.
+
+        The second sees all that the one who had the message before has written.
+        """
+        with self._alone_at_read_committed() as cursor:
+            self.statements.claim_of.execute(cursor, values)
+            claimed = cursor.fetchone()
+            if claimed is None:
+                return None
+            values = {**values, "message_key": claimed[0]}
+            self.statements.begin_try.execute(cursor, values)
+            row = cursor.fetchone()
+            if row is None:
+                self.release(cursor, values, ())
+                return None
+            *found, settled, gave_up = row
+            return Found._make(found), Settled(frozenset(settled or ()), frozenset(gave_up or ()))
+
+    def _record(
+        self,
+        cursor: Any,
+        statement: Statement,
+        values: Mapping[str, Any],
+        handled: Sequence[Handled],
+    ) -> bool:
+        # One text: the driver takes longer for lists.
+        text = json.dumps({one.handler: one.is_superseded for one in handled})
+        statement.execute(cursor, {"is_durable": True, **values, "handled": text})
+        return bool(cursor.rowcount == 1)
+
+    def moment(self, value: datetime) -> Any:
+        """A UTC time as the driver takes it."""
+        return value
+
+
+_OF_PREPARED: Final = ("42P05", "26000")
+"""That a prepared statement is there already, or is not there (SQLSTATE)."""
+
+_UNPREPARED: Final = (
+    "the host's engine must not prepare statements, which another server process does not know: "
+    'make it with connect_args={"prepare_threshold": None}.'
+)
+
+
+def _read_times(connection: Any, _: object, proxy: object) -> None:
+    """psycopg reads times in ISO's style alone, and a server may be set to another."""
+    info = getattr(connection, "info", None)
+    style = None if info is None else info.parameter_status("DateStyle")
+    if style is not None and not style.startswith("ISO"):
+        with connection.cursor() as cursor:
+            cursor.execute("SET DateStyle = 'ISO'")
+        if not connection.autocommit:
+            connection.commit()
+
+
+class _Autocommit(Transaction):
+    """Each statement commits by itself."""
+
+    def _begin(self, connection: Any) -> Any:
+        driver = connection.driver_connection
+        self._did_before = driver.autocommit  # a kept one, or of an engine of the host's set to it
+        if not self._did_before:
+            driver.commit()  # what a listener of the host's began; else nothing is sent
+            driver.autocommit = True
+        return connection.cursor()
+
+    def _commit(self, connection: Any) -> None:
+        if not self._did_before:
+            connection.driver_connection.autocommit = False
+
+
+class _Several(_Autocommit):
+    """Statements that commit together, at a level that is not left to the engine."""
+
+    def _begin(self, connection: Any) -> Any:
+        cursor = super()._begin(connection)
+        cursor.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+        return cursor
+
+    def _commit(self, connection: Any) -> None:
+        connection.cursor().execute("COMMIT")
+        super()._commit(connection)

@@ -1,0 +1,111 @@
+"""The statements of a database where a step can be one statement: PostgreSQL's.
+
+The parts of one see the tables as they were when it began.  All that follows the message's part
+selects from it, so that the message's row is locked first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from ..statement_parameters import Statement, by_name
+from ..statements import Statements, texts_for
+from .dialect_sql import CONFLICT, PARTS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SingleStatements(Statements):
+    """Where a step can be one statement: :attr:`renew` and :attr:`release` record successes too.
+
+    :param insert: the event and its message.
+    :param complete: successes, the end of the claim and of the event.
+    :param claim_of: the claim on the message of an event that is pending.
+    :param begin_try: counts the try at an event that is pending and whose message is claimed.
+    """
+
+    insert: Statement
+    complete: Statement
+    claim_of: Statement
+    begin_try: Statement
+
+
+_SINGLE_INSERT: Final = """
+WITH m AS ({upsert}), e AS (
+  INSERT INTO fd_whatsapp_event
+    (message_key, status, timestamp, received_at, receiver, payload, headers,
+     previous_status, is_stale, attempts, due_at)
+  SELECT m.id, :status, :timestamp, {now}, :receiver, :payload, :headers, m.previous_status,
+         CAST(:rank AS smallint) IS NOT NULL
+           AND (m.status IS DISTINCT FROM CAST(:status AS varchar)
+             OR m.previous_status IS NOT DISTINCT FROM m.status),
+         CASE WHEN m.claim_token = :token THEN 1 ELSE 0 END,
+         {now}
+  FROM m
+  {on_seen}RETURNING id
+)
+SELECT m.id, m.previous_status, m.status, m.external_reference_id, m.campaign, m.claim_token, e.id
+FROM m LEFT JOIN e ON TRUE
+"""
+
+_SINGLE_RECORD: Final = """
+WITH m AS ({claimed}
+  AND set_config(
+    'synchronous_commit',
+    CASE WHEN :is_durable THEN current_setting('synchronous_commit') ELSE 'off' END,
+    TRUE
+  ) IS NOT NULL
+  RETURNING id
+), h AS (
+  INSERT INTO fd_whatsapp_handling (event_id, handler, is_superseded, handled_at)
+  SELECT :event_id, handler, CAST(is_superseded AS boolean), {now}
+  FROM m, json_each_text(CAST(:handled AS json)) AS given (handler, is_superseded)
+)
+{then}
+"""
+
+# After a crash of the server, which may forget the claim, a handler may be called again.
+_LAZY: Final = "set_config('synchronous_commit', 'off', TRUE) IS NOT NULL"
+
+_CLAIM_OF: Final = """
+UPDATE fd_whatsapp_message m
+SET claim_token = :token, claim_until = {lease_end}, claimed_at = {now}, claimed_status = e.status
+FROM fd_whatsapp_event e
+WHERE e.id = :event_id AND e.due_at IS NOT NULL AND m.id = e.message_key
+  AND (m.claim_token IS NULL OR m.claim_until <= {now} OR m.claim_token = :token) AND {lazy}
+RETURNING m.id
+"""
+
+_BEGIN_TRY: Final = """
+WITH t AS (
+  UPDATE fd_whatsapp_event
+  SET attempts = attempts + CASE WHEN due_at <= {now} THEN 1 ELSE 0 END,
+      due_at = LEAST(due_at, {now})
+  WHERE id = :event_id AND due_at IS NOT NULL AND attempts < :max_attempts AND {lazy}
+  RETURNING id
+)
+SELECT found.*, h.settled, h.gave_up
+FROM t, ({found}) AS found, LATERAL (
+  SELECT array_agg(handler) AS settled, array_agg(handler) FILTER (WHERE gave_up) AS gave_up
+  FROM fd_whatsapp_handling WHERE event_id = t.id
+) AS h
+"""
+
+
+def single_statements() -> SingleStatements:
+    """The statements for PostgreSQL, in psycopg's parameter style."""
+    texts, parts = texts_for("postgresql"), PARTS["postgresql"]
+    now, on_seen = parts["now"], CONFLICT["on_seen"]
+
+    def recording(claimed: str, then: str) -> str:
+        return _SINGLE_RECORD.format(claimed=claimed, then=then, now=now)
+
+    singles = {
+        "insert": _SINGLE_INSERT.format(upsert=texts["upsert"], now=now, on_seen=on_seen),
+        "renew": recording(texts["renew"], "SELECT id FROM m"),
+        "release": recording(texts["release"], "SELECT id FROM m"),
+        "complete": recording(texts["release"], f"{texts['done']} AND EXISTS (SELECT FROM m)"),
+        "claim_of": _CLAIM_OF.format(now=now, lease_end=parts["lease_end"], lazy=_LAZY),
+        "begin_try": _BEGIN_TRY.format(found=texts["find_by_id"], lazy=_LAZY, now=now),
+    }
+    return SingleStatements(**{name: by_name(text) for name, text in {**texts, **singles}.items()})

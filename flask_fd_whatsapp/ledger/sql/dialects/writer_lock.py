@@ -1,0 +1,150 @@
+"""Whose turn it is to write to a SQLite file, which takes one writer at a time.
+
+Left to itself, SQLite asks again and again at growing intervals, and of many writers some do not
+come to it for seconds.  They queue here first: the one in front asks SQLite, often, and lets the
+next process come to the front as soon as it may write.  Only order comes from it: what keeps
+writers apart is SQLite's own lock.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from ....exceptions import LedgerUnavailable
+
+if sys.platform == "win32":
+    _HAS_FILE_LOCKS = False
+else:
+    import fcntl
+
+    _HAS_FILE_LOCKS = True
+
+SHORTEST_PAUSE_SECONDS: Final = 0.0001
+LONGEST_PAUSE_SECONDS: Final = 0.01
+
+
+def ask_until(deadline: float, is_so: Callable[[], bool]) -> bool:
+    """Whether *is_so* was true before the *deadline*, a time of :func:`time.monotonic`.
+
+    Asked again and again, since who waits in the system for a file's lock cannot be called back
+    when the process that has it is stopped, and lets no other greenlet run.
+    """
+    begun = now = time.monotonic()
+    while not is_so():
+        if now >= deadline:
+            return False
+        # In proportion, so that little of the time is lost however long it takes.
+        time.sleep(min(max((now - begun) / 10, SHORTEST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS))
+        now = time.monotonic()
+    return True
+
+
+class Turn:
+    """A lock among this process's threads and, by a lock on a file, a queue among processes.
+
+    The operating system lets go of a dead process's.  Forked processes have to :meth:`leave` it.
+
+    :param path: the file, which is made; without one, or where files cannot be locked, only the
+        threads queue.
+    :param seconds: how long to wait for it, for others of this process and for other processes.
+    """
+
+    def __init__(self, path: str | None, seconds: float) -> None:
+        self._seconds = seconds
+        self._path = path if _HAS_FILE_LOCKS else None
+        # Not imported by name: gevent may have put its own in the place by the time of first use.
+        self._threads = threading.RLock()
+        self._file: int | None = None
+        self._may_be_locked = False
+        self._is_paused = False
+
+    def __enter__(self) -> None:
+        deadline = time.monotonic() + self._seconds
+        try:
+            if not self._threads.acquire(timeout=self._seconds) or not self._lock(deadline):
+                raise LedgerUnavailable(
+                    f"Others have been writing to the database for {self._seconds} seconds."
+                )
+        except BaseException:
+            self.give_back()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self.pass_on()
+        try:
+            self._threads.release()
+        except RuntimeError:  # a process forked in its parent's turn has left it
+            return
+
+    def pass_on(self) -> None:
+        """Let the next process come to the front; this one's threads still wait.
+
+        For who may write now.
+        """
+        if not self._may_be_locked or self._file is None:
+            return
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+        except OSError:
+            self._file = None  # closed by somebody else, and unlocked by that
+        self._may_be_locked = False
+
+    def give_back(self) -> None:
+        """End this thread's turn, if it has one; once more changes nothing.
+
+        For who was interrupted and cannot tell.
+        """
+        if not self._threads.acquire(blocking=False):
+            return  # it is another's
+        try:
+            self.pass_on()
+        finally:
+            with suppress(RuntimeError):  # all of them are given back
+                while True:
+                    self._threads.release()
+
+    def _lock(self, deadline: float) -> bool:
+        if self._path is None:
+            return True
+        try:
+            if self._file is None:
+                self._file = os.open(self._path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            return self._try_to_lock() or ask_until(deadline, self._try_to_lock)
+        except OSError:
+            self._close()
+            self._path = None
+            return True
+
+    def _try_to_lock(self) -> bool:
+        assert self._file is not None
+        self._may_be_locked = True  # before it is: a signal may come in between
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def pause(self) -> None:
+        """Wait for the thread whose turn it is, and let no other have one."""
+        self._is_paused = self._threads.acquire(timeout=self._seconds)
+
+    def resume(self) -> None:
+        """End a pause."""
+        if self._is_paused:
+            self._threads.release()
+
+    def leave(self) -> None:
+        """In a forked process: whatever is locked is locked by its parent."""
+        self._threads = threading.RLock()
+        self._close()
+
+    def _close(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            os.close(file)

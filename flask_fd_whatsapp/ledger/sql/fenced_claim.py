@@ -1,0 +1,163 @@
+"""The claim of the SQL ledger: every write is fenced by its token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any, TypeVar
+
+from ...exceptions import ClaimLost
+from ..records import Policy, Tried
+from ..references import storable
+from ..retry_policy import Before, after_try
+from ..views import State
+from .dialects.base import Database
+from .handler_transaction import HandlerTransaction
+from .rows import Handled
+
+T = TypeVar("T")
+
+
+class SQLClaim:
+    """One process's right to a message, and the transaction of the handler it is calling.
+
+    :param attempts: at the event, this one included if it counts.
+    :param due_at: when the event is due, if it was not yet and so this is no attempt.
+    :param gave_up: the handlers that did so before.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        policy: Policy,
+        *,
+        token: str,
+        message_key: int,
+        event_id: int,
+        attempts: int,
+        state: State = State.PENDING,
+        due_at: Any = None,
+        gave_up: Collection[str] = (),
+    ) -> None:
+        self._database = database
+        self._policy = policy
+        self._key = {"token": token, "message_key": message_key, "event_id": event_id}
+        self._attempts = attempts
+        self._state = state
+        self._due_at = due_at
+        self._gave_up = gave_up
+        self.transaction = HandlerTransaction(database)
+
+    def succeeded(self, handler: str) -> None:
+        """Record a success, in the handler's own transaction if it opened one."""
+        handled, lease = [Handled(handler, False)], self._policy.lease_seconds
+        is_again = handler in self._gave_up
+
+        def write(cursor: Any, is_durable: bool) -> None:
+            values = self._values(lease=lease, is_durable=is_durable)
+            if is_again:
+                self._database.statements.take_up_again.execute(
+                    cursor, {**values, "handler": handler}
+                )
+            self._require(self._database.succeed(cursor, values, handled))
+
+        self._write(write, is_step=not is_again)
+
+    def finish(self, tried: Tried) -> State:
+        """Record what the try brought, and let the message go."""
+        handled = [Handled(tried.succeeded, False)] if tried.succeeded else []
+        handled += [Handled(handler, True) for handler in tried.superseded]
+
+        def let_go(cursor: Any, is_durable: bool) -> State:
+            return self._let_go(cursor, tried, handled)
+
+        def complete(cursor: Any, is_durable: bool) -> State:
+            values = self._values(is_durable=is_durable)
+            self._require(self._database.complete(cursor, values, handled))
+            return State.DONE
+
+        if tried.is_complete and not self._gave_up and self._state is State.PENDING:
+            return self._write(complete)
+        return self._write(let_go, is_step=False)
+
+    def renew(self) -> None:
+        """Renew the lease; for another thread than that of the handler being called."""
+        if self._database.is_sqlite and self.transaction.is_open:
+            return  # its lock keeps others out, and would keep this from being written
+        lease = self._policy.lease_seconds
+        self._require(self._database.extend(lambda: self._values(lease=lease)))
+
+    def undo(self) -> bool:
+        """Roll the handler's transaction back, if it opened one."""
+        transaction = self._next_transaction()
+        transaction.roll_back()
+        return transaction.had_conflict
+
+    def _next_transaction(self) -> HandlerTransaction:
+        """The transaction of the handler that has ended; the next handler gets a new one."""
+        ended, self.transaction = self.transaction, HandlerTransaction(self._database)
+        return ended
+
+    def _write(self, write: Callable[[Any, bool], T], *, is_step: bool = True) -> T:
+        """Write in the handler's transaction and commit it, or in one of its own.
+
+        :param write: gets a cursor, and whether what it writes has to outlive a power cut.
+        :param is_step: it calls one step of the database's.
+        """
+        if self.transaction.end():
+            result = self.transaction.commit(lambda cursor: write(cursor, True))
+        else:
+            result = self._database.retried(lambda: self._write_alone(write, is_step=is_step))
+        self._next_transaction()
+        return result
+
+    def _write_alone(self, write: Callable[[Any, bool], T], *, is_step: bool) -> T:
+        if not is_step:
+            with self._database.transaction() as cursor:
+                return write(cursor, True)
+        # After a power cut, or a crash of the database's server, a handler that is not in the
+        # transaction may be called again.
+        return self._database.step(lambda cursor: write(cursor, False), is_durable=False)
+
+    def _values(
+        self, *, lease: float | None = None, delay: float = 0, is_durable: bool = True
+    ) -> Any:
+        times = self._database.times(lease=lease, delay=delay)
+        return {**self._key, **times, "is_durable": is_durable}
+
+    def _let_go(self, cursor: Any, tried: Tried, handled: list[Handled]) -> State:
+        """End a try after which the event is not done, or was settled before."""
+        statements = self._database.statements
+        self._require(self._database.release(cursor, self._values(), handled))
+        if self._state is not State.PENDING:
+            return self._state  # a replay, which changes nothing of the event
+        statements.standing.execute(cursor, self._values())
+        postponed, age = cursor.fetchone()
+        before = Before(
+            attempts=self._attempts,
+            counts=self._due_at is None,
+            postponed=postponed,
+            age_seconds=float(age),
+            has_given_up=bool(self._gave_up),
+        )
+        after = after_try(tried, before, self._policy)
+        for handler in tried.gave_up:
+            statements.gave_up.execute(cursor, {**self._values(), "handler": handler})
+        delay = after.delay_seconds
+        values = {
+            **self._values(delay=delay or 0),
+            "due_at": self._due_at if delay is None else None,
+            "attempts": after.attempts,
+            "postponed": after.postponed,
+            "last_error": storable(after.last_error),
+        }
+        statements.unfinished.execute(cursor, values)
+        if after.state is State.DEAD:
+            statements.dead.execute(cursor, values)
+        return after.state
+
+    def _require(self, is_held: bool) -> None:
+        if not is_held:
+            raise ClaimLost(
+                f"A message was taken by another, since its lease of "
+                f"{self._policy.lease_seconds:g} seconds was not renewed in time."
+            )

@@ -1,0 +1,75 @@
+"""What is noted of requests, in a database: the last rejections, and the use of tokens."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import RowMapping, select
+
+from ..references import storable
+from ..views import Rejection, TokenUse
+from .dialects.base import Database
+from .dialects.upsert import upsert
+from .tables import rejection as table
+from .tables import token_use
+
+_NO_HEADER: Final = "!no_header"
+"""Ends the reason, which is the row's key, of what carried none of the configured headers."""
+
+
+class SQLRejections:
+    """The part of :class:`SQLLedger` that knows what was rejected, and let in, last."""
+
+    @property
+    def database(self) -> Database:
+        """The database, its tables being up to date."""
+        raise NotImplementedError
+
+    def note_rejection(self, rejection: Rejection) -> None:
+        """Keep *rejection* as the last of its receiver, reason and ``has_no_header``."""
+        key = {
+            "receiver": rejection.receiver,
+            "reason": rejection.reason + _NO_HEADER * rejection.has_no_header,
+        }
+        last = {
+            "status_code": rejection.status_code,
+            "detail": storable(rejection.detail),
+            "last_seen": rejection.last_seen,
+        }
+        with self.database.writing() as connection:
+            connection.execute(upsert(self.database, table, key, last, last))
+
+    def rejections(self, *, receiver: str | None = None) -> list[Rejection]:
+        """The last rejection of each receiver (or of this one) and reason, newest first."""
+        query = select(table).order_by(table.c.last_seen.desc())
+        if receiver is not None:
+            query = query.where(table.c.receiver == receiver)
+        with self.database.querying() as connection:
+            return [_rejection(row) for row in connection.execute(query).mappings()]
+
+    def note_token_use(self, use: TokenUse) -> None:
+        """Keep *use* as the last one of its receiver, header and position."""
+        key = {"receiver": use.receiver, "header": use.header, "position": use.position}
+        last = {"last_used": use.last_used}
+        with self.database.writing() as connection:
+            connection.execute(upsert(self.database, token_use, key, last, last))
+
+    def token_uses(self, *, receiver: str | None = None) -> list[TokenUse]:
+        """The last uses of every receiver (or of this one), by header and position."""
+        query = select(token_use).order_by(*token_use.primary_key)
+        if receiver is not None:
+            query = query.where(token_use.c.receiver == receiver)
+        with self.database.querying() as connection:
+            return [TokenUse(**row) for row in connection.execute(query).mappings()]
+
+
+def _rejection(row: RowMapping) -> Rejection:
+    reason: str = row["reason"]
+    return Rejection(
+        receiver=row["receiver"],
+        reason=reason.removesuffix(_NO_HEADER),
+        status_code=row["status_code"],
+        detail=row["detail"],
+        last_seen=row["last_seen"],
+        has_no_header=reason.endswith(_NO_HEADER),
+    )

@@ -1,0 +1,71 @@
+"""What a ledger keeps of requests beside events: the last rejections, and the use of tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from datetime import UTC, datetime
+from typing import Final
+
+from ..ledger import Ledger, Rejection, TokenUse
+from ..log_fields import get_logger, log_fields
+from ..throttle import Throttle
+from .write_behind import WriteBehind
+
+logger = get_logger(__name__)
+
+INTERVAL_SECONDS: Final = 0.5
+"""How often a process notes each kind at most: ``status`` shows a rejection within a second."""
+
+WAIT_SECONDS: Final = 0.05
+"""How long an answer waits at most, which is longer than a ledger in order takes."""
+
+FIRST_WAIT_SECONDS: Final = 2.0
+"""The same for a process's first note, which opens the ledger and may have to create it."""
+
+LOG_SECONDS: Final = 60
+
+
+class Notes:
+    """Writes notes of one receiver's requests into its ledger, beside the requests.
+
+    :param name: the receiver's name.
+    :param ledger: gives its ledger; it may raise.
+    """
+
+    def __init__(self, name: str, ledger: Callable[[], Ledger]) -> None:
+        self._name = name
+        self._ledger = ledger
+        self._writes = WriteBehind(INTERVAL_SECONDS)
+        self._lines = Throttle(LOG_SECONDS)
+        self._wait = FIRST_WAIT_SECONDS
+
+    def rejection(self, rejection: Rejection) -> None:
+        """Keep the last one of each reason, those that carried no header apart."""
+        wait, self._wait = self._wait, WAIT_SECONDS
+        self._put(
+            (rejection.reason, rejection.has_no_header),
+            lambda ledger: ledger.note_rejection(rejection),
+            wait=wait,
+        )
+
+    def token_use(self, header: str, position: int) -> None:
+        """Keep when a header's entry at *position*, from 1, last let a request in."""
+        use = TokenUse(
+            receiver=self._name, header=header, position=position, last_used=datetime.now(UTC)
+        )
+        self._put((header, position), lambda ledger: ledger.note_token_use(use))
+
+    def _put(self, kind: Hashable, note: Callable[[Ledger], None], *, wait: float = 0) -> None:
+        def write() -> None:
+            try:
+                note(self._ledger())
+            except Exception as error:  # whatever a ledger raises, no answer depends on it
+                if self._lines.admit(None) is not None:
+                    logger.warning(
+                        "%s: what was rejected, or which token was used, could not be noted: %s",
+                        self._name,
+                        error,
+                        extra=log_fields(receiver=self._name),
+                    )
+
+        self._writes.put(kind, write, wait=wait)

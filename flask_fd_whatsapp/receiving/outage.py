@@ -1,0 +1,78 @@
+"""An outage of the ledger in the log: one line when it begins, one a minute, one when it ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from threading import Lock
+from typing import Final
+
+from ..log_fields import get_logger, log_fields
+
+LINE_SECONDS: Final = 60.0
+
+logger = get_logger(__name__)
+
+
+class Outage:
+    """Whether one receiver's ledger works, as its requests have found it.
+
+    A ledger that works for some requests and not for others fills no log either: however often
+    that changes, there is at most one line a minute of each kind.
+
+    :param receiver: the receiver's name.
+    :param clock: a clock in seconds that never goes back.
+    """
+
+    is_on = False
+    """Whether the last request that needed the ledger found that it cannot be used."""
+
+    def __init__(self, receiver: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._receiver = receiver
+        self._clock = clock
+        self._lock = Lock()
+        self._began_at = 0.0
+        self._line_at: float | None = None
+        self._was_told = False
+        self._refused = 0
+        self._untold = 0
+
+    def refuse(self, error: Exception, *, with_traceback: bool = False) -> None:
+        """A request was answered with 503, since the ledger raised *error*."""
+        now = self._clock()
+        with self._lock:
+            if not self.is_on:
+                self.is_on, self._began_at, self._refused = True, now, 0
+            self._refused += 1
+            self._untold += 1
+            if self._line_at is not None and now - self._line_at < LINE_SECONDS:
+                return
+            self._line_at, self._was_told = now, True
+            untold, self._untold = self._untold, 0
+        logger.critical(
+            "The ledger cannot be used: answered with 503. %s `flask fd-whatsapp check --receiver "
+            "%s` says more.%s",
+            f"{type(error).__name__}." if with_traceback else error,
+            self._receiver,
+            f" {untold} requests were refused since the last such line." if untold > 1 else "",
+            exc_info=error if with_traceback else None,
+            extra=log_fields(receiver=self._receiver),
+        )
+
+    def end(self) -> None:
+        """The ledger has taken what a request brought."""
+        with self._lock:
+            if not self.is_on:
+                return
+            self.is_on = False
+            was_told, self._was_told = self._was_told, False
+            refused, seconds = self._refused, self._clock() - self._began_at
+        if was_told:
+            logger.warning(
+                "The ledger of %s works again. %d of the requests of %d seconds were answered with "
+                "503.",
+                self._receiver,
+                refused,
+                round(seconds),
+                extra=log_fields(receiver=self._receiver),
+            )

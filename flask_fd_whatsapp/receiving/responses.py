@@ -1,0 +1,130 @@
+"""What can become of a request, before it is put into HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from enum import Enum
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+from flask import Response
+
+from .auth import CHALLENGE
+
+RETRY_BUSY: Final = 5
+RETRY_UNFINISHED: Final = 30
+RETRY_UNAVAILABLE: Final = 30
+
+
+_RECORDED: Final = 1
+_SETTLED: Final = 2
+
+
+class Result(Enum):
+    """Name and HTTP status of everything that can become of a request, and of its event.
+
+    :ivar is_recorded: the event is known to be in the ledger, so that nothing else need keep it.
+    :ivar is_settled: it is recorded, and done or dead: it will not be due any more.
+    """
+
+    ACCEPTED = "accepted", HTTPStatus.OK, _SETTLED
+    DUPLICATE = "duplicate", HTTPStatus.OK, _SETTLED
+    DEAD = "dead", HTTPStatus.OK, _SETTLED
+    IGNORED = "ignored", HTTPStatus.OK
+    QUARANTINED = "quarantined", HTTPStatus.OK
+    UNAUTHENTICATED = "unauthenticated", HTTPStatus.UNAUTHORIZED
+    ACCOUNT = "account", HTTPStatus.FORBIDDEN
+    TOO_LARGE = "too_large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    NOT_JSON = "not_json", HTTPStatus.BAD_REQUEST
+    ENCODED = "not_json", HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    NOT_OBJECT = "not_object", HTTPStatus.BAD_REQUEST
+    INVALID = "invalid", HTTPStatus.UNPROCESSABLE_ENTITY
+    BUSY = "busy", HTTPStatus.SERVICE_UNAVAILABLE, _RECORDED
+    UNFINISHED = "unfinished", HTTPStatus.SERVICE_UNAVAILABLE, _RECORDED
+    POSTPONED = "postponed", HTTPStatus.SERVICE_UNAVAILABLE, _RECORDED
+    UNREAD = "unread", HTTPStatus.SERVICE_UNAVAILABLE
+    UNAVAILABLE = "unavailable", HTTPStatus.SERVICE_UNAVAILABLE
+
+    def __init__(self, label: str, status: HTTPStatus, standing: int = 0) -> None:
+        self.label = label
+        self.status = status
+        self.is_recorded = standing >= _RECORDED
+        self.is_settled = standing >= _SETTLED
+
+
+class Outcome(NamedTuple):
+    """What became of one request.
+
+    :param result: which of the possible results.
+    :param detail: what was wrong, for the sender; never a secret, never a value sent.
+    :param errors: messages by field path, for :attr:`Result.INVALID`.
+    :param retry_after: whole seconds after which to send again, for a 503.
+    """
+
+    result: Result
+    detail: str = ""
+    errors: Mapping[str, list[str]] = MappingProxyType({})
+    retry_after: int | None = None
+
+
+ACCEPTED: Final = Outcome(Result.ACCEPTED)
+
+BUSY: Final = Outcome(
+    Result.BUSY, "The message is being handled right now.", retry_after=RETRY_BUSY
+)
+
+UNFINISHED: Final = Outcome(
+    Result.UNFINISHED,
+    "The event is recorded, but not handled yet. Send it again.",
+    retry_after=RETRY_UNFINISHED,
+)
+
+POSTPONED: Final = Outcome(
+    Result.POSTPONED,
+    "The event is recorded, and a handler wants to be called later. Send it again.",
+    retry_after=RETRY_UNFINISHED,
+)
+
+UNAVAILABLE: Final = Outcome(
+    Result.UNAVAILABLE,
+    "The event could not be recorded. Send it again.",
+    retry_after=RETRY_UNAVAILABLE,
+)
+
+_ANSWERS = {
+    result: json.dumps({"result": result.label}).encode() + b"\n"
+    for result in Result
+    if result.status is HTTPStatus.OK
+}
+
+
+def to_response(outcome: Outcome) -> Response:
+    """The answer to a request, with ``Retry-After`` or ``WWW-Authenticate`` where it wants one."""
+    body = _ANSWERS.get(outcome.result)
+    if body is not None:
+        return Response(body, content_type="application/json")
+    response = Response(
+        json.dumps(_problem(outcome)) + "\n",
+        status=outcome.result.status,
+        content_type="application/problem+json",
+    )
+    if outcome.retry_after is not None:
+        response.headers["Retry-After"] = str(outcome.retry_after)
+    if outcome.result is Result.UNAUTHENTICATED:
+        response.headers["WWW-Authenticate"] = CHALLENGE
+    return response
+
+
+def _problem(outcome: Outcome) -> dict[str, Any]:
+    status = outcome.result.status
+    problem: dict[str, Any] = {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": status.value,
+        "detail": outcome.detail,
+    }
+    if outcome.result is Result.INVALID:
+        problem["errors"] = dict(outcome.errors)
+    return problem

@@ -1,0 +1,139 @@
+"""The sweep: goes on with events that are recorded and due, after a failure, a crash or in
+deferred dispatch.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
+from typing import Any, Final, NamedTuple
+
+from ..exceptions import LedgerUnavailable
+from ..ledger import State
+from ..log_fields import get_logger, log_fields
+from .receiver import Receiver
+from .responses import Result
+
+logger = get_logger(__name__)
+
+BATCH: Final = 100
+"""How many events are asked for at once, at most."""
+
+BATCH_SECONDS: Final = 0.2
+"""About how long a batch is meant to take, so that slow events are shared out one by one."""
+
+RESERVED_SECONDS: Final = 10.0
+"""For so long a batch is left to its sweep: those of one that died are then due again."""
+
+FIRST_BATCH: Final = 8
+
+
+class Swept(NamedTuple):
+    """An event that was tried, and what became of it."""
+
+    event_id: Any
+    result: Result
+
+
+ShouldStop = Callable[[], bool]
+
+
+def _never() -> bool:
+    return False
+
+
+class Sweep:
+    """Goes on with one receiver's due events, in batches that no other sweep gets meanwhile."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+        self._size = min(FIRST_BATCH, BATCH)
+
+    def run(self, *, should_stop: ShouldStop = _never) -> Iterator[Swept]:
+        """Handle what is due now, one event at a time.
+
+        An event whose handlers want it at once again is the next run's.
+
+        :param should_stop: asked between events.
+        :raises LedgerUnavailable: if the ledger cannot be used.
+        """
+        tried: set[Any] = set()
+        while not should_stop():
+            batch = self._receiver.ledger.reserve(
+                receiver=self._receiver.name, limit=self._size, seconds=RESERVED_SECONDS
+            )
+            started = time.monotonic()
+            end = started + RESERVED_SECONDS
+            left = deque(event_id for event_id in batch if event_id not in tried)
+            if not left:
+                self._give_back(batch)
+                return
+            try:
+                while left and time.monotonic() < end and not should_stop():
+                    swept = try_one(self._receiver, left[0])
+                    event_id = left.popleft()
+                    if swept.result is Result.BUSY:
+                        self._give_back([event_id])
+                    elif not swept.result.is_settled:
+                        tried.add(event_id)
+                    yield swept
+            finally:
+                if time.monotonic() < end:  # later it may be another's
+                    self._give_back(left)
+            self._fit(len(batch) - len(left), time.monotonic() - started)
+
+    def _fit(self, handled: int, seconds: float) -> None:
+        """Make the next batch as large as this one has shown to be right."""
+        self._size = max(1, min(BATCH, int(handled * BATCH_SECONDS / max(seconds, 1e-6))))
+
+    def _give_back(self, event_ids: Collection[Any]) -> None:
+        with suppress(LedgerUnavailable):  # what cannot be given back is due again by itself
+            self._receiver.ledger.unreserve(event_ids)
+
+
+def sweep(receiver: Receiver, *, should_stop: ShouldStop = _never) -> Iterator[Swept]:
+    """One run of a :class:`Sweep`: any number of them may go on at once.
+
+    :param should_stop: asked between events.
+    :raises LedgerUnavailable: if the ledger cannot be used.
+    """
+    return Sweep(receiver).run(should_stop=should_stop)
+
+
+def sweep_dead(receiver: Receiver, *, should_stop: ShouldStop = _never) -> Iterator[Swept]:
+    """Revive what is dead and try it, oldest first; one that dies again is left.
+
+    :param should_stop: asked between events.
+    :raises LedgerUnavailable: if the ledger cannot be used.
+    """
+    last: Any = 0
+    while batch := receiver.ledger.events(
+        state=State.DEAD, receiver=receiver.name, after=last, limit=BATCH
+    ):
+        for event in batch:
+            if should_stop():
+                return
+            last = event.id
+            if receiver.ledger.revive(event.id):
+                yield try_one(receiver, event.id)
+
+
+def try_one(receiver: Receiver, event_id: Any) -> Swept:
+    """Go on with one event, due or not; whatever it breaks, the next one can be tried.
+
+    :raises LedgerUnavailable: if the ledger cannot be used.
+    """
+    try:
+        outcome = receiver.resume(event_id)
+    except LedgerUnavailable:
+        raise
+    except Exception:
+        logger.exception(
+            "Event %s could not be tried.",
+            event_id,
+            extra=log_fields(receiver=receiver.name, event_id=event_id),
+        )
+        return Swept(event_id, Result.UNFINISHED)
+    return Swept(event_id, outcome.result if outcome else Result.DUPLICATE)

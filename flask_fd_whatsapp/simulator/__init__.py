@@ -1,0 +1,65 @@
+"""Freshdesk's stand-in: an account that sends messages and posts what becomes of them."""
+
+from typing import TYPE_CHECKING, Any
+
+from ..freshdesk.form import WebhookForm
+
+if TYPE_CHECKING:
+    from .account import Account, Agent
+    from .agreement import disagreements
+    from .alert_mail import MailServer
+    from .api_double import create_api
+    from .campaign_report import Report
+    from .clock import Clock
+    from .faults import FAULTS, Fault, UnknownFault
+    from .posting import Unreachable
+    from .retry_schedule import Retries
+    from .simulated_message import SimulatedMessage
+    from .simulator import FreshdeskSimulator
+    from .webhook import FormNotSaved
+
+__all__ = [
+    "FAULTS",
+    "Account",
+    "Agent",
+    "Clock",
+    "Fault",
+    "FormNotSaved",
+    "FreshdeskSimulator",
+    "MailServer",
+    "Report",
+    "Retries",
+    "SimulatedMessage",
+    "UnknownFault",
+    "Unreachable",
+    "WebhookForm",
+    "create_api",
+    "disagreements",
+]
+
+_MODULES = {
+    "FAULTS": "faults",
+    "Account": "account",
+    "Agent": "account",
+    "Clock": "clock",
+    "Fault": "faults",
+    "FormNotSaved": "webhook",
+    "FreshdeskSimulator": "simulator",
+    "MailServer": "alert_mail",
+    "Report": "campaign_report",
+    "Retries": "retry_schedule",
+    "SimulatedMessage": "simulated_message",
+    "UnknownFault": "faults",
+    "Unreachable": "posting",
+    "create_api": "api_double",
+    "disagreements": "agreement",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for: a receiver needs the form alone."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f".{_MODULES[name]}", __name__), name)

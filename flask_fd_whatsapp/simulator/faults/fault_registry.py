@@ -1,0 +1,131 @@
+"""Every fault, in the order in which they are applied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from ..posts import Manner
+from . import event_faults as events
+from . import journey_faults as journeys
+from . import request_faults as requests
+from .fault import Fault, UnknownFault
+
+ALL: Final = "all"
+PROBE_ON_SAVE: Final = "probe-on-save"
+
+_FAULTS: Final = (
+    Fault(
+        name="skipped-delivered",
+        description="READ comes without a DELIVERED before it.",
+        on_steps=journeys.skip_delivered,
+    ),
+    Fault(
+        name="failed-then-delivered",
+        description="A message fails, and is delivered all the same.",
+        on_steps=journeys.fail_then_deliver,
+    ),
+    Fault(
+        name="delivered-then-failed",
+        description="A message is delivered, and a failure is reported after that.",
+        on_steps=journeys.deliver_then_fail,
+    ),
+    Fault(
+        name="unknown-status",
+        description="Statuses that are not documented, such as ACCEPTED or PLAYED.",
+        on_steps=journeys.add_unknown_status,
+    ),
+    Fault(
+        name="late",
+        description="Events come hours or days late, with a fresh event_time.",
+        on_posts=events.be_late,
+    ),
+    Fault(
+        name="out-of-order",
+        description="The events of a message change places.",
+        on_posts=events.be_out_of_order,
+    ),
+    Fault(
+        name="unknown-fields",
+        description="Fields that are not documented.",
+        on_posts=events.add_unknown_fields,
+    ),
+    Fault(
+        name="missing-fields",
+        description="Fields that are not required are left out.",
+        on_posts=events.leave_out_fields,
+    ),
+    Fault(
+        name="numeric-ids",
+        description="Ids and error codes are numbers instead of text.",
+        on_posts=events.use_numbers,
+    ),
+    Fault(
+        name="duplicates",
+        description="Events are posted twice: at the same moment, or later.",
+        on_posts=events.duplicated(25),
+    ),
+    Fault(
+        name="malformed-body",
+        description="Broken copies of events are posted besides them.",
+        on_posts=events.garble,
+    ),
+    Fault(
+        name="burst",
+        description="Events are held back for half an hour, then posted all at once.",
+        on_posts=events.burst,
+    ),
+    Fault(
+        name="content-type",
+        description="Bodies come under another content type, or under none.",
+        on_posts=requests.other_content_type,
+    ),
+    Fault(
+        name="wrong-token",
+        description="The first try has wrong headers.",
+        on_posts=requests.wrong_token,
+    ),
+    Fault(
+        name="slow-sender",
+        description="The first try sends its body in small pieces.",
+        on_posts=requests.sent(Manner.SLOW, 3),
+    ),
+    Fault(
+        name="cut-before-answer",
+        description="The first try's connection is cut before the answer is read.",
+        on_posts=requests.sent(Manner.CUT_BEFORE_ANSWER, 5),
+    ),
+    Fault(
+        name="cut-after-answer",
+        description="The first try's answer is read, then the connection is cut and it is lost.",
+        on_posts=requests.sent(Manner.CUT_AFTER_ANSWER, 5),
+    ),
+    Fault(
+        name=PROBE_ON_SAVE,
+        description="Saving the form sends a GET, a HEAD and an empty POST.",
+    ),
+)
+
+FAULTS: Final[Mapping[str, Fault]] = MappingProxyType({fault.name: fault for fault in _FAULTS})
+
+
+def chosen(faults: Iterable[str | Fault]) -> list[Fault]:
+    """The faults that are meant, in the order of application: those of one's own come last.
+
+    :param faults: names; ``all`` for every one; or faults, instead of those of their names.
+    :raises UnknownFault: if one is not known, with the list.
+    """
+    wanted = [faults] if isinstance(faults, str) else list(faults)
+    own = {fault.name: fault for fault in wanted if isinstance(fault, Fault)}
+    names = [fault for fault in wanted if isinstance(fault, str)]
+    for name in names:
+        if name != ALL and name not in FAULTS:
+            raise UnknownFault(
+                f"There is no fault {name!r}. Known are {', '.join(FAULTS)}; {ALL} is every one."
+            )
+    known = FAULTS if ALL in names else {*names, *own}
+    return [
+        *(own.get(name, fault) for name, fault in FAULTS.items() if name in known),
+        *(fault for name, fault in own.items() if name not in FAULTS),
+    ]

@@ -1,0 +1,175 @@
+"""What watches over running handlers."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from threading import Event, Thread, get_ident
+from typing import Any
+
+import pytest
+
+from flask_fd_whatsapp import StatusEvent
+from flask_fd_whatsapp.exceptions import ClaimLost, LedgerUnavailable
+from flask_fd_whatsapp.handling.watchdog import Run, Watchdog
+from flask_fd_whatsapp.ledger import Policy
+
+from ..ledger.entries import MOMENT
+
+TIMEOUT = 30
+EVENT = StatusEvent(account_id="1", message_id="M1", status="SENT", timestamp=MOMENT)
+
+
+class Renewed:
+    """A claim that tells when it is renewed."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.times = 0
+        self.threads: set[int] = set()
+        self.often = Event()
+
+    def renew(self) -> None:
+        self.times += 1
+        self.threads.add(get_ident())
+        if self.times >= 5:
+            self.often.set()
+        if self.errors:
+            raise self.errors.pop(0)
+
+
+def a_run(claim: Any, *, lease: float = 0.04, handler_seconds: float | None = None) -> Run:
+    policy = Policy(lease_seconds=lease, handler_seconds=handler_seconds)
+    return Run(claim, policy, receiver="fd_whatsapp", event=EVENT, event_id=12, attempt=3)
+
+
+@pytest.fixture
+def dog() -> Iterator[Watchdog]:
+    watchdog = Watchdog()
+    yield watchdog
+    for run in watchdog.running():
+        watchdog.leave(run)
+
+
+def test_renews(dog: Watchdog) -> None:
+    """Leases of all that runs are renewed again and again, by one thread, until it has ended."""
+    claims = [Renewed(), Renewed()]
+    runs = [a_run(claim) for claim in claims]
+    for run in runs:
+        dog.enter(run)
+    for claim in claims:
+        assert claim.often.wait(TIMEOUT)
+    assert len(claims[0].threads | claims[1].threads) == 1
+    assert get_ident() not in claims[0].threads
+    dog.leave(runs[0])
+    before, left = claims[0].times, claims[1]
+    left.often.clear()
+    left.times = 0
+    assert left.often.wait(TIMEOUT)
+    assert claims[0].times <= before + 1
+
+
+def test_a_short_lease_after_a_long_one(dog: Watchdog) -> None:
+    """The lease that comes last is renewed in time though the thread sleeps for a longer one."""
+    dog.enter(a_run(Renewed(), lease=3600))
+    claim = Renewed()
+    dog.enter(a_run(claim))
+    assert claim.often.wait(TIMEOUT)
+
+
+def test_a_ledger_that_is_down(dog: Watchdog, caplog: pytest.LogCaptureFixture) -> None:
+    """A renewal that fails is tried again; what goes wrong with one keeps no other from it."""
+    claim = Renewed(*[LedgerUnavailable("down")] * 2)
+    dog.enter(a_run(claim))
+    assert claim.often.wait(TIMEOUT)
+    assert "Event 12 cannot be watched over." in caplog.text
+
+
+def test_a_claim_that_is_lost(dog: Watchdog, caplog: pytest.LogCaptureFixture) -> None:
+    """What another has taken is not asked for again."""
+    lost, other = Renewed(ClaimLost("taken")), Renewed()
+    dog.enter(a_run(lost))
+    dog.enter(a_run(other))
+    assert other.often.wait(TIMEOUT)
+    assert lost.times == 1
+
+
+def test_quick_handlers_are_not_renewed(dog: Watchdog) -> None:
+    """A run that is over before half its lease costs no renewal."""
+    quick, slow = Renewed(), Renewed()
+    for _ in range(100):
+        run = a_run(quick, lease=600)
+        dog.enter(run)
+        dog.leave(run)
+    dog.enter(a_run(slow))
+    assert slow.often.wait(TIMEOUT)
+    assert quick.times == 0
+
+
+def waits_here(entered: Event, let_go: Event) -> None:
+    entered.set()
+    let_go.wait(TIMEOUT)
+
+
+def test_reports_what_hangs(dog: Watchdog, caplog: pytest.LogCaptureFixture) -> None:
+    """Past its time a handler is reported once, with its event, its stack and the log's fields."""
+    entered, let_go, hanging = Event(), Event(), Event()
+    claim = Renewed()
+    dog.on_hanging = lambda run: hanging.set()
+
+    def handle() -> None:
+        run = a_run(claim, handler_seconds=0.05)
+        dog.enter(run)
+        try:
+            run.begin("tickets")
+            waits_here(entered, let_go)
+        finally:
+            dog.leave(run)
+
+    thread = Thread(target=handle)
+    thread.start()
+    try:
+        assert hanging.wait(TIMEOUT)
+        claim.often.clear()
+        claim.times = 0
+        assert claim.often.wait(TIMEOUT)  # looked at often enough to be reported again
+    finally:
+        let_go.set()
+        thread.join(TIMEOUT)
+    (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    text = record.getMessage()
+    assert text.startswith("Handler tickets has been running for 0 seconds on SENT of message M1")
+    assert ", in waits_here\n    let_go.wait(TIMEOUT)\n" in text  # as a stack, line by line
+    fields = ("event_id", "receiver", "message_id", "status", "handler", "attempt")
+    known = [getattr(record, field) for field in fields]
+    assert known == [12, "fd_whatsapp", "M1", "SENT", "tickets", 3]
+
+
+def test_no_limit(dog: Watchdog, caplog: pytest.LogCaptureFixture) -> None:
+    """Without a limit nothing is reported, and leases are renewed as ever."""
+    claim = Renewed()
+    run = a_run(claim, handler_seconds=None)
+    dog.enter(run)
+    run.begin("tickets")
+    assert claim.often.wait(TIMEOUT)
+    assert caplog.records == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="There is no fork here.")
+def test_forked_process(dog: Watchdog) -> None:
+    """A forked process has a thread of its own, and does not renew what its parent is doing."""
+    parents = Renewed()
+    dog.enter(a_run(parents))
+    assert parents.often.wait(TIMEOUT)
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            parents.times, claim = 0, Renewed()
+            dog.enter(a_run(claim))
+            if claim.often.wait(TIMEOUT) and parents.times == 0:
+                status = 0
+        finally:
+            os._exit(status)
+    assert os.waitpid(pid, 0)[1] == 0

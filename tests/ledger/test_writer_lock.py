@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from flask_fd_whatsapp.exceptions import LedgerUnavailable
+from flask_fd_whatsapp.ledger.sql.dialects import writer_lock as turn_module
+from flask_fd_whatsapp.ledger.sql.dialects.writer_lock import Turn
+
+from ..concurrency.threads import TIMEOUT
+from .interruptions import interrupted
+
+fcntl = pytest.importorskip("fcntl", reason="Windows has no flock")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    return str(tmp_path / "turn")
+
+
+def hold(path: str, told: Connection) -> None:
+    """In a process of its own: take a turn, say so, and end it when asked to."""
+    with Turn(path, TIMEOUT):
+        told.send("taken")
+        told.recv()
+
+
+@pytest.fixture
+def holder(path: str) -> Iterator[tuple[Connection, int]]:
+    """A process whose turn it is, and the connection by which it is asked to end it."""
+    here, there = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=hold, args=(path, there))
+    process.start()
+    there.close()
+    try:
+        assert here.recv() == "taken"
+        assert process.pid is not None
+        yield here, process.pid
+    finally:
+        process.kill()
+        process.join()
+
+
+def test_processes_queue(path: str, holder: tuple[Connection, int]) -> None:
+    """While it is another process's turn, nobody else gets it; then the next does."""
+    told, _ = holder
+    turn, is_taken = Turn(path, TIMEOUT), Event()
+
+    def take() -> None:
+        with turn:
+            is_taken.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(take)
+        assert not is_taken.wait(0.2)
+        told.send("end")
+        waiting.result(TIMEOUT)
+
+
+def test_waits_so_long_for_processes(path: str, holder: tuple[Connection, int]) -> None:
+    """Another process's turn is waited for only so long, and then this one's may come again."""
+    turn = Turn(path, 0.05)
+    for _ in range(2):
+        with pytest.raises(LedgerUnavailable, match=r"for 0\.05 seconds"):
+            turn.__enter__()
+    os.kill(holder[1], signal.SIGKILL)
+    with Turn(path, TIMEOUT), ThreadPoolExecutor(1) as pool, pytest.raises(LedgerUnavailable):
+        pool.submit(turn.__enter__).result(TIMEOUT)
+    with turn:
+        pass
+
+
+def test_passes_on(path: str) -> None:
+    """Who may write lets another process come to the front, but no thread of its own."""
+    mine, other = Turn(path, 0.05), Turn(path, 0.05)
+    with mine, ThreadPoolExecutor(1) as pool:
+        with pytest.raises(LedgerUnavailable):
+            other.__enter__()
+        mine.pass_on()
+        with other:
+            pass
+        with pytest.raises(LedgerUnavailable):
+            pool.submit(mine.__enter__).result(TIMEOUT)
+
+
+def test_dead_holder(path: str, holder: tuple[Connection, int]) -> None:
+    """A process that is killed in its turn holds up nobody."""
+    os.kill(holder[1], signal.SIGKILL)
+    with Turn(path, TIMEOUT):
+        pass
+
+
+def test_threads_wait_so_long() -> None:
+    """A thread that waits too long for the others gives up, and the turn is still theirs."""
+    turn = Turn(None, 0.01)
+    refused = pytest.raises(LedgerUnavailable, match=r"for 0\.01 seconds")
+    for _ in range(2):
+        with turn, ThreadPoolExecutor(1) as pool, refused:
+            pool.submit(turn.__enter__).result(TIMEOUT)
+
+
+def fork_in_turn(path: str, told: Connection) -> None:
+    """In a process of its own, without threads: fork in its turn, and tell what follows."""
+    turn = Turn(path, TIMEOUT)
+    ready, end = os.pipe()
+    with turn:
+        child = os.fork()
+        if child == 0:
+            turn.leave()
+            os.write(end, b"waiting ")
+            with turn:
+                os.write(end, b"taken")
+            os._exit(0)
+        assert os.read(ready, 8) == b"waiting "
+        os.set_blocking(ready, False)
+        with suppress(BlockingIOError):
+            told.send(os.read(ready, 8))
+    os.waitpid(child, 0)
+    told.send(os.read(ready, 8))
+
+
+def test_forked_child(path: str) -> None:
+    """A process forked in its parent's turn waits for the end of it, and does not end it."""
+    here, there = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=fork_in_turn, args=(path, there))
+    process.start()
+    there.close()
+    process.join(TIMEOUT)
+    assert here.recv() == b"taken"
+    with pytest.raises(EOFError):
+        here.recv()
+
+
+@pytest.mark.parametrize("place", ["missing/turn", "."])
+def test_no_file(tmp_path: Path, place: str) -> None:
+    """Where the file cannot be made, threads queue all the same."""
+    turn = Turn(str(tmp_path / place), 0.01)
+    for _ in range(2):
+        with turn, ThreadPoolExecutor(1) as pool, pytest.raises(LedgerUnavailable):
+            pool.submit(turn.__enter__).result(TIMEOUT)
+
+
+def test_interrupted_anywhere(path: str) -> None:
+    """Wherever a thread is interrupted, giving back the turn makes it free for all others."""
+    for at in itertools.count(1):
+        turn = Turn(path, TIMEOUT)
+        with interrupted(at, turn_module) as places, suppress(KeyboardInterrupt), turn:
+            pass
+        turn.give_back()
+        with closing(os.fdopen(os.open(path, os.O_RDONLY | os.O_CREAT))) as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(turn.__enter__).result(TIMEOUT)
+        turn.leave()
+        if not places:
+            break

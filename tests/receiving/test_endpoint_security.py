@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from flask import Blueprint, Flask
+
+from flask_fd_whatsapp import FreshdeskWhatsApp
+
+from ..conftest import URL, MakeApp
+from ..endpoint_security import HEADERS, Endpoint, EndpointSecurity
+
+
+class TestDefaultUrl(EndpointSecurity):
+    def make_endpoint(self, make_app: MakeApp) -> Endpoint:
+        return Endpoint(make_app(HEADERS=HEADERS), URL)
+
+
+class TestTrailingSlash(EndpointSecurity):
+    def make_endpoint(self, make_app: MakeApp) -> Endpoint:
+        return Endpoint(make_app(HEADERS=HEADERS), f"{URL}/")
+
+
+class TestOtherPrefix(EndpointSecurity):
+    def make_endpoint(self, make_app: MakeApp) -> Endpoint:
+        app = make_app(FreshdeskWhatsApp(url_prefix="/hooks/fd"), HEADERS=HEADERS)
+        return Endpoint(app, "/hooks/fd/whatsapp")
+
+
+class TestPrefixGivenAtRegistration(EndpointSecurity):
+    def make_endpoint(self, make_app: MakeApp) -> Endpoint:
+        app = Flask("host")
+        app.testing = True
+        app.config["FD_WHATSAPP_HEADERS"] = HEADERS
+        app.register_blueprint(FreshdeskWhatsApp(), url_prefix="/at/registration")
+        return Endpoint(app, "/at/registration/whatsapp")
+
+
+class TestNested(EndpointSecurity):
+    def make_endpoint(self, make_app: MakeApp) -> Endpoint:
+        app = Flask("host")
+        app.testing = True
+        app.config["FD_WHATSAPP_HEADERS"] = HEADERS
+        outer = Blueprint("hooks", "host", url_prefix="/hooks")
+        outer.register_blueprint(FreshdeskWhatsApp())
+        app.register_blueprint(outer)
+        return Endpoint(app, f"/hooks{URL}", "hooks.fd_whatsapp")
+
+
+class TestSecondReceiver(EndpointSecurity):
+    """Its neighbour's header, which is another, opens nothing here."""
+
+    def make_endpoint(self, make_app: MakeApp) -> Endpoint:
+        app = make_app()
+        app.config["FD_WHATSAPP_TWO_HEADERS"] = HEADERS
+        app.register_blueprint(
+            FreshdeskWhatsApp("two", config_prefix="FD_WHATSAPP_TWO", url_prefix="/two")
+        )
+        return Endpoint(app, "/two/whatsapp", "two")
+
+
+class TestDebugMode(EndpointSecurity):
+    def make_endpoint(self, make_app: MakeApp) -> Endpoint:
+        app = make_app(HEADERS=HEADERS)
+        app.testing, app.debug = False, True
+        return Endpoint(app, URL)

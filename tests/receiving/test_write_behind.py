@@ -1,0 +1,110 @@
+"""Writes that no answer waits for."""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections.abc import Callable
+from threading import Event
+
+import pytest
+
+from flask_fd_whatsapp.receiving.write_behind import WriteBehind
+
+from ..concurrency.threads import TIMEOUT
+from ..processes.waiting import wait_until
+
+LONG = 3600.0
+"""An interval that no test sees the end of."""
+
+SHORT = 0.05
+
+
+def noting(written: list[str], what: str) -> Callable[[], None]:
+    return lambda: written.append(what)
+
+
+def test_at_once() -> None:
+    """The first of each kind is written at once, and who waits for it sees it written."""
+    written: list[str] = []
+    writes = WriteBehind(LONG)
+    for kind in ("a", "b"):
+        writes.put(kind, noting(written, kind), wait=TIMEOUT)
+        assert written[-1] == kind
+
+
+def test_the_newest_at_the_end_of_the_interval() -> None:
+    """Of what comes within an interval the newest is written, at its end, and nothing else."""
+    written: list[str] = []
+    writes = WriteBehind(SHORT)
+    for number in range(4):
+        writes.put("a", noting(written, f"a{number}"), wait=TIMEOUT)
+    wait_until(lambda: written[-1] == "a3", "the last is written")
+    assert written in (["a0", "a3"], ["a0", "a2", "a3"], ["a0", "a1", "a3"])
+
+
+def test_a_write_that_hangs() -> None:
+    """While a write hangs nobody waits for another, no other thread begins, and none is lost."""
+    written: list[str] = []
+    begun, goes_on = Event(), Event()
+
+    def hangs() -> None:
+        begun.set()
+        assert goes_on.wait(TIMEOUT)
+        written.append("a")
+
+    before = set(threading.enumerate())
+    writes = WriteBehind(SHORT)
+    writes.put("a", hangs, wait=0.001)
+    assert begun.wait(TIMEOUT)
+    for _ in range(50):
+        writes.put("b", noting(written, "b"), wait=TIMEOUT)
+        writes.put("c", noting(written, "c"), wait=TIMEOUT)
+    assert written == []
+    assert len(set(threading.enumerate()) - before) == 1
+    goes_on.set()
+    wait_until(lambda: len(written) == 3, "all are written")
+    assert written == ["a", "b", "c"]
+
+
+def test_where_no_thread_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no thread can be started nothing is raised, and the next one that can writes all."""
+    written: list[str] = []
+    writes = WriteBehind(LONG)
+
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        writes.put("a", noting(written, "a"), wait=0.001)
+    assert written == []
+    writes.put("b", noting(written, "b"), wait=TIMEOUT)
+    assert written == ["a", "b"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_after_a_fork() -> None:
+    """A process that was forked while a thread wrote writes with a thread of its own."""
+    begun, goes_on = Event(), Event()
+    writes = WriteBehind(LONG)
+
+    def hangs() -> None:
+        begun.set()
+        goes_on.wait(TIMEOUT)
+
+    writes.put("a", hangs, wait=0.001)
+    assert begun.wait(TIMEOUT)
+    reader, writer = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of the thread, which is the point
+        child = os.fork()
+    if not child:
+        writes.put("a", lambda: os.write(writer, b"written") and None, wait=TIMEOUT)
+        os._exit(0)
+    goes_on.set()
+    os.close(writer)
+    assert os.read(reader, 99) == b"written"
+    os.close(reader)
+    os.waitpid(child, 0)

@@ -1,0 +1,117 @@
+"""What counts as agreement between a ledger and the simulator."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from flask_fd_whatsapp.events import DeliveryError, Status
+from flask_fd_whatsapp.ledger import Ledger, Message
+from flask_fd_whatsapp.simulator import FreshdeskSimulator, agreement
+from flask_fd_whatsapp.simulator.agreement import disagreements
+from flask_fd_whatsapp.simulator.posts import Fate
+from flask_fd_whatsapp.simulator.wsgi_transport import WSGITransport
+
+from ..conftest import URL
+from .conftest import MakeSimulator
+
+
+class Altered:
+    """A ledger whose messages are changed on the way out."""
+
+    def __init__(self, ledger: Ledger, alter: Any) -> None:
+        self._ledger = ledger
+        self._alter = alter
+        self.asked: list[Collection[str]] = []
+
+    def messages(self, *, message_ids: Collection[str]) -> list[Message]:
+        self.asked.append(message_ids)
+        altered = map(self._alter, self._ledger.messages(message_ids=message_ids))
+        return [message for message in altered if message is not None]
+
+
+@pytest.fixture
+def simulator(app: Flask, make_simulator: MakeSimulator) -> FreshdeskSimulator:
+    """A simulator that has posted 30 messages into ``app``."""
+    simulator = make_simulator(
+        f"https://localhost{URL}",
+        messages=30,
+        make_transport=lambda url: WSGITransport(app.wsgi_app, url),
+    )
+    simulator.run()
+    return simulator
+
+
+def found(ledger: Any, simulator: FreshdeskSimulator) -> list[str]:
+    return [problem for _, problem in disagreements(ledger, simulator.messages.values())]
+
+
+def test_agreement(ledger: Ledger, simulator: FreshdeskSimulator) -> None:
+    """After a run without trouble the ledger says of every message what the simulator says."""
+    assert found(ledger, simulator) == []
+
+
+def test_the_ledger_is_asked_for_many_messages_at_once(
+    ledger: Ledger, simulator: FreshdeskSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once for a batch, not once for each message, and for every one of them."""
+    monkeypatch.setattr(agreement, "BATCH", 20)
+    asked = Altered(ledger, lambda message: message)
+    assert found(asked, simulator) == []
+    assert [len(ids) for ids in asked.asked] == [20, 10]
+    assert sorted(set().union(*asked.asked)) == sorted(simulator.messages)
+
+
+ALTERATIONS: dict[str, Any] = {
+    "unknown": lambda message: None,
+    "status": lambda message: replace(message, status=Status.QUEUED),
+    "missing": lambda message: replace(
+        message, times={k: v for k, v in message.times.items() if k != "QUEUED"}
+    ),
+    "invented": lambda message: replace(
+        message, times={**message.times, "PLAYED": message.times["QUEUED"]}
+    ),
+    "time": lambda message: replace(message, times=dict.fromkeys(message.times, None)),
+    "reference": lambda message: replace(message, external_reference_id="other"),
+    "no reference": lambda message: replace(message, external_reference_id=None),
+    "error": lambda message: replace(message, error=DeliveryError("1", "other")),
+}
+
+
+@pytest.mark.parametrize("name", ALTERATIONS)
+def test_disagreement(name: str, ledger: Ledger, simulator: FreshdeskSimulator) -> None:
+    """Whatever a ledger says otherwise is found."""
+    assert len(found(Altered(ledger, ALTERATIONS[name]), simulator)) >= 20
+
+
+def test_given_up(ledger: Ledger, simulator: FreshdeskSimulator) -> None:
+    """An event that was given up is missed where it is missing, and not where it is there."""
+    message = next(iter(simulator.messages.values()))
+    message.posts[-1].fate = Fate.GIVEN_UP
+    message.posts[-1].problem = "answered with 500"
+    assert found(ledger, simulator) == []
+    last = message.posts[-1].step.status
+
+    def lose(known: Message) -> Message:
+        if known.message_id != message.id:
+            return known
+        times = {status: time for status, time in known.times.items() if status != last}
+        before = message.posts[-2].step.status
+        return replace(known, times=times, status=Status(before), error=None)
+
+    assert found(Altered(ledger, lose), simulator) == [
+        f"{last} is missing: given up after 1 tries, answered with 500"
+    ]
+
+
+def test_left(ledger: Ledger, simulator: FreshdeskSimulator) -> None:
+    """An event that was under way when the run was interrupted may be there or not."""
+    for message in simulator.messages.values():
+        for post in message.posts:
+            post.fate = Fate.WAITING
+    assert found(ledger, simulator) == []
+    assert found(Altered(ledger, lambda message: None), simulator) == []
