@@ -6,10 +6,12 @@ class provides.
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Final
+from weakref import ref
 
 from celery import shared_task
 from flask import Flask, current_app, has_app_context
@@ -19,6 +21,7 @@ from ..ledger.context import EXTENSION
 from ..log_fields import get_logger, log_fields
 from ..receiving.receiver import Receiver
 from ..receiving.responses import Result
+from ..throttle import Throttle
 from .broker import celery_of, connection_to
 
 logger = get_logger(__name__)
@@ -38,16 +41,33 @@ LEAST_WAITING: Final = 1_000
 
 BATCH: Final = 100
 
+FIRST_RETRY_SECONDS: Final = 5.0
+LONGEST_RETRY_SECONDS: Final = 60.0
+RETRIES: Final = 12
+"""How a task whose ledger is down tries again: from the first pause, doubling, to the longest,
+with jitter, and all in all for no longer than :data:`WAITING_SECONDS`."""
+
+LINE_SECONDS: Final = 60.0
+"""How often a worker's process tells of one receiver's ledger that is down."""
+
 LIMIT_AFTER_SECONDS: Final = 15.0
 """How long after a handler that hangs was reported its worker is ended."""
 
 
-@shared_task(name=HANDLE_EVENT, acks_late=True, reject_on_worker_lost=True, ignore_result=True)
-def handle_event(receiver_name: str, event_id: Any) -> str:
+@shared_task(
+    name=HANDLE_EVENT,
+    bind=True,
+    acks_late=True,
+    reject_on_worker_lost=True,
+    ignore_result=True,
+    max_retries=RETRIES,
+)
+def handle_event(task: Any, receiver_name: str, event_id: Any) -> str:
     """Go on with a recorded event.
 
     Whatever it is too late, too early or not the only one for, the ledger knows; what it leaves
-    unfinished is due for the sweep.
+    unfinished is due for the sweep.  While the ledger is down the task goes back into the queue,
+    since the sweep that handed it over has the event reserved.
 
     :return: what became of the event.
     :raises NoSuchReceiver: if this worker's application has no such receiver.
@@ -65,9 +85,18 @@ def handle_event(receiver_name: str, event_id: Any) -> str:
         if outcome is not None and outcome.result is Result.BUSY:
             receiver.ledger.unreserve([event_id])  # for the next sweep, when its message is free
     except LedgerUnavailable as error:
-        _report(receiver_name, error)
-        return "unavailable"
+        _report(receiver, error)
+        request = task.request
+        if request.is_eager or request.called_directly or request.retries >= task.max_retries:
+            return "unavailable"  # the sweep finds it
+        raise task.retry(countdown=_countdown(request.retries), exc=error) from error
     return outcome.result.label if outcome else "gone"
+
+
+def _countdown(retries: int) -> float:
+    """Seconds until a task that was retried so often tries again."""
+    pause = min(FIRST_RETRY_SECONDS * 2.0**retries, LONGEST_RETRY_SECONDS)
+    return pause * random.uniform(0.5, 1)  # noqa: S311 - no secret
 
 
 @shared_task(name=SWEEP, ignore_result=True)
@@ -118,7 +147,7 @@ def _room(receivers: Mapping[str, Receiver]) -> dict[str, int]:
             if id(ledger) not in waiting:
                 waiting[id(ledger)] = ledger.reserved()
         except LedgerUnavailable as error:
-            _report(name, error)
+            _report(receiver, error)
         else:
             room[name] = _most(receivers) - waiting[id(ledger)].get(name, 0)
     return {name: count for name, count in room.items() if count > 0}
@@ -131,7 +160,7 @@ def _hand_over(receiver: Receiver, limit: int, publish: Callable[[str, Any], Non
             receiver=receiver.name, limit=limit, seconds=WAITING_SECONDS
         )
     except LedgerUnavailable as error:
-        _report(receiver.name, error)
+        _report(receiver, error)
         return 0
     for number, event_id in enumerate(event_ids):
         try:
@@ -178,11 +207,18 @@ def _receivers() -> dict[str, Receiver]:
     return receivers
 
 
-def _report(receiver_name: str, error: LedgerUnavailable) -> None:
+_lines: Final = Throttle(LINE_SECONDS)
+
+
+def _report(receiver: Receiver, error: LedgerUnavailable) -> None:
+    held = _lines.admit(ref(receiver))
+    if held is None:
+        return
     logger.critical(
-        "The ledger of %s cannot be used: its events are left to the next sweep. %s "
-        "`flask fd-whatsapp check` says more.",
-        receiver_name,
+        "The ledger of %s cannot be used: its events are tried again later. %s "
+        "`flask fd-whatsapp check` says more.%s",
+        receiver.name,
         error,
-        extra=log_fields(receiver=receiver_name),
+        f" It was found so {held} times since the last such line." if held else "",
+        extra=log_fields(receiver=receiver.name),
     )

@@ -14,6 +14,7 @@ from flask_fd_whatsapp import ConfigurationError, FreshdeskWhatsApp
 from flask_fd_whatsapp.exceptions import NoSuchReceiver
 from flask_fd_whatsapp.ledger import Policy, Tried
 from flask_fd_whatsapp.ledger.sql import SQLLedger
+from flask_fd_whatsapp.queue import tasks
 
 from ..conftest import TOKEN, Payload
 from .conftest import MakeSystem
@@ -39,8 +40,8 @@ def handle(system: System, event_id: Any, receiver: str = "fd_whatsapp") -> Any:
 
 def test_settings(system: System) -> None:
     """An event's task is acknowledged late and rejected with its worker; none keeps a result."""
-    tasks = system.app.extensions["celery"].tasks
-    event, sweep = tasks["flask_fd_whatsapp.handle_event"], tasks["flask_fd_whatsapp.sweep"]
+    known = system.app.extensions["celery"].tasks
+    event, sweep = known["flask_fd_whatsapp.handle_event"], known["flask_fd_whatsapp.sweep"]
     assert event.acks_late
     assert event.reject_on_worker_lost
     assert not sweep.acks_late
@@ -215,7 +216,7 @@ def test_no_context(system: System) -> None:
 def test_ledger_down(
     system: System, payload: Payload, caplog: pytest.LogCaptureFixture, tmp_path: Any
 ) -> None:
-    """A ledger that is down is told of, and keeps no other receiver's events waiting."""
+    """A ledger that is down is told of once, and keeps no other receiver's events waiting."""
     app = system.app
     down = SQLLedger(create_engine(f"sqlite:///{tmp_path}/none.db"))  # has no tables
     app.config["FD_WHATSAPP_DOWN_HEADERS"] = {"Authorization": TOKEN}
@@ -231,8 +232,16 @@ def test_ledger_down(
     system.post()
     assert run(system, "sweep") == {"down": 0, "fd_whatsapp": 1, "memory": 0}
     assert handle(system, 1, "down") == "unavailable"
-    assert caplog.text.count("flask fd-whatsapp upgrade") == 2
+    assert caplog.text.count("flask fd-whatsapp upgrade") == 1
     down.engine.dispose()
+
+
+def test_retries_are_bounded() -> None:
+    """A task tries again less and less often, and gives up before its event is handed over anew."""
+    pauses = [[tasks._countdown(number) for _ in range(50)] for number in range(tasks.RETRIES)]
+    assert 2.5 <= min(pauses[0]) < max(pauses[0]) <= 5
+    assert 30 <= min(pauses[-1]) < max(pauses[-1]) <= 60
+    assert sum(max(one) for one in pauses) < tasks.WAITING_SECONDS
 
 
 def test_two_applications(make_system: MakeSystem, tmp_path: Any) -> None:

@@ -59,6 +59,27 @@ def test_workers(make_system: MakeSystem, broker: str, pool: str) -> None:
     wait_until(lambda: waiting(system.config) == 0, "the queue is empty")
 
 
+@pytest.mark.parametrize("broker", ["rabbitmq", "redis"])
+def test_ledger_down_for_a_while(make_system: MakeSystem, broker: str) -> None:
+    """Events that a sweep has handed over are handled soon after an outage, by no other sweep."""
+    system = make_system(broker, "postgresql")
+    system.receiver._hand_over = lambda event_id: None
+    message_ids = [system.post() for _ in range(5)]
+    with system.app.app_context():
+        assert system.app.extensions["celery"].tasks["flask_fd_whatsapp.sweep"].run() == {
+            "fd_whatsapp": 5
+        }
+    with system.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE fd_whatsapp_event RENAME TO away")
+    worker = system.start("threads")
+    wait_until(lambda: worker.text().count("Retry in") >= 5, "all tasks are put off")
+    assert worker.text().count("The ledger of fd_whatsapp cannot be used") == 1
+    with system.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE away RENAME TO fd_whatsapp_event")
+    system.wait_for("done", *message_ids)
+    assert [system.calls(message_id) for message_id in message_ids] == [ONCE] * 5
+
+
 def test_process_killed(make_system: MakeSystem) -> None:
     """A task whose process is killed in a handler comes again, and waits for the lease."""
     system = make_system("rabbitmq", "postgresql", lease=3)
