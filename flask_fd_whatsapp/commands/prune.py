@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,26 +15,35 @@ from ..receiving.receiver import Receiver
 from .errors import noting
 from .graceful_shutdown import Stop, stopping
 from .options import chosen_receivers, json_option, receiver_option, shared_ledger
-from .output import many, print_json, progress
+from .output import many, plain, print_json, progress
 from .replay_rate import Pace
 
 
 @click.command(epilog="Example: flask fd-whatsapp prune")
 @receiver_option
+@click.option(
+    "--unregistered",
+    is_flag=True,
+    help="Also what came to receivers that are not registered here (any more).",
+)
 @click.option("--compact", is_flag=True, help="Then give back the space; it says what that locks.")
 @json_option
 @with_appcontext
-def prune(name: str | None, compact: bool, as_json: bool) -> None:
+def prune(name: str | None, unregistered: bool, compact: bool, as_json: bool) -> None:
     """Forget what is old and finished.
 
     That is messages not heard of for FD_WHATSAPP_RETENTION_DAYS, with their events. Works in
     small batches with pauses, so that others hardly wait. What is unfinished stays; the
     quarantine has a bound of its own.
 
-    Each receiver's own setting counts. Messages that have reached several receivers, or one that
-    is not registered (any more), are kept for the longest time of the receivers of their ledger;
-    with --receiver they stay. Use that where other applications use the same database.
+    Each receiver's own setting counts. Messages that have reached several receivers are kept for
+    the longest time of the receivers of their ledger; with --receiver they stay.
+
+    What came to receivers that this application has not registered stays, since it may be another
+    application's. If it is nobody's any more, --unregistered forgets it after that longest time.
     """
+    if unregistered and name is not None:
+        raise click.UsageError("--unregistered is for all receivers: leave out --receiver.")
     forgotten: dict[str, int] = {}
     others: list[dict[str, Any]] = []
     problems: list[str] = []
@@ -51,14 +60,18 @@ def prune(name: str | None, compact: bool, as_json: bool) -> None:
         if name is None and not problems:
             for together in sharing.values():
                 receiver, ledger = max(together, key=lambda one: one[0].settings.retention_days)
+                names = [one.name for one, _ in together]
                 rest = {
-                    "receivers": [one.name for one, _ in together],
+                    "receivers": names,
                     "retention_days": receiver.settings.retention_days,
                     "forgotten": 0,
+                    "unregistered": [],
                 }
+                whose = None if unregistered else names
                 with noting(problems, receiver):
-                    for total in _shown("Pruning the rest", _totals(ledger, receiver, stop, None)):
+                    for total in _shown("Pruning the rest", _totals(ledger, receiver, stop, whose)):
                         rest["forgotten"] = total
+                    rest["unregistered"] = [one for one in ledger.receivers() if one not in names]
                 others.append(rest)
         if compact:
             _compact(sharing.values(), problems, stop)
@@ -70,6 +83,8 @@ def prune(name: str | None, compact: bool, as_json: bool) -> None:
         for rest in others:
             if rest["forgotten"]:
                 click.echo(_told(rest))
+            if rest["unregistered"] and not unregistered:
+                click.echo(_hint(rest))
     if problems:
         raise SystemExit(1)
 
@@ -93,21 +108,23 @@ def _database_of(ledger: Ledger) -> Hashable:
     return id(ledger) if engine is None else engine.url
 
 
-def _totals(ledger: Ledger, receiver: Receiver, stop: Stop, name: str | None) -> Iterator[int]:
+def _totals(
+    ledger: Ledger, receiver: Receiver, stop: Stop, whose: str | Collection[str] | None
+) -> Iterator[int]:
     """Forget a batch after the other, and tell each time how many messages it was in all.
 
     :param receiver: whose setting counts.
-    :param name: the receiver whose messages are to go, ``None`` for whoever's.
+    :param whose: the receivers whose messages are to go, ``None`` for whoever's.
     """
     total = 0
     pace = Pace()
     before = datetime.now(UTC) - timedelta(days=receiver.settings.retention_days)
     while not stop.is_asked():
-        limit, begun = pace.size, time.monotonic()
-        count = ledger.prune(before=before, limit=limit, receiver=name)
+        begun = time.monotonic()
+        count = ledger.prune(before=before, limit=pace.size, receiver=whose)
         total += count
         yield total
-        if count < limit:
+        if not count:  # fewer than asked for may be for locks
             return
         stop.wait(pace.pause(time.monotonic() - begun))
 
@@ -126,4 +143,13 @@ def _told(rest: dict[str, Any]) -> str:
         f"{_in_words(rest['forgotten'])} of several receivers, or of receivers that are not "
         f"registered, forgotten: kept for {rest['retention_days']} days, the longest of "
         f"{', '.join(rest['receivers'])}."
+    )
+
+
+def _hint(rest: dict[str, Any]) -> str:
+    return (
+        "Left, since it may be another application's: what came to receivers that are not "
+        f"registered here ({plain(', '.join(rest['unregistered']))}). If nobody needs it, `flask "
+        f"fd-whatsapp prune --unregistered` forgets what is older than {rest['retention_days']} "
+        "days."
     )

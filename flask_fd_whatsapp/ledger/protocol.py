@@ -219,15 +219,20 @@ class Ledger(Protocol):
         """How the ledger stands, or what is in it of the receiver of this name."""
         ...
 
-    def prune(self, *, before: datetime, limit: int, receiver: str | None = None) -> int:
+    def prune(
+        self, *, before: datetime, limit: int, receiver: str | Collection[str] | None = None
+    ) -> int:
         """Forget at most *limit* messages not heard of since *before*, none that is unfinished.
 
         :param before: an aware datetime.
-        :param receiver: only messages all of whose events came to the receiver of this name. A
-            message that has reached several receivers is forgotten only without it, so that none
-            loses what it wants to keep for longer.
-        :return: how many were forgotten; fewer than *limit* if no more are left.
+        :param receiver: only messages all of whose events came to the receiver of this name, or to
+            receivers of these names, so that no other loses what it wants to keep for longer.
+        :return: how many were forgotten; 0 if no more are left, save what is in use right now.
         """
+        ...
+
+    def receivers(self) -> list[str]:
+        """The names of the receivers that events came to, in order."""
         ...
 
     @property

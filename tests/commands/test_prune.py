@@ -88,7 +88,9 @@ MESSAGES_OF = {
         (100, ("--receiver", "fd_whatsapp"), ["short"], None),
         (100, ("--receiver", "long"), [], None),
         (500, ("--receiver", "long"), ["long"], None),
-        (500, (), list(MESSAGES_OF), 3),
+        (500, (), ["short", "long", "both"], 1),
+        (100, ("--unregistered",), ["short"], 0),
+        (500, ("--unregistered",), list(MESSAGES_OF), 3),
     ],
 )
 def test_each_receiver_keeps_for_its_own_time(
@@ -99,31 +101,57 @@ def test_each_receiver_keeps_for_its_own_time(
     forgotten: list[str],
     of_others: int | None,
 ) -> None:
-    """A receiver's messages go after its own time, those of several or of no known one's last."""
+    """A receiver's messages go after its own time, those of several last, others' if asked for."""
     app = two_receivers(make_durable)
     age(app, days, *MESSAGES_OF)
     told = run_json(app, "prune", *arguments)
     assert set(MESSAGES_OF) - set(states(app)) == set(forgotten)
     assert sum(told["forgotten"].values()) + (of_others or 0) == len(forgotten)
-    rest = {"receivers": ["fd_whatsapp", "long"], "retention_days": 400, "forgotten": of_others}
+    rest = {
+        "receivers": ["fd_whatsapp", "long"],
+        "retention_days": 400,
+        "forgotten": of_others,
+        "unregistered": [] if len(forgotten) == len(MESSAGES_OF) else ["gone"],
+    }
     assert told["others"] == ([] if of_others is None else [rest])
 
 
-def test_tells_of_the_rest(make_durable: MakeApp, run: RunCommand) -> None:
-    """That messages of receivers which are not registered went is said, and by which setting."""
+def test_tells_of_what_is_left(make_durable: MakeApp, run: RunCommand) -> None:
+    """That messages of receivers which are not registered stay is said, and how they go."""
     app = two_receivers(make_durable)
     age(app, 500, *MESSAGES_OF)
     lines = run(app, "prune").stdout.splitlines()
     assert lines[:2] == ["fd_whatsapp: 1 message forgotten.", "long: 1 message forgotten."]
-    assert "not registered" in lines[2]
     assert "400 days, the longest of fd_whatsapp, long." in lines[2]
+    assert "not registered here (gone)" in lines[3]
+    assert "prune --unregistered" in lines[3]
+    lines = run(app, "prune", "--unregistered").stdout.splitlines()
+    assert lines[2].startswith("2 messages of several receivers, or of receivers that are not ")
+    assert len(lines) == 3
+
+
+def test_unregistered_of_one_receiver(aged: Flask, run: RunCommand) -> None:
+    """One receiver cannot be asked for together with those that are not registered."""
+    result = run(aged, "prune", "--unregistered", "--receiver", "fd_whatsapp")
+    assert result.exit_code == 2
+    assert "leave out --receiver" in result.stderr
 
 
 def test_batches(aged: Flask, run_json: RunJSON, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It goes on until no batch is full."""
+    """It goes on until a batch finds nothing."""
     monkeypatch.setattr(pace, "SMALLEST", 1)
     assert run_json(aged, "prune")["forgotten"] == {"fd_whatsapp": 2}
     assert run_json(aged, "prune")["forgotten"] == {"fd_whatsapp": 0}
+
+
+def test_goes_on_after_a_small_batch(
+    aged: Flask, run_json: RunJSON, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch that forgets less than it might, since others have locks, is not the last."""
+    ledger = ledger_of(aged)
+    forget = ledger.prune
+    monkeypatch.setattr(ledger, "prune", lambda limit, **rest: forget(limit=1, **rest))
+    assert run_json(aged, "prune")["forgotten"] == {"fd_whatsapp": 2}
 
 
 def test_stops(aged: Flask, run_json: RunJSON, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,7 +87,7 @@ def age(ledger: Ledger) -> datetime:
 
 
 def test_batches(ledger: Ledger) -> None:
-    """What was first heard of goes first, until a batch below the limit says that none is left."""
+    """What was first heard of goes first, until a batch finds none."""
     for number in range(5):
         handle(ledger, message_id=f"M{number}")
     assert ledger.prune(before=later(), limit=2) == 2
@@ -95,6 +95,7 @@ def test_batches(ledger: Ledger) -> None:
     assert ledger.prune(before=later(), limit=2) == 2
     assert left(ledger) == {"M4"}
     assert ledger.prune(before=later(), limit=2) == 1
+    assert ledger.prune(before=later(), limit=2) == 0
 
 
 def test_receiver_keeps_its_own(ledger: Ledger) -> None:
@@ -120,6 +121,39 @@ def test_batches_of_receiver(ledger: Ledger) -> None:
     counts = [ledger.prune(before=later(), limit=2, receiver="a") for _ in range(4)]
     assert counts == [2, 2, 1, 0]
     assert left(ledger) == {f"N{number}" for number in range(5)}
+
+
+def test_several_receivers_together(ledger: Ledger) -> None:
+    """Of several receivers what came to them alone is forgotten, to one or more of them."""
+    for message_id, receivers in (("1", "a"), ("2", "ab"), ("3", "ba"), ("4", "ac"), ("5", "c")):
+        for receiver, status in zip(receivers, ("QUEUED", "SENT"), strict=False):
+            handle(ledger, status, message_id=message_id, receiver=receiver)
+    assert ledger.receivers() == ["a", "b", "c"]
+    assert ledger.prune(before=later(), limit=10, receiver=["a", "b"]) == 3
+    assert left(ledger) == {"4", "5"}
+    assert ledger.receivers() == ["a", "c"]
+
+
+def test_nobody_has_events(ledger: Ledger) -> None:
+    """An empty ledger has events of no receiver."""
+    assert ledger.receivers() == []
+
+
+@pytest.mark.parametrize("receiver", [None, RECEIVER])
+def test_what_others_have_locked(sql_ledger: SQLLedger, receiver: str | None) -> None:
+    """Messages that others have locked are left for later, and keep none behind them."""
+    if sql_ledger.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite locks no rows")
+    for number in range(5):
+        handle(sql_ledger, message_id=f"M{number}")
+    table = metadata.tables["fd_whatsapp_message"]
+    locked = select(table.c.id).where(table.c.message_id.in_(["M0", "M1", "M2"]))
+    with sql_ledger.engine.begin() as connection:
+        connection.execute(locked.with_for_update()).all()
+        counts = [sql_ledger.prune(before=later(), limit=2, receiver=receiver) for _ in range(3)]
+    assert (sum(counts), counts[-1]) == (2, 0)
+    assert left(sql_ledger) == {"M0", "M1", "M2"}
+    assert sql_ledger.prune(before=later(), limit=9, receiver=receiver) == 3
 
 
 def test_receiver_keeps_what_is_recent_or_unfinished(ledger: Ledger) -> None:

@@ -201,11 +201,14 @@ class MemoryQueries:
             ignored=ignored,
         )
 
-    def prune(self, *, before: datetime, limit: int, receiver: str | None = None) -> int:
+    def prune(
+        self, *, before: datetime, limit: int, receiver: str | Collection[str] | None = None
+    ) -> int:
         """Forget at most *limit* messages not heard of since *before*, none that is unfinished.
 
-        :param receiver: only messages all of whose events came to the receiver of this name.
+        :param receiver: only messages all of whose events came to the receivers of these names.
         """
+        names = [receiver] if isinstance(receiver, str) else receiver
         with self.changed:
             old = (
                 message
@@ -213,12 +216,19 @@ class MemoryQueries:
                 if message.last_seen < before
                 and message.is_finished
                 and not self.is_held(message)
-                and (receiver is None or message.came_only_to(receiver))
+                and (names is None or message.came_only_to(names))
             )
             oldest = list(islice(old, limit))
             for message in oldest:
                 self.forget(message)
         return len(oldest)
+
+    def receivers(self) -> list[str]:
+        """The names of the receivers that events came to, in order."""
+        with self.changed:
+            return sorted(
+                {event.receiver for message in self._all() for event in message.events.values()}
+            )
 
     def _all(self) -> Iterator[MemoryMessage]:
         for accounts in self._messages.values():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -116,9 +116,9 @@ class MemoryMessage:
         """Whether none of its events is still to be handled."""
         return all(event.state is not State.PENDING for event in self.events.values())
 
-    def came_only_to(self, receiver: str) -> bool:
-        """Whether the receiver of this name is the only one that has had events of it."""
-        return all(event.receiver == receiver for event in self.events.values())
+    def came_only_to(self, receivers: Collection[str]) -> bool:
+        """Whether no receiver but those of these names has had events of it."""
+        return all(event.receiver in receivers for event in self.events.values())
 
     def add(self, entry: Entry, event_id: int, now: datetime) -> MemoryEvent:
         """Add an event that was not seen before."""

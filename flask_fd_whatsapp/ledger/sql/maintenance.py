@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -131,14 +131,29 @@ class Upkeep:
                 ignored=count.get(True, 0),
             )
 
-    def prune(self, *, before: datetime, limit: int, receiver: str | None = None) -> int:
+    def prune(
+        self, *, before: datetime, limit: int, receiver: str | Collection[str] | None = None
+    ) -> int:
         """Forget at most *limit* messages not heard of since *before*, none that is unfinished.
 
-        :param receiver: only messages all of whose events came to the receiver of this name.
+        :param receiver: only messages all of whose events came to the receivers of these names.
         """
+        names = [receiver] if isinstance(receiver, str) else receiver
         return self.database.retried(
-            lambda: forget(self.database, before=before, limit=limit, receiver=receiver)
+            lambda: forget(self.database, before=before, limit=limit, receivers=names)
         )
+
+    def receivers(self) -> list[str]:
+        """The names of the receivers that events came to, in order."""
+        names: list[str] = []
+        # One after the other, each with one look into the index, however many events there are.
+        following = select(func.min(event.c.receiver))
+        with self.database.querying() as connection:
+            name = connection.scalar(following)
+            while name is not None:
+                names.append(name)
+                name = connection.scalar(following.where(event.c.receiver > name))
+        return names
 
     @property
     def compacts(self) -> str:
@@ -156,41 +171,50 @@ def _is_unacknowledged() -> ColumnElement[bool]:
     return event.c.acknowledged_at.is_(None) | is_old
 
 
-def forget(database: Database, *, before: datetime, limit: int, receiver: str | None) -> int:
+def forget(
+    database: Database, *, before: datetime, limit: int, receivers: Collection[str] | None
+) -> int:
     """Forget at most *limit* messages; see :meth:`.Ledger.prune`."""
     is_old = (message.c.last_seen < before) & is_free(database.now())
     is_finished = ~exists().where(_OF_MESSAGE, event.c.due_at.is_not(None))
     found = select(message.c.id).limit(limit)
-    if receiver is None:
+    if receivers is None:
         goes = is_old & is_finished
         # Most of what was first seen before that is to go, and an index has it in this order.
         found = found.where(message.c.first_seen < before, goes).order_by(message.c.first_seen)
     else:
-        goes = is_old & is_finished & ~exists().where(_OF_MESSAGE, event.c.receiver != receiver)
-        found = _by_first_event(found.where(is_old), before, receiver)
-    with database.querying(patiently=True) as connection:
-        keys = connection.scalars(found).all()
-    if not keys:
-        return 0
-    # Locked until they are gone, or an event recorded meanwhile would go with them.
-    still = select(message.c.id).where(message.c.id.in_(keys), goes)
-    with database.forgetting() as connection:
-        keys = connection.scalars(still.with_for_update(skip_locked=True)).all()
-        _delete(connection, keys)
-    return len(keys)
+        is_others = event.c.receiver.not_in(receivers)
+        goes = is_old & is_finished & ~exists().where(_OF_MESSAGE, is_others)
+        found = _by_first_event(found.where(is_old), before, receivers)
+    locked: list[int] = []
+    while True:
+        with database.querying(patiently=True) as connection:
+            keys = connection.scalars(found.where(message.c.id.not_in(locked))).all()
+        if not keys:
+            return 0
+        # Locked until they are gone, or an event recorded meanwhile would go with them.
+        still = select(message.c.id).where(message.c.id.in_(keys), goes)
+        with database.forgetting() as connection:
+            gone = connection.scalars(still.with_for_update(skip_locked=True)).all()
+            _delete(connection, gone)
+        if gone:
+            return len(gone)
+        locked += keys  # by others: what is behind them goes
 
 
 _OF_MESSAGE: Final = event.c.message_key == message.c.id
 
 
-def _by_first_event(found: Select[Any], before: datetime, receiver: str) -> Select[Any]:
-    """What is found of messages all of whose events are finished and came to *receiver*.
+def _by_first_event(
+    found: Select[Any], before: datetime, receivers: Collection[str]
+) -> Select[Any]:
+    """What is found of messages all of whose events are finished and came to *receivers*.
 
     By the events' index: of the messages' own, others may keep millions that are as old.  One
     subquery, since PostgreSQL would answer several from the whole table.
     """
     first = event.alias("first")
-    stays = event.c.due_at.is_not(None) | (event.c.receiver != receiver)
+    stays = event.c.due_at.is_not(None) | event.c.receiver.not_in(receivers)
     only_if_none_stays = (
         select(func.min(case((stays, 0), else_=event.c.id)))
         .where(event.c.message_key == first.c.message_key)
@@ -198,7 +222,7 @@ def _by_first_event(found: Select[Any], before: datetime, receiver: str) -> Sele
     )
     return (
         found.join_from(first, message, message.c.id == first.c.message_key)
-        .where(first.c.receiver == receiver, first.c.received_at < before)
+        .where(first.c.receiver.in_(receivers), first.c.received_at < before)
         .where(first.c.id == only_if_none_stays)
         .order_by(first.c.received_at)
     )
