@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -139,6 +140,55 @@ def test_removed(tmp_path: Path) -> None:
         assert server.flask("upgrade").returncode == 0
         prepare(f"sqlite:///{file}")
         accept_in_the_end(server, FIRST, SECOND)
+
+
+@pytest.mark.parametrize("command", ["status", "check", "events", "retry", "prune", "upgrade"])
+def test_moved_away(tmp_path: Path, command: str) -> None:
+    """No command makes a new file while it is away; put back, it has all that was accepted."""
+    with serving(tmp_path, tmp_path, workers=1) as (server, file):
+        accept(server, FIRST)
+        away, log = tmp_path / "away.db", Path(f"{file}-wal")
+        logged = log.read_bytes()
+        assert logged
+        file.rename(away)
+        assert post_once(server.port, SECOND).status == 503
+        done = server.flask(command)
+        assert done.returncode == 1
+        told = done.stdout + done.stderr
+        assert f"The ledger's file {file} was removed while it was in use." in told
+        assert f"move {log.name} and {file.name}-shm away" in told
+        assert not file.exists()
+        assert log.read_bytes() == logged
+        away.rename(file)
+        accept(server, SECOND)
+
+
+def test_moved_away_from_a_new_worker(tmp_path: Path) -> None:
+    """A worker that starts while the file is away makes no new one either."""
+    with serving(tmp_path, tmp_path, workers=1) as (server, file), kept_open(file):
+        accept(server, FIRST)
+        away = tmp_path / "away.db"
+        file.rename(away)
+        (first,) = server.workers()
+        server.kill_one(random.Random(0))
+        wait_until(lambda: server.workers() not in ([], [first]), "there is another worker")
+        assert post_once(server.port, SECOND).status == 503
+        assert not file.exists()
+        away.rename(file)
+        accept(server, SECOND)
+
+
+def test_emptied(tmp_path: Path) -> None:
+    """An empty file in its place, whose log SQLite would remove, is not taken for a new one."""
+    with serving(tmp_path, tmp_path, workers=1) as (server, file):
+        accept(server, FIRST)
+        away = tmp_path / "away.db"
+        file.rename(away)
+        file.touch()
+        assert "was removed while it was in use" in server.flask("check").stdout
+        assert Path(f"{file}-wal").stat().st_size
+        away.rename(file)
+        accept(server, SECOND)
 
 
 def test_replaced(tmp_path: Path) -> None:

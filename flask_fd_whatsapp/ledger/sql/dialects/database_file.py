@@ -1,6 +1,8 @@
 """Notices that SQLite's file was removed or replaced, by a restore, say, while it was open.
 
-SQLite itself would go on: what it records would be in no file, and gone with the process.
+SQLite itself would go on: what it records would be in no file, and gone with the process.  Who
+opens a file that is gone gets a new one from SQLite, which empties the write-ahead log beside it:
+what others have recorded there would be lost.
 """
 
 from __future__ import annotations
@@ -8,9 +10,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ....exceptions import LedgerUnavailable
+
+_ENDINGS: Final = ("-wal", "-shm")
+"""Of SQLite's write-ahead log and its index, beside the file."""
 
 
 class DatabaseFile:
@@ -35,11 +40,9 @@ class DatabaseFile:
             found = self._path.stat()
         except FileNotFoundError:
             if self._known is None:
+                require_no_log(self._path)
                 return  # the first connection makes it
-            raise LedgerUnavailable(
-                f"The ledger's file {self._path} was removed while it was in use. Put it back, "
-                "or make a new one with `flask fd-whatsapp upgrade`."
-            ) from None
+            raise _removed(self._path) from None
         except OSError:
             return  # SQLite says what is wrong
         if (found.st_dev, found.st_ino) != self._known:
@@ -57,6 +60,33 @@ class DatabaseFile:
             f"The ledger's file {self._path} was replaced while it was in use. From now on events "
             "go to the new one; look into it with `flask fd-whatsapp check`."
         )
+
+
+def require_no_log(path: Path) -> None:
+    """See that no write-ahead log is in use beside *path*, unless the file is there, too.
+
+    :raises LedgerUnavailable: if the file is gone, or empty, and its log is not.
+    """
+    # The log first: whoever makes both makes the file first.
+    if any(_size(Path(f"{path}{ending}")) for ending in _ENDINGS) and not _size(path):
+        raise _removed(path)
+
+
+def _size(path: Path) -> int:
+    """How many bytes are in a file; none if there is no such file."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _removed(path: Path) -> LedgerUnavailable:
+    log, index = (f"{path.name}{ending}" for ending in _ENDINGS)
+    return LedgerUnavailable(
+        f"The ledger's file {path} was removed while it was in use. Put it back: its latest events "
+        f"are in {log}. If it is really gone, stop all processes that use it, move {log} and "
+        f"{index} away, and make a new one with `flask fd-whatsapp upgrade`."
+    )
 
 
 def file_of(database: str | None) -> str | None:

@@ -13,6 +13,7 @@ from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DisconnectionError
 
 from ....exceptions import LedgerUnavailable
+from .database_file import require_no_log
 from .timeouts import (
     ANSWER_SECONDS,
     CONNECT_SECONDS,
@@ -140,6 +141,15 @@ def _sqlite(url: URL, app: Flask) -> Engine:
         raise LedgerUnavailable(f"The folder of the ledger cannot be made: {error}") from error
     url = url.set(database=str(path)).update_query_dict({"timeout": str(BUSY_SECONDS), **url.query})
     engine = create_engine(url, **_OPTIONS)
+
+    @event.listens_for(engine, "do_connect")
+    def connect(dialect: Any, record: object, arguments: Any, parameters: Any) -> Any:
+        require_no_log(path)
+        if not path.exists():
+            return None  # SQLite makes the file
+        # Should it be moved away just now, SQLite must not make another.
+        return dialect.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, **parameters)
+
     event.listen(engine, "connect", _set_pragmas)
     return engine
 

@@ -56,6 +56,13 @@ class SQLite(Database):
         self.is_prepared = False
         super().renew()
 
+    def require_suitable(self) -> None:
+        """See that the file is there, or that none is missing.
+
+        :raises LedgerUnavailable: if it was removed while it was in use.
+        """
+        self._look()
+
     def _look(self) -> None:
         if self._file is not None:
             self._file.look()
