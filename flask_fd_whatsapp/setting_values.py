@@ -77,9 +77,14 @@ def header_names(value: Any) -> tuple[str, ...]:
 def headers(value: Any) -> Mapping[str, tuple[str, ...]]:
     """Header names with the accepted values of each."""
     if not isinstance(value, Mapping):
+        as_text = (
+            """ In the environment write JSON: '{"Authorization": "Bearer <token>"}'."""
+            if isinstance(value, str)
+            else ""
+        )
         raise ValueError(
             'has to be a mapping such as {"Authorization": "Bearer <token>"}, '
-            f"not {_kind(value)}."
+            f"not {_kind(value)}.{as_text}"
         )
     _distinct(header_name(name) for name in value)
     return MappingProxyType({name: _header_values(name, entry) for name, entry in value.items()})
@@ -137,11 +142,13 @@ def boolean(value: Any) -> bool:
 
 def boolean_or_none(value: Any) -> bool | None:
     """A boolean, or ``None`` for the default."""
+    _refuse_none_as_text(value)
     return None if value is None else boolean(value)
 
 
 def account_ids(value: Any) -> frozenset[str] | None:
     """Account ids as text; numbers are taken, a lone id too."""
+    _refuse_none_as_text(value)
     if value is None:
         return None
     entries = [value] if isinstance(value, (str, int)) else value
@@ -196,6 +203,7 @@ def seconds(value: Any) -> float:
 
 def seconds_or_none(value: Any) -> float | None:
     """A length of time above zero, or ``None`` for no limit."""
+    _refuse_none_as_text(value)
     return None if value is None else seconds(value)
 
 
@@ -317,6 +325,11 @@ def _require(what: str, extra: str, modules: Sequence[str]) -> None:
         raise ValueError(
             f"{what} needs {' and '.join(missing)}: install flask_fd_whatsapp[{extra}]."
         )
+
+
+def _refuse_none_as_text(value: Any) -> None:
+    if isinstance(value, str) and value.lower() == "none":
+        raise ValueError(f"is the text {value!r}: in the environment None is written null.")
 
 
 def _kind(value: Any) -> str:

@@ -97,6 +97,10 @@ NOT_WHOLE = [("10", "whole number"), (1.5, "whole number"), (True, "whole number
     ("key", "value", "mistake", "remedy"),
     [
         ("HEADERS", "Authorization: x", "not a value of type str", 'mapping such as {"Authoriz'),
+        ("HEADERS", "Bearer x", "In the environment write JSON", '{"Authorization": "Bearer <'),
+        ("HANDLER_SECONDS", "none", "the text 'none'", "written null"),
+        ("REJECT_INVALID", "None", "the text 'None'", "written null"),
+        ("ACCOUNT_IDS", "none", "the text 'none'", "written null"),
         ("HEADERS", None, "not None", 'mapping such as {"Authoriz'),
         ("HEADERS", [("X-Token", "x")], "not a value of type list", 'mapping such as {"Authoriz'),
         ("HEADERS", {"X_Token": "x"}, "'X_Token' is no header name", "hyphens (WSGI servers drop"),

@@ -72,14 +72,14 @@ def _run(port: int, steps: Iterable[Step], printed: TextIO) -> int:
     mistakes = 0
     for step in steps:
         headers = {"Authorization": step.token, "Content-Type": "application/json"}
+        print(f"\nPOST {step.title}", flush=True)  # before what the server logs of it
         answer = request(port, "POST", PATH, step.body, headers)
         mistakes += not _show(step, answer, printed.read())
     return mistakes
 
 
 def _show(step: Step, answer: Answer, printed: str) -> bool:
-    """Show what happened; whether it is what was expected."""
-    print(f"\nPOST {step.title}")
+    """Show what came of it; whether it is what was expected."""
     for line in printed.splitlines():
         print(f"  handler  {line}")
     print(f"  answer   {answer.status} {answer.body}")

@@ -18,7 +18,7 @@ from .parameters import EventId
 
 
 @click.command(
-    epilog="\b\nExample:\n  flask fd-whatsapp acknowledge\n"
+    epilog="\b\nExamples:\n  flask fd-whatsapp acknowledge\n"
     "  flask fd-whatsapp acknowledge --event 4711 --event 4712"
 )
 @click.option(

@@ -18,7 +18,7 @@ _HEAD = ("id", "received", "status", "state", "due", "account", "message", "refe
 
 
 @click.command(
-    epilog="\b\nExample:\n  flask fd-whatsapp events --status FAILED --since 2h\n"
+    epilog="\b\nExamples:\n  flask fd-whatsapp events --status FAILED --since 2h\n"
     "  flask fd-whatsapp events --state dead --json"
 )
 @click.option("--status", help="Of this status, such as FAILED.")
@@ -74,10 +74,10 @@ def events(
 def describe(event: Event) -> str:
     """An event that is not done, in one line: how often it was tried, and what went wrong."""
     next_try = f", to be tried again from {when(event.due_at)}" if event.due_at else ""
-    put_off = f", put off {many(event.postponed, 'time')}" if event.postponed else ""
+    postponed = f", postponed {many(event.postponed, 'time')}" if event.postponed else ""
     return plain(
         f"Event {event.id} ({event.status} of {event.message_id}) is {event.state.value} after "
-        f"{event.attempts} {'try' if event.attempts == 1 else 'tries'}{put_off}{next_try}: "
+        f"{event.attempts} {'try' if event.attempts == 1 else 'tries'}{postponed}{next_try}: "
         f"{event.last_error or _without_error(event)}"
     )
 

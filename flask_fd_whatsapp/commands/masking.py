@@ -11,6 +11,12 @@ from ..receiving.receiver import Receiver
 
 MASK: Final = "********"
 
+SHORTEST: Final = 4
+"""Shorter secrets protect nothing; masked, they would make any text unreadable."""
+
+UNLIKELY: Final = 8
+"""What is at least as long is in no text by chance."""
+
 _URL: Final = re.compile(
     r"(?P<scheme>[\w+.-]+)://(?:(?P<user>[^:/?@]*)(?P<password>:[^@?]*)?@)?"
     r"(?P<place>[^@?]*)(?:\?(?P<query>[^@]*))?"
@@ -45,7 +51,13 @@ def without_secrets(text: str, receivers: Iterable[Receiver]) -> str:
         credentials = url.partition("://")[2].rpartition("@")[0]
         password = credentials.partition(":")[2]
         headers = [value for values in receiver.settings.headers.values() for value in values]
-        for secret in (password, unquote(password), *headers):
-            if secret:
-                text = text.replace(secret, MASK)
+        # The longest first: one may be part of another, of which nothing is to be left.
+        for secret in sorted({password, unquote(password), *headers}, key=len, reverse=True):
+            text = _pattern(secret).sub(MASK, text) if len(secret) >= SHORTEST else text
     return text
+
+
+def _pattern(secret: str) -> re.Pattern[str]:
+    """Finds *secret*; one that may as well be part of a word, only where it stands alone."""
+    found = re.escape(secret)
+    return re.compile(found if len(secret) >= UNLIKELY else rf"(?<!\w){found}(?!\w)")

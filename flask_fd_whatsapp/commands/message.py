@@ -20,7 +20,7 @@ _MAX_EVENTS = 1000
 
 
 @click.command(
-    epilog="\b\nExample:\n  flask fd-whatsapp message 01KAB4HHTBE081898E432RCMA7\n"
+    epilog="\b\nExamples:\n  flask fd-whatsapp message 01KAB4HHTBE081898E432RCMA7\n"
     "  flask fd-whatsapp message MM-T1-00001 --json"
 )
 @click.argument("id_or_reference")

@@ -35,15 +35,24 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic since clic
 
 
 class OrOff(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2
-    """What another type takes, or ``off``."""
+    """What another type takes, or ``off``.
 
-    def __init__(self, kind: click.ParamType) -> None:  # type: ignore[type-arg]
+    :param wanted: what to write, in words.
+    """
+
+    def __init__(self, kind: click.ParamType, wanted: str) -> None:  # type: ignore[type-arg]
         self._kind = kind
+        self._wanted = wanted
         self.name = f"{kind.name}|off"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The value, or ``"off"``."""
-        return OFF if value == OFF else self._kind.convert(value, param, ctx)
+        if value == OFF:
+            return OFF
+        try:
+            return self._kind.convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"{value!r} is not {self._wanted}, or off.", param, ctx)
 
 
 class Moment(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2

@@ -24,7 +24,7 @@ _HEAD: Final = ("id", "last seen", "times", "bytes", "receiver", "reason", "deta
 
 
 @click.group(
-    epilog="\b\nExample:\n  flask fd-whatsapp quarantine list\n"
+    epilog="\b\nExamples:\n  flask fd-whatsapp quarantine list\n"
     "  flask fd-whatsapp quarantine replay --all"
 )
 def quarantine() -> None:

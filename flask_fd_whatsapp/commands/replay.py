@@ -51,7 +51,7 @@ class _Plan:
 
 
 @click.command(
-    epilog="\b\nExample:\n  flask fd-whatsapp replay --handler tickets --since 30d --dry-run\n"
+    epilog="\b\nExamples:\n  flask fd-whatsapp replay --handler tickets --since 30d --dry-run\n"
     "  flask fd-whatsapp replay --handler status_changed:shop.tickets.sync_ticket"
 )
 @click.option("--handler", required=True, metavar="NAME", help="Its name, as check lists it.")

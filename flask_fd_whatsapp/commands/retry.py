@@ -29,7 +29,7 @@ from .retry_report import Tally
 
 
 @click.command(
-    epilog="\b\nExample:\n  flask fd-whatsapp retry\n  flask fd-whatsapp retry --follow\n"
+    epilog="\b\nExamples:\n  flask fd-whatsapp retry\n  flask fd-whatsapp retry --follow\n"
     "  flask fd-whatsapp retry --event 4711"
 )
 @click.option("--follow", "follows", is_flag=True, help="Go on until SIGTERM or Ctrl-C.")

@@ -22,8 +22,8 @@ from .parameters import OFF, Duration, OrOff
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_COUNT: Final = OrOff(click.IntRange(0))
-_LENGTH: Final = OrOff(Duration())
+_COUNT: Final = OrOff(click.IntRange(0), "a whole number such as 0 or 100")
+_LENGTH: Final = OrOff(Duration(), "a length of time such as 90s, 15m, 2h, 3d or 1d12h")
 
 _LIMITS: Final = {
     "--max-dead": (_COUNT, "The most dead events that nobody has acknowledged.  [default: 0]"),
@@ -49,7 +49,7 @@ def _limit_options(command: F) -> F:
 
 
 @click.command(
-    epilog="\b\nExample:\n  flask fd-whatsapp status\n"
+    epilog="\b\nExamples:\n  flask fd-whatsapp status\n"
     "  flask fd-whatsapp status --max-silence 2h --max-pending 1000 --max-failing off"
 )
 @click.option(
@@ -159,8 +159,10 @@ def _print(receiver: Receiver, standing: Standing, limits: Limits) -> None:
             what = f"event {handled.event_id}, {handled.status} of {handled.message_id}"
             click.echo(plain(f"    being handled for {age}: {what}"))
         if standing.most_postponed is not None:
-            click.echo(f"    put off by their handlers: {backlog.postponed}, most often:")
-            click.echo(f"    {describe(standing.most_postponed)}")
+            most = describe(standing.most_postponed)
+            click.echo(
+                f"    Postponed by a handler: {backlog.postponed}. Postponed most often: {most}"
+            )
         click.echo(f"  Dead: {backlog.dead} ({backlog.unacknowledged} not acknowledged)")
         click.echo(f"  Quarantined: {backlog.quarantined} (and {backlog.ignored} ignored)")
         for header, position, use in _positions(receiver, standing):

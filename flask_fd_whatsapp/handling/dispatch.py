@@ -183,8 +183,8 @@ class _Try:
             self.retry_after = max(error.seconds, self.retry_after or 0)
             self.postponed[handler.name] = _describe(error)
             logger.info(
-                "Handler %s wants to be called again in %g seconds with %s of message %s, put off "
-                "%s before: %s",
+                "Handler %s wants to be called again in %g seconds with %s of message %s, "
+                "postponed %s before: %s",
                 handler.name,
                 error.seconds,
                 self.event.status,

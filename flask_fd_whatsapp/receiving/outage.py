@@ -69,10 +69,9 @@ class Outage:
             refused, seconds = self._refused, self._clock() - self._began_at
         if was_told:
             logger.warning(
-                "The ledger of %s works again. %d of the requests of %d seconds were answered with "
-                "503.",
+                "The ledger of %s works again. In the last %s %s answered with 503.",
                 self._receiver,
-                refused,
-                round(seconds),
+                "second" if round(seconds) == 1 else f"{seconds:.0f} seconds",
+                "1 request was" if refused == 1 else f"{refused} requests were",
                 extra=log_fields(receiver=self._receiver),
             )

@@ -19,7 +19,7 @@ from flask_fd_whatsapp import (
     message_sent,
 )
 from flask_fd_whatsapp import status_changed as changed
-from flask_fd_whatsapp.commands.masking import masked_url
+from flask_fd_whatsapp.commands.masking import masked_url, without_secrets
 from flask_fd_whatsapp.exceptions import LedgerUnavailable
 from flask_fd_whatsapp.ledger import MemoryLedger
 from flask_fd_whatsapp.signals import EVENT_SIGNALS, NOTICES
@@ -237,3 +237,11 @@ def test_memory_outside_debug(
     ]
     monkeypatch.setenv("FLASK_DEBUG", "1")
     assert find(app) == (0, [])
+
+
+def test_a_short_secret_leaves_texts_readable(make_app: MakeApp) -> None:
+    """Only what cannot be a part of words by chance is masked inside texts, and all of it."""
+    app = make_app(HEADERS={"Authorization": ["a", "test", "test-and-more"]})
+    receivers = app.extensions["fd_whatsapp"].values()
+    text = "a latest test, test-and-more and xtest-and-morex"
+    assert without_secrets(text, receivers) == "a latest ********, ******** and x********x"

@@ -109,7 +109,7 @@ def test_put_off(durable: Flask, run: RunCommand, post: Post, tickets: Tickets) 
     due = event.due_at.isoformat(" ", "milliseconds").replace("+00:00", "Z")
     assert row[head.index("due") :].startswith(due)
     assert told.endswith(f"to be tried again from {due}: tickets: RetryLater: no stock yet")
-    assert "put off 1 time" in told
+    assert "postponed 1 time" in told
 
 
 def test_none(durable: Flask, run: RunCommand) -> None:

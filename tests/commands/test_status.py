@@ -292,12 +292,21 @@ def test_status_shows_what_handlers_have_put_off_and_why(
     assert (standing["postponed"], worst["message_id"], worst["postponed"]) == (2, "M2", 2)
     assert worst["last_error"] == "tickets: RetryLater: no stock yet"
     told = run(app, "status").stdout
-    assert "put off by their handlers: 2" in told
-    assert "put off 2 times" in told
+    assert "Postponed by a handler: 2. Postponed most often: Event" in told
+    assert "postponed 2 times" in told
     assert "tickets: RetryLater: no stock yet" in told
 
 
-@pytest.mark.parametrize("limits", [("--max-silence", "2"), ("--max-pending", "-1")])
-def test_usage(durable: Flask, run: RunCommand, limits: tuple[str, ...]) -> None:
-    """A limit that means nothing is refused."""
-    assert run(durable, "status", *limits).exit_code == 2
+@pytest.mark.parametrize(
+    ("limit", "wanted"),
+    [
+        (("--max-silence", "2"), "'2' is not a length of time such as 90s"),
+        (("--max-pending", "-1"), "'-1' is not a whole number"),
+        (("--max-dead", "x"), "'x' is not a whole number"),
+    ],
+)
+def test_usage(durable: Flask, run: RunCommand, limit: tuple[str, ...], wanted: str) -> None:
+    """A limit that means nothing is refused, with what is wanted."""
+    result = run(durable, "status", *limit)
+    assert result.exit_code == 2
+    assert wanted in result.output

@@ -86,7 +86,7 @@ def test_put_off_is_seen(app: Flask, payload: Payload, caplog: pytest.LogCapture
         answer = client_of(app).post(URL, json=payload())
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
     assert "Handler shop wants to be called again in 60 seconds" in caplog.text
-    assert "put off once before: RetryLater: no stock yet" in caplog.text
+    assert "postponed once before: RetryLater: no stock yet" in caplog.text
     (event,) = ledger_of(app).events()
     assert (event.postponed, event.attempts) == (2, 0)
     assert event.last_error == "shop: RetryLater: no stock yet"

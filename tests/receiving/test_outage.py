@@ -79,7 +79,7 @@ def test_one_line_a_minute(host: Host, payload: Payload) -> None:
     (last,) = host.lines()
     assert last.levelno == logging.WARNING
     assert last.getMessage() == (
-        "The ledger of fd_whatsapp works again. 25 of the requests of 60 seconds were answered "
+        "The ledger of fd_whatsapp works again. In the last 60 seconds 25 requests were answered "
         "with 503."
     )
 
