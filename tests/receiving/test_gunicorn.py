@@ -18,7 +18,7 @@ from ..conftest import PAYLOADS, SAMPLES, TOKEN, URL
 
 pytest.importorskip("gunicorn")
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 TIMEOUT = 20
 GUNICORN = (sys.executable, "-m", "gunicorn", "--worker-class=gthread", "--threads=4")
 

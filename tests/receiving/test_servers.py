@@ -22,7 +22,7 @@ import pytest
 from ..conftest import PAYLOADS, TOKEN, URL
 from ..processes.waiting import TIMEOUT, wait_until
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 UWSGI = shutil.which("uwsgi", path=str(Path(sys.executable).parent)) or shutil.which("uwsgi")
 
 Answer = tuple[int, Any]
