@@ -140,11 +140,15 @@ def _print(target: _Target, url: str, alert_emails: tuple[str, ...], *, as_json:
         click.echo(f"  Header                      {header}: {value}")
     for email in alert_emails:
         click.echo(f"  Failed notification email   {email}")
-    click.echo("\nSave, then switch the toggle at the top of the page to Enabled.\n")
+    click.echo("\nSave, and leave the toggle at the top of the page off for now.\n")
     click.echo("In this application's configuration:\n")
     click.echo(f'  app.config["{key}"] = {secret!r}\n')
     click.echo("or in its environment, if it calls app.config.from_prefixed_env():\n")
     click.echo(f"  FLASK_{key}={shlex.quote(json.dumps(secret))}\n")
+    click.echo(
+        "Deploy, and run `flask fd-whatsapp check` where the application runs. If it finds no"
+    )
+    click.echo("error, switch the toggle in Freshdesk to Enabled.\n")
     click.echo("To rotate a token without a gap, list both until the new one is entered:")
     click.echo('  {"<header>": ["<new value>", "<old value>"]}')
     if warning:

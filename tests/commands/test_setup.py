@@ -40,7 +40,21 @@ def test_form(app: Flask, run: RunCommand) -> None:
     assert re.fullmatch(r"Authorization: Bearer [\w-]{43}", _line(result.output, "Header"))
     assert re.findall(r"Failed notification email +(\S+)", result.output) == ["a@x.org", "b@x.org"]
     assert "Admin > Channels > WhatsApp > Manage Webhooks" in result.output
-    assert "Enabled" in result.output
+
+
+def test_toggle_comes_last(app: Flask, run: RunCommand) -> None:
+    """The webhook is switched on once the application has the token and has been checked."""
+    output = run(app, "setup", "--url", DESTINATION).output
+    steps = [
+        "Save, and leave the toggle",
+        "app.config",
+        "Deploy, ",
+        "check`",
+        "toggle in Freshdesk",
+    ]
+    places = [output.index(step) for step in steps]
+    assert places == sorted(places)
+    assert output.index("Enabled") > places[-1]
 
 
 @pytest.mark.parametrize("source", ["python", "environment", "json"])
