@@ -46,7 +46,9 @@ def dispatch(app: Flask, ledger: Ledger, recorded: Recorded, run: Run, unheard: 
     :raises LedgerUnavailable: likewise, if the ledger went down.
     """
     due, superseded = _due(app, run.event, recorded)
-    if not (due or superseded or recorded.succeeded) and unheard.admit(None):
+    # A stale event is none of status_changed's, which may have handlers.
+    has_reached = due or superseded or recorded.succeeded or run.event.is_stale
+    if not has_reached and unheard.admit(None):
         logger.warning(
             "No handler is connected for %s (%s): the event is recorded, and that is all. "
             "`flask fd-whatsapp check` lists what is connected. This is said once.",

@@ -173,6 +173,21 @@ def test_nobody_listens(
     assert "`flask fd-whatsapp check`" in line
 
 
+def test_nobody_listens_to_what_is_stale(
+    client: FlaskClient, payload: Payload, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A stale event that ``status_changed`` skips is not warned of, the next event is."""
+    changed = Scripted("changed")
+    status_changed.connect(changed)
+    for name in ("delivered", "sent"):
+        client.post(URL, json=payload(name))
+    assert (len(changed.events), unheard(caplog)) == (1, [])
+    status_changed.disconnect(changed)
+    client.post(URL, json=payload("read"))
+    (line,) = unheard(caplog)
+    assert "connected for READ" in line
+
+
 def test_somebody_listened(
     client: FlaskClient, payload: Payload, caplog: pytest.LogCaptureFixture
 ) -> None:
