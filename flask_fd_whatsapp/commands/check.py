@@ -10,7 +10,7 @@ import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
-from ..handling.handlers import handlers_of, misconnected_handlers
+from ..handling.handlers import handlers_of, is_coroutine_function, misconnected_handlers
 from ..receiving.receiver import Receiver
 from ..settings import FORM_HEADERS
 from ..signals import EVENT_SIGNALS, NOTICES, status_changed, status_received
@@ -175,12 +175,38 @@ def _check_handlers(app: Flask) -> Iterator[Finding]:
             "function vanishes with it unless connected with connect_via(app), and a module "
             "with handlers has to be imported.",
         )
+    coroutines = _coroutine_functions(app)
+    if coroutines and not _can_await(app):
+        yield Finding(
+            "error",
+            f"Handler {', '.join(coroutines)} is a coroutine function (async def), and asgiref, "
+            "which Flask calls those with, is not installed: it fails at each event. Install the "
+            "extra: pip install 'flask[async]'.",
+        )
     for name in _numbered(app):
         yield Finding(
             "warning",
             f"Handler {name} shares its identity with another and is numbered by order of "
             "connection: give each its own with handler_name(...).",
         )
+
+
+def _coroutine_functions(app: Flask) -> list[str]:
+    """The handlers that are coroutine functions."""
+    handlers = handlers_of((*EVENT_SIGNALS, *NOTICES), app)
+    return [one.name for one in handlers if is_coroutine_function(one.function)]
+
+
+def _can_await(app: Flask) -> bool:
+    """Whether the application can call a coroutine function: with asgiref, or in a way its own."""
+
+    async def nothing() -> None: ...
+
+    try:
+        app.async_to_sync(nothing)
+    except RuntimeError:
+        return False
+    return True
 
 
 def _numbered(app: Flask) -> list[str]:

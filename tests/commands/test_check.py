@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from typing import Any, Never
 
@@ -146,6 +147,26 @@ def test_ledger_that_is_down(
     assert not [secret for secret in SECRETS if secret in result.output]
     _, found = find(app)
     assert [told in text for level, text in found if level == "error"] == [True]
+
+
+@pytest.mark.parametrize("signal", [changed, handler_failed])
+def test_coroutine_function_without_asgiref(
+    app: Flask, find: Find, monkeypatch: pytest.MonkeyPatch, signal: NamedSignal
+) -> None:
+    """An ``async def`` handler is an error where Flask's extra for them is not installed."""
+
+    @signal.connect
+    @handler_name("asynchronous")
+    async def asynchronous(app: Flask, **values: Any) -> None: ...
+
+    changed.connect(lambda app, event: None, weak=False)
+    assert find(app)[0] == 0
+    monkeypatch.setitem(sys.modules, "asgiref.sync", None)
+    status, found = find(app)
+    assert status == 1
+    (error,) = [text for level, text in found if level == "error"]
+    assert error.startswith("Handler asynchronous is")
+    assert "pip install 'flask[async]'" in error
 
 
 @pytest.mark.parametrize(("signal", "is_of_events"), [(changed, True), (handler_failed, False)])
