@@ -11,6 +11,7 @@ from flask import Flask, current_app
 from flask.cli import with_appcontext
 
 from ..handling.handlers import handlers_of, is_coroutine_function, misconnected_handlers
+from ..ledger import Ledger
 from ..receiving.receiver import Receiver
 from ..settings import FORM_HEADERS
 from ..signals import EVENT_SIGNALS, NOTICES, status_changed, status_received
@@ -37,6 +38,8 @@ class Report:
     url: str
     settings: dict[str, Any]
     ledger: str
+    rejects_invalid: bool | None = None
+    """What ``REJECT_INVALID`` comes to with this ledger; ``None`` if that cannot be used."""
     findings: list[Finding] = field(default_factory=list)
 
 
@@ -77,7 +80,9 @@ def _report(app: Flask, receiver: Receiver) -> Report:
     try:
         ledger = receiver.ledger
         doubts = ledger.check()
-        report.ledger = f"{type(ledger).__name__} ({'durable' if ledger.durable else 'in memory'})"
+        report.ledger = _described(ledger)
+        rejects = receiver.settings.reject_invalid
+        report.rejects_invalid = not ledger.durable if rejects is None else rejects
         report.findings.extend(Finding("warning", doubt) for doubt in doubts)
         if not ledger.durable and not (app.debug or app.testing):
             report.findings.append(
@@ -100,6 +105,16 @@ def _report(app: Flask, receiver: Receiver) -> Report:
         for finding in report.findings
     ]
     return report
+
+
+def _described(ledger: Ledger) -> str:
+    """Its class, whether it is durable, and where a SQLite file is."""
+    url = getattr(getattr(ledger, "engine", None), "url", None)
+    path = url.database if url is not None and url.get_backend_name() == "sqlite" else None
+    return (
+        f"{type(ledger).__name__} ({'durable' if ledger.durable else 'in memory'})"
+        f"{f', the file {path}' if path else ''}"
+    )
 
 
 def _masked(receiver: Receiver) -> dict[str, Any]:
@@ -221,13 +236,22 @@ def _numbered(app: Flask) -> list[str]:
     return list(numbered)
 
 
+def _in_words(report: Report, key: str, value: Any) -> str:
+    if key.endswith("_CAMPAIGN") and value is not None:
+        return f"({value})"
+    if key.endswith("_REJECT_INVALID") and value is None and report.rejects_invalid is not None:
+        kind = "in memory" if report.rejects_invalid else "durable"
+        return f"None ({report.rejects_invalid} in effect, since the ledger is {kind})"
+    return repr(value)
+
+
 def _print(reports: list[Report], handlers: dict[str, list[str]], findings: list[Finding]) -> None:
     for report in reports:
         click.echo(f"Receiver {report.receiver}")
         click.echo(f"  POST {report.url}")
         click.echo(f"  Ledger: {report.ledger}")
         for key, value in report.settings.items():
-            click.echo(f"  {key} = {value!r}")
+            click.echo(f"  {key} = {_in_words(report, key, value)}")
     click.echo("Handlers")
     for signal, names in handlers.items():
         click.echo(f"  {signal}: {', '.join(names) or '-'}")

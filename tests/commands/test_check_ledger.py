@@ -12,15 +12,34 @@ from flask_fd_whatsapp import FreshdeskWhatsApp
 from flask_fd_whatsapp.ledger.sql import SQLLedger
 
 from ..conftest import MakeApp
-from .conftest import RunJSON, url_in
+from .conftest import RunCommand, RunJSON, url_in
 
 pytestmark = pytest.mark.usefixtures("sync_ticket")
 
 
-def test_durable(durable: Flask, run_json: RunJSON) -> None:
-    """A ledger in a database is listed as durable, and nothing is wrong with it."""
+def test_durable(durable: Flask, run_json: RunJSON, tmp_path: Path) -> None:
+    """A ledger in a database is listed as durable with its file, and nothing is wrong with it."""
     (receiver,) = run_json(durable, "check")["receivers"]
-    assert (receiver["ledger"], receiver["findings"]) == ("SQLLedger (durable)", [])
+    assert receiver["ledger"] == f"SQLLedger (durable), the file {tmp_path / 'ledger.db'}"
+    assert receiver["findings"] == []
+    assert receiver["rejects_invalid"] is False
+
+
+def test_values_that_are_not_plain(make_durable: MakeApp, run: RunCommand) -> None:
+    """A setting that depends on the ledger is shown with what it comes to, a function as set."""
+    output = run(make_durable(CAMPAIGN=r"^\w+"), "check").output
+    assert "REJECT_INVALID = None (False in effect, since the ledger is durable)\n" in output
+    assert "CAMPAIGN = (set)\n" in output
+
+
+def test_a_file_that_cannot_be_opened(
+    make_durable: MakeApp, run_json: RunJSON, tmp_path: Path
+) -> None:
+    """A SQLite file that cannot be opened is named."""
+    (tmp_path / "folder").mkdir()
+    app = make_durable(LEDGER_URL=f"sqlite:///{tmp_path / 'folder'}")
+    (receiver,) = run_json(app, "check", status=1)["receivers"]
+    assert f"(the file is {tmp_path / 'folder'})" in receiver["findings"][0]["text"]
 
 
 def test_not_upgraded(make_durable: MakeApp, run_json: RunJSON, tmp_path: Path) -> None:

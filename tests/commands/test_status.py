@@ -218,6 +218,7 @@ def test_read_only(make_durable: MakeApp, post: Post, run_json: RunJSON, tmp_pat
     (problem,) = standing["problems"]
     assert problem.startswith("the ledger can be read, but not written: ")
     assert "readonly" in problem
+    assert "(the file is /" in problem
     run_json(app, "status", "--no-trial-write")
 
 

@@ -17,6 +17,9 @@ from ....exceptions import LedgerUnavailable
 _ENDINGS: Final = ("-wal", "-shm")
 """Of SQLite's write-ahead log and its index, beside the file."""
 
+_OF_THE_FILE: Final = ("unable to open", "readonly", "disk I/O", "is full", "not a database")
+"""What SQLite says of a file that it cannot open, read or write."""
+
 
 class DatabaseFile:
     """The file that connections are opened to.
@@ -47,6 +50,13 @@ class DatabaseFile:
             return  # SQLite says what is wrong
         if (found.st_dev, found.st_ino) != self._known:
             self._note(found.st_dev, found.st_ino)
+
+    def named(self, error: LedgerUnavailable) -> LedgerUnavailable:
+        """*error* with the path, if it is of the file, which SQLite does not name."""
+        text = str(error)
+        if not any(words in text for words in _OF_THE_FILE):
+            return error
+        return type(error)(f"{text} (the file is {self._path})")
 
     def _note(self, *found: int) -> None:
         with self._lock:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
+from ....exceptions import LedgerUnavailable
 from ..connections import Transaction
 from ..pool import KeptConnection
 from ..statements import statements_for
@@ -62,6 +63,11 @@ class SQLite(Database):
         :raises LedgerUnavailable: if it was removed while it was in use.
         """
         self._look()
+
+    def translate(self, error: Exception, connection: Any = None) -> LedgerUnavailable:
+        """What to say of an error; of one of the file, with its path."""
+        translated = super().translate(error, connection)
+        return translated if self._file is None else self._file.named(translated)
 
     def _look(self) -> None:
         if self._file is not None:
