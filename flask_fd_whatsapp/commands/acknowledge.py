@@ -1,4 +1,4 @@
-"""``flask fd-whatsapp acknowledge``: takes note of dead events."""
+"""``flask fd-whatsapp acknowledge``: takes note of dead events and rejections."""
 
 from __future__ import annotations
 
@@ -28,12 +28,14 @@ from .parameters import EventId
 @json_option
 @with_appcontext
 def acknowledge(event_ids: tuple[int, ...], name: str | None, as_json: bool) -> None:
-    """Take note of dead events, so that `status` no longer tells of them.
+    """Take note of dead events and rejected requests, so that `status` no longer tells of them.
 
-    They stay dead, and `retry --dead` can still revive them; one that dies again is told again.
+    Without --event that is all so far. Events stay dead, and `retry --dead` can still revive
+    them; one that dies again is told again, and so is the next request that is rejected.
     Exit 1 if an event that was named is not dead, or was acknowledged before.
     """
     acknowledged: dict[str, int] = {}
+    rejections: dict[str, int] = {}
     problems: list[str] = []
     receivers = [chosen_receiver(name)] if event_ids else chosen_receivers(name)
     for receiver in receivers:
@@ -44,6 +46,8 @@ def acknowledge(event_ids: tuple[int, ...], name: str | None, as_json: bool) -> 
                 for event_id in event_ids or (None,)
             ]
             acknowledged[receiver.name] = sum(counts)
+            if not event_ids:
+                rejections[receiver.name] = ledger.acknowledge_rejections(receiver=receiver.name)
             for event_id, count in zip(event_ids, counts, strict=False):
                 if not count:
                     problems.append(
@@ -52,9 +56,12 @@ def acknowledge(event_ids: tuple[int, ...], name: str | None, as_json: bool) -> 
                     )
                     click.echo(f"Error: {problems[-1]}", err=True)
     if as_json:
-        print_json({"acknowledged": acknowledged, "problems": problems})
+        print_json({"acknowledged": acknowledged, "rejections": rejections, "problems": problems})
     else:
         for receiver_name, count in acknowledged.items():
             click.echo(f"{receiver_name}: {many(count, 'dead event')} acknowledged.")
+        for receiver_name, count in rejections.items():
+            if count:
+                click.echo(f"{receiver_name}: {many(count, 'rejection')} acknowledged.")
     if problems:
         raise SystemExit(1)

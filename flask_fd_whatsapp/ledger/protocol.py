@@ -102,6 +102,10 @@ class Ledger(Protocol):
         """The last rejection of each receiver (or of this one) and reason, newest first."""
         ...
 
+    def acknowledge_rejections(self, *, receiver: str | None = None) -> int:
+        """Take note of all :meth:`rejections` so far; gives how many nobody had taken note of."""
+        ...
+
     def note_token_use(self, use: TokenUse) -> None:
         """Keep *use* as the last one of its receiver, header and position."""
         ...

@@ -173,6 +173,7 @@ class Rejection:
     :param last_seen: when it came (UTC).
     :param has_no_header: it carried none of the configured headers, and is kept apart from those
         whose headers were wrong: whoever scans the net must not hide a token that was changed.
+    :param is_acknowledged: somebody has taken note of it.
     """
 
     receiver: str
@@ -181,6 +182,7 @@ class Rejection:
     detail: str
     last_seen: datetime
     has_no_header: bool = False
+    is_acknowledged: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,7 @@ class Limits:
     :param trial_write: whether it matters that the ledger cannot be written.
     :param max_dead: dead events that nobody has acknowledged.
     :param max_rejected: how much newer than the last accepted event a rejected request may be;
-        those that carried none of the configured headers do not count.
+        those that carried none of the configured headers, or are acknowledged, do not count.
     :param max_overdue: how long an event may be due without being tried.
     :param max_failing: how long an event's handlers may fail.
     :param max_handling: how long a process may be handling one event.
@@ -107,7 +107,7 @@ def _max_dead(standing: Standing, limit: int) -> Found:
 
 def _max_rejected(standing: Standing, limit: timedelta) -> Found:
     rejected = (one for one in standing.rejections if one.reason != IGNORED)
-    last = next((one for one in rejected if not one.has_no_header), None)
+    last = next((one for one in rejected if not (one.has_no_header or one.is_acknowledged)), None)
     if last is None:
         return None, None
     accepted = _backlog(standing).last_received

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 
+from ..conftest import TOKEN, URL
 from .conftest import MakeApp, Post, RunCommand, RunJSON, Tickets, ledger_of
 
 
@@ -23,7 +24,26 @@ def test_all(app: Flask, run: RunCommand, run_json: RunJSON) -> None:
     assert run(app, "acknowledge").stdout == "fd_whatsapp: 3 dead events acknowledged.\n"
     assert ledger_of(app).backlog().dead == 3
     again = run_json(app, "acknowledge")
-    assert again == {"acknowledged": {"fd_whatsapp": 0}, "problems": []}
+    nothing = {"fd_whatsapp": 0}
+    assert again == {"acknowledged": nothing, "rejections": nothing, "problems": []}
+
+
+def test_rejection(make_durable: MakeApp, run: RunCommand, run_json: RunJSON) -> None:
+    """A rejection that is acknowledged needs no attention any more; the next one does."""
+    app = make_durable()
+
+    def problems_after(body: str) -> list[str]:
+        app.test_client().post(URL, headers={"Authorization": TOKEN}, data=body)
+        (standing,) = run_json(app, "status", status=1)["receivers"]
+        return list(standing["problems"])
+
+    (problem,) = problems_after("no")
+    assert "not_json" in problem
+    assert "fd_whatsapp: 1 rejection acknowledged.\n" in run(app, "acknowledge").stdout
+    (standing,) = run_json(app, "status")["receivers"]
+    assert len(standing["rejections"]) == 1
+    (problem,) = problems_after("{}")
+    assert "invalid" in problem
 
 
 def test_some(app: Flask, run: RunCommand, run_json: RunJSON) -> None:

@@ -40,6 +40,20 @@ def test_those_without_a_header(ledger: Ledger) -> None:
     assert ledger.rejections() == [missing, wrong]
 
 
+def test_acknowledged(ledger: Ledger) -> None:
+    """Those so far can be taken note of, once; the next of the same reason is new."""
+    other = replace(REJECTION, receiver="other")
+    for rejection in (REJECTION, other):
+        ledger.note_rejection(rejection)
+    assert [ledger.acknowledge_rejections(receiver="fd_whatsapp") for _ in range(2)] == [1, 0]
+    noted = {one.receiver: one.is_acknowledged for one in ledger.rejections()}
+    assert noted == {"fd_whatsapp": True, "other": False}
+    later = replace(REJECTION, last_seen=MOMENT + timedelta(1))
+    ledger.note_rejection(later)
+    assert ledger.rejections(receiver="fd_whatsapp") == [later]
+    assert ledger.acknowledge_rejections() == 2
+
+
 def test_text_no_database_takes(ledger: Ledger) -> None:
     """Text that a database would refuse does not keep a rejection from being noted."""
     ledger.note_rejection(replace(REJECTION, detail="bad \x00 \ud800."))

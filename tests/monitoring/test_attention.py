@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -82,6 +83,7 @@ GREEN: dict[str, dict[str, Any]] = {
     "quiet": {"last_received": ago(days=40)},
     "acknowledged": {"dead": 2},
     "accepted since": {"rejections": [rejected(ago(hours=1))], "last_received": ago(minutes=5)},
+    "noted": {"rejections": [replace(rejected(NOW), is_acknowledged=True)]},
     "scanned": {"rejections": [rejected(NOW, has_no_header=True)]},
     "due soon": {"oldest_due": ago(minutes=-10)},
     "due": {"oldest_due": ago(minutes=15)},

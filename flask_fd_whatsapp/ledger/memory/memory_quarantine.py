@@ -129,6 +129,13 @@ class MemoryRejections:
         found = [one for one in noted if receiver in (None, one.receiver)]
         return sorted(found, key=lambda one: one.last_seen, reverse=True)
 
+    def acknowledge_rejections(self, *, receiver: str | None = None) -> int:
+        """Take note of all so far; gives how many nobody had taken note of."""
+        new = [one for one in self.rejections(receiver=receiver) if not one.is_acknowledged]
+        for one in new:
+            self.note_rejection(replace(one, is_acknowledged=True))
+        return len(new)
+
     def note_token_use(self, use: TokenUse) -> None:
         """Keep *use* as the last one of its receiver, header and position."""
         self._token_uses[use.receiver, use.header, use.position] = use

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import RowMapping, select
+from sqlalchemy import RowMapping, select, update
 
 from ..references import storable
 from ..views import Rejection, TokenUse
@@ -47,6 +47,15 @@ class SQLRejections:
         with self.database.querying() as connection:
             return [_rejection(row) for row in connection.execute(query).mappings()]
 
+    def acknowledge_rejections(self, *, receiver: str | None = None) -> int:
+        """Take note of all so far; gives how many nobody had taken note of."""
+        is_new = table.c.acknowledged_at.is_(None) | (table.c.acknowledged_at < table.c.last_seen)
+        note = update(table).where(is_new).values(acknowledged_at=table.c.last_seen)
+        if receiver is not None:
+            note = note.where(table.c.receiver == receiver)
+        with self.database.writing() as connection:
+            return connection.execute(note).rowcount
+
     def note_token_use(self, use: TokenUse) -> None:
         """Keep *use* as the last one of its receiver, header and position."""
         key = {"receiver": use.receiver, "header": use.header, "position": use.position}
@@ -65,6 +74,7 @@ class SQLRejections:
 
 def _rejection(row: RowMapping) -> Rejection:
     reason: str = row["reason"]
+    acknowledged_at = row["acknowledged_at"]
     return Rejection(
         receiver=row["receiver"],
         reason=reason.removesuffix(_NO_HEADER),
@@ -72,4 +82,5 @@ def _rejection(row: RowMapping) -> Rejection:
         detail=row["detail"],
         last_seen=row["last_seen"],
         has_no_header=reason.endswith(_NO_HEADER),
+        is_acknowledged=acknowledged_at is not None and acknowledged_at >= row["last_seen"],
     )

@@ -228,6 +228,8 @@ rejection = Table(
     Column("status_code", SmallInteger, nullable=False),
     Column("detail", _long_text(), nullable=False),
     Column("last_seen", UTCDateTime, nullable=False),
+    # What was last seen when somebody took note.
+    Column("acknowledged_at", UTCDateTime),
 )
 
 # When each entry of a header's list of values was last accepted.

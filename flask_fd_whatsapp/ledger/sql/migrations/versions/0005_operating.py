@@ -44,6 +44,7 @@ COLUMNS: dict[str, dict[str, Any]] = {
         "reserved_until": moment,
     },
     "fd_whatsapp_handling": {"gave_up": sa.Boolean},
+    "fd_whatsapp_rejection": {"acknowledged_at": moment},
 }
 
 
