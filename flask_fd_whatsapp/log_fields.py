@@ -116,5 +116,8 @@ def _escape(record: logging.LogRecord) -> bool:
 
 def _plain(value: Any) -> Any:
     """*value*, or its text with escapes if there is in it what is not printable."""
-    text = value if isinstance(value, str) else str(value)
+    try:
+        text = value if isinstance(value, str) else str(value)
+    except Exception:  # a log call breaks nobody who makes it
+        return f"<{type(value).__name__}>"
     return value if text.isprintable() else plain(text)

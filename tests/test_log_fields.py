@@ -17,7 +17,7 @@ from flask_fd_whatsapp import (
 )
 from flask_fd_whatsapp.escaping import plain_traceback
 from flask_fd_whatsapp.ledger import Ledger
-from flask_fd_whatsapp.log_fields import LOG_FIELDS
+from flask_fd_whatsapp.log_fields import LOG_FIELDS, get_logger, log_fields
 
 from .answers import assert_problem, client_of, make_due
 from .conftest import URL, MakeApp, Payload
@@ -177,3 +177,16 @@ def test_tracebacks_that_need_no_escapes(
     assert record.exc_info
     assert record.exc_info[1]
     assert plain_traceback(record.exc_info[1]) is None
+
+
+def test_what_has_no_text() -> None:
+    """An object whose text cannot be had is named by its type: logging it breaks nobody."""
+
+    class Broken:
+        def __str__(self) -> str:
+            raise ValueError("no text")
+
+    assert log_fields(receiver="main", event_id=Broken())["event_id"] == "<Broken>"
+    record = logging.LogRecord("name", logging.INFO, "", 1, "About %s.", (Broken(),), None)
+    assert get_logger("flask_fd_whatsapp.log_fields").filter(record)
+    assert record.getMessage() == "About <Broken>."

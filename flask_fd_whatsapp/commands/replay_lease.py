@@ -47,9 +47,12 @@ class ReplayLease:
             with suppress(LedgerUnavailable):  # asked again soon
                 self.is_lost = self.take() is not None
 
-    def give_back(self) -> None:
-        """Let others replay."""
+    def end(self) -> None:
+        """Renew it no more."""
         self._is_over.set()
+
+    def give_back(self) -> None:
+        """Let others replay; a renewal that is under way would take it again."""
         with suppress(LedgerUnavailable):  # it ends by itself
             self._ledger.end_replay(**self._key)
 
@@ -72,5 +75,6 @@ def only_replay(receiver: Receiver, handler: str) -> Iterator[ReplayLease]:
     try:
         yield lease
     finally:
-        lease.give_back()
+        lease.end()
         keeping.join()
+        lease.give_back()

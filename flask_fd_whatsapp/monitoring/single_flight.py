@@ -28,27 +28,35 @@ class SingleFlight:
 
     def __init__(self, look: Callable[[Results], None]) -> None:
         self._look = look
-        self._begin()
+        # By process: the thread stays in the one that was forked from, and so may a lock.
+        self._flights: dict[int, _Flight] = {}
 
-    def _begin(self) -> None:
-        self._process = os.getpid()
+    def results(self) -> tuple[Results, bool]:
+        """What the last look, or one begun now, has found so far, and whether it is done."""
+        pid = os.getpid()
+        flight = self._flights.get(pid) or self._flights.setdefault(pid, _Flight(self._look))
+        return flight.results(self.interval, self.timeout)
+
+
+class _Flight:
+    """That of one process."""
+
+    def __init__(self, look: Callable[[Results], None]) -> None:
+        self._look = look
         self._lock = Lock()
         self._results: Results = {}
         self._began_at: float | None = None
         self._is_done = Event()
 
-    def results(self) -> tuple[Results, bool]:
-        """What the last look, or one begun now, has found so far, and whether it is done."""
-        if self._process != os.getpid():
-            self._begin()  # a thread has stayed in the process that this one was forked from
+    def results(self, interval: float, timeout: float) -> tuple[Results, bool]:
         with self._lock:
             now = time.monotonic()
             if self._began_at is None or (
-                self._is_done.is_set() and now - self._began_at >= self.interval
+                self._is_done.is_set() and now - self._began_at >= interval
             ):
                 self._start(now)
             results, is_done = self._results, self._is_done
-            deadline = (self._began_at or now) + self.timeout
+            deadline = (self._began_at or now) + timeout
         is_done.wait(max(deadline - now, 0))
         return dict(results), is_done.is_set()
 

@@ -137,7 +137,7 @@ class Receiver:
             # here is the ledger's, and an event that may not be recorded is never acknowledged.
             self._outage.refuse(error, with_traceback=True)
             return UNAVAILABLE
-        if self._outage.is_on and outcome.result is not Result.IGNORED:
+        if self._outage.is_on and outcome.result not in _WITHOUT_LEDGER:
             self._outage.end()
         return outcome
 
@@ -326,6 +326,9 @@ def _after(tried: Dispatched) -> Outcome:
     unfinished = UNFINISHED if tried.has_failed else POSTPONED
     return unfinished._replace(retry_after=max(1, math.ceil(tried.retry_after)))
 
+
+_WITHOUT_LEDGER = {Result.IGNORED, Result.TOO_LARGE}
+"""What may become of a body before the ledger is asked, which says nothing of the ledger."""
 
 _SETTLED = {
     State.PENDING: BUSY,

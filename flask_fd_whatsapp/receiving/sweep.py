@@ -60,29 +60,45 @@ class Sweep:
         :raises LedgerUnavailable: if the ledger cannot be used.
         """
         tried: set[Any] = set()
-        while not should_stop():
-            batch = self._receiver.ledger.reserve(
-                receiver=self._receiver.name, limit=self._size, seconds=RESERVED_SECONDS
-            )
-            started = time.monotonic()
-            end = started + RESERVED_SECONDS
-            left = deque(event_id for event_id in batch if event_id not in tried)
-            if not left:
-                self._give_back(batch)
-                return
-            try:
-                while left and time.monotonic() < end and not should_stop():
-                    swept = try_one(self._receiver, left[0])
-                    event_id = left.popleft()
-                    if swept.result is Result.BUSY:
-                        self._give_back([event_id])
-                    elif not swept.result.is_settled:
-                        tried.add(event_id)
-                    yield swept
-            finally:
-                if time.monotonic() < end:  # later it may be another's
-                    self._give_back(left)
-            self._fit(len(batch) - len(left), time.monotonic() - started)
+        passed_over: list[tuple[float, Any]] = []
+        try:
+            while not should_stop():
+                batch = self._receiver.ledger.reserve(
+                    receiver=self._receiver.name, limit=self._size, seconds=RESERVED_SECONDS
+                )
+                started = time.monotonic()
+                end = started + RESERVED_SECONDS
+                left = deque(event_id for event_id in batch if event_id not in tried)
+                passed_over += [(end, event_id) for event_id in batch if event_id in tried]
+                if not left:
+                    return
+                yield from self._handle(left, end, should_stop, tried)
+                self._fit(len(batch) - len(left), time.monotonic() - started)
+        finally:  # not before, or the next batch would be full of them
+            now = time.monotonic()
+            if mine := [event_id for end, event_id in passed_over if now < end]:
+                self._give_back(mine)
+
+    def _handle(
+        self, left: deque[Any], end: float, should_stop: ShouldStop, tried: set[Any]
+    ) -> Iterator[Swept]:
+        """Handle a batch, and give back what is left of it.
+
+        :param end: until when it is this sweep's.
+        :param tried: gets what is not settled.
+        """
+        try:
+            while left and time.monotonic() < end and not should_stop():
+                swept = try_one(self._receiver, left[0])
+                event_id = left.popleft()
+                if swept.result is Result.BUSY:
+                    self._give_back([event_id])
+                elif not swept.result.is_settled:
+                    tried.add(event_id)
+                yield swept
+        finally:
+            if time.monotonic() < end:  # later it may be another's
+                self._give_back(left)
 
     def _fit(self, handled: int, seconds: float) -> None:
         """Make the next batch as large as this one has shown to be right."""

@@ -14,23 +14,16 @@ class WriteBehind:
     """Writes of each kind the newest, at most once in an interval.
 
     What comes within the interval is written at its end, so that the last of a burst is never the
-    one left out.  One thread writes, which ends when nothing is left; there is never another one,
-    however long a write hangs.
+    one left out.  One thread of a process writes, which ends when nothing is left; there is never
+    another one, however long a write hangs.
 
     :param seconds: the interval.
     """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._begin()
-
-    def _begin(self) -> None:
-        self._process = os.getpid()
-        self._changed = Condition()
-        self._due: dict[Hashable, Write] = {}
-        self._next_at: dict[Hashable, float] = {}
-        self._is_running = False
-        self._is_writing = False
+        # By process: the thread stays in the one that was forked from, and so may a lock.
+        self._writers: dict[int, _Writer] = {}
 
     def put(self, kind: Hashable, write: Write, *, wait: float = 0) -> None:
         """Write soon, in place of what was put for the same *kind* and is not written yet.
@@ -39,8 +32,23 @@ class WriteBehind:
         :param wait: how many seconds to wait at most until that is done, where it is not put off
             and no other write is under way.
         """
-        if self._process != os.getpid():
-            self._begin()  # the thread has stayed in the process that this one was forked from
+        pid = os.getpid()
+        writer = self._writers.get(pid) or self._writers.setdefault(pid, _Writer(self._seconds))
+        writer.put(kind, write, wait)
+
+
+class _Writer:
+    """That of one process."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._changed = Condition()
+        self._due: dict[Hashable, Write] = {}
+        self._next_at: dict[Hashable, float] = {}
+        self._is_running = False
+        self._is_writing = False
+
+    def put(self, kind: Hashable, write: Write, wait: float) -> None:
         with self._changed:
             self._due[kind] = write
             if not self._is_running:
@@ -64,21 +72,28 @@ class WriteBehind:
 
     def _run(self) -> None:
         with self._changed:
-            while self._due:
-                now = time.monotonic()
-                ready = [kind for kind in self._due if self._next_at.get(kind, 0) <= now]
-                if not ready:
-                    self._changed.wait(min(self._next_at[kind] for kind in self._due) - now)
-                    continue
-                writes = [self._due.pop(kind) for kind in ready]
-                self._next_at.update(dict.fromkeys(ready, now + self._seconds))
-                self._is_writing = True
-                self._changed.release()
-                try:
-                    for write in writes:
-                        write()
-                finally:
-                    self._changed.acquire()
-                    self._is_writing = False
+            try:
+                while self._due:
+                    self._write_ready()
+            finally:  # whatever ended a write (GreenletExit, say): the next that comes begins anew
+                self._is_running = False
                 self._changed.notify_all()
-            self._is_running = False
+
+    def _write_ready(self) -> None:
+        """Write what need not wait, or wait for the first that need not any more."""
+        now = time.monotonic()
+        ready = [kind for kind in self._due if self._next_at.get(kind, 0) <= now]
+        if not ready:
+            self._changed.wait(min(self._next_at[kind] for kind in self._due) - now)
+            return
+        writes = [self._due.pop(kind) for kind in ready]
+        self._next_at.update(dict.fromkeys(ready, now + self._seconds))
+        self._is_writing = True
+        self._changed.release()
+        try:
+            for write in writes:
+                write()
+        finally:
+            self._changed.acquire()
+            self._is_writing = False
+        self._changed.notify_all()

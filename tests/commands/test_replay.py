@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib import import_module
-from threading import Event
+from threading import Event, current_thread
 from threading import enumerate as enumerate_threads
 from typing import Any
 
@@ -21,9 +21,11 @@ from flask_fd_whatsapp import (
     status_changed,
     status_received,
 )
+from flask_fd_whatsapp.commands import replay_lease
 from flask_fd_whatsapp.commands.graceful_shutdown import Stop
 
 from ..answers import make_due
+from ..concurrency.threads import TIMEOUT
 from ..conftest import MakeApp
 from .conftest import Post, RunCommand, RunJSON, Tickets, ledger_of, states
 
@@ -308,3 +310,34 @@ def test_new_events_are_left(
     outcome = run_json(past, "replay", "--handler", "late", "--yes")
     assert (outcome["events"], outcome["results"]) == (4, {"succeeded": 4})
     assert late.calls == ALL
+
+
+def test_renewed_while_it_ends(
+    past: Flask, late: Late, run: RunCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A renewal that is under way as a replay ends does not keep the next replay out."""
+    status_received.connect(late)
+    ledger = ledger_of(past)
+    hold, end = ledger.hold_replay, ledger.end_replay
+    begun, ended = Event(), Event()
+
+    def hold_late(**arguments: Any) -> Any:
+        if current_thread().name != "fd-whatsapp-replay":
+            return hold(**arguments)
+        begun.set()
+        ended.wait(0.2)  # comes now where nothing makes the end wait for this
+        return hold(**arguments)
+
+    def end_soon(**arguments: Any) -> None:
+        end(**arguments)
+        ended.set()
+
+    late.after = lambda: begun.wait(TIMEOUT) and None
+    with monkeypatch.context() as patched:
+        patched.setattr(replay_lease, "RENEW_SECONDS", 0.001)
+        patched.setattr(ledger, "hold_replay", hold_late)
+        patched.setattr(ledger, "end_replay", end_soon)
+        assert run(past, "replay", "--handler", "late", "--yes").exit_code == 0
+    result = run(past, "replay", "--handler", "late", "--yes")
+    assert "another process" not in result.stderr
+    assert result.exit_code == 0

@@ -298,3 +298,17 @@ def test_disposed(
             lambda: not connection.exec_driver_sql(OTHERS[kind]).all(), "the connections are gone"
         )
     claimed(ledger, message_id="M2")
+
+
+def test_given_back_after_all_were_renewed(
+    make_ledger: Callable[[str], tuple[Flask, SQLLedger]], bare_url: str
+) -> None:
+    """A kept connection that was in use as all were renewed is closed when it is given back."""
+    _, ledger = make_ledger(bare_url)
+    connection = ledger.database.connect()
+    assert isinstance(connection, KeptConnection)
+    driver = connection.driver_connection
+    ledger.database.renew()
+    connection.close()
+    with pytest.raises(ledger.database.driver_error):
+        driver.cursor().execute("SELECT 1")

@@ -25,6 +25,7 @@ from .proxy import Network, network
 
 REQUESTS = 8
 SHORT_SECONDS = 1
+HANDLER_SECONDS = 4
 ENOUGH_SECONDS = 20
 """Far more than the shortened time-outs take, and far less than the system's own."""
 
@@ -63,7 +64,9 @@ def wire(direct: engine.URL, kind: str) -> Iterator[Network]:
 def app(make_app: MakeApp, direct: engine.URL, wire: Network, _short: None) -> Iterator[Flask]:
     """An application whose ledger is reached through the network."""
     url = direct.set(host="127.0.0.1", port=wire.port)
-    app = make_app(LEDGER_URL=url.render_as_string(hide_password=False))
+    app = make_app(
+        LEDGER_URL=url.render_as_string(hide_password=False), HANDLER_SECONDS=HANDLER_SECONDS
+    )
     ledger_of(app).upgrade()
     yield app
     ledger_of(app).engine.dispose()
@@ -93,7 +96,7 @@ def test_silent(app: Flask, wire: Network, payload: Payload) -> None:
 
 
 def test_silent_while_handling(app: Flask, wire: Network, payload: Payload) -> None:
-    """A handler whose transaction gets no answer has failed in time."""
+    """A handler whose transaction gets no answer for HANDLER_SECONDS has failed in time."""
     silences = [True]
 
     @status_received.connect_via(app)
@@ -110,6 +113,26 @@ def test_silent_while_handling(app: Flask, wire: Network, payload: Payload) -> N
     wire.come_back()
     ledger_of(app).engine.dispose()
     assert_result(client_of(app).post(URL, json=payload(data__message_id="M2")), "accepted")
+
+
+SLEEP = {"postgresql": "SELECT pg_sleep({})", "mariadb": "SELECT SLEEP({})"}
+
+
+def test_slow_statement_of_a_handler(app: Flask, kind: str, payload: Payload) -> None:
+    """A handler's statement may take as long as the handler; after it the connection has its own
+    limit again.
+    """
+
+    @status_received.connect_via(app)
+    def work(app: Flask, event: StatusEvent) -> None:
+        transaction = current_ledger.transaction  # type: ignore[attr-defined]
+        transaction.exec_driver_sql(SLEEP[kind].format(1.5 * SHORT_SECONDS))
+
+    assert_result(client_of(app).post(URL, json=payload()), "accepted")
+    with ledger_of(app).engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        found = [getattr(driver, name, None) for name in timeouts._ATTRIBUTES]
+    assert SHORT_SECONDS in found
 
 
 def test_silent_greeting(

@@ -10,9 +10,10 @@ from flask import Flask
 
 from flask_fd_whatsapp import FreshdeskWhatsApp, RetryLater, status_received
 from flask_fd_whatsapp.ledger import Ledger, Policy, Tried
+from flask_fd_whatsapp.receiving import sweep as sweep_module
 from flask_fd_whatsapp.receiving.receiver import Receiver
 from flask_fd_whatsapp.receiving.responses import Result
-from flask_fd_whatsapp.receiving.sweep import RESERVED_SECONDS, sweep
+from flask_fd_whatsapp.receiving.sweep import RESERVED_SECONDS, Sweep, sweep
 
 from ..answers import client_of
 from ..concurrency.threads import Clock
@@ -126,3 +127,23 @@ def test_reservation_is_over(
     clock.now += RESERVED_SECONDS
     assert list(sweeping) == []
     assert list(ledger.due(receiver=receiver.name, limit=9)) == []
+
+
+def test_due_at_once_again(
+    receiver: Receiver,
+    ledger: Ledger,
+    ids: dict[tuple[str, str], Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An event that a handler wants at once again is the very next run's."""
+    handler = Scripted("handler", RetryLater(0))
+    status_received.connect(handler)
+    sizes = iter([9])  # after a batch of one, all the rest with the first again
+    monkeypatch.setattr(sweep_module, "FIRST_BATCH", 1)
+    monkeypatch.setattr(
+        Sweep, "_fit", lambda self, *_: setattr(self, "_size", next(sizes, self._size))
+    )
+    results_of_first = results(receiver)
+    assert sorted(results_of_first) == sorted(ids.values())
+    (again,) = [key for key, one in results_of_first.items() if one is Result.POSTPONED]
+    assert results(receiver) == {again: Result.ACCEPTED}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
 from typing import Any
 
@@ -110,9 +111,12 @@ def test_a_ledger_that_works_now_and_then(host: Host, payload: Payload) -> None:
 
 
 def test_what_needs_no_ledger_ends_no_outage(host: Host, payload: Payload) -> None:
-    """An empty body, which needs no ledger, does not say that it works again."""
+    """An empty body or a bomb, which need no ledger, do not say that it works again."""
     host.ledger.error = LedgerUnavailable("down")
     host.post(payload(), 503)
     assert_result(host._client.post(URL, data=b""), "ignored")
+    bomb = gzip.compress(b" " * 10_000_000)
+    answer = host._client.post(URL, data=bomb, headers={"Content-Encoding": "gzip"})
+    assert answer.status_code == 413
     assert_problem(host._client.post(URL, json=payload()), 503, "30")
     assert [line.levelname for line in host.lines()] == ["CRITICAL"]

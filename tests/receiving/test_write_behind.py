@@ -6,10 +6,12 @@ import os
 import threading
 import warnings
 from collections.abc import Callable
-from threading import Event
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, Condition, Event
 
 import pytest
 
+from flask_fd_whatsapp.receiving import write_behind
 from flask_fd_whatsapp.receiving.write_behind import WriteBehind
 
 from ..concurrency.threads import TIMEOUT
@@ -84,6 +86,23 @@ def test_where_no_thread_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
     assert written == ["a", "b"]
 
 
+def test_a_write_that_ends_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a write that ended its thread the next one is written, by another."""
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    threads: list[threading.Thread] = []
+    written: list[str] = []
+    writes = WriteBehind(SHORT)
+
+    def end() -> None:
+        threads.append(threading.current_thread())
+        raise SystemExit
+
+    writes.put("a", end, wait=TIMEOUT)
+    threads[0].join(TIMEOUT)
+    writes.put("b", noting(written, "b"), wait=TIMEOUT)
+    assert written == ["b"]
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_after_a_fork() -> None:
     """A process that was forked while a thread wrote writes with a thread of its own."""
@@ -108,3 +127,34 @@ def test_after_a_fork() -> None:
     assert os.read(reader, 99) == b"written"
     os.close(reader)
     os.waitpid(child, 0)
+
+
+def test_threads_begin_together_after_a_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that are a new process's first to write at the same time write with one thread."""
+    writes = WriteBehind(LONG)
+    is_met, goes_on = Barrier(2), Event()
+
+    def meet() -> Condition:
+        is_met.wait(TIMEOUT)  # both have found that the process is new
+        return Condition()
+
+    monkeypatch.setattr(write_behind.os, "getpid", lambda: -1)
+    monkeypatch.setattr(write_behind, "Condition", meet)
+    before = set(threading.enumerate())
+    written: list[str] = []
+
+    def put(kind: str) -> None:
+        def write() -> None:
+            assert goes_on.wait(TIMEOUT)
+            written.append(kind)
+
+        writes.put(kind, write)
+
+    with ThreadPoolExecutor(2) as pool:
+        putting = [pool.submit(put, kind) for kind in "ab"]
+        for future in putting:
+            future.result(TIMEOUT)
+        started = [one for one in set(threading.enumerate()) - before if "Pool" not in one.name]
+        assert len(started) == 1
+        goes_on.set()
+        wait_until(lambda: sorted(written) == ["a", "b"], "both are written")

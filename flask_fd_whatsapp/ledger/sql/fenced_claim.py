@@ -45,7 +45,7 @@ class SQLClaim:
         self._state = state
         self._due_at = due_at
         self._gave_up = gave_up
-        self.transaction = HandlerTransaction(database)
+        self.transaction = HandlerTransaction(database, policy.handler_seconds)
 
     def succeeded(self, handler: str) -> None:
         """Record a success, in the handler's own transaction if it opened one."""
@@ -94,7 +94,8 @@ class SQLClaim:
 
     def _next_transaction(self) -> HandlerTransaction:
         """The transaction of the handler that has ended; the next handler gets a new one."""
-        ended, self.transaction = self.transaction, HandlerTransaction(self._database)
+        ended = self.transaction
+        self.transaction = HandlerTransaction(self._database, self._policy.handler_seconds)
         return ended
 
     def _write(self, write: Callable[[Any, bool], T], *, is_step: bool = True) -> T:

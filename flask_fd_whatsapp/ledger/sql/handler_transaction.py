@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from threading import RLock
 from typing import Any, Final, TypeVar, cast
 
@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ...exceptions import FreshdeskWhatsAppError, TransactionFailed
 from .connections import is_conflict
 from .dialects.base import Database
+from .dialects.timeouts import LONG_ANSWER_SECONDS, patient
 
 T = TypeVar("T")
 
@@ -41,10 +42,15 @@ class HandlerTransaction:
     A connection whose session the handler has altered (``SET search_path``, ``LISTEN``, temporary
     tables, advisory locks) is closed at the end and not given to the next event.  What a stored
     procedure alters is not seen.
+
+    :param seconds: how long a statement may take where the connection is the ledger's own: as long
+        as a handler may, ``None`` if it may for ever.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, seconds: float | None) -> None:
         self._database = database
+        self._seconds = LONG_ANSWER_SECONDS if seconds is None else seconds
+        self._patience = ExitStack()
         self._lock = RLock()
         self._connection: Connection | None = None
         self._has_ended = False
@@ -133,12 +139,14 @@ class HandlerTransaction:
     def _open(self) -> Connection:
         connection = _HandlerConnection(self._database.engine, self)
         try:
+            self._patience.enter_context(patient(connection, self._seconds))
             self._database.begin(connection)
             self._database.lock(connection)
             for name in ("commit", "rollback"):
                 events.listen(connection, name, self._refuse_by_hand)
             events.listen(connection, "before_cursor_execute", self._look_at)
         except BaseException:
+            self._patience.close()
             connection.close()
             raise
         return connection
@@ -171,6 +179,7 @@ class HandlerTransaction:
             self._close(connection)
 
     def _close(self, connection: Connection) -> None:
+        self._patience.close()
         if self._is_altered:
             connection.invalidate()
         connection.close()

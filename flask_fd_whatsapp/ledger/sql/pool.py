@@ -25,6 +25,15 @@ def leave(connections: object) -> None:
     _LEFT_TO_PARENT.append(connections)
 
 
+class Idle(deque["KeptConnection"]):
+    """The connections that nobody uses.
+
+    :ivar is_over: all were renewed since.
+    """
+
+    is_over = False
+
+
 class KeptConnection:
     """A driver's connection; :meth:`close` gives it back, :meth:`invalidate` closes it.
 
@@ -34,7 +43,7 @@ class KeptConnection:
 
     __slots__ = ("_home", "commit", "cursor", "driver_connection", "idle", "is_durable")
 
-    def __init__(self, home: Kept, driver: Any, idle: deque[KeptConnection]) -> None:
+    def __init__(self, home: Kept, driver: Any, idle: Idle) -> None:
         self._home = home
         self.idle = idle
         self.driver_connection = driver
@@ -95,8 +104,11 @@ class Kept:
         return driver
 
     def take_back(self, connection: KeptConnection) -> None:
-        """Keep it for the next who asks."""
-        connection.idle.append(connection)
+        """Keep it for the next who asks, unless all were renewed while it was in use."""
+        if connection.idle.is_over:
+            self.drop(connection)
+        else:
+            connection.idle.append(connection)
 
     def drop(self, connection: KeptConnection) -> None:
         """Close it; a cursor that somebody keeps, such as an error's traceback, does not keep its
@@ -125,6 +137,7 @@ class Kept:
 
     def renew(self) -> None:
         """Close the idle ones, and those in use when they are given back."""
+        self._idle.is_over = True
         self.close()
         self._reset()
 
@@ -140,7 +153,7 @@ class Kept:
                 connection.driver_connection.close()
 
     def _reset(self) -> None:
-        self._idle: deque[KeptConnection] = deque()
+        self._idle = Idle()
         self._take = self._idle.popleft if self._in_turns else self._idle.pop
         self._count = 0
         self._lock = Lock()
