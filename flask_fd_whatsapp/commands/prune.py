@@ -45,7 +45,7 @@ def prune(name: str | None, unregistered: bool, compact: bool, as_json: bool) ->
     if unregistered and name is not None:
         raise click.UsageError("--unregistered is for all receivers: leave out --receiver.")
     forgotten: dict[str, int] = {}
-    others: list[dict[str, Any]] = []
+    databases: list[dict[str, Any]] = []
     problems: list[str] = []
     sharing: dict[Hashable, list[tuple[Receiver, Ledger]]] = {}
     with stopping() as stop:
@@ -64,24 +64,24 @@ def prune(name: str | None, unregistered: bool, compact: bool, as_json: bool) ->
                 rest = {
                     "receivers": names,
                     "retention_days": receiver.settings.retention_days,
-                    "forgotten": 0,
+                    "also_forgotten": 0,
                     "unregistered": [],
                 }
                 whose = None if unregistered else names
                 with noting(problems, receiver):
                     for total in _shown("Pruning the rest", _totals(ledger, receiver, stop, whose)):
-                        rest["forgotten"] = total
+                        rest["also_forgotten"] = total
                     rest["unregistered"] = [one for one in ledger.receivers() if one not in names]
-                others.append(rest)
+                databases.append(rest)
         if compact:
             _compact(sharing.values(), problems, stop)
     if as_json:
-        print_json({"forgotten": forgotten, "others": others, "problems": problems})
+        print_json({"forgotten": forgotten, "databases": databases, "problems": problems})
     else:
         for receiver_name, total in forgotten.items():
             click.echo(f"{receiver_name}: {_in_words(total)} forgotten.")
-        for rest in others:
-            if rest["forgotten"]:
+        for rest in databases:
+            if rest["also_forgotten"]:
                 click.echo(_told(rest))
             if rest["unregistered"] and not unregistered:
                 click.echo(_hint(rest))
@@ -140,7 +140,7 @@ def _in_words(total: int | None) -> str:
 
 def _told(rest: dict[str, Any]) -> str:
     return (
-        f"{_in_words(rest['forgotten'])} of several receivers, or of receivers that are not "
+        f"{_in_words(rest['also_forgotten'])} of several receivers, or of receivers that are not "
         f"registered, forgotten: kept for {rest['retention_days']} days, the longest of "
         f"{', '.join(rest['receivers'])}."
     )

@@ -110,10 +110,10 @@ def test_each_receiver_keeps_for_its_own_time(
     rest = {
         "receivers": ["fd_whatsapp", "long"],
         "retention_days": 400,
-        "forgotten": of_others,
+        "also_forgotten": of_others,
         "unregistered": [] if len(forgotten) == len(MESSAGES_OF) else ["gone"],
     }
-    assert told["others"] == ([] if of_others is None else [rest])
+    assert told["databases"] == ([] if of_others is None else [rest])
 
 
 def test_tells_of_what_is_left(make_durable: MakeApp, run: RunCommand) -> None:

@@ -85,6 +85,17 @@ def test_one_line_a_minute(host: Host, payload: Payload) -> None:
     )
 
 
+def test_a_short_outage(host: Host, payload: Payload) -> None:
+    """One request in one second is told in the singular."""
+    host.ledger.error = LedgerUnavailable("The disk is full.")
+    host.post(payload(), 503)
+    host.clock.now += 1
+    host.ledger.error = None
+    host.post(payload(), 200)
+    last = host.lines()[-1].getMessage()
+    assert last.endswith("In the last second 1 request was answered with 503.")
+
+
 def test_an_unexpected_error_has_its_traceback(host: Host, payload: Payload) -> None:
     """An error that no ledger should raise is told with its traceback, and as seldom."""
     host.ledger.error = RecursionError("too deep")
