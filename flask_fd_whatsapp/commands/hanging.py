@@ -11,7 +11,6 @@ from typing import Final
 
 from flask import Flask
 
-from ..exceptions import ClaimLost
 from ..handling.dispatch import bury, notify
 from ..handling.watchdog import Run, watchdog
 from ..ledger import State, Tried
@@ -70,17 +69,15 @@ def _record(app: Flask, run: Run, text: str) -> bool:
     failsafe.start()
     error = TimeoutError(text)
     try:
-        with suppress(Exception):
-            run.claim.undo()
-        state = run.claim.finish(Tried(failed={handler: f"TimeoutError: {text}"}))
+        state = run.claim.abandon(Tried(failed={handler: f"TimeoutError: {text}"}))
+        if state is None:
+            failsafe.cancel()
+            return False
         ledger = app.extensions[EXTENSION][run.receiver].ledger
         with handling(app, ledger, None):
             notify(handler_failed, app, event=run.event, handler=handler, exception=error)
-            if state is State.DEAD:
+            if state is State.DEAD and not run.is_replay:
                 bury(app, run.event)
-    except ClaimLost:
-        failsafe.cancel()
-        return False
     except Exception:
         logger.exception("That handler %s hangs could not be recorded.", handler)
     logger.error(

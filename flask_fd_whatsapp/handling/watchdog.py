@@ -34,6 +34,7 @@ _HANGS: Final = (
 class Run:
     """A try whose handlers are being called.
 
+    :param is_replay: the event was settled before, and stays so.
     :ivar handler: the one that is running, or that was the last to.
     :ivar since: when it was called, on the monotonic clock.
     """
@@ -45,6 +46,7 @@ class Run:
         "event_id",
         "handler",
         "handler_seconds",
+        "is_replay",
         "is_reported",
         "lease_seconds",
         "receiver",
@@ -63,12 +65,14 @@ class Run:
         event: StatusEvent,
         event_id: Any,
         attempt: int = 1,
+        is_replay: bool = False,
     ) -> None:
         self.claim = claim
         self.receiver = receiver
         self.event = event
         self.event_id = event_id
         self.attempt = attempt
+        self.is_replay = is_replay
         self.lease_seconds = policy.lease_seconds
         self.handler_seconds = policy.handler_seconds
         self.thread = get_ident()

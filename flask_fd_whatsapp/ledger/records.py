@@ -124,6 +124,18 @@ class Claim(Protocol):
         """
         ...
 
+    def abandon(self, tried: Tried) -> State | None:
+        """Record that the handler being called hangs; for another thread than the handler's.
+
+        From then on that thread can record nothing: it gets :class:`ClaimLost`, and what it wrote
+        through :attr:`transaction` is rolled back.
+
+        :param tried: whose ``failed`` names the handler.
+        :return: what has become of the event; ``None``, and nothing has changed, if the handler's
+            success or the end of the try was recorded first.
+        """
+        ...
+
     def finish(self, tried: Tried) -> State:
         """Record the rest of a try, and what has become of the event; let the message go."""
         ...

@@ -297,6 +297,7 @@ class Receiver:
             event=event,
             event_id=recorded.id,
             attempt=recorded.attempt,
+            is_replay=recorded.state is not State.PENDING,
         )
 
     def _late(self, error: ClaimLost, event_id: Any = None) -> Outcome:

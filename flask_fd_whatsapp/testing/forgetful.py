@@ -88,6 +88,9 @@ class _ForgetfulClaim:
     def undo(self) -> bool:
         return self._claim.undo()
 
+    def abandon(self, tried: Tried) -> State | None:
+        return self._claim.abandon(tried)
+
     def finish(self, tried: Tried) -> State:
         if tried.succeeded is not None and self._ledger.loses(self._event_id, tried.succeeded):
             self._lose()

@@ -9,11 +9,18 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from flask import Flask
 from sqlalchemy import create_engine
 
-from flask_fd_whatsapp import FreshdeskWhatsApp, StatusEvent, handler_name, status_received
+from flask_fd_whatsapp import (
+    FreshdeskWhatsApp,
+    StatusEvent,
+    current_ledger,
+    handler_name,
+    status_received,
+)
 from flask_fd_whatsapp.ledger.sql import SQLLedger
 
 WAIT_SECONDS = 30.0
@@ -32,11 +39,19 @@ def create_app(folder: str | None = None) -> Flask:
     @status_received.connect_via(app)
     @handler_name("note")
     def note(app: Flask, event: StatusEvent) -> None:
-        """Say that the event has come; one called ``wait`` waits until it may go on."""
+        """Say that the event has come; one called ``wait`` waits until it may go on.
+
+        One called ``write`` writes, and does so in the middle of that.
+        """
         with (here / "noted").open("a") as noted:
             noted.write(f"{event.message_id}\n")
         if event.message_id == "wait":
             wait_for((here / "go").exists)
+        if event.message_id == "write":
+            connection = current_ledger.transaction
+            driver: Any = connection.connection.driver_connection
+            driver.create_function("pause", 0, lambda: wait_for((here / "go").exists))
+            connection.exec_driver_sql("CREATE TABLE written AS SELECT pause() AS paused")
 
     return app
 

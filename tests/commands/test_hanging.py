@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from sqlalchemy import inspect
 
 from flask_fd_whatsapp.ledger import State
 
@@ -105,6 +106,19 @@ def test_once(host: Flask, post: Post, processes: Processes, arguments: tuple[st
     """From cron, too, the command ends, so that they do not pile up."""
     post(host, data__message_id="wait")
     assert processes.start(*arguments, handler_seconds="0.5").wait(WAIT_SECONDS) == 75
+
+
+def test_a_statement_that_ends_late(host: Flask, post: Post, processes: Processes) -> None:
+    """What a hanging handler writes is lost together with its success, though it ends after all."""
+    post(host, data__message_id="write")
+    command = processes.start(handler_seconds="0.5")
+    wait_for(lambda: "has been running for" in processes.log)
+    (processes.folder / "go").touch()
+    assert command.wait(WAIT_SECONDS) == 75
+    (event,) = ledger_of(host).events()
+    assert event.state is State.PENDING
+    assert event.last_error == "note: TimeoutError: did not return within 0.5 seconds"
+    assert not inspect(ledger_of(host).engine).has_table("written")  # type: ignore[attr-defined]
 
 
 def test_asked_to_end(host: Flask, post: Post, processes: Processes) -> None:

@@ -11,9 +11,10 @@ from threading import Condition, RLock
 from typing import Any, Final, Never
 
 from ...events import is_ahead
-from ...exceptions import ClaimLost, FreshdeskWhatsAppError, LedgerUnavailable
-from ..records import Entry, Policy, Recorded, Tried
+from ...exceptions import FreshdeskWhatsAppError, LedgerUnavailable
+from ..records import Entry, Policy, Recorded
 from ..views import Rejection, State, TokenUse, Upgraded
+from .memory_claim import MemoryClaim
 from .memory_quarantine import MemoryQuarantine, MemoryRejections, Shelf
 from .memory_queries import MemoryQueries
 from .memory_reservations import MemoryReservations
@@ -198,61 +199,3 @@ class MemoryLedger(MemoryQueries, MemoryQuarantine, MemoryRejections, MemoryRese
             attempt=event.attempts,
             has_died=has_died,
         )
-
-
-class MemoryClaim:
-    """One thread's right to a message."""
-
-    transaction = None
-
-    def __init__(
-        self,
-        ledger: MemoryLedger,
-        message: MemoryMessage,
-        event: MemoryEvent,
-        policy: Policy,
-        due_at: datetime | None,
-    ) -> None:
-        self._ledger = ledger
-        self._message = message
-        self._event = event
-        self._policy = policy
-        self._due_at = due_at
-        self._token = message.token = object()
-        self._renew()
-
-    def succeeded(self, handler: str) -> None:
-        """Record a success, and renew the lease."""
-        with self._ledger.lock:
-            self._check()
-            self._event.succeeded |= {handler}
-            self._event.gave_up -= {handler}
-            self._renew()
-
-    def renew(self) -> None:
-        """Renew the lease."""
-        with self._ledger.lock:
-            self._check()
-            self._renew()
-
-    def undo(self) -> bool:
-        """Nothing to roll back: there is no transaction."""
-        return False
-
-    def finish(self, tried: Tried) -> State:
-        """Record what the try brought, and let the message go."""
-        with self._ledger.lock:
-            self._check()
-            self._event.settle(tried, self._policy, due_at=self._due_at)
-            self._ledger.let_go(self._message)
-            return self._event.state
-
-    def _check(self) -> None:
-        if self._message.token is not self._token:
-            raise ClaimLost(
-                f"Message {self._message.message_id} was taken by another, since its lease of "
-                f"{self._policy.lease_seconds:g} seconds was not renewed in time."
-            )
-
-    def _renew(self) -> None:
-        self._message.lease_until = self._ledger.clock() + self._policy.lease_seconds

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Any, TypeVar
+from threading import Lock
+from typing import Any, Final, TypeVar
 
 from ...exceptions import ClaimLost
 from ..records import Policy, Tried
@@ -46,6 +47,11 @@ class SQLClaim:
         self._due_at = due_at
         self._gave_up = gave_up
         self.transaction = HandlerTransaction(database, policy.handler_seconds)
+        # Whoever holds it records something, or decides that the handler's thread may not.
+        self._recording = Lock()
+        self._succeeded: str | None = None
+        self._is_finished = False
+        self._is_abandoned = False
 
     def succeeded(self, handler: str) -> None:
         """Record a success, in the handler's own transaction if it opened one."""
@@ -60,7 +66,9 @@ class SQLClaim:
                 )
             self._require(self._database.succeed(cursor, values, handled))
 
-        self._write(write, is_step=not is_again)
+        with self._recording:
+            self._write(write, is_step=not is_again)
+            self._succeeded = handler
 
     def finish(self, tried: Tried) -> State:
         """Record what the try brought, and let the message go."""
@@ -75,9 +83,30 @@ class SQLClaim:
             self._require(self._database.complete(cursor, values, handled))
             return State.DONE
 
-        if tried.is_complete and not self._gave_up and self._state is State.PENDING:
-            return self._write(complete)
-        return self._write(let_go, is_step=False)
+        with self._recording:
+            if tried.is_complete and not self._gave_up and self._state is State.PENDING:
+                state = self._write(complete)
+            else:
+                state = self._write(let_go, is_step=False)
+            self._is_finished = True
+        return state
+
+    def abandon(self, tried: Tried) -> State | None:
+        """Record, in another thread than the handler's, that the handler hangs.
+
+        The handler keeps its transaction, which has ended: in a new one it could go on.
+        """
+        with self._recording:
+            if self._is_finished or self._succeeded in tried.failed:
+                return None
+            self._is_abandoned = True
+            transaction = self.transaction
+        transaction.roll_back()
+
+        def let_go(cursor: Any, is_durable: bool) -> State:
+            return self._let_go(cursor, tried, [])
+
+        return self._database.retried(lambda: self._write_alone(let_go, is_step=False))
 
     def renew(self) -> None:
         """Renew the lease; for another thread than that of the handler being called."""
@@ -104,6 +133,8 @@ class SQLClaim:
         :param write: gets a cursor, and whether what it writes has to outlive a power cut.
         :param is_step: it calls one step of the database's.
         """
+        if self._is_abandoned:
+            raise ClaimLost(_ABANDONED)
         if self.transaction.end():
             result = self.transaction.commit(lambda cursor: write(cursor, True))
         else:
@@ -162,3 +193,8 @@ class SQLClaim:
                 f"A message was taken by another, since its lease of "
                 f"{self._policy.lease_seconds:g} seconds was not renewed in time."
             )
+
+
+_ABANDONED: Final = (
+    "A handler was taken to hang and its attempt recorded as failed, before it ended."
+)
