@@ -63,10 +63,10 @@ def test_a_destination_that_redirects_is_named_with_where_to(
 def test_disagreement(app: Flask, run: RunCommand) -> None:
     """A message of which the ledger says something else is named, and the exit status is 1."""
     ledger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
-    known = ledger.message
-    ledger.message = lambda message_id, account_id=None: None
+    known = ledger.messages
+    ledger.messages = lambda **_: []
     result = run(app, "simulate", "--messages", "30", *FAST)
-    ledger.message = known
+    ledger.messages = known
     assert result.exit_code == 1
     assert "0 of 30 agree" in result.output
     assert "QUEUED is missing, though acknowledged" in result.output
