@@ -14,7 +14,7 @@ from flask import Flask
 from ..handling.dispatch import bury, notify
 from ..handling.watchdog import Run, watchdog
 from ..ledger import State, Tried
-from ..ledger.context import EXTENSION, handling
+from ..ledger.context import handling
 from ..log_fields import get_logger, log_fields
 from ..signals import handler_failed
 from .graceful_shutdown import Stop
@@ -73,8 +73,7 @@ def _record(app: Flask, run: Run, text: str) -> bool:
         if state is None:
             failsafe.cancel()
             return False
-        ledger = app.extensions[EXTENSION][run.receiver].ledger
-        with handling(app, ledger, None):
+        with handling(app, run.ledger, None):
             notify(handler_failed, app, event=run.event, handler=handler, exception=error)
             if state is State.DEAD and not run.is_replay:
                 bury(app, run.event)

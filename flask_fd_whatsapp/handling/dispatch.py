@@ -56,8 +56,8 @@ def dispatch(app: Flask, ledger: Ledger, recorded: Recorded, run: Run, unheard: 
             ", ".join(signal.name for signal in signals_of(run.event)),
         )
     this = _Try(app, ledger, run, superseded, recorded.postponed)
-    watchdog.enter(run)
     try:
+        watchdog.enter(run)
         for handler in due:
             this.call(handler, is_last=handler is due[-1])
         return Dispatched(this.end(), bool(this.failed), this.retry_after)
@@ -77,8 +77,8 @@ def dispatch_one(
     due, superseded = _due(app, run.event, recorded)
     this = _Try(app, ledger, run, [])
     called = [handler for handler in due if handler.name == name]
-    watchdog.enter(run)
     try:
+        watchdog.enter(run)
         for handler in called:
             this.call(handler, is_last=False)
     finally:

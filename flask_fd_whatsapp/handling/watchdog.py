@@ -1,33 +1,44 @@
 """Watches over the handlers that are running: renews their leases, reports those that hang.
 
-One thread a process does it, started with the process's first try and asleep most of the time, so
-that handlers that are quick cost nothing.
+One thread of each ledger's does it, so that one that is silent keeps no other from being renewed.
+It is started with a try and asleep most of the time, so that handlers that are quick cost nothing,
+and ends when none has been running for a while.
 """
 
 from __future__ import annotations
 
-import gc
 import os
-import sys
-import traceback
 from collections.abc import Callable
 from threading import Event, Lock, Thread, get_ident
 from time import monotonic
-from types import FrameType
 from typing import Any, Final
 
 from ..events import StatusEvent
-from ..exceptions import ClaimLost
-from ..ledger import Claim, Policy
+from ..exceptions import ClaimLost, LedgerUnavailable
+from ..ledger import Claim, Ledger, Policy
 from ..log_fields import get_logger, log_fields
+from ..throttle import Throttle
+from .thread_stack import stack_of
 
 logger = get_logger(__name__)
 
 SHORTEST_PAUSE: Final = 0.01
 
+THROTTLE_SECONDS: Final = 60.0
+"""So often it is told that a ledger cannot be used, or that no thread can be started."""
+
 _HANGS: Final = (
     "Handler %s has been running for %.0f seconds on %s of message %s (event %s), and may never "
     "return. Give what it waits for a time-out. It is here:"
+)
+
+_NOT_RENEWED: Final = (
+    "The lease of event %s cannot be renewed while its handlers run, nor can those of others: %s. "
+    "Once it is over another process may call them again. This is said once a minute."
+)
+_NO_THREAD: Final = (
+    "No thread can be started to watch over handlers (%s): their leases are not renewed, and those "
+    "that hang are not reported. The next event tries again. This is said once a minute."
 )
 
 
@@ -37,6 +48,7 @@ class Run:
     :param is_replay: the event was settled before, and stays so.
     :ivar handler: the one that is running, or that was the last to.
     :ivar since: when it was called, on the monotonic clock.
+    :ivar pace: the most seconds between two looks at it.
     """
 
     __slots__ = (
@@ -49,6 +61,8 @@ class Run:
         "is_replay",
         "is_reported",
         "lease_seconds",
+        "ledger",
+        "pace",
         "receiver",
         "renew_at",
         "since",
@@ -61,6 +75,7 @@ class Run:
         claim: Claim,
         policy: Policy,
         *,
+        ledger: Ledger,
         receiver: str,
         event: StatusEvent,
         event_id: Any,
@@ -68,6 +83,7 @@ class Run:
         is_replay: bool = False,
     ) -> None:
         self.claim = claim
+        self.ledger = ledger
         self.receiver = receiver
         self.event = event
         self.event_id = event_id
@@ -75,6 +91,7 @@ class Run:
         self.is_replay = is_replay
         self.lease_seconds = policy.lease_seconds
         self.handler_seconds = policy.handler_seconds
+        self.pace = min(self.lease_seconds / 4, self.handler_seconds or self.lease_seconds)
         self.thread = get_ident()
         self.watched: dict[int, Run] = {}
         self.handler: str | None = None
@@ -87,21 +104,11 @@ class Run:
         self.handler, self.since, self.is_reported = handler, monotonic(), False
 
     @property
-    def pace(self) -> float:
-        """The most seconds between two looks at it."""
-        return min(self.lease_seconds / 4, self.handler_seconds or self.lease_seconds)
-
-    @property
     def next_look(self) -> float:
         """When there will be something to do for it."""
         if self.handler_seconds is None or self.is_reported:
             return self.renew_at
         return min(self.renew_at, self.since + self.handler_seconds)
-
-    def stack(self) -> str:
-        """Where its thread is."""
-        frame = sys._current_frames().get(self.thread) or _frame_of_greenlet(self.thread)
-        return "".join(traceback.format_stack(frame)) if frame else "  (it cannot be told)\n"
 
 
 class Watchdog:
@@ -113,18 +120,18 @@ class Watchdog:
 
     def __init__(self) -> None:
         self.on_hanging: Callable[[Run], None] | None = None
-        # By process: a forked one has other threads, and none of its parent's locks.
-        self._watches: dict[int, _Watch] = {}
+        # By process and ledger: a forked one has other threads, and none of its parent's locks.
+        self._watches: dict[tuple[int, int], _Watch] = {}
 
     def enter(self, run: Run) -> None:
         """Watch over *run* from now on."""
-        pid = os.getpid()
-        watch = self._watches.get(pid)
+        key = os.getpid(), id(run.ledger)
+        watch = self._watches.get(key)
         if watch is None:
-            watch = self._watches.setdefault(pid, _Watch(self))
+            watch = self._watches.setdefault(key, _Watch(self))
         run.watched = watch.runs
         watch.runs[id(run)] = run
-        if run.lease_seconds < watch.lease_seconds:
+        if run.pace < watch.pace:
             watch.quicken(run)
 
     def leave(self, run: Run) -> None:
@@ -133,48 +140,73 @@ class Watchdog:
 
     def running(self) -> list[Run]:
         """The runs of this process."""
-        watch = self._watches.get(os.getpid())
-        return list(watch.runs.values()) if watch else []
+        here = os.getpid()
+        watches = [watch for (pid, _), watch in list(self._watches.items()) if pid == here]
+        return [run for watch in watches for run in list(watch.runs.values())]
 
 
 class _Watch:
-    """The thread of one process, and what it watches over."""
+    """The thread of one process for one ledger, and what it watches over.
+
+    :ivar pace: the most seconds between two looks; infinite if there is no thread.
+    """
 
     def __init__(self, watchdog: Watchdog) -> None:
         self.runs: dict[int, Run] = {}
-        self.lease_seconds = float("inf")
+        self.pace = float("inf")
         self._watchdog = watchdog
-        self._pace = float("inf")
+        self._throttle = Throttle(THROTTLE_SECONDS)
         self._wake = Event()
         self._lock = Lock()
         self._thread: Thread | None = None
 
     def quicken(self, run: Run) -> None:
-        """Look as often as *run* wants it."""
+        """Look as often as *run* wants it; without a thread, the next one's start is tried."""
         with self._lock:
-            self.lease_seconds = min(self.lease_seconds, run.lease_seconds)
-            self._pace = min(self._pace, run.pace)
             if self._thread is None:
-                self._thread = Thread(target=self._watch, name="fd_whatsapp_watchdog", daemon=True)
-                self._thread.start()
+                thread = Thread(target=self._watch, name="fd_whatsapp_watchdog", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as error:  # the system's limit, or the process is ending
+                    if self._throttle.admit("thread") is not None:
+                        logger.error("%s", _NO_THREAD % error)
+                    return
+                self._thread = thread
+            self.pace = min(self.pace, run.pace)
         self._wake.set()
 
     def _watch(self) -> None:
-        while True:
+        is_idle = False
+        while not (is_idle and self._ends()):
             now = monotonic()
             looks = [run.next_look - now for run in list(self.runs.values())]
-            self._wake.wait(max(min([self._pace, *looks]), SHORTEST_PAUSE))
+            is_woken = self._wake.wait(max(min([self.pace, *looks]), SHORTEST_PAUSE))
             self._wake.clear()
             for run in list(self.runs.values()):
                 try:
                     self._look_at(run)
+                except LedgerUnavailable as error:
+                    if self._throttle.admit("ledger") is not None:
+                        logger.error(_NOT_RENEWED, run.event_id, error)
                 except Exception:
                     logger.exception("Event %s cannot be watched over.", run.event_id)
+            is_idle = not is_woken and not self.runs
+
+    def _ends(self) -> bool:
+        """End the thread, unless a run has come that may count on it."""
+        with self._lock:
+            self.pace = float("inf")  # first: whoever comes after this wants another thread
+            paces = [run.pace for run in list(self.runs.values())]
+            if not paces:
+                self._thread = None
+                return True
+            self.pace = min(paces)
+            return False
 
     def _look_at(self, run: Run) -> None:
         now = monotonic()
         if now >= run.renew_at:
-            run.renew_at = now + self._pace  # should it not succeed
+            run.renew_at = now + run.pace  # should it not succeed
             try:
                 run.claim.renew()
             except ClaimLost:
@@ -191,7 +223,7 @@ class _Watch:
 
 
 def _report(run: Run, handler: str, seconds: float) -> None:
-    where = run.stack().splitlines()
+    where = stack_of(run.thread).splitlines()
     # A place of its own for each line: what stands in one is logged as one line.
     text = "\n".join([_HANGS, *["%s"] * len(where)])
     logger.error(
@@ -210,18 +242,6 @@ def _report(run: Run, handler: str, seconds: float) -> None:
             handler=handler,
         ),
     )
-
-
-def _frame_of_greenlet(ident: int) -> FrameType | None:
-    """Under gevent what looks like a thread is a greenlet, whose id is that of the object."""
-    greenlet = sys.modules.get("greenlet")
-    if greenlet is None:
-        return None
-    for found in gc.get_objects():
-        if id(found) == ident and isinstance(found, greenlet.greenlet):
-            frame: FrameType | None = found.gr_frame
-            return frame
-    return None
 
 
 watchdog: Final = Watchdog()

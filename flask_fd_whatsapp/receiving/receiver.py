@@ -293,6 +293,7 @@ class Receiver:
         return Run(
             claim,
             self._policy,
+            ledger=self.ledger,
             receiver=self.name,
             event=event,
             event_id=recorded.id,

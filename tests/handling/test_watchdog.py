@@ -13,7 +13,7 @@ import pytest
 from flask_fd_whatsapp import StatusEvent
 from flask_fd_whatsapp.exceptions import ClaimLost, LedgerUnavailable
 from flask_fd_whatsapp.handling.watchdog import Run, Watchdog
-from flask_fd_whatsapp.ledger import Policy
+from flask_fd_whatsapp.ledger import Ledger, MemoryLedger, Policy
 
 from ..ledger.entries import MOMENT
 
@@ -39,9 +39,26 @@ class Renewed:
             raise self.errors.pop(0)
 
 
-def a_run(claim: Any, *, lease: float = 0.04, handler_seconds: float | None = None) -> Run:
+LEDGER = MemoryLedger()
+
+
+def a_run(
+    claim: Any,
+    *,
+    lease: float = 0.04,
+    handler_seconds: float | None = None,
+    ledger: Ledger = LEDGER,
+) -> Run:
     policy = Policy(lease_seconds=lease, handler_seconds=handler_seconds)
-    return Run(claim, policy, receiver="fd_whatsapp", event=EVENT, event_id=12, attempt=3)
+    return Run(
+        claim,
+        policy,
+        ledger=ledger,
+        receiver="fd_whatsapp",
+        event=EVENT,
+        event_id=12,
+        attempt=3,
+    )
 
 
 @pytest.fixture
@@ -79,11 +96,99 @@ def test_a_short_lease_after_a_long_one(dog: Watchdog) -> None:
 
 
 def test_a_ledger_that_is_down(dog: Watchdog, caplog: pytest.LogCaptureFixture) -> None:
-    """A renewal that fails is tried again; what goes wrong with one keeps no other from it."""
-    claim = Renewed(*[LedgerUnavailable("down")] * 2)
-    dog.enter(a_run(claim))
-    assert claim.often.wait(TIMEOUT)
+    """A renewal that fails is tried again, and an outage said once, without a traceback."""
+    claims = [Renewed(*[LedgerUnavailable("down")] * 3) for _ in range(3)]
+    for claim in claims:
+        dog.enter(a_run(claim))
+    for claim in claims:
+        assert claim.often.wait(TIMEOUT)
+    (record,) = caplog.records
+    assert "cannot be renewed while its handlers run, nor can those of others: down." in caplog.text
+    assert (record.levelno, record.exc_info) == (logging.ERROR, None)
+
+
+def test_a_fault_of_one(dog: Watchdog, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever else goes wrong with one run keeps no other from being renewed."""
+    broken, other = Renewed(ValueError("broken")), Renewed()
+    dog.enter(a_run(broken))
+    dog.enter(a_run(other))
+    assert broken.often.wait(TIMEOUT)
+    assert other.often.wait(TIMEOUT)
     assert "Event 12 cannot be watched over." in caplog.text
+
+
+class Silent(Renewed):
+    """A claim whose ledger does not answer until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.let_go = Event(), Event()
+
+    def renew(self) -> None:
+        self.asked.set()
+        self.let_go.wait(TIMEOUT)
+
+
+def test_a_silent_ledger(dog: Watchdog) -> None:
+    """While one ledger does not answer, the leases of another are renewed."""
+    silent, other = Silent(), Renewed()
+    dog.enter(a_run(silent))
+    assert silent.asked.wait(TIMEOUT)
+    try:
+        dog.enter(a_run(other, ledger=MemoryLedger()))
+        assert other.often.wait(TIMEOUT)
+        assert len(dog.running()) == 2
+    finally:
+        silent.let_go.set()
+
+
+def test_a_shorter_limit_with_the_same_lease(dog: Watchdog) -> None:
+    """A handler's limit is kept though the thread sleeps for a run that has a longer one."""
+    hanging = Event()
+    dog.on_hanging = lambda run: hanging.set()
+    dog.enter(a_run(Renewed(), lease=3600))
+    run = a_run(Renewed(), lease=3600, handler_seconds=0.05)
+    dog.enter(run)
+    run.begin("tickets")
+    assert hanging.wait(TIMEOUT)
+
+
+def test_no_thread(
+    dog: Watchdog, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If no thread can be started that is said, and the next run tries again, for all."""
+
+    def start(self: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    first, second = Renewed(), Renewed()
+    with monkeypatch.context() as patched:
+        patched.setattr(Thread, "start", start)
+        dog.enter(a_run(first))
+    assert "No thread can be started to watch over handlers (can't start new thread)" in caplog.text
+    dog.enter(a_run(second))
+    assert first.often.wait(TIMEOUT)
+    assert second.often.wait(TIMEOUT)
+
+
+def test_idle(dog: Watchdog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that has nothing to watch over ends, and the next run gets another."""
+    threads: list[Thread] = []
+    start = Thread.start
+
+    def noted(self: Thread) -> None:
+        threads.append(self)
+        start(self)
+
+    monkeypatch.setattr(Thread, "start", noted)
+    for number in range(2):
+        claim = Renewed()
+        run = a_run(claim)
+        dog.enter(run)
+        assert claim.often.wait(TIMEOUT)
+        dog.leave(run)
+        threads[number].join(TIMEOUT)
+        assert not threads[number].is_alive()
 
 
 def test_a_claim_that_is_lost(dog: Watchdog, caplog: pytest.LogCaptureFixture) -> None:
