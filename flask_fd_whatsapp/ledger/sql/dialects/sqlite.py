@@ -58,10 +58,7 @@ class SQLite(Database):
         super().renew()
 
     def require_suitable(self) -> None:
-        """See that the file is there, or that none is missing.
-
-        :raises LedgerUnavailable: if it was removed while it was in use.
-        """
+        """See that the file was not removed while it was in use."""
         self._look()
 
     def translate(self, error: Exception, connection: Any = None) -> LedgerUnavailable:
