@@ -14,6 +14,7 @@ from flask.cli import with_appcontext
 from ..ledger import Ledger, Quarantined
 from ..receiving.responses import Result
 from .graceful_shutdown import stopping
+from .hanging import not_for_ever
 from .options import chosen_receiver, json_option, receiver_option, receivers, shared_ledger
 from .output import plain, print_json, print_table, progress, when
 from .parameters import EventId
@@ -91,7 +92,8 @@ def show(entry_id: int, name: str | None, as_json: bool) -> None:
 def replay(entry_ids: tuple[int, ...], is_all: bool, name: str | None, as_json: bool) -> None:
     """Take entries in as if they came now; what is accepted leaves the quarantine.
 
-    Exit 1 if one was refused again, which keeps it there.
+    Exit 1 if one was refused again, which keeps it there; exit 75 if a handler hangs
+    (FD_WHATSAPP_HANDLER_SECONDS).
     """
     if bool(entry_ids) == is_all:
         raise click.UsageError("Name the entries to replay, or give --all.")
@@ -100,7 +102,11 @@ def replay(entry_ids: tuple[int, ...], is_all: bool, name: str | None, as_json: 
     chosen = _all(ledger, name) if is_all else iter(named)
     results: Counter[str] = Counter()
     refused: dict[Any, str] = {}
-    with stopping() as stop, progress(chosen, "Replaying", len(named) or None) as shown:
+    with (
+        stopping() as stop,
+        not_for_ever(chosen_receiver(name).app, stop),
+        progress(chosen, "Replaying", len(named) or None) as shown,
+    ):
         for entry in shown:
             if stop.is_asked():
                 break

@@ -21,6 +21,7 @@ from ..ledger import Event, EventFilter, State
 from ..receiving.receiver import Receiver
 from ..signals import signals_of, status_changed
 from .graceful_shutdown import stopping
+from .hanging import not_for_ever
 from .options import chosen_receiver, json_option, receiver_option, shared_ledger
 from .output import many, plain, print_json, progress, when
 from .parameters import Moment
@@ -82,6 +83,7 @@ def replay(
     Where it has succeeded it is not called again, so that an interrupted replay can be run again.
     Events that are pending are left to retry. One process at a time replays a handler. Exit 1 if
     the handler failed on one, or if it was stopped (SIGTERM, Ctrl-C) before the end.
+    Exit 75 if the handler hangs (FD_WHATSAPP_HANDLER_SECONDS).
     """
     receiver = chosen_receiver(name)
     _require_known(receiver.app, handler)
@@ -214,7 +216,11 @@ def _run(
     """Call the handler; whether that went on to the end."""
     planned = (event for event in wanted.past() if wanted.has(event))
     apart, next_at = 1 / rate if rate else 0.0, 0.0
-    with stopping() as stop, progress(planned, "Replaying", plan.count) as shown:
+    with (
+        stopping() as stop,
+        not_for_ever(wanted.receiver.app, stop),
+        progress(planned, "Replaying", plan.count) as shown,
+    ):
         for event in shown:
             if event.id > plan.last_id:
                 continue  # it came in the meantime, with the handler connected

@@ -13,9 +13,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import inspect
 
-from flask_fd_whatsapp.ledger import State
+from flask_fd_whatsapp.ledger import State, Tried
 
 from ..answers import make_due
+from ..ledger.entries import POLICY
 from .conftest import Post, ledger_of, states
 from .deferred_app import WAIT_SECONDS, create_app, wait_for
 
@@ -38,10 +39,12 @@ class Processes:
         self.folder = folder
         self.running: list[subprocess.Popen[bytes]] = []
 
-    def start(self, *arguments: str, handler_seconds: str) -> subprocess.Popen[bytes]:
+    def start(
+        self, *arguments: str, handler_seconds: str, command: str = "retry"
+    ) -> subprocess.Popen[bytes]:
         with (self.folder / "log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-c", FLASK, "retry", *arguments],
+                [sys.executable, "-c", FLASK, *command.split(), *arguments],
                 cwd=ROOT,
                 env={
                     **os.environ,
@@ -106,6 +109,22 @@ def test_once(host: Flask, post: Post, processes: Processes, arguments: tuple[st
     """From cron, too, the command ends, so that they do not pile up."""
     post(host, data__message_id="wait")
     assert processes.start(*arguments, handler_seconds="0.5").wait(WAIT_SECONDS) == 75
+
+
+def test_replay(host: Flask, post: Post, processes: Processes) -> None:
+    """A replay whose handler hangs ends, too, and changes nothing of the event."""
+    post(host, data__message_id="wait")
+    (event,) = ledger_of(host).events()
+    recorded = ledger_of(host).claim(event.id, POLICY)
+    assert recorded is not None
+    assert recorded.claim is not None
+    recorded.claim.finish(Tried())
+    options = ("--handler", "note", "--yes")
+    command = processes.start(*options, command="replay", handler_seconds="0.5")
+    assert command.wait(WAIT_SECONDS) == 75
+    assert processes.noted("wait") == 1
+    assert ledger_of(host).events()[0].state is State.DONE
+    assert ledger_of(host).being_handled() == []
 
 
 def test_a_statement_that_ends_late(host: Flask, post: Post, processes: Processes) -> None:
