@@ -28,7 +28,7 @@ class Limits:
         those that carried none of the configured headers, or are acknowledged, do not count.
     :param max_overdue: how long an event may be due without being tried.
     :param max_failing: how long an event's handlers may fail.
-    :param max_handling: how long a process may be handling one event.
+    :param max_handling: how long one try at an event may last, all its handlers together.
     :param max_silence: how long nothing may come.
     :param max_pending: events that are not handled yet.
     """
@@ -150,7 +150,8 @@ def _max_handling(standing: Standing, limit: timedelta) -> Found:
     return age, _if(
         age > limit,
         f"event {longest.event_id}, {longest.status} of message {longest.message_id}, has been "
-        f"handled for {span(age)}, which is more than {span(limit)}: the log has the handler.",
+        f"handled for {span(age)}, which is more than {span(limit)} (this try, all its handlers "
+        "together): the log has the handler that hangs, if one does.",
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import Column, MetaData, String, Table, create_engine, make_url, select
+from sqlalchemy import event as events
 
 from flask_fd_whatsapp import FreshdeskWhatsApp, StatusEvent, status_received
 from flask_fd_whatsapp.ledger import State
@@ -66,6 +67,23 @@ def test_pooler(pooled_url: str, make_app: MakeApp, payload: Payload) -> None:
     with ledger.engine.connect() as connection:
         written = Counter(connection.scalars(select(effect.c.message_id)))
     assert written == {f"M{number}": 1 for number in range(EVENTS)}
+    ledger.engine.dispose()
+
+
+def test_an_upgrade_sets_nothing_in_others_sessions(pooled_url: str, make_app: MakeApp) -> None:
+    """Behind a pooler an upgrade sets no limits but those that end with its own transactions."""
+    app = make_app(LEDGER_URL=pooled_url)
+    ledger: SQLLedger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
+    statements: list[str] = []
+
+    def note(connection: Any, cursor: Any, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    events.listen(ledger.engine, "before_cursor_execute", note)
+    ledger.upgrade()
+    assert any("CONCURRENTLY" in statement for statement in statements)
+    limits = [one for one in statements if "_timeout" in one and one.startswith(("SET", "RESET"))]
+    assert {one.split()[1] for one in limits} == {"LOCAL"}
     ledger.engine.dispose()
 
 

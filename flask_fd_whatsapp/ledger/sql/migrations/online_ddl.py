@@ -146,8 +146,17 @@ def _in_transaction(_: float) -> Iterator[None]:
 
 @contextmanager
 def _without_time_outs(patience: float) -> Iterator[None]:
-    """PostgreSQL: the server's limits are for requests, and not for building an index."""
-    execute = op.get_bind().exec_driver_sql
+    """PostgreSQL: the server's limits are for requests, and not for building an index.
+
+    Behind a pooler they stay as they are: what is set outside a transaction may be set, and reset,
+    on a server process that others use.
+    """
+    bind = op.get_bind()
+    execute = bind.exec_driver_sql
+    driver: Any = bind.connection.driver_connection
+    if execute("SELECT pg_backend_pid()").scalar() != driver.info.backend_pid:
+        yield
+        return
     execute("SET statement_timeout = 0")
     execute(f"SET lock_timeout = '{patience * 1000:.0f}ms'")
     try:
