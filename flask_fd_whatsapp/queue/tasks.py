@@ -17,10 +17,12 @@ from celery import shared_task
 from flask import Flask, current_app, has_app_context
 
 from ..exceptions import ConfigurationError, LedgerUnavailable, NoSuchReceiver
+from ..handling.handlers import handlers_of
 from ..ledger.context import EXTENSION
 from ..log_fields import get_logger, log_fields
 from ..receiving.receiver import Receiver
 from ..receiving.responses import Result
+from ..signals import EVENT_SIGNALS, status_changed, status_received
 from ..throttle import Throttle
 from .broker import celery_of, connection_to
 
@@ -187,9 +189,18 @@ def _publishing() -> Iterator[Callable[[str, Any], None]]:
 
 
 def time_limit(app: Flask, receiver_name: str) -> float | None:
-    """Seconds after which the prefork pool ends a worker that hangs in an event of a receiver."""
+    """Seconds after which the prefork pool ends a worker that hangs in an event of a receiver.
+
+    Celery's limit is the task's: each handler that an event may have gets its time.
+    """
     seconds = app.extensions[EXTENSION][receiver_name].settings.handler_seconds
-    return None if seconds is None else seconds + LIMIT_AFTER_SECONDS
+    if seconds is None:
+        return None
+    every = (status_changed, status_received)
+    of_status = [signal for signal in EVENT_SIGNALS if signal not in every]
+    most = max(len(handlers_of((signal, *every), app)) for signal in of_status)
+    limit: float = max(most, 1) * seconds + LIMIT_AFTER_SECONDS
+    return limit
 
 
 def _app() -> Flask:

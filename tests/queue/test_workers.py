@@ -101,14 +101,16 @@ def test_worker_killed(make_system: MakeSystem) -> None:
 
 
 def test_hanging_handler(make_system: MakeSystem, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A handler that hangs is named in the log, and its process ended by the task's time limit."""
+    """A handler that hangs is named in the log, and its process ended by the task's time limit,
+    which leaves each of the event's two handlers its time.
+    """
     monkeypatch.setenv("FLASK_FD_WHATSAPP_HANDLER_SECONDS", "1")
     monkeypatch.setattr("flask_fd_whatsapp.queue.tasks.LIMIT_AFTER_SECONDS", 1)
     system = make_system("rabbitmq", "postgresql", lease=3, **SWEEP_EVERY_SECOND)
     worker = system.start("prefork")
     worker.wait_until_ready()
     hanging = system.post("hold")
-    wait_until(lambda: "Hard time limit (2s) exceeded" in worker.text(), "it is ended")
+    wait_until(lambda: "Hard time limit (3s) exceeded" in worker.text(), "it is ended")
     assert "has been running for 1 seconds on QUEUED" in worker.text()
     # It is asked to leave before it is killed, which records the failed attempt.
     wait_until(lambda: system.event(hanging).last_error, "the attempt is recorded")
