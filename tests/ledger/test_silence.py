@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -93,6 +94,27 @@ def test_silent(app: Flask, wire: Network, payload: Payload) -> None:
         assert time.monotonic() - start < ENOUGH_SECONDS
         wire.come_back()
         assert set(pool.map(post, range(REQUESTS, 2 * REQUESTS))) == {200}
+
+
+def test_silent_while_renewing(make_app: MakeApp, direct: engine.URL, wire: Network) -> None:
+    """A renewal waits for an answer for a quarter of the lease at most, and the next one is heard.
+
+    The ledger's own time-out for answers is longer.
+    """
+    url = direct.set(host="127.0.0.1", port=wire.port)
+    ledger = ledger_of(make_app(LEDGER_URL=url.render_as_string(hide_password=False)))
+    ledger.upgrade()
+    claim = ledger.record(entry(), replace(POLICY, lease_seconds=4)).claim
+    assert claim is not None
+    claim.renew()
+    wire.go_silent()
+    start = time.monotonic()
+    with pytest.raises(LedgerUnavailable):
+        claim.renew()
+    assert time.monotonic() - start < ENOUGH_SECONDS
+    wire.come_back()
+    claim.renew()
+    ledger.engine.dispose()
 
 
 def test_silent_while_handling(app: Flask, wire: Network, payload: Payload) -> None:

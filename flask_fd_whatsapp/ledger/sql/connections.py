@@ -138,7 +138,7 @@ class Connections:
             self._engine.dispose()
         # The first line alone: what follows may show the values of a row.
         reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
-        if is_lost and not _has_timed_out(error):
+        if is_lost and not has_timed_out(error):
             return ConnectionLost(reason)
         return LedgerUnavailable(reason)
 
@@ -252,7 +252,7 @@ def is_conflict(error: BaseException | None) -> bool:
     )
 
 
-def _has_timed_out(error: Exception) -> bool:
+def has_timed_out(error: Exception) -> bool:
     """Whether a server was waited for in vain, so that it would be waited for again."""
     driver = getattr(error, "orig", error)
     return isinstance(driver.__cause__ or driver.__context__, TimeoutError)

@@ -17,6 +17,9 @@ from .rows import Handled
 
 T = TypeVar("T")
 
+LEAST_ANSWER_SECONDS: Final = 1.0
+"""So long, at least, a renewal waits for a server's answer, however short the lease."""
+
 
 class SQLClaim:
     """One process's right to a message, and the transaction of the handler it is calling.
@@ -113,7 +116,8 @@ class SQLClaim:
         if self._database.is_sqlite and self.transaction.is_open:
             return  # its lock keeps others out, and would keep this from being written
         lease = self._policy.lease_seconds
-        self._require(self._database.extend(lambda: self._values(lease=lease)))
+        seconds = max(lease / 4, LEAST_ANSWER_SECONDS)  # time for another try
+        self._require(self._database.extend(lambda: self._values(lease=lease), seconds=seconds))
 
     def undo(self) -> bool:
         """Roll the handler's transaction back, if it opened one."""

@@ -8,6 +8,9 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Engine, Pool, event
 
+from .connections import has_timed_out
+from .dialects.timeouts import wait_at_most
+
 T = TypeVar("T")
 
 
@@ -20,30 +23,46 @@ class Reserved:
         self._pools: dict[int, Pool] = {}
         event.listen(engine, "engine_disposed", lambda _: self._close())
 
-    def run(self, work: Callable[[Any], T]) -> T:
+    def run(self, work: Callable[[Any], T], *, seconds: float) -> T:
         """Do *work*, given a driver's cursor, and commit; again if the connection has died idle.
 
+        :param seconds: how long to wait for an answer of the server's.
         :raises: what SQLAlchemy or the driver raises.
         """
         pid = getpid()
         pool = self._pools.get(pid) or self._pools.setdefault(pid, self._engine.pool.recreate())
         try:
-            return self._run(pool, work)
-        except self._engine.dialect.loaded_dbapi.Error:
-            return self._run(pool, work)
+            return self._run(pool, work, seconds)
+        except _DiedIdle:
+            return self._run(pool, work, seconds, is_again=True)
 
     def _close(self) -> None:
         pool = self._pools.pop(getpid(), None)
         if pool is not None:
             pool.dispose()
 
-    def _run(self, pool: Pool, work: Callable[[Any], T]) -> T:
+    def _run(
+        self, pool: Pool, work: Callable[[Any], T], seconds: float, *, is_again: bool = False
+    ) -> T:
         connection = pool.connect()
+        driver: Any = connection.driver_connection
+        dialect = self._engine.dialect
         try:
+            wait_at_most(driver, seconds)
             result = work(connection.cursor())
             connection.commit()
+        except dialect.loaded_dbapi.Error as error:
+            has_died = dialect.is_disconnect(error, driver, None) and not has_timed_out(error)
+            connection.invalidate()
+            if has_died and not is_again:
+                raise _DiedIdle from error
+            raise
         except BaseException:
             connection.invalidate()
             raise
         connection.close()
         return result
+
+
+class _DiedIdle(Exception):
+    """The connection had ended, which is seen when it is used: another one will do."""

@@ -93,14 +93,17 @@ class Database(Connections):
         """
         return self._record(cursor, self.statements.renew, values, handled)
 
-    def extend(self, values: Callable[[], Mapping[str, Any]]) -> bool:
+    def extend(self, values: Callable[[], Mapping[str, Any]], *, seconds: float) -> bool:
         """Renew a claim that another thread works under, on a connection reserved for that.
 
         :param values: gives the claim and the times.
+        :param seconds: how long to wait for a server's answer.
         :return: whether the claim is held; nothing happened if it is another's.
         """
         with self.translated():
-            return self._reserved.run(lambda cursor: self._extended(cursor, values()))
+            return self._reserved.run(
+                lambda cursor: self._extended(cursor, values()), seconds=seconds
+            )
 
     def _extended(self, cursor: Any, values: Mapping[str, Any]) -> bool:
         self.statements.extend.execute(cursor, values)

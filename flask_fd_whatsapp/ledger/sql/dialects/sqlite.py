@@ -107,7 +107,7 @@ class SQLite(Database):
         self.statements.insert_event.execute(cursor, values)
         return cursor.lastrowid if cursor.rowcount == 1 else None
 
-    def extend(self, values: Callable[[], Mapping[str, Any]]) -> bool:
+    def extend(self, values: Callable[[], Mapping[str, Any]], *, seconds: float) -> bool:
         """Renew a claim that another thread works under, with what else there is to write."""
         return self.step(lambda cursor: self._extended(cursor, values()), is_durable=False)
 

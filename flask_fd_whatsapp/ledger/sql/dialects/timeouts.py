@@ -51,6 +51,14 @@ def patient(connection: Connection, seconds: float = LONG_ANSWER_SECONDS) -> Ite
             setattr(driver, name, found)
 
 
+def wait_at_most(driver: Any, seconds: float) -> None:
+    """Wait so long for each answer on a driver's connection from now on, if it has a time-out."""
+    for name in _ATTRIBUTES:
+        found = getattr(driver, name, None)
+        if found:
+            setattr(driver, name, min(found, seconds))
+
+
 def keep_alive(sock: socket.socket) -> None:
     """Let the operating system notice that the other side is gone."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
