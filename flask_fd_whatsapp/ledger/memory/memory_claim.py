@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from ...exceptions import ClaimLost
 from ..records import Policy, Tried
 from ..views import State
 from .memory_store import MemoryEvent, MemoryMessage
 
-if TYPE_CHECKING:
-    from .memory_ledger import MemoryLedger
+
+class HoldsMessages(Protocol):
+    """The ledger, as far as a claim needs it."""
+
+    clock: Callable[[], float]
+
+    @property
+    def lock(self) -> AbstractContextManager[Any]:
+        """Held while anything is changed; a thread may hold it more than once."""
+        ...
+
+    def let_go(self, message: MemoryMessage) -> None:
+        """Nobody is handling *message* any more."""
+        ...
 
 
 class MemoryClaim:
@@ -21,7 +35,7 @@ class MemoryClaim:
 
     def __init__(
         self,
-        ledger: MemoryLedger,
+        ledger: HoldsMessages,
         message: MemoryMessage,
         event: MemoryEvent,
         policy: Policy,
