@@ -166,17 +166,23 @@ class HandlerTransaction:
 
     def _discard(self) -> None:
         """Roll back at the driver: SQLAlchemy does not, after a commit that failed or was refused,
-        and would hand the open transaction to the next who takes the connection."""
-        connection = self._connection
-        if connection is None or connection.closed:
-            return
-        self._allow(connection)
-        try:
-            connection.connection.rollback()
-        except Exception:  # the backend is gone, or what the handler left is no connection any more
-            connection.invalidate()
-        with suppress(Exception):
-            self._close(connection)
+        and would hand the open transaction to the next who takes the connection.
+
+        One thread at a time: the handler's own, and one that has found it hanging, may both come
+        here, and the second must not roll back what the pool has given to somebody else by then.
+        """
+        with self._lock:
+            connection = self._connection
+            if connection is None or connection.closed:
+                return
+            self._allow(connection)
+            try:
+                connection.connection.rollback()
+            except Exception:  # the backend is gone, or what the handler left is no connection
+                with suppress(Exception):
+                    connection.invalidate()
+            with suppress(Exception):
+                self._close(connection)
 
     def _close(self, connection: Connection) -> None:
         self._patience.close()
