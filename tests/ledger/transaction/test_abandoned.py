@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, event
 
 from flask_fd_whatsapp.handling.watchdog import watchdog
-from flask_fd_whatsapp.ledger import State, Tried
+from flask_fd_whatsapp.ledger import Claim, State, Tried
 from flask_fd_whatsapp.ledger.sql import SQLLedger
 
 from ...answers import assert_problem, assert_result
+from ..entries import claimed
 from .rows import Deliver, note, successes
 from .test_threads import SLOW, WAIT_SECONDS
 
@@ -75,6 +77,25 @@ def test_before_a_statement(
     connect(goes_on)
     assert_problem(deliver(), 503, "5")
     assert (rows(), successes(engine)) == ([], [])
+
+
+def test_while_it_is_rolled_back(sql_ledger: SQLLedger, rows: Any) -> None:
+    """The handler's thread may roll back at the same time: one connection is used by one."""
+    for number in range(20):
+        _, claim = claimed(sql_ledger, message_id=f"M{number}")
+        note(claim.transaction.connection, "lost")
+        both = Barrier(2, timeout=WAIT_SECONDS)
+
+        def undo(claim: Claim = claim, both: Barrier = both) -> None:
+            both.wait()
+            claim.undo()
+
+        with ThreadPoolExecutor(1) as pool:
+            undone = pool.submit(undo)
+            both.wait()
+            assert claim.abandon(HANGS) is State.PENDING
+            undone.result(WAIT_SECONDS)
+    assert rows() == []
 
 
 @pytest.mark.parametrize("others", [0, 1])
