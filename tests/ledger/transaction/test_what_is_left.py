@@ -81,6 +81,7 @@ def test_plain_statements_keep_the_connection(
     deliver: Deliver, connect: Any, engine: Engine
 ) -> None:
     """A handler that sets nothing gives its connection back: none is opened for the next."""
+    engine.dispose()  # of several that other tests have left, each would have its turn
     opened: list[int] = []
 
     def plain(connection: Connection) -> None:
