@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from itertools import islice
@@ -115,7 +115,7 @@ def _row(database: str, milliseconds: int, events: int, rounds: int) -> dict[str
 
 
 @contextmanager
-def _backlog(database: str, events: int) -> Iterator[tuple[SQLLedger, Mapping[str, str]]]:
+def _backlog(database: str, events: int) -> Generator[tuple[SQLLedger, Mapping[str, str]]]:
     """A ledger in which so many events are due, and the variables that lead to it."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="benchmark-")))
@@ -135,7 +135,7 @@ def _backlog(database: str, events: int) -> Iterator[tuple[SQLLedger, Mapping[st
 
 
 @contextmanager
-def _following(variables: Mapping[str, str]) -> Iterator[None]:
+def _following(variables: Mapping[str, str]) -> Generator[None]:
     process = subprocess.Popen(
         [*_FOLLOW, "retry", "--follow"],
         cwd=ROOT,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -126,7 +126,7 @@ def _measure(database: str, options: Namespace) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def _side(database: str) -> Iterator[_Side]:
+def _side(database: str) -> Generator[_Side]:
     """An application with an empty ledger."""
     with ExitStack() as stack:
         if database == "postgresql":

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -62,7 +62,7 @@ def make_celery(app: Flask, config: CeleryConfig) -> Celery:
 
 
 @contextmanager
-def working(folder: Path, url: str, config: CeleryConfig, count: int) -> Iterator[None]:
+def working(folder: Path, url: str, config: CeleryConfig, count: int) -> Generator[None]:
     """*count* workers of one process each, ready when the ``with`` block begins.
 
     :param folder: for their logs.

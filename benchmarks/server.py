@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -30,7 +30,7 @@ _BACKLOG = 1024
 @contextmanager
 def serving(
     folder: Path, variables: Mapping[str, str], *, worker_class: str, workers: int, threads: int
-) -> Iterator[int]:
+) -> Generator[int]:
     """The port on which ``benchmarks.served`` answers until the end of the ``with`` block.
 
     :param folder: an empty one, for the log and what gunicorn and the application keep.

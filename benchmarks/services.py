@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,7 +26,7 @@ CeleryConfig = dict[str, Any]
 
 
 @contextmanager
-def fresh_postgresql() -> Iterator[str]:
+def fresh_postgresql() -> Generator[str]:
     """The URL of an empty database, dropped at the end.
 
     :raises NotMeasured: if there is no server.
@@ -55,7 +55,7 @@ def about_postgresql() -> str:
 
 
 @contextmanager
-def fresh_rabbitmq() -> Iterator[CeleryConfig]:
+def fresh_rabbitmq() -> Generator[CeleryConfig]:
     """Celery's configuration for an empty queue, deleted at the end.
 
     :raises NotMeasured: if there is no broker.
@@ -85,7 +85,7 @@ def fresh_rabbitmq() -> Iterator[CeleryConfig]:
 
 
 @contextmanager
-def _administrator() -> Iterator[Any]:
+def _administrator() -> Generator[Any]:
     try:
         from sqlalchemy import create_engine
         from sqlalchemy.exc import SQLAlchemyError

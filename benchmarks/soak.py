@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -106,7 +106,7 @@ def measure(options: Namespace) -> list[Table]:
 
 
 @contextmanager
-def _ledger(url: str) -> Iterator[SQLLedger]:
+def _ledger(url: str) -> Generator[SQLLedger]:
     """An empty ledger, and the table of the handler beside it."""
     own = make_url(url).update_query_dict({"application_name": NAME})
     ledger = SQLLedger.from_url(own.render_as_string(hide_password=False), Flask(NAME))

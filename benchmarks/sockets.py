@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,7 +123,7 @@ def measure(options: Namespace) -> list[Table]:
 
 
 @contextmanager
-def _started(name: str, worker_class: str, options: Namespace) -> Iterator[_Target]:
+def _started(name: str, worker_class: str, options: Namespace) -> Generator[_Target]:
     """An application, served, with a ledger of its own."""
     threads = options.threads if worker_class == "gthread" else 1
     with ExitStack() as stack:

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from types import MappingProxyType
 from typing import Any, Final, cast
 
@@ -152,7 +153,7 @@ def account_ids(value: Any) -> frozenset[str] | None:
     if value is None:
         return None
     entries = [value] if isinstance(value, (str, int)) else value
-    if not isinstance(entries, (Sequence, Set)) or isinstance(entries, (bytes, bytearray)):
+    if not isinstance(entries, (Sequence, AbstractSet)) or isinstance(entries, (bytes, bytearray)):
         raise ValueError(f"has to be a list of account ids, not {_kind(value)}.")
     if not entries:
         raise ValueError(

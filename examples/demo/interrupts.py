@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def held_back() -> Iterator[None]:
+def held_back() -> Generator[None]:
     """For what must be done whole: while this lasts, an interruption waits for its end."""
     caught: list[int] = []
     before = {
@@ -29,7 +29,7 @@ def held_back() -> Iterator[None]:
 
 
 @contextmanager
-def temporary_folder() -> Iterator[Path]:
+def temporary_folder() -> Generator[Path]:
     """A folder that is gone afterwards."""
     with held_back():
         folder = tempfile.TemporaryDirectory(prefix="fd_whatsapp_demo_")

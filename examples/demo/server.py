@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
@@ -32,7 +32,7 @@ class Answer(NamedTuple):
 @contextmanager
 def gunicorn(
     app: str, where: Path, folder: Path, settings: Mapping[str, str], *, is_killed: bool = False
-) -> Iterator[int]:
+) -> Generator[int]:
     """An application under gunicorn; gives its port.
 
     :param app: module and name, such as ``app:app``.

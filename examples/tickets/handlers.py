@@ -6,7 +6,7 @@ the handler succeeded, so that it happens once, whatever is repeated or crashes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from flask import Flask
@@ -19,7 +19,7 @@ from .models import Note, Ticket
 
 
 @contextmanager
-def ticket_of(event: StatusEvent) -> Iterator[Ticket | None]:
+def ticket_of(event: StatusEvent) -> Generator[Ticket | None]:
     """The ticket that *event* is about, to be changed in the block; ``None`` if it is not ours.
 
     It is found by either name: a FAILED that comes first brings no reference.

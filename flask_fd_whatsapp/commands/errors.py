@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import click
@@ -15,7 +15,7 @@ from .output import plain
 
 
 @contextmanager
-def noting(problems: list[str], receiver: Receiver) -> Iterator[None]:
+def noting(problems: list[str], receiver: Receiver) -> Generator[None]:
     """Tell of a ledger that cannot be used, and go on: those of others still can."""
     try:
         yield

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from threading import current_thread, main_thread
@@ -48,7 +48,7 @@ class Stop:
 
 
 @contextmanager
-def stopping() -> Iterator[Stop]:
+def stopping() -> Generator[Stop]:
     """While this lasts SIGTERM and SIGINT ask for the end; a second SIGINT interrupts."""
     stop = Stop()
 

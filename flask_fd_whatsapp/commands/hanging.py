@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from threading import Event, Thread, Timer
 from typing import Final
@@ -32,7 +32,7 @@ RECORD_SECONDS: Final = 30.0
 
 
 @contextmanager
-def not_for_ever(app: Flask, stop: Stop) -> Iterator[None]:
+def not_for_ever(app: Flask, stop: Stop) -> Generator[None]:
     """While this lasts, a handler that hangs has failed, and ends the process with status 75.
 
     It hangs past ``FD_WHATSAPP_HANDLER_SECONDS``, or :data:`STOP_SECONDS` after the command has

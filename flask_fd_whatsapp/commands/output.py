@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
@@ -66,7 +66,7 @@ def progress(
     label: str,
     length: int | None = None,
     show: Callable[[T | None], str | None] | None = None,
-) -> Iterator[Iterable[T]]:
+) -> Generator[Iterable[T]]:
     """*items*, with a bar that moves as they are taken, where somebody is looking.
 
     :param length: how many there are, ``None`` if nobody knows.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from threading import Event, Thread
@@ -58,7 +58,7 @@ class ReplayLease:
 
 
 @contextmanager
-def only_replay(receiver: Receiver, handler: str) -> Iterator[ReplayLease]:
+def only_replay(receiver: Receiver, handler: str) -> Generator[ReplayLease]:
     """Makes this the only replay of *handler*, whichever process is asked for another.
 
     :raises click.ClickException: if another process replays it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -77,7 +77,7 @@ class Producers:
         self._inherited: deque[tuple[float, Any]] | None = None
 
     @contextmanager
-    def producer(self, celery_app: Any) -> Iterator[Any]:
+    def producer(self, celery_app: Any) -> Generator[Any]:
         """A producer for the time of the block; it connects when it first publishes."""
         producer = self._take() or connection_to(celery_app).Producer()
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 from weakref import ref
@@ -175,7 +175,7 @@ def _hand_over(receiver: Receiver, limit: int, publish: Callable[[str, Any], Non
 
 
 @contextmanager
-def _publishing() -> Iterator[Callable[[str, Any], None]]:
+def _publishing() -> Generator[Callable[[str, Any], None]]:
     """Puts events' tasks into the queue, over one connection that gives up soon."""
     celery_app = celery_of(_app())
     task = celery_app.tasks[HANDLE_EVENT]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -37,7 +37,7 @@ def play(simulator: FreshdeskSimulator, messages: int, campaign: str) -> str | N
 
 
 @contextmanager
-def _progress(simulator: FreshdeskSimulator) -> Iterator[None]:
+def _progress(simulator: FreshdeskSimulator) -> Generator[None]:
     """A bar that moves as events are settled, where somebody is looking."""
     if not sys.stderr.isatty():
         yield

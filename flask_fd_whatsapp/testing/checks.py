@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from itertools import permutations
 from typing import Any, Final
@@ -159,7 +159,7 @@ class _Trial:
 
 
 @contextmanager
-def _noting(when: str) -> Iterator[None]:
+def _noting(when: str) -> Generator[None]:
     try:
         yield
     except Exception as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -130,7 +130,7 @@ class WhatsAppClient:
         return str(result)
 
     @contextmanager
-    def _failures(self) -> Iterator[list[_Failure]]:
+    def _failures(self) -> Generator[list[_Failure]]:
         failures: list[_Failure] = []
 
         def note(app: Flask, event: StatusEvent, handler: str, exception: BaseException) -> None:

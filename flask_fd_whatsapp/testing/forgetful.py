@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -12,7 +12,7 @@ from ..receiving.receiver import Receiver
 
 
 @contextmanager
-def forgetful(receiver: Receiver) -> Iterator[set[str]]:
+def forgetful(receiver: Receiver) -> Generator[set[str]]:
     """While this lasts, no handler's first success at an event is recorded.
 
     It did its work, what it wrote through ``current_ledger.transaction`` is rolled back, and the

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
@@ -40,7 +40,7 @@ class SentSignal(NamedTuple):
 
 
 @contextmanager
-def recorded(app: Flask) -> Iterator[list[SentSignal]]:
+def recorded(app: Flask) -> Generator[list[SentSignal]]:
     """While this lasts, every signal sent for *app* is put into the list."""
     seen: list[SentSignal] = []
     recorders = [(signal, _recorder(signal, seen)) for signal in (*EVENT_SIGNALS, *NOTICES)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ FAST = ("--speed", "8640000")
 
 
 @contextmanager
-def noted(app: Flask) -> Iterator[list[Any]]:
+def noted(app: Flask) -> Generator[list[Any]]:
     """The requests that reach the receiver."""
     seen: list[Any] = []
     app.before_request(lambda: seen.append((request.headers, request.get_data())))

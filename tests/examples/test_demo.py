@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ def scratch(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def started(clone: Path, scratch: Path) -> Iterator[subprocess.Popen[str]]:
+def started(clone: Path, scratch: Path) -> Generator[subprocess.Popen[str]]:
     """The demonstration, under way; it has to end by itself."""
     process = subprocess.Popen(
         [sys.executable, "-u", "-m", "examples.demo"],

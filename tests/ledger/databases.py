@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -29,7 +29,7 @@ _DEFAULT_URLS = {
 
 
 @contextmanager
-def fresh_database(kind: str, directory: Path) -> Iterator[str]:
+def fresh_database(kind: str, directory: Path) -> Generator[str]:
     """The URL of an empty database; skips the test if there is no server of this kind.
 
     :param kind: one of :data:`KINDS`.
@@ -79,7 +79,7 @@ def _trouble(kind: str) -> str | None:
 
 
 @contextmanager
-def _administrator(kind: str) -> Iterator[Connection]:
+def _administrator(kind: str) -> Generator[Connection]:
     engine = create_engine(
         server_url(kind),
         isolation_level="AUTOCOMMIT",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType, ModuleType
 
 
 @contextmanager
-def interrupted(at: int, *modules: ModuleType) -> Iterator[list[str]]:
+def interrupted(at: int, *modules: ModuleType) -> Generator[list[str]]:
     """This thread is interrupted in *modules*, at the so manieth place where Python looks for
     signals: as a function begins, or has called one of C's; gives the place, once it is."""
     places: list[str] = []

@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -34,7 +34,7 @@ default_pool_size = {size}
 
 
 @contextmanager
-def pgbouncer(url: URL, mode: str = "transaction") -> Iterator[URL]:
+def pgbouncer(url: URL, mode: str = "transaction") -> Generator[URL]:
     """The URL of *url*'s database behind a pooler; skips the test where it is not installed."""
     program = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
     if program is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import selectors
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 
 
@@ -75,7 +75,7 @@ class Network:
 
 
 @contextmanager
-def network(server: tuple[str, int]) -> Iterator[Network]:
+def network(server: tuple[str, int]) -> Generator[Network]:
     """A network to *server*, taken down at the end."""
     found = Network(server)
     try:

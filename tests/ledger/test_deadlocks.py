@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -54,7 +54,7 @@ UNDONE: dict[str, tuple[str, ...]] = {
 
 
 @contextmanager
-def deadlocks(ledger: SQLLedger, kind: str, write: str, *, times: int) -> Iterator[None]:
+def deadlocks(ledger: SQLLedger, kind: str, write: str, *, times: int) -> Generator[None]:
     """The first writes of a kind, such as ``UPDATE message``, are given up by the database."""
     operation, table = write.split()
     values = {"operation": operation, "table": f"fd_whatsapp_{table}", "times": times}

@@ -5,7 +5,7 @@ import signal
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from threading import Semaphore
@@ -43,7 +43,7 @@ class Transactions:
         self.goes_on = ALL
 
     @contextmanager
-    def begin(self, is_durable: bool) -> Iterator[list[str]]:
+    def begin(self, is_durable: bool) -> Generator[list[str]]:
         written: list[str] = []
         yield written
         self.begun += 1
@@ -77,7 +77,7 @@ def fail(_: Any) -> None:
 
 
 @contextmanager
-def held_up(transactions: Transactions, batches: Batches) -> Iterator[Callable[..., Future[Any]]]:
+def held_up(transactions: Transactions, batches: Batches) -> Generator[Callable[..., Future[Any]]]:
     """While the first transaction lasts, others put their work down."""
     with ThreadPoolExecutor(2 * MOST) as pool:
 
@@ -286,7 +286,7 @@ def test_in_sqlite(tmp_path: Any) -> None:
     database.execute("CREATE TABLE t (x UNIQUE)")
 
     @contextmanager
-    def begin(_: bool) -> Iterator[sqlite3.Connection]:
+    def begin(_: bool) -> Generator[sqlite3.Connection]:
         database.execute("BEGIN")
         try:
             yield database

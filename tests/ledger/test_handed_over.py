@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ WAITING = text(
 @contextmanager
 def claiming_while_let_go(
     ledger: SQLLedger, event_id: int, *, is_done: bool
-) -> Iterator[Future[Recorded | None]]:
+) -> Generator[Future[Recorded | None]]:
     """One claims the event while its holder is committing the success of a handler."""
     end_leases(ledger)
     now = datetime.now(UTC)

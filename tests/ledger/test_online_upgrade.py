@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Event
@@ -52,7 +52,7 @@ def use(connection: Connection, table: str) -> None:
 
 
 @contextmanager
-def upgrading(engine: Engine, start: str) -> Iterator[Future[Upgraded]]:
+def upgrading(engine: Engine, start: str) -> Generator[Future[Upgraded]]:
     """An upgrade in another thread, from when it has come to what needs the table of events."""
     has_begun = Event()
     told = INDEX if start == "0001" else NEEDS_EVENTS[engine.dialect.name]

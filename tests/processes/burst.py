@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from queue import Empty, Queue
-from typing import Any
+from typing import Any, Self
 
 from ..conftest import PAYLOADS, SAMPLES, TOKEN, URL
 from .waiting import wait_until
@@ -104,7 +104,7 @@ class Client:
         self._pool = ThreadPoolExecutor(threads)
         self._threads = [self._pool.submit(self._post_all) for _ in range(threads)]
 
-    def __enter__(self) -> Client:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:

@@ -7,7 +7,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
@@ -60,7 +60,7 @@ class Cluster:
 
 
 @contextmanager
-def fresh_cluster() -> Iterator[Cluster]:
+def fresh_cluster() -> Generator[Cluster]:
     """A running cluster; skips the test where there can be none."""
     # Not in tmp_path: another user has to reach it, and a socket's path has to be short.
     with tempfile.TemporaryDirectory(prefix="fdw") as name:

@@ -7,7 +7,7 @@ import errno
 import os
 import resource
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def limit_file_size(process: int, size: int | None) -> None:
 
 
 @contextmanager
-def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
+def small_disk(folder: Path, megabytes: int) -> Generator[Path]:
     """A file system of its own; skips the test where none may be mounted."""
     place = folder / "disk"
     place.mkdir()

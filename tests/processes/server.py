@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -133,7 +133,7 @@ class Server:
 
 
 @contextmanager
-def running(server: Server) -> Iterator[Server]:
+def running(server: Server) -> Generator[Server]:
     """The server, started; nothing of it is left afterwards."""
     try:
         server.start()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ FIRST, SECOND = make_event("M1", "sent"), make_event("M1", "read")
 
 
 @contextmanager
-def serving(folder: Path, disk: Path, *, workers: int = 2) -> Iterator[tuple[Server, Path]]:
+def serving(folder: Path, disk: Path, *, workers: int = 2) -> Generator[tuple[Server, Path]]:
     """A server whose ledger is on *disk*, and its file; in the end nothing is half written."""
     file = disk / "ledger.db"
     url = f"sqlite:///{file}"
@@ -35,7 +35,7 @@ def serving(folder: Path, disk: Path, *, workers: int = 2) -> Iterator[tuple[Ser
 
 
 @contextmanager
-def kept_open(file: Path) -> Iterator[None]:
+def kept_open(file: Path) -> Generator[None]:
     """Keep the WAL: who closes a database last removes it, and so makes room by chance."""
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("SELECT count(*) FROM fd_whatsapp_event").fetchone()

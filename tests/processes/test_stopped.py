@@ -3,7 +3,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -31,7 +31,7 @@ def hold(url: str, what: str, told: Connection) -> None:
 
 
 @contextmanager
-def stopped(url: str, what: str) -> Iterator[None]:
+def stopped(url: str, what: str) -> Generator[None]:
     """While this lasts a process that is stopped has it; then it goes on, and gives it back."""
     here, there = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=hold, args=(url, what, there))

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -40,7 +40,7 @@ def _uwsgi_is_there() -> None:
 
 
 @contextmanager
-def serving(folder: Path, url: str, engine: str) -> Iterator[int]:
+def serving(folder: Path, url: str, engine: str) -> Generator[int]:
     """The port of a uWSGI that has forked its workers off a process with open connections."""
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = int(unused.getsockname()[1])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -30,7 +30,7 @@ CeleryConfig = dict[str, Any]
 
 
 @contextmanager
-def fresh_queue(kind: str) -> Iterator[CeleryConfig]:
+def fresh_queue(kind: str) -> Generator[CeleryConfig]:
     """Celery's configuration for an empty queue; skips the test if there is no such broker."""
     require(kind)
     name = f"fd_whatsapp_{secrets.token_hex(8)}"

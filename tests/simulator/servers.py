@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes
@@ -62,7 +62,7 @@ class _Quiet(WSGIRequestHandler):
 
 
 @contextmanager
-def serving(application: Any) -> Iterator[str]:
+def serving(application: Any) -> Generator[str]:
     """A WSGI application over HTTP, in threads of this process; gives its URL."""
     server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=_Quiet)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
@@ -135,7 +135,7 @@ class Mailbox:
 
 
 @contextmanager
-def smtp(mailbox: Mailbox) -> Iterator[int]:
+def smtp(mailbox: Mailbox) -> Generator[int]:
     """A real SMTP server; gives its port."""
     from aiosmtpd.controller import Controller
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from os import getpid
 from typing import Any, Final, TypeVar, cast
@@ -79,7 +79,7 @@ class Connections:
         return Transaction(self)
 
     @contextmanager
-    def writing(self, *, patiently: bool = False) -> Iterator[Connection]:
+    def writing(self, *, patiently: bool = False) -> Generator[Connection]:
         """An SQLAlchemy connection in a transaction that may write from its first statement.
 
         :param patiently: its statements may take longer than any on the way of an event.
@@ -98,7 +98,7 @@ class Connections:
         return self.writing(patiently=True)
 
     @contextmanager
-    def querying(self, *, patiently: bool = False) -> Iterator[Connection]:
+    def querying(self, *, patiently: bool = False) -> Generator[Connection]:
         """An SQLAlchemy connection to read with.
 
         :param patiently: its queries may take longer than any on the way of an event.
@@ -121,7 +121,7 @@ class Connections:
         """Begin to write, where that has to be said."""
 
     @contextmanager
-    def translated(self) -> Iterator[None]:
+    def translated(self) -> Generator[None]:
         """Whatever the database says no with, as :class:`LedgerUnavailable`."""
         try:
             yield

@@ -10,7 +10,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -139,7 +139,7 @@ def config(
 
 
 @contextmanager
-def _connected(engine: Engine, patience: float) -> Iterator[Connection]:
+def _connected(engine: Engine, patience: float) -> Generator[Connection]:
     """A connection for one revision: SQLite's has the lock, and is in a transaction.
 
     What the driver allows an answer to take is for requests, and not for building an index.
@@ -158,7 +158,7 @@ def _connected(engine: Engine, patience: float) -> Iterator[Connection]:
 
 
 @contextmanager
-def _alone(engine: Engine, tell: Tell, patience: float) -> Iterator[None]:
+def _alone(engine: Engine, tell: Tell, patience: float) -> Generator[None]:
     """Let one process upgrade at a time; on SQLite each revision has the file's lock anyway."""
     dialect = engine.dialect.name
     if dialect == "sqlite":
@@ -199,7 +199,7 @@ def _waited(who: str, seconds: float) -> str:
 
 
 @contextmanager
-def _without_alembics_lines() -> Iterator[None]:
+def _without_alembics_lines() -> Generator[None]:
     """Keep what Alembic says of this thread's work out of the log."""
     me = threading.get_ident()
 

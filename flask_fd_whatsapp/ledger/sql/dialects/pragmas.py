@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,7 +14,7 @@ def read(driver: Any, name: str) -> Any:
 
 
 @contextmanager
-def impatient(driver: Any) -> Iterator[float]:
+def impatient(driver: Any) -> Generator[float]:
     """While this lasts a connection waits for no lock; gives the seconds for which it would."""
     milliseconds = read(driver, "busy_timeout")
     driver.execute("PRAGMA busy_timeout = 0")
@@ -25,7 +25,7 @@ def impatient(driver: Any) -> Iterator[float]:
 
 
 @contextmanager
-def lazy(driver: Any) -> Iterator[None]:
+def lazy(driver: Any) -> Generator[None]:
     """While this lasts a connection's commits do not wait for the disk."""
     before = read(driver, "synchronous")
     driver.execute("PRAGMA synchronous = NORMAL")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -76,7 +76,7 @@ class SQLite(Database):
         return super().reading()
 
     @contextmanager
-    def querying(self, *, patiently: bool = False) -> Iterator[Connection]:
+    def querying(self, *, patiently: bool = False) -> Generator[Connection]:
         """An SQLAlchemy connection to read with, to the file that is there now."""
         self._look()
         with super().querying() as connection:
@@ -112,7 +112,7 @@ class SQLite(Database):
         return self.step(lambda cursor: self._extended(cursor, values()), is_durable=False)
 
     @contextmanager
-    def writing(self, *, patiently: bool = False) -> Iterator[Connection]:
+    def writing(self, *, patiently: bool = False) -> Generator[Connection]:
         """An SQLAlchemy connection in a transaction that may write from its first statement."""
         self._look()
         # The connection first: to wait for one in one's turn would hold up all others.
@@ -121,7 +121,7 @@ class SQLite(Database):
             yield connection
 
     @contextmanager
-    def forgetting(self) -> Iterator[Connection]:
+    def forgetting(self) -> Generator[Connection]:
         """The same for what may be done again after a power cut: it does not wait for the disk."""
         self._look()
         with self.translated(), self.engine.connect() as connection:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import select
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -38,7 +38,7 @@ _ATTRIBUTES: Final = ("answer_seconds", "_read_timeout")
 
 
 @contextmanager
-def patient(connection: Connection, seconds: float = LONG_ANSWER_SECONDS) -> Iterator[None]:
+def patient(connection: Connection, seconds: float = LONG_ANSWER_SECONDS) -> Generator[None]:
     """For the time of the block, wait so long for each answer, if there is a limit at all."""
     driver: Any = connection.connection.driver_connection
     before = {name: found for name in _ATTRIBUTES if (found := getattr(driver, name, None))}

@@ -13,7 +13,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
@@ -131,7 +131,7 @@ def _change(what: str, change: Callable[[], None], *, is_concurrent: bool = Fals
 
 
 @contextmanager
-def _in_transaction(_: float) -> Iterator[None]:
+def _in_transaction(_: float) -> Generator[None]:
     """PostgreSQL: a transaction of its own, whose settings end with it, behind a pooler too."""
     execute = op.get_bind().exec_driver_sql
     execute("BEGIN")
@@ -145,7 +145,7 @@ def _in_transaction(_: float) -> Iterator[None]:
 
 
 @contextmanager
-def _without_time_outs(patience: float) -> Iterator[None]:
+def _without_time_outs(patience: float) -> Generator[None]:
     """PostgreSQL: the server's limits are for requests, and not for building an index.
 
     Behind a pooler they stay as they are: what is set outside a transaction may be set, and reset,
@@ -167,7 +167,7 @@ def _without_time_outs(patience: float) -> Iterator[None]:
 
 
 @contextmanager
-def _in_session(_: float) -> Iterator[None]:
+def _in_session(_: float) -> Generator[None]:
     """MariaDB: a change commits by itself, and waits for tables that refer to its own, too."""
     execute = op.get_bind().exec_driver_sql
     before = execute(f"SELECT {', '.join(f'@@SESSION.{name}' for name in _LIMITS)}").one()
@@ -224,7 +224,7 @@ def _first_line(error: BaseException | None) -> str:
 
 
 @contextmanager
-def telling(tell: Tell, what: str) -> Iterator[None]:
+def telling(tell: Tell, what: str) -> Generator[None]:
     """Tell what is being done, and from time to time that it still is."""
     tell(f"{what} ...")
     began = time.monotonic()
