@@ -59,7 +59,23 @@ class LedgerUnavailable(FreshdeskWhatsAppError):
 
 
 class ClaimLost(FreshdeskWhatsAppError):
-    """The lease on a message ran out and another process has taken the message."""
+    """Another may handle the message now: its lease ran out, or its handler was taken to hang."""
+
+    @classmethod
+    def after(cls, lease_seconds: float) -> ClaimLost:
+        """It was taken by another once the lease of so many seconds was over."""
+        return cls(
+            f"The message was taken by another, since its lease of {lease_seconds:g} seconds was "
+            "not renewed in time. It is renewed while handlers run: this process was stopped, or "
+            "the ledger could not be reached."
+        )
+
+    @classmethod
+    def of_hanging_handler(cls) -> ClaimLost:
+        """It was given up for the handler, which has come to an end after all."""
+        return cls(
+            "A handler was taken to hang and its attempt recorded as failed, before it ended."
+        )
 
 
 class TransactionFailed(FreshdeskWhatsAppError):

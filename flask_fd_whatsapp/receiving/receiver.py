@@ -302,12 +302,7 @@ class Receiver:
         )
 
     def _late(self, error: ClaimLost, event_id: Any = None) -> Outcome:
-        logger.warning(
-            "%s It is renewed while handlers run: this process was stopped, or the ledger could "
-            "not be reached.",
-            error,
-            extra=self._fields(event_id),
-        )
+        logger.warning("%s", error, extra=self._fields(event_id))
         return BUSY
 
     def _about(self, event: StatusEvent, recorded: Recorded) -> about:

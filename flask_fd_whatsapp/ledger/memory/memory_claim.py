@@ -48,6 +48,7 @@ class MemoryClaim:
         self._due_at = due_at
         self._token = message.token = object()
         self._is_finished = False
+        self._is_abandoned = False
         self._renew()
 
     def succeeded(self, handler: str) -> None:
@@ -73,7 +74,9 @@ class MemoryClaim:
         with self._ledger.lock:
             if self._is_finished or self._event.succeeded & tried.failed.keys():
                 return None
-            return self.finish(tried)
+            state = self.finish(tried)
+            self._is_abandoned = True
+            return state
 
     def finish(self, tried: Tried) -> State:
         """Record what the try brought, and let the message go."""
@@ -85,11 +88,10 @@ class MemoryClaim:
             return self._event.state
 
     def _check(self) -> None:
+        if self._is_abandoned:
+            raise ClaimLost.of_hanging_handler()
         if self._message.token is not self._token:
-            raise ClaimLost(
-                f"Message {self._message.message_id} was taken by another, since its lease of "
-                f"{self._policy.lease_seconds:g} seconds was not renewed in time."
-            )
+            raise ClaimLost.after(self._policy.lease_seconds)
 
     def _renew(self) -> None:
         self._message.lease_until = self._ledger.clock() + self._policy.lease_seconds

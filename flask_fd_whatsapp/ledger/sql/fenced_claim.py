@@ -138,7 +138,7 @@ class SQLClaim:
         :param is_step: it calls one step of the database's.
         """
         if self._is_abandoned:
-            raise ClaimLost(_ABANDONED)
+            raise ClaimLost.of_hanging_handler()
         if self.transaction.end():
             result = self.transaction.commit(lambda cursor: write(cursor, True))
         else:
@@ -193,12 +193,4 @@ class SQLClaim:
 
     def _require(self, is_held: bool) -> None:
         if not is_held:
-            raise ClaimLost(
-                f"A message was taken by another, since its lease of "
-                f"{self._policy.lease_seconds:g} seconds was not renewed in time."
-            )
-
-
-_ABANDONED: Final = (
-    "A handler was taken to hang and its attempt recorded as failed, before it ended."
-)
+            raise ClaimLost.after(self._policy.lease_seconds)
