@@ -50,6 +50,11 @@ VALUES ('fd_whatsapp', 'too_large', 413, 'why', {{time}})
 DATA["0003"] = DATA["0002"]
 DATA["0004"] = DATA["0003"]
 DATA["0005"] = DATA["0003"]
+DATA["0006"] = f"""{DATA["0005"]};
+INSERT INTO fd_whatsapp_send
+  (receiver, account, reference, reference_digest, state, message_id, created_at)
+VALUES ('fd_whatsapp', '1', 'R1', 'abc', 'sending', 'M1', {{time}})
+"""
 
 
 def fill(engine: Engine, at: str) -> None:

@@ -1,77 +1,22 @@
-"""The ledger's tables, in a ``MetaData`` of their own.
-
-Times are UTC.  Ids compare byte for byte on every database: MariaDB's default collation would
-take ``a`` and ``A`` for the same.
-"""
+"""The ledger's tables, in a ``MetaData`` of their own."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import (
-    BigInteger,
     Boolean,
     Column,
-    DateTime,
-    Dialect,
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     SmallInteger,
-    String,
     Table,
-    Text,
     UniqueConstraint,
 )
-from sqlalchemy.dialects import mysql
-from sqlalchemy.types import TypeDecorator, TypeEngine
 
-
-class UTCDateTime(TypeDecorator[datetime]):
-    """An aware UTC datetime with microseconds; naive UTC where a database has no time zones."""
-
-    impl = DateTime
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        if dialect.name == "postgresql":
-            return dialect.type_descriptor(DateTime(timezone=True))
-        if dialect.name in ("mysql", "mariadb"):
-            return dialect.type_descriptor(mysql.DATETIME(fsp=6))
-        return dialect.type_descriptor(DateTime())
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        moment = value.astimezone(UTC)
-        return moment if dialect.name == "postgresql" else moment.replace(tzinfo=None)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-
-
-def _text(length: int) -> TypeEngine[str]:
-    mariadb = mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_nopad_bin")
-    return String(length).with_variant(mariadb, "mysql", "mariadb")
-
-
-def _long_text() -> TypeEngine[str]:
-    mariadb = mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_nopad_bin")
-    return Text().with_variant(mariadb, "mysql", "mariadb")
-
-
-def _bytes() -> TypeEngine[bytes]:
-    return LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
-
-
-def _key() -> TypeEngine[int]:
-    return BigInteger().with_variant(Integer(), "sqlite")
-
+from .column_types import UTCDateTime, binary, key, long_text, text
 
 PREFIX: Final = "fd_whatsapp_"
 """What the names of all tables begin with, Alembic's own included."""
@@ -105,31 +50,41 @@ metadata = MetaData(
 message = Table(
     "fd_whatsapp_message",
     metadata,
-    Column("id", _key(), primary_key=True),
-    Column("account_id", _text(255), nullable=False),
-    Column("message_id", _text(255), nullable=False),
-    Column("external_reference_id", _text(255), index=True),
-    Column("campaign", _text(255)),
-    Column("status", _text(16)),
+    Column("id", key(), primary_key=True),
+    Column("account_id", text(255), nullable=False),
+    Column("message_id", text(255), nullable=False),
+    Column("external_reference_id", text(255), index=True),
+    Column("campaign", text(255)),
+    Column("status", text(16)),
     Column("status_rank", SmallInteger),
     # The status before the last event: how that event learns what it changed, in one statement.
-    Column("previous_status", _text(16)),
+    Column("previous_status", text(16)),
     Column("queued_at", UTCDateTime),
     Column("sent_at", UTCDateTime),
     Column("delivered_at", UTCDateTime),
     Column("read_at", UTCDateTime),
     Column("failed_at", UTCDateTime),
-    Column("error_code", _long_text()),
-    Column("error_message", _long_text()),
+    Column("error_code", long_text()),
+    Column("error_message", long_text()),
     Column("first_seen", UTCDateTime, nullable=False),
     Column("last_seen", UTCDateTime, nullable=False),
-    Column("claim_token", _text(32)),
+    Column("claim_token", text(32)),
     Column("claim_until", UTCDateTime),
     # The whole of a reference that is too long for the indexed column, which has its digest then.
-    Column("reference_text", _long_text()),
+    Column("reference_text", long_text()),
     # Since when, and the event's status; of a claim that has ended they mean nothing.
     Column("claimed_at", UTCDateTime),
-    Column("claimed_status", _text(255)),
+    Column("claimed_status", text(255)),
+    # What was sent, if whoever sent it told: a row without a status may have no events at all.
+    Column("template", text(512)),
+    Column("language", text(32)),
+    Column("expected_at", UTCDateTime),
+    # When Freshdesk's API may be asked for it (again), how often it was, and did not know it.
+    Column("ask_at", UTCDateTime),
+    Column("asks", Integer),
+    Column("not_found", Integer),
+    # A bit for each status whose time is not WhatsApp's but that of asking.
+    Column("estimated", SmallInteger),
     UniqueConstraint("account_id", "message_id"),
     Index(None, "message_id"),
     Index(None, "first_seen"),
@@ -146,23 +101,23 @@ Index(
 event = Table(
     "fd_whatsapp_event",
     metadata,
-    Column("id", _key(), primary_key=True),
+    Column("id", key(), primary_key=True),
     Column(
         "message_key",
-        _key(),
+        key(),
         ForeignKey(message.c.id, ondelete="CASCADE"),
         nullable=False,
     ),
-    Column("status", _text(255), nullable=False),
+    Column("status", text(255), nullable=False),
     Column("timestamp", UTCDateTime, nullable=False),
     Column("received_at", UTCDateTime, nullable=False, index=True),
-    Column("receiver", _text(200), nullable=False),
-    Column("payload", _long_text(), nullable=False),
-    Column("headers", _long_text(), nullable=False),
-    Column("previous_status", _text(16)),
+    Column("receiver", text(200), nullable=False),
+    Column("payload", long_text(), nullable=False),
+    Column("headers", long_text(), nullable=False),
+    Column("previous_status", text(16)),
     Column("is_stale", Boolean, nullable=False),
     Column("attempts", Integer, nullable=False),
-    Column("last_error", _long_text()),
+    Column("last_error", long_text()),
     # When the sweep may try it again; NULL once it is done or dead.
     Column("due_at", UTCDateTime),
     Column("dead_at", UTCDateTime),
@@ -174,6 +129,8 @@ event = Table(
     Column("postponed", Integer),
     # Until when it is left to whoever has taken it to try, though it is due.
     Column("reserved_until", UTCDateTime),
+    # Who told it, if that was not the webhook.
+    Column("source", text(16)),
     UniqueConstraint("message_key", "status"),
     Index(None, "receiver", "received_at"),
 )
@@ -190,12 +147,18 @@ Index(
     sqlite_where=event.c.dead_at.is_not(None),
     postgresql_where=event.c.dead_at.is_not(None),
 )
+Index(
+    None,
+    event.c.source,
+    sqlite_where=event.c.source.is_not(None),
+    postgresql_where=event.c.source.is_not(None),
+)
 
 handling = Table(
     "fd_whatsapp_handling",
     metadata,
-    Column("event_id", _key(), ForeignKey(event.c.id, ondelete="CASCADE"), primary_key=True),
-    Column("handler", _text(255), primary_key=True),
+    Column("event_id", key(), ForeignKey(event.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("handler", text(255), primary_key=True),
     Column("is_superseded", Boolean, nullable=False),
     Column("handled_at", UTCDateTime, nullable=False),
     # It raised GiveUp: not to be called again, but it has not succeeded.
@@ -205,14 +168,14 @@ handling = Table(
 quarantine = Table(
     "fd_whatsapp_quarantine",
     metadata,
-    Column("id", _key(), primary_key=True),
-    Column("receiver", _text(200), nullable=False),
-    Column("digest", _text(64), nullable=False),
+    Column("id", key(), primary_key=True),
+    Column("receiver", text(200), nullable=False),
+    Column("digest", text(64), nullable=False),
     Column("is_ignored", Boolean, nullable=False),
-    Column("reason", _text(32), nullable=False),
-    Column("detail", _long_text(), nullable=False),
-    Column("body", _bytes(), nullable=False),
-    Column("headers", _long_text(), nullable=False),
+    Column("reason", text(32), nullable=False),
+    Column("detail", long_text(), nullable=False),
+    Column("body", binary(), nullable=False),
+    Column("headers", long_text(), nullable=False),
     Column("first_seen", UTCDateTime, nullable=False),
     Column("last_seen", UTCDateTime, nullable=False),
     Column("count", Integer, nullable=False),
@@ -223,10 +186,10 @@ quarantine = Table(
 rejection = Table(
     "fd_whatsapp_rejection",
     metadata,
-    Column("receiver", _text(200), primary_key=True),
-    Column("reason", _text(32), primary_key=True),
+    Column("receiver", text(200), primary_key=True),
+    Column("reason", text(32), primary_key=True),
     Column("status_code", SmallInteger, nullable=False),
-    Column("detail", _long_text(), nullable=False),
+    Column("detail", long_text(), nullable=False),
     Column("last_seen", UTCDateTime, nullable=False),
     # What was last seen when somebody took note.
     Column("acknowledged_at", UTCDateTime),
@@ -236,8 +199,8 @@ rejection = Table(
 token_use = Table(
     "fd_whatsapp_token_use",
     metadata,
-    Column("receiver", _text(200), primary_key=True),
-    Column("header", _text(255), primary_key=True),
+    Column("receiver", text(200), primary_key=True),
+    Column("header", text(255), primary_key=True),
     Column("position", Integer, primary_key=True),
     Column("last_used", UTCDateTime, nullable=False),
 )
@@ -246,15 +209,57 @@ token_use = Table(
 replay = Table(
     "fd_whatsapp_replay",
     metadata,
-    Column("receiver", _text(200), primary_key=True),
-    Column("handler", _text(255), primary_key=True),
-    Column("token", _text(32), nullable=False),
+    Column("receiver", text(200), primary_key=True),
+    Column("handler", text(255), primary_key=True),
+    Column("token", text(32), nullable=False),
     Column("held_until", UTCDateTime, nullable=False),
+)
+
+# What was sent through the API, from before it went out.
+send = Table(
+    "fd_whatsapp_send",
+    metadata,
+    Column("id", key(), primary_key=True),
+    Column("receiver", text(200), nullable=False),
+    Column("account", text(255), nullable=False),
+    Column("reference", long_text(), nullable=False),
+    Column("reference_digest", text(64), nullable=False),
+    # The reference's digest while nothing else may be sent with it.
+    Column("once_key", text(64)),
+    Column("campaign", text(255)),
+    Column("template", text(512)),
+    Column("language", text(32)),
+    Column("state", text(16), nullable=False),
+    Column("message_id", text(255)),
+    Column("error", long_text()),
+    Column("created_at", UTCDateTime, nullable=False),
+    # When it was known what became of it; NULL while that is not.
+    Column("settled_at", UTCDateTime),
+    UniqueConstraint("receiver", "once_key"),
+    Index(None, "reference_digest"),
+    Index(None, "message_id", "created_at"),
+)
+Index(
+    None,
+    send.c.state,
+    send.c.created_at,
+    sqlite_where=send.c.settled_at.is_(None),
+    postgresql_where=send.c.settled_at.is_(None),
+)
+
+# How many calls of the API there may be, for all processes: the virtual scheduling algorithm's
+# theoretical arrival time, and until when the API wants no calls.
+rate = Table(
+    "fd_whatsapp_rate",
+    metadata,
+    Column("name", text(255), primary_key=True),
+    Column("tat", UTCDateTime),
+    Column("paused_until", UTCDateTime),
 )
 
 # One row, written by the migrations: the oldest revision whose code works with these tables.
 compatibility = Table(
     "fd_whatsapp_compatibility",
     metadata,
-    Column("oldest_revision", _text(32), primary_key=True),
+    Column("oldest_revision", text(32), primary_key=True),
 )
