@@ -213,12 +213,13 @@ BELOW = {
     "schemas": GROUND | {"fields"},
     "fast_load": GROUND | {"fields", "schemas"},
     "setting_values": GROUND | {"campaigns"},
-    "settings": GROUND | {"campaigns", "setting_values"},
+    "api_settings": GROUND | {"campaigns", "setting_values"},
+    "settings": GROUND | {"api_settings", "campaigns", "setting_values"},
     "ledger": GROUND | {"ledger"},
     "handling": GROUND | {"handling", "ledger", "signals"},
     "receiving": GROUND
     | {"fast_load", "handling", "ledger", "receiving", "schemas", "settings", "signals"},
-    "freshdesk": GROUND | {"freshdesk", "setting_values", "settings"},
+    "freshdesk": GROUND | {"api_settings", "freshdesk", "setting_values", "settings"},
 }
 """What stands below each room; what is not named here stands above all of these."""
 

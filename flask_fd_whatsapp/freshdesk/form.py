@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 from marshmallow import Schema, ValidationError, fields, validate, validates
 
+from ..api_settings import is_loopback
 from ..setting_values import header_name
 from ..settings import FORM_HEADERS
 
@@ -26,7 +26,7 @@ def _check_url(value: str, *, allow_http: bool) -> None:
     if url.scheme.lower() != "https":
         if url.scheme.lower() != "http" or not allow_http:
             raise ValidationError("Freshdesk posts to https:// URLs only.")
-        if not _is_loopback(host or ""):
+        if not is_loopback(host or ""):
             raise ValidationError(
                 "Freshdesk posts to https:// URLs only; http:// is for this machine "
                 "(localhost, 127.0.0.1 or [::1])."
@@ -39,13 +39,6 @@ def _check_url(value: str, *, allow_http: bool) -> None:
         raise ValidationError(
             "Leave out user, password and fragment: use a header to authenticate."
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def _header_name(value: Any) -> None:

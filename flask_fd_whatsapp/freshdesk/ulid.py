@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from random import Random
+import time
+from random import Random, SystemRandom
 from typing import Final
 
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -17,6 +18,11 @@ def make_ulid(milliseconds: int, random: Random) -> str:
     """
     number = milliseconds << _RANDOM_BITS | random.getrandbits(_RANDOM_BITS)
     return "".join(_CROCKFORD[number >> 5 * place & 31] for place in reversed(range(_LENGTH)))
+
+
+def new_ulid() -> str:
+    """A ULID of now, which nobody can guess, or makes twice."""
+    return make_ulid(time.time_ns() // 1_000_000, SystemRandom())
 
 
 def ulid_time(ulid: str) -> int:

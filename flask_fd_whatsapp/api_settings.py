@@ -1,0 +1,88 @@
+"""The values that say which account's API is called: its domain, its key, its WhatsApp number.
+
+Each function takes what was given and gives what the client works with, or raises
+:class:`ValueError` with the mistake and the remedy; none repeats a key or a number.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import urlsplit
+
+from .setting_values import without_kept_quotes
+
+_HOST: Final = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*|\[[0-9a-fA-F:.]+\]")
+_KEY: Final = re.compile(r"[!-9;-~]+")  # a colon would end the user's name (RFC 7617)
+_EXAMPLE: Final = "acme.freshdesk.com"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine by its very name."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def api_domain(value: object) -> str:
+    """The account's host, as in ``acme.freshdesk.com``; with ``http://`` one of this machine.
+
+    ``https://`` before it and a slash behind it, as they are copied from a browser, are left out.
+    """
+    if not isinstance(value, str):
+        raise ValueError(f"has to be text such as {_EXAMPLE!r}, not {type(value).__name__}.")
+    without_kept_quotes(value)
+    scheme, separator, rest = value.rpartition("://")
+    scheme, rest = scheme.lower(), rest.removesuffix("/")
+    if scheme not in ("https", "http") and separator:
+        raise ValueError(f"begins with another scheme than https://: give {_EXAMPLE!r} alone.")
+    host = _host_of(rest)
+    if host is None:
+        raise ValueError(f"is no host: give the account's domain alone, such as {_EXAMPLE!r}.")
+    if scheme == "http" and not is_loopback(host):
+        raise ValueError(
+            "begins with http://, over which anybody could read the key: that is for this machine "
+            f"(127.0.0.1, localhost) alone. Give {_EXAMPLE!r}."
+        )
+    return f"http://{rest.lower()}" if scheme == "http" else rest.lower()
+
+
+def _host_of(place: str) -> str | None:
+    """The host of ``host`` or ``host:port``; ``None`` for anything else."""
+    try:
+        parts = urlsplit(f"//{place}")
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return None
+    written = host if ":" not in host else f"[{host}]"
+    with_port = written if port is None else f"{written}:{port}"
+    return host if _HOST.fullmatch(written) and place.lower() == with_port else None
+
+
+def api_key(value: object) -> str:
+    """A key as Freshdesk shows it in an agent's profile."""
+    if not isinstance(value, str):
+        raise ValueError(f"has to be text, not a value of type {type(value).__name__}.")
+    without_kept_quotes(value)
+    if not value:
+        raise ValueError("is empty: copy the API key of the agent's profile settings.")
+    if not _KEY.fullmatch(value):
+        raise ValueError(
+            "has to be visible ASCII without blanks and colons, as Freshdesk shows it."
+        )
+    return value
+
+
+def sender(value: object) -> str:
+    """The account's WhatsApp number, as in ``+4930123456``."""
+    if not isinstance(value, str):
+        raise ValueError(
+            f'has to be text such as "+4930123456", not {type(value).__name__}: quote the number '
+            "(in the environment too: '\"+4930123456\"')."
+        )
+    without_kept_quotes(value)
+    if not value or not value.isprintable() or value != value.strip():
+        raise ValueError('has to be a number such as "+4930123456", without blanks around it.')
+    return value

@@ -1,0 +1,235 @@
+"""The client of Freshdesk's API: sends a message, and asks what became of one."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Self
+
+from .. import api_settings
+from .api_answers import Allowance, read_allowance, read_message, read_pause, read_sent
+from .api_errors import FreshdeskAPIError, RateLimited, Unreachable, UnusableAnswer
+from .https_calls import Answer, HTTPSCalls, NoAnswer, basic_authentication
+from .outbound_message import (
+    PATH,
+    OutboundMessage,
+    SendRequest,
+    Sent,
+    message_path,
+    send_request,
+)
+from .pace import Pace, Rate
+from .template_message import TemplateMessage
+from .ulid import new_ulid
+
+FIRST_BACK_OFF: Final = 0.5
+LONGEST_BACK_OFF: Final = 8.0
+"""Seconds before asking again; twice as long each time, and half of it by chance."""
+
+
+class FreshdeskClient:
+    """Calls the API of one Freshdesk account, and records nothing.
+
+    One client serves any number of threads, and processes forked from this one. The key is in no
+    ``repr``, log line or exception, and in no frame that an exception carries.
+
+    :param domain: the account's, such as ``acme.freshdesk.com``; ``http://`` of this machine alone.
+    :param api_key: an agent's, from the profile settings.
+    :param sender: the account's WhatsApp number, for :meth:`send` without one.
+    :param calls_a_minute: of this client in this process; Freshdesk takes 1,000 (Pro) or 2,000
+        (Enterprise) of the whole account.
+    :param timeout: seconds that one call may take in all, connecting and the answer's last byte
+        included.
+    :param retries: how often a call is repeated at most.
+    :raises ValueError: for what cannot be right, with the remedy.
+    :raises ConfigurationError: for a proxy of the environment that cannot be used.
+    """
+
+    def __init__(
+        self,
+        domain: str,
+        api_key: str,
+        *,
+        sender: str | None = None,
+        calls_a_minute: int = 600,
+        timeout: float = 10,
+        retries: int = 3,
+    ) -> None:
+        authorize = _secret(api_key)
+        del api_key  # it is in no frame of an error that is raised from here
+        if isinstance(authorize, str):
+            raise ValueError(f"api_key {authorize}")
+        if not timeout > 0:
+            raise ValueError("timeout has to be more than 0 seconds.")
+        if retries < 0:
+            raise ValueError("retries has to be 0 or more.")
+        self.domain = _checked("domain", api_settings.api_domain, domain)
+        self._sender = None if sender is None else _checked("sender", api_settings.sender, sender)
+        self._retries = retries
+        self._pace = Pace(Rate(calls_a_minute))
+        self._calls = HTTPSCalls(self.domain, authorize, timeout=timeout)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.domain}>"
+
+    @property
+    def allowance(self) -> Allowance | None:
+        """The account's limit of calls, as the last answer told it."""
+        return read_allowance(self._calls.last_headers)
+
+    def at_pace(self, pace: Pace) -> Self:
+        """The same client, with the same connections, that goes by another pace."""
+        other = copy.copy(self)
+        other._pace = pace
+        return other
+
+    def close(self) -> None:
+        """Close the connections that are kept for the next call."""
+        self._calls.close()
+
+    def send(
+        self,
+        *,
+        to: str,
+        template: TemplateMessage,
+        sender: str | None = None,
+        external_reference_id: str | None = None,
+        campaign: str | None = None,
+        once: bool = False,
+        wait: float = 5,
+        note_policy: Mapping[str, Any] | None = None,
+        ticket_properties: Mapping[str, Any] | None = None,
+    ) -> Sent:
+        """Send a message.
+
+        It is posted again only if Freshdesk answers 429, when nothing has been sent.
+
+        :param to: the recipient's number, such as ``+4930123456``.
+        :param sender: the account's number, in place of the client's.
+        :param external_reference_id: comes back in webhooks. Without one a ULID is made.
+        :param campaign: only for ``current_client``, which records it.
+        :param once: only for ``current_client``, which knows what has been sent.
+        :param wait: seconds to wait for a turn at most, within the limit of calls.
+        :param note_policy: of the note on the ticket when the person replies.
+        :param ticket_properties: ``tags`` and ``custom_fields`` of the ticket that a reply opens.
+        :raises NotSent: if it was not sent for certain: :class:`Refused`, :class:`NotAllowed`,
+            :class:`RateLimited` or :class:`Unreachable`.
+        :raises SendUnknown: if the request went out, and no answer says what became of it.
+        :raises ValueError: for a number that is none, or with *once* or *campaign*.
+        :raises TypeError: for what cannot be written as JSON.
+        """
+        if once or campaign is not None:
+            raise ValueError(
+                "once and campaign need a record of what was sent, which this client does not "
+                "keep: use flask_fd_whatsapp.freshdesk.current_client."
+            )
+        request = self.prepare(
+            to=to,
+            template=template,
+            sender=sender,
+            external_reference_id=external_reference_id,
+            note_policy=note_policy,
+            ticket_properties=ticket_properties,
+        )
+        return self.post(request, wait=wait)
+
+    def prepare(
+        self,
+        *,
+        to: str,
+        template: TemplateMessage,
+        sender: str | None = None,
+        external_reference_id: str | None = None,
+        note_policy: Mapping[str, Any] | None = None,
+        ticket_properties: Mapping[str, Any] | None = None,
+    ) -> SendRequest:
+        """Check what :meth:`send` is given, and send nothing yet.
+
+        :raises ValueError: as :meth:`send` says, and so :class:`TypeError`.
+        """
+        given = sender or self._sender
+        if given is None:
+            raise ValueError(
+                "sender is missing: give the account's WhatsApp number here, to the client, or as "
+                "FD_WHATSAPP_SENDER."
+            )
+        return send_request(
+            sender=_checked("sender", api_settings.sender, given),
+            to=_checked("to", api_settings.sender, to),
+            template=template,
+            external_reference_id=external_reference_id or new_ulid(),
+            note_policy=note_policy,
+            ticket_properties=ticket_properties,
+        )
+
+    def post(self, request: SendRequest, *, wait: float = 5) -> Sent:
+        """Send what :meth:`prepare` gave; see :meth:`send`."""
+        attempts = self._retries + 1
+        while True:
+            wait = self._pace.take_turn(wait)
+            answer = self._call("POST", PATH, request.body)
+            sent = read_sent(answer, request.external_reference_id)
+            if isinstance(sent, Sent):
+                return sent
+            attempts -= 1
+            if not isinstance(sent, RateLimited) or not attempts:
+                raise sent
+
+    def retrieve(self, message_id: str, *, wait: float = 60) -> OutboundMessage:
+        """Ask what has become of a message.
+
+        Without an answer, or after a useless one, it asks again, with growing pauses.
+
+        :param wait: seconds to wait at most, for a turn and between the calls.
+        :raises MessageNotFound: if Freshdesk has none of that id.
+        :raises UnusableAnswer: if the answer says nothing, such as a 500.
+        :raises NotSent: if there is no answer, or it is a refusal: :class:`Unreachable`,
+            :class:`RateLimited`, :class:`NotAllowed` or :class:`Refused`.
+        """
+        path = message_path(message_id)
+        attempts = 0
+        while True:
+            wait = self._pace.take_turn(wait)
+            told = read_message(self._call("GET", path), message_id)
+            if isinstance(told, OutboundMessage):
+                return told
+            attempts += 1
+            pause = _pause_after(told, attempts)
+            if pause is None or pause > wait or attempts > self._retries:
+                raise told
+            self._pace.rest(pause)
+            wait -= pause
+
+    def _call(self, method: str, path: str, body: bytes | None = None) -> Answer | NoAnswer:
+        """One call, after whose 429 everybody pauses."""
+        answer = self._calls.call(method, path, body)
+        if isinstance(answer, Answer) and answer.status == 429:
+            self._pace.pause(read_pause(answer.headers))
+        return answer
+
+
+def _secret(api_key: str) -> Callable[[], str] | str:
+    """How to authenticate with a key; or what is wrong with it."""
+    try:
+        return basic_authentication(api_settings.api_key(api_key))
+    except ValueError as error:
+        return str(error)
+
+
+def _checked(name: str, check: Callable[[object], str], value: object) -> str:
+    """A value as it is wanted; an error names it, and does not show it."""
+    try:
+        return check(value)
+    except ValueError as error:
+        raise ValueError(f"{name} {error}") from None
+
+
+def _pause_after(problem: FreshdeskAPIError, attempts: int) -> float | None:
+    """Seconds before asking again, ``None`` where that is no use."""
+    if isinstance(problem, RateLimited):
+        return 0.0  # the pace pauses
+    if not isinstance(problem, (Unreachable, UnusableAnswer)):
+        return None
+    longest: float = min(FIRST_BACK_OFF * 2 ** (attempts - 1), LONGEST_BACK_OFF)
+    return longest * random.uniform(0.5, 1)  # noqa: S311 - spreads calls, guards nothing

@@ -1,0 +1,150 @@
+"""The pace of calls: so many a minute, whoever makes them.
+
+The rate is a generic cell rate algorithm (a leaky bucket as a meter): all it remembers is one
+moment, and another until which everything pauses.  Where they are remembered is a
+:class:`RateStore`, so that one process, or all that share a ledger, go by the same pace.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Final, NamedTuple, Protocol
+
+from .api_errors import RateLimited
+
+MINUTE: Final = 60.0
+
+BURST: Final = 0.1
+"""The share of a minute's calls that may be made at once."""
+
+MARGIN: Final = 0.02
+"""The share left free, since calls do not all take equally long to arrive."""
+
+
+class RateState(NamedTuple):
+    """What a pace remembers, in seconds of its store's clock.
+
+    :param tat: the theoretical arrival time: when the next call would come if all kept the pace.
+    :param paused_until: until then no call is made.
+    """
+
+    tat: float = 0.0
+    paused_until: float = 0.0
+
+
+class Rate:
+    """At most so many calls in any minute, a tenth of them at once.
+
+    :param calls_a_minute: in whichever 60 seconds they are counted.
+    :raises ValueError: if there is no room for any.
+    """
+
+    def __init__(self, calls_a_minute: float) -> None:
+        if not calls_a_minute > 0:
+            raise ValueError("calls_a_minute has to be more than 0.")
+        burst = max(1, int(calls_a_minute * BURST))
+        # A window of a minute may hold the burst and a minute's steady calls.
+        self._interval = MINUTE / (calls_a_minute * (1 - MARGIN) - (burst - 1))
+        self._tolerance = self._interval * (burst - 1)
+
+    def wait(self, state: RateState, now: float) -> float:
+        """Seconds until the next call may be made, in whole microseconds."""
+        return max(0.0, round(max(state.tat - self._tolerance, state.paused_until) - now, 6))
+
+    def taken(self, state: RateState, now: float) -> RateState:
+        """The state once the next call's turn is taken."""
+        turn = now + self.wait(state, now)
+        return state._replace(tat=max(state.tat, turn) + self._interval)
+
+    def paused(self, state: RateState, until: float) -> RateState:
+        """The state in a pause, which no burst follows."""
+        return RateState(max(state.tat, until + self._tolerance), max(state.paused_until, until))
+
+
+class RateStore(Protocol):
+    """Where a pace's state is kept, with a clock of its own."""
+
+    def change(self, step: Callable[[RateState, float], RateState]) -> tuple[RateState, float]:
+        """Put ``step(state, now)`` in place of the state, as one compare-and-set.
+
+        :param step: may be called several times; gives the state itself to change nothing.
+        :return: the state that was replaced, and the ``now`` that went with it.
+        """
+        ...
+
+
+class LocalRateStore:
+    """Keeps the state in this process."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._lock = threading.Lock()
+        self._state = RateState()
+
+    def change(self, step: Callable[[RateState, float], RateState]) -> tuple[RateState, float]:
+        """See :class:`RateStore`."""
+        with self._lock:
+            before, now = self._state, self._now()
+            self._state = step(before, now)
+            return before, now
+
+
+class Pace:
+    """Lets calls through at a rate.
+
+    :param store: where the state is kept; ``None`` for this process.
+    :param sleep: how a turn is waited for.
+    """
+
+    def __init__(
+        self,
+        rate: Rate,
+        store: RateStore | None = None,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._rate = rate
+        self._store = store or LocalRateStore()
+        self._sleep = sleep
+
+    def take_turn(self, wait: float) -> float:
+        """Wait for the turn of a call, and take it.
+
+        :param wait: seconds that it may take.
+        :return: seconds that are left of them.
+        :raises RateLimited: if it would take longer; no turn is taken then.
+        """
+        while True:
+            seconds = self._reserve(wait)
+            if not seconds:
+                return wait
+            self._sleep(seconds)
+            wait = max(0.0, wait - seconds)
+            if not self._is_paused():
+                return wait
+
+    def rest(self, seconds: float) -> None:
+        """Wait, without a turn."""
+        self._sleep(seconds)
+
+    def pause(self, seconds: float) -> None:
+        """Let nobody call for so long, since the API has said so."""
+        self._store.change(lambda state, now: self._rate.paused(state, now + seconds))
+
+    def _reserve(self, wait: float) -> float:
+        rate = self._rate
+
+        def step(state: RateState, now: float) -> RateState:
+            return rate.taken(state, now) if rate.wait(state, now) <= wait else state
+
+        seconds = rate.wait(*self._store.change(step))
+        if seconds > wait:
+            raise RateLimited(seconds)
+        return seconds
+
+    def _is_paused(self) -> bool:
+        """Whether a pause has begun while a turn was waited for."""
+        state, now = self._store.change(lambda state, now: state)
+        return state.paused_until > now

@@ -1,0 +1,74 @@
+"""The values that say which account's API is called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from flask_fd_whatsapp.api_settings import api_domain, api_key, sender
+
+DOMAINS = {
+    "acme.freshdesk.com": "acme.freshdesk.com",
+    "Acme.Freshdesk.com": "acme.freshdesk.com",
+    "https://acme.freshdesk.com/": "acme.freshdesk.com",
+    "acme.freshdesk.com:8443": "acme.freshdesk.com:8443",
+    "http://127.0.0.1:5000": "http://127.0.0.1:5000",
+    "HTTP://localhost/": "http://localhost",
+    "http://[::1]:5000": "http://[::1]:5000",
+}
+
+
+@pytest.mark.parametrize(("given", "taken"), DOMAINS.items())
+def test_domain(given: str, taken: str) -> None:
+    """A domain is taken as it is copied from a browser; HTTP only on this machine."""
+    assert api_domain(given) == taken
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (7, "text"),
+        ("", "no host"),
+        ("acme.freshdesk.com/a/tickets", "no host"),
+        ("user:key@acme.freshdesk.com", "no host"),
+        ("acme.freshdesk.com:port", "no host"),
+        ("acme.freshdesk.com:99999", "no host"),
+        ("acme freshdesk.com", "no host"),
+        ("bücher.freshdesk.com", "no host"),
+        ("acme.freshdesk.com?x", "no host"),
+        ("http://acme.freshdesk.com", "this machine"),
+        ("ftp://acme.freshdesk.com", "another scheme"),
+        ("'acme.freshdesk.com'", "quotes"),
+        ("[::1", "no host"),
+    ],
+)
+def test_no_domain(given: Any, said: str) -> None:
+    """Anything but a host, with a port or not, is an error that says what to give."""
+    with pytest.raises(ValueError, match=said):
+        api_domain(given)
+
+
+@pytest.mark.parametrize("given", [7, None, "", "k3y:X", "k3y k3y", "k3y\n", "ke\xfd", "'k3y'"])
+def test_no_key(given: Any) -> None:
+    """A key that cannot be one is an error, which does not repeat it."""
+    with pytest.raises(ValueError, match=r"\.$|quotes|text") as caught:
+        api_key(given)
+    assert "k3y" not in str(caught.value)
+
+
+@pytest.mark.parametrize("given", [4930123456, None, "", " +4930123456", "+4930\n123456"])
+def test_no_number(given: Any) -> None:
+    """A number that cannot be one is an error, which does not repeat it."""
+    with pytest.raises(ValueError, match="\\+4930123456") as caught:
+        sender(given)
+    assert str(given) not in str(caught.value).replace('"+4930123456"', "") or not given
+
+
+@pytest.mark.parametrize(
+    ("check", "given"), [(api_key, "aB3-_.~x"), (sender, "+4930123456"), (sender, "4930123456")]
+)
+def test_taken(check: Callable[[object], str], given: str) -> None:
+    """Keys and numbers are taken as Freshdesk shows them."""
+    assert check(given) == given
