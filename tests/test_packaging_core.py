@@ -197,6 +197,7 @@ GROUND = {
     "exceptions",
     "failure_reasons",
     "log_fields",
+    "per_process",
     "throttle",
 }
 BELOW = {
@@ -205,6 +206,7 @@ BELOW = {
     "exceptions": set(),
     "durations": set(),
     "escaping": set(),
+    "per_process": set(),
     "throttle": set(),
     "log_fields": {"escaping", "events", "failure_reasons"},
     "signals": {"events", "failure_reasons"},

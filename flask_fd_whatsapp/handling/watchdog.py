@@ -7,7 +7,6 @@ and ends when none has been running for a while.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from threading import Event, Lock, Thread, get_ident
 from time import monotonic
@@ -17,6 +16,7 @@ from ..events import StatusEvent
 from ..exceptions import ClaimLost, LedgerUnavailable
 from ..ledger import Claim, Ledger, Policy
 from ..log_fields import get_logger, log_fields
+from ..per_process import PerProcess
 from ..throttle import Throttle
 from .thread_stack import stack_of
 
@@ -120,15 +120,14 @@ class Watchdog:
 
     def __init__(self) -> None:
         self.on_hanging: Callable[[Run], None] | None = None
-        # By process and ledger: a forked one has other threads, and none of its parent's locks.
-        self._watches: dict[tuple[int, int], _Watch] = {}
+        self._watches: PerProcess[dict[int, _Watch]] = PerProcess(dict)  # by the ledger's id
 
     def enter(self, run: Run) -> None:
         """Watch over *run* from now on."""
-        key = os.getpid(), id(run.ledger)
-        watch = self._watches.get(key)
+        watches, key = self._watches.get(), id(run.ledger)
+        watch = watches.get(key)
         if watch is None:
-            watch = self._watches.setdefault(key, _Watch(self))
+            watch = watches.setdefault(key, _Watch(self))
         run.watched = watch.runs
         watch.runs[id(run)] = run
         if run.pace < watch.pace:
@@ -140,8 +139,7 @@ class Watchdog:
 
     def running(self) -> list[Run]:
         """The runs of this process."""
-        here = os.getpid()
-        watches = [watch for (pid, _), watch in list(self._watches.items()) if pid == here]
+        watches = list(self._watches.get().values())
         return [run for watch in watches for run in list(watch.runs.values())]
 
 

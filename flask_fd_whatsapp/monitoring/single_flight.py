@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from threading import Event, Lock, Thread
 from typing import Final
+
+from ..per_process import PerProcess
 
 INTERVAL_SECONDS: Final = 5.0
 TIMEOUT_SECONDS: Final = 3.0
@@ -27,15 +28,11 @@ class SingleFlight:
     timeout = TIMEOUT_SECONDS
 
     def __init__(self, look: Callable[[Results], None]) -> None:
-        self._look = look
-        # By process: the thread stays in the one that was forked from, and so may a lock.
-        self._flights: dict[int, _Flight] = {}
+        self._flights = PerProcess(lambda: _Flight(look))
 
     def results(self) -> tuple[Results, bool]:
         """What the last look, or one begun now, has found so far, and whether it is done."""
-        pid = os.getpid()
-        flight = self._flights.get(pid) or self._flights.setdefault(pid, _Flight(self._look))
-        return flight.results(self.interval, self.timeout)
+        return self._flights.get().results(self.interval, self.timeout)
 
 
 class _Flight:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from collections.abc import Generator
@@ -14,6 +13,7 @@ from flask import Flask
 from kombu.exceptions import OperationalError
 
 from ..exceptions import ConfigurationError, FreshdeskWhatsAppError
+from ..per_process import PerProcess
 
 TIMEOUT_SECONDS: Final = 1.0
 MAX_IDLE: Final = 10
@@ -72,39 +72,37 @@ class Producers:
     """
 
     def __init__(self) -> None:
-        self._idle: deque[tuple[float, Any]] = deque()
-        self._owner = os.getpid()
-        self._inherited: deque[tuple[float, Any]] | None = None
+        self._idle: PerProcess[deque[tuple[float, Any]]] = PerProcess(deque)
 
     @contextmanager
     def producer(self, celery_app: Any) -> Generator[Any]:
         """A producer for the time of the block; it connects when it first publishes."""
-        producer = self._take() or connection_to(celery_app).Producer()
+        idle = self._idle.get()
+        producer = _take(idle) or connection_to(celery_app).Producer()
         try:
             yield producer
         except BaseException:
             producer.connection.collect()
             raise
-        if len(self._idle) < MAX_IDLE:
-            self._idle.append((time.monotonic(), producer))
+        if len(idle) < MAX_IDLE:
+            idle.append((time.monotonic(), producer))
         else:
             producer.connection.collect()
 
     def close(self) -> None:
         """Close what is idle."""
-        while self._idle:
-            self._idle.pop()[1].connection.collect()
+        idle = self._idle.get()
+        while idle:
+            idle.pop()[1].connection.collect()
 
-    def _take(self) -> Any:
-        if self._owner != os.getpid():
-            # Kept, since closing them here would end the connections of the parent.
-            self._inherited, self._idle = self._idle, deque()
-            self._owner = os.getpid()
-        while True:
-            try:
-                since, producer = self._idle.pop()
-            except IndexError:
-                return None
-            if time.monotonic() - since < MAX_IDLE_SECONDS:
-                return producer
-            producer.connection.collect()
+
+def _take(idle: deque[tuple[float, Any]]) -> Any:
+    """A producer that was not idle for long, or ``None``; the others are closed."""
+    while True:
+        try:
+            since, producer = idle.pop()
+        except IndexError:
+            return None
+        if time.monotonic() - since < MAX_IDLE_SECONDS:
+            return producer
+        producer.connection.collect()

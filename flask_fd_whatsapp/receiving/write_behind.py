@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Hashable
 from threading import Condition, Thread
+
+from ..per_process import PerProcess
 
 Write = Callable[[], None]
 
@@ -21,9 +22,7 @@ class WriteBehind:
     """
 
     def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        # By process: the thread stays in the one that was forked from, and so may a lock.
-        self._writers: dict[int, _Writer] = {}
+        self._writers = PerProcess(lambda: _Writer(seconds))
 
     def put(self, kind: Hashable, write: Write, *, wait: float = 0) -> None:
         """Write soon, in place of what was put for the same *kind* and is not written yet.
@@ -32,9 +31,7 @@ class WriteBehind:
         :param wait: how many seconds to wait at most until that is done, where it is not put off
             and no other write is under way.
         """
-        pid = os.getpid()
-        writer = self._writers.get(pid) or self._writers.setdefault(pid, _Writer(self._seconds))
-        writer.put(kind, write, wait)
+        self._writers.get().put(kind, write, wait)
 
 
 class _Writer:

@@ -7,6 +7,7 @@ from threading import Barrier, Lock
 
 import pytest
 
+from flask_fd_whatsapp import per_process
 from flask_fd_whatsapp.monitoring import single_flight
 from flask_fd_whatsapp.monitoring.single_flight import Results, SingleFlight
 
@@ -28,7 +29,7 @@ def test_threads_begin_together_after_a_fork(monkeypatch: pytest.MonkeyPatch) ->
         is_met.wait(TIMEOUT)  # both have found that the process is new
         return Lock()
 
-    monkeypatch.setattr(single_flight.os, "getpid", lambda: -1)
+    monkeypatch.setattr(per_process, "getpid", lambda: -1)
     monkeypatch.setattr(single_flight, "Lock", meet)
     with ThreadPoolExecutor(2) as pool:
         asking = [pool.submit(flight.results) for _ in range(2)]

@@ -11,6 +11,7 @@ from threading import Barrier, Condition, Event
 
 import pytest
 
+from flask_fd_whatsapp import per_process
 from flask_fd_whatsapp.receiving import write_behind
 from flask_fd_whatsapp.receiving.write_behind import WriteBehind
 
@@ -138,7 +139,7 @@ def test_threads_begin_together_after_a_fork(monkeypatch: pytest.MonkeyPatch) ->
         is_met.wait(TIMEOUT)  # both have found that the process is new
         return Condition()
 
-    monkeypatch.setattr(write_behind.os, "getpid", lambda: -1)
+    monkeypatch.setattr(per_process, "getpid", lambda: -1)
     monkeypatch.setattr(write_behind, "Condition", meet)
     before = set(threading.enumerate())
     written: list[str] = []

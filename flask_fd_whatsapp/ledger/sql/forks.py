@@ -11,6 +11,8 @@ import weakref
 from threading import Lock
 from typing import Protocol
 
+from ...per_process import PerProcess
+
 
 class HasConnections(Protocol):
     """What keeps connections open."""
@@ -38,14 +40,13 @@ class Owner:
     def __init__(self, database: HasConnections, pid: int) -> None:
         self.pid = pid
         self._database = weakref.ref(database)
-        # By process: a lock that another thread held at the fork would be held for ever.
-        self._locks: dict[int, Lock] = {}
+        self._locks = PerProcess(Lock)
         self._add_hooks()
 
     def change(self) -> None:
         """Leave all to the process that it was opened by, once for each process."""
         pid = os.getpid()
-        with self._locks.setdefault(pid, Lock()):
+        with self._locks.get():
             if self.pid != pid and (database := self._database()) is not None:
                 database.leave_to_parent()
                 self.pid = pid

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from os import getpid
 from typing import Any, TypeVar
 
 from sqlalchemy import Engine, Pool, event
 
+from ...per_process import PerProcess
 from .connections import has_timed_out
 from .dialects.timeouts import wait_at_most
 
@@ -19,8 +19,7 @@ class Reserved:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        # By process: what a parent has opened is its own, and stays open.
-        self._pools: dict[int, Pool] = {}
+        self._pools: PerProcess[Pool] = PerProcess(lambda: engine.pool.recreate())
         event.listen(engine, "engine_disposed", lambda _: self._close())
 
     def run(self, work: Callable[[Any], T], *, seconds: float) -> T:
@@ -29,15 +28,14 @@ class Reserved:
         :param seconds: how long to wait for an answer of the server's.
         :raises: what SQLAlchemy or the driver raises.
         """
-        pid = getpid()
-        pool = self._pools.get(pid) or self._pools.setdefault(pid, self._engine.pool.recreate())
+        pool = self._pools.get()
         try:
             return self._run(pool, work, seconds)
         except _DiedIdle:
             return self._run(pool, work, seconds, is_again=True)
 
     def _close(self) -> None:
-        pool = self._pools.pop(getpid(), None)
+        pool = self._pools.pop()
         if pool is not None:
             pool.dispose()
 
