@@ -1,0 +1,173 @@
+"""How long many messages took: exact percentiles, without sorting them all at once.
+
+A sort of a million numbers holds the interpreter for half a second, in which a worker answers
+nobody.  So they are sorted in small pieces, and what is asked of all of them is asked of each.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections import Counter
+from datetime import timedelta
+from itertools import accumulate, pairwise
+from math import floor, log2
+from time import sleep
+from typing import Any, Final
+
+from .definitions import AGES, LATE
+from .figures import Bin, Times
+
+_PIECE: Final = 2048
+_MICROSECOND: Final = timedelta(microseconds=1)
+_STEPS: Final = 8
+"""Buckets of pruned times from one power of two to the next: none is 5 % from its middle."""
+
+AGE_SECONDS: Final = tuple(age.total_seconds() for age in AGES)
+LATE_SECONDS: Final = tuple(late.total_seconds() for late in LATE)
+
+
+def bucket_of(seconds: float) -> int:
+    """The bucket of a time: 0 below a millisecond, then eight from each power of two to the next.
+
+    It is what remains of a message's times when it is pruned.
+    """
+    return 0 if seconds < 0.001 else 1 + floor(_STEPS * log2(seconds * 1000))
+
+
+def _middle_of(bucket: int) -> float:
+    return float(0.0005 if bucket == 0 else round(2 ** ((bucket - 0.5) / _STEPS) / 1000, 6))
+
+
+class Elapsed:
+    """The times in seconds that messages took from one status to another.
+
+    :ivar left_out: how many messages reached the later status and are not in here.
+    :ivar negative: of how many the later time was the earlier one.
+    """
+
+    __slots__ = ("_bins", "_buckets", "_late", "_pieces", "_recent", "left_out", "negative")
+
+    def __init__(self) -> None:
+        self.left_out = 0
+        self.negative = 0
+        self._recent: list[float] = []
+        self._pieces: list[array[float]] = []
+        self._buckets: Counter[int] = Counter()  # of pruned messages, as are the next two
+        self._bins = [0] * (len(AGES) + 1)
+        self._late = [0] * len(LATE)
+
+    def add(self, seconds: float) -> None:
+        """Add a time; a negative one counts as none at all."""
+        if seconds < 0:
+            self.negative += 1
+            seconds = 0.0
+        self._recent.append(seconds)
+        if len(self._recent) >= _PIECE:
+            self._cut()
+
+    def _cut(self) -> None:
+        if self._recent:
+            self._recent.sort()
+            self._pieces.append(array("d", self._recent))
+            self._recent = []
+
+    def merge(self, other: Elapsed) -> None:
+        """Add all that *other* holds."""
+        self.left_out += other.left_out
+        self.negative += other.negative
+        other._cut()
+        for piece in other._pieces:
+            if len(piece) >= _PIECE:
+                self._pieces.append(piece)
+            else:
+                self._recent.extend(piece)
+                if len(self._recent) >= _PIECE:
+                    self._cut()
+        self._buckets.update(other._buckets)
+        self._bins = [a + b for a, b in zip(self._bins, other._bins, strict=True)]
+        self._late = [a + b for a, b in zip(self._late, other._late, strict=True)]
+
+    def times(self) -> Times:
+        """What is told of them."""
+        n = self._count()
+        p50, p90, p99 = (self._percentile(n, per_cent) for per_cent in (50, 90, 99))
+        bounds = (None, *AGES, None)
+        return Times(
+            n=n,
+            p50=p50,
+            p90=p90,
+            p99=p99,
+            left_out=self.left_out,
+            negative=self.negative,
+            histogram=tuple(
+                Bin(above=above, up_to=up_to, count=count)
+                for (above, up_to), count in zip(pairwise(bounds), self._all_bins(), strict=True)
+            ),
+        )
+
+    def late(self) -> list[int]:
+        """How many took longer than each of :data:`LATE`."""
+        live = self._live()
+        return [
+            live - self._live_within(bound) + pruned
+            for bound, pruned in zip(LATE_SECONDS, self._late, strict=True)
+        ]
+
+    def folded(self) -> dict[str, Any]:
+        """What is kept of them when their messages are pruned, as JSON has it."""
+        buckets = Counter(self._buckets)
+        buckets.update(bucket_of(seconds) for piece in self._pieces for seconds in piece)
+        buckets.update(map(bucket_of, self._recent))
+        return {
+            "buckets": {str(bucket): count for bucket, count in sorted(buckets.items())},
+            "bins": self._all_bins(),
+            "late": self.late(),
+            "left_out": self.left_out,
+            "negative": self.negative,
+        }
+
+    @classmethod
+    def unfolded(cls, kept: dict[str, Any]) -> Elapsed:
+        """What :meth:`folded` gave."""
+        made = cls()
+        made._buckets = Counter({int(one): count for one, count in kept["buckets"].items()})
+        made._bins, made._late = list(kept["bins"]), list(kept["late"])
+        made.left_out, made.negative = kept["left_out"], kept["negative"]
+        return made
+
+    def _count(self) -> int:
+        return self._live() + sum(self._bins)
+
+    def _live(self) -> int:
+        self._cut()
+        return sum(map(len, self._pieces))
+
+    def _live_within(self, seconds: float) -> int:
+        return sum(bisect_right(piece, seconds) for piece in self._pieces)
+
+    def _all_bins(self) -> list[int]:
+        live = self._live()
+        within = [0, *(self._live_within(bound) for bound in AGE_SECONDS), live]
+        counts = (b - a for a, b in pairwise(within))
+        return [a + b for a, b in zip(counts, self._bins, strict=True)]
+
+    def _percentile(self, n: int, per_cent: int) -> timedelta | None:
+        """By nearest rank: the least time within which as many of a hundred are."""
+        if not n:
+            return None
+        rank = -(-n * per_cent // 100)
+        self._cut()
+        if len(self._pieces) == 1 and not self._buckets:
+            return timedelta(seconds=self._pieces[0][rank - 1])
+        middles = sorted((_middle_of(one), count) for one, count in self._buckets.items())
+        values, sums = [one for one, _ in middles], [0, *accumulate(c for _, c in middles)]
+        ends = [piece[-1] for piece in self._pieces] + values[-1:]
+        low, high = -1, round(max(ends) * 1_000_000)
+        while high - low > 1:
+            middle = (low + high) // 2
+            seconds = middle / 1_000_000
+            within = self._live_within(seconds) + sums[bisect_right(values, seconds)]
+            low, high = (low, middle) if within >= rank else (middle, high)
+            sleep(0)
+        return high * _MICROSECOND

@@ -1,0 +1,308 @@
+"""What a report answers with: frozen figures, each with its denominator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import UTC, date, datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Final
+
+from ..failure_reasons import FailureClass
+from .definitions import RATES
+from .rates import Rate
+
+NO_GROUPS: Final[Mapping[Any, Any]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bin:
+    """How many took longer than :attr:`above`, and at most :attr:`up_to`.
+
+    :param above: ``None`` for the first, which has those that took no time too.
+    :param up_to: ``None`` for the last.
+    """
+
+    above: timedelta | None
+    up_to: timedelta | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """How long messages took from one status to a later one, by WhatsApp's clock.
+
+    :param n: how many were measured: both times known, neither of them estimated.
+    :param p50: half took at most that; ``None`` of none.
+    :param p90: nine of ten took at most that.
+    :param p99: 99 of 100 took at most that.
+    :param left_out: how many reached the later status and are not in :attr:`n`.
+    :param negative: of how many the later time is the earlier one, since clocks differ: in
+        :attr:`n`, as no time at all.
+    :param histogram: how many took how long, between the ages of the curve.
+    """
+
+    n: int
+    p50: timedelta | None
+    p90: timedelta | None
+    p99: timedelta | None
+    left_out: int
+    negative: int
+    histogram: tuple[Bin, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurvePoint:
+    """What had become of the submitted messages a certain time after each was sent.
+
+    :param age: that time.
+    :param delivered: the share that was delivered within it.
+    :param read: the share that was read within it.
+    :param left_out: how many as old have estimated times, and are in neither share.
+    """
+
+    age: timedelta
+    delivered: Rate
+    read: Rate
+    left_out: int
+
+    @property
+    def n(self) -> int:
+        """How many are as old: what both shares are of."""
+        return self.delivered.denominator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Late:
+    """The share of deliveries that took longer than a certain time.
+
+    :param than: that time.
+    :param rate: of ``time_to_deliver``'s ``n``.
+    """
+
+    than: timedelta
+    rate: Rate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureFigures:
+    """How many messages failed for one reason.
+
+    :param code: the error's code, ``None`` if there was none; :data:`OTHER_CODES` for those of
+        messages that are pruned beyond the fifty codes that are told apart.
+    :param count: how many, and of how many that failed.
+    :param first: when the first failed (UTC), ``None`` if only pruned ones did.
+    :param last: when the last did.
+    :param text: what Freshdesk said of the last of them.
+    :param example: the id of such a message.
+    """
+
+    failure_class: FailureClass
+    code: str | None
+    count: Rate
+    first: datetime | None
+    last: datetime | None
+    text: str | None
+    example: str | None
+
+    @property
+    def advice(self) -> str:
+        """What to do about it, in one line."""
+        return self.failure_class.advice
+
+    @property
+    def is_permanent(self) -> bool:
+        """Whether the same message to the same recipient will fail again."""
+        return self.failure_class.is_permanent
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {**_fields(self), "advice": self.advice, "is_permanent": self.is_permanent}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What became of a set of messages; the definitions are in ``docs/engagement.md``.
+
+    ``known`` is ``delivered + failed + pending``, always.
+
+    :param failed_before: failed before they were submitted to WhatsApp.
+    :param failed_after: failed after.
+    :param failed_but_arrived: failed and were delivered all the same; not in :attr:`failed`.
+    :param unheard: pending, and no event was ever heard.
+    :param awaiting: pending and submitted.
+    :param queued: pending, and neither.
+    :param young: sent in the last 24 hours: what became of them is not final.
+    :param returned: heard of again after they were pruned; in no other figure.
+    :param folded: how many of those known are pruned, and counted by their day.
+    :param first_sent: when the first of those that are not pruned was sent (UTC).
+    :param last_sent: when the last was.
+    :param failures: by reason, most frequent first.
+    :param curve: what had become of them by their age; with the times ``None`` if not asked for.
+    """
+
+    known: int
+    submitted: int
+    delivered: int
+    read: int
+    failed: int
+    failed_before: int
+    failed_after: int
+    failed_but_arrived: int
+    pending: int
+    unheard: int
+    awaiting: int
+    queued: int
+    young: int
+    returned: int
+    folded: int
+    first_sent: datetime | None
+    last_sent: datetime | None
+    failures: tuple[FailureFigures, ...] = ()
+    time_to_submit: Times | None = None
+    time_to_deliver: Times | None = None
+    time_to_read: Times | None = None
+    sent_to_read: Times | None = None
+    curve: tuple[CurvePoint, ...] | None = None
+    late: tuple[Late, ...] | None = None
+
+    @property
+    def submission_rate(self) -> Rate:
+        """Submitted of known."""
+        return Rate(self.submitted, self.known)
+
+    @property
+    def delivery_rate(self) -> Rate:
+        """Delivered of submitted."""
+        return Rate(self.delivered, self.submitted)
+
+    @property
+    def of_settled(self) -> Rate:
+        """Delivered of those delivered or failed."""
+        return Rate(self.delivered, self.delivered + self.failed)
+
+    @property
+    def read_rate(self) -> Rate:
+        """Read of delivered: a lower bound, since recipients can switch read receipts off."""
+        return Rate(self.read, self.delivered)
+
+    @property
+    def failure_rate(self) -> Rate:
+        """Failed of known."""
+        return Rate(self.failed, self.known)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether none of them was sent in the last 24 hours."""
+        return not self.young
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it: times in seconds, moments in UTC, rates with their intervals."""
+        rates = {name: getattr(self, name).to_dict() for name in RATES}
+        return {**_fields(self), **rates}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engagement:
+    """What the statuses say of the messages that were sent in a period.
+
+    :param as_of: when that was (UTC).
+    :param since: sent at or after this, ``None``: from the first one on.
+    :param until: sent before this, ``None``: to the last one.
+    :param by: what :attr:`groups` are: nothing, or one or two of ``campaign day hour account
+        template failure``.
+    :param tz: the time zone of days and hours.
+    :param total: of all the messages.
+    :param groups: by group, which partition :attr:`total`.  The key is a text (``None`` for those
+        without), a ``date``, an aware ``datetime``, ``(class, code)``, or a pair of these.
+    :param folded_days: the days of pruned messages that count, by their midpoint.
+    :param not_by_hour: how many pruned messages are left out, since nobody knows their hour.
+    """
+
+    as_of: datetime
+    since: datetime | None
+    until: datetime | None
+    by: tuple[str, ...]
+    tz: str
+    total: Figures
+    groups: Mapping[Any, Figures] = field(default_factory=lambda: NO_GROUPS)
+    folded_days: tuple[date, ...] = ()
+    not_by_hour: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it; ``groups`` is a list, each with its ``group``."""
+        return {
+            "as_of": as_json(self.as_of),
+            "since": as_json(self.since),
+            "until": as_json(self.until),
+            "by": list(self.by),
+            "tz": self.tz,
+            "folded_days": as_json(self.folded_days),
+            "not_by_hour": self.not_by_hour,
+            "total": self.total.to_dict(),
+            "groups": [
+                {"group": as_json(key), **figures.to_dict()} for key, figures in self.groups.items()
+            ],
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """How the webhooks themselves came in a period, by when they were received.
+
+    :param events: how many events were recorded.
+    :param lag_p50: half were received within that after their status was reached.
+    :param lag_p99: 99 of 100 were.
+    :param out_of_order: how many did not move their message forward, since it was further already.
+    :param duplicates: how often an event came again; counted in each process and written every 10
+        seconds, by hour: those of an hour count if it begins in the period.
+    """
+
+    since: datetime
+    until: datetime | None
+    receiver: str | None
+    events: int
+    lag_p50: timedelta | None
+    lag_p99: timedelta | None
+    out_of_order: int
+    duplicates: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return _fields(self)
+
+
+OTHER_CODES: Final = "other"
+"""Of pruned messages: the codes beyond those that are told apart."""
+
+
+def as_json(value: Any) -> Any:
+    """A figure, or the key of a group, as JSON has it: times in seconds, moments in UTC."""
+    match value:
+        case datetime():
+            return value.isoformat().replace("+00:00", "Z")
+        case date():
+            return value.isoformat()
+        case timedelta():
+            return value.total_seconds()
+        case tuple():
+            return [as_json(one) for one in value]
+        case Rate() | FailureFigures() | Figures():
+            return value.to_dict()
+        case Bin() | Times() | CurvePoint() | Late():
+            return _fields(value)
+    return value
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return {one.name: as_json(getattr(value, one.name)) for one in fields(value)}
+
+
+def utc(moment: datetime) -> datetime:
+    """An aware moment in UTC.
+
+    :raises ValueError: if nobody knows which moment it is.
+    """
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment!r} has no time zone: give an aware datetime, such as in UTC.")
+    return moment.astimezone(UTC)
