@@ -161,7 +161,7 @@ class EndpointSecurity:
 
     @pytest.mark.parametrize("method", ["GET", "HEAD"])
     @pytest.mark.parametrize("headers", [[], credentials()], ids=["stranger", "Freshdesk"])
-    def test_probe(self, endpoint: Endpoint, method: str, headers: Sent) -> None:
+    def test_probe_records_nothing(self, endpoint: Endpoint, method: str, headers: Sent) -> None:
         """A probe gets an empty 204 with credentials or without, and nothing is recorded."""
         answer = endpoint.send(headers, method, data=b"")
         assert (answer.status_code, answer.data) == (204, b"")
@@ -178,7 +178,7 @@ class EndpointSecurity:
         """A header that names another method does not get a stranger past the door."""
         assert endpoint.send([("X-HTTP-Method-Override", "GET")]).status_code == 401
 
-    def test_secrets_stay_inside(
+    def test_nothing_holds_a_configured_value(
         self, endpoint: Endpoint, signals_seen: Seen, caplog: pytest.LogCaptureFixture
     ) -> None:
         """No answer, log line, signal, repr or ledger entry holds a configured value."""

@@ -21,7 +21,7 @@ DOMAINS = {
 
 
 @pytest.mark.parametrize(("given", "taken"), DOMAINS.items())
-def test_domain(given: str, taken: str) -> None:
+def test_domain_is_taken_as_copied(given: str, taken: str) -> None:
     """A domain is taken as it is copied from a browser; HTTP only on this machine."""
     assert api_domain(given) == taken
 
@@ -69,6 +69,6 @@ def test_no_number(given: Any) -> None:
 @pytest.mark.parametrize(
     ("check", "given"), [(api_key, "aB3-_.~x"), (sender, "+4930123456"), (sender, "4930123456")]
 )
-def test_taken(check: Callable[[object], str], given: str) -> None:
+def test_keys_are_taken_as_freshdesk_shows_them(check: Callable[[object], str], given: str) -> None:
     """Keys and numbers are taken as Freshdesk shows them."""
     assert check(given) == given

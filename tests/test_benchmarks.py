@@ -40,7 +40,7 @@ def rows_of(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return rows
 
 
-def test_table(capsys: pytest.CaptureFixture[str]) -> None:
+def test_run_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     """A run prints the machine, the versions and a Markdown table with every variant."""
     in_process.main(FEW)
     lines = capsys.readouterr().out.splitlines()
@@ -52,7 +52,7 @@ def test_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(name in lines[1] for name in ("CPython", "flask", "marshmallow"))
 
 
-def test_json(capsys: pytest.CaptureFixture[str]) -> None:
+def test_run_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     """With --json a run prints the same for programs, for the variants that were asked for."""
     in_process.main([*FEW, "--json", "--only", "memory"])
     printed = json.loads(capsys.readouterr().out)
@@ -63,7 +63,7 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS)
-def test_help(benchmark: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_has_an_example(benchmark: Any, capsys: pytest.CaptureFixture[str]) -> None:
     """Every benchmark's help has an example, whose options it takes."""
     with pytest.raises(SystemExit) as exited:
         benchmark.main(["--help"])
@@ -113,7 +113,7 @@ def test_requests_serve_once_each() -> None:
         assert environ["CONTENT_LENGTH"] == str(len(body))
 
 
-def test_peers(capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_peers_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     """A package is measured if it is installed, and otherwise named as one that is not."""
     peers.main([*FEW, "--json"])
     (table,) = json.loads(capsys.readouterr().out)["tables"]
@@ -213,7 +213,9 @@ def test_load_counts_errors(answering: Any) -> None:
 
 @pytest.mark.parametrize("app", sockets.APPS[2:])
 @pytest.mark.parametrize("worker_class", sockets.WORKER_CLASSES)
-def test_sockets(app: str, worker_class: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_events_over_sockets_are_recorded(
+    app: str, worker_class: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Over sockets every acknowledged event is in the ledger, and none is an error."""
     require("sqlite" if app == "sqlite" else "postgresql")
     if app == "celery":
@@ -227,7 +229,9 @@ def test_sockets(app: str, worker_class: str, capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize("database", growth.DATABASES)
-def test_growth(database: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_empty_and_full_ledgers_are_compared(
+    database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Taking events in, and each query, is compared for an empty and a full ledger."""
     require(database)
     few = ["--events", "40", "--blocks", "2", "--posts", "2", "--only", database]
@@ -238,7 +242,7 @@ def test_growth(database: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("database", growth.DATABASES)
-def test_filled(database: str, tmp_path: Path) -> None:
+def test_filled_ledger_has_what_was_asked_for(database: str, tmp_path: Path) -> None:
     """A filled ledger has as many handled events as asked for, and takes new ones in."""
     with ExitStack() as stack:
         app = durable(stack.enter_context(fresh_database(database, tmp_path)))
@@ -261,7 +265,7 @@ def test_filled(database: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("database", backlog.DATABASES)
-def test_backlog(database: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_backlog_is_worked_off_by_four(database: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A backlog is worked off by one process and by four, with a quick handler and a slow one."""
     require(database)
     backlog.main(["--events", "16", "--rounds", "1", "--only", database, "--json"])
@@ -270,7 +274,7 @@ def test_backlog(database: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert all(row["one"] > 0 and row["four"] > 0 for row in rows)
 
 
-def test_queue(capsys: pytest.CaptureFixture[str]) -> None:
+def test_worker_of_a_broker_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
     """A worker of a real broker is measured with a full queue and at an account's rate."""
     require("postgresql")
     require_broker("rabbitmq")
@@ -319,7 +323,7 @@ def test_without_rabbitmq(nowhere: str, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.usefixtures("_no_postgresql")
-def test_page(tmp_path: Path) -> None:
+def test_benchmarks_write_one_page(tmp_path: Path) -> None:
     """All of them write one page, which says what could not be measured and why."""
     page = tmp_path / "RESULTS.md"
     everything.main(["--quick", "--only", "in_process", "growth", "queue", "--output", str(page)])

@@ -75,7 +75,7 @@ def test_one_line_is_enough(payload: Payload) -> None:
         (FreshdeskWhatsApp(url_prefix=""), {}, "/whatsapp"),
     ],
 )
-def test_prefix(
+def test_url_prefix_moves_the_route(
     blueprint: FreshdeskWhatsApp, options: dict[str, str], url: str, payload: Payload
 ) -> None:
     """The prefix is changed as that of any blueprint, and nothing stays at the old one."""
@@ -124,7 +124,7 @@ def test_same_object_twice_on_one_app(make_app: MakeApp, payload: Payload) -> No
     assert list(app.extensions["fd_whatsapp"]) == ["fd_whatsapp", "again"]
 
 
-def test_nested(payload: Payload) -> None:
+def test_nested_receiver_has_its_parents_prefixes(payload: Payload) -> None:
     """Nested in other blueprints a receiver has their names and prefixes in front of its own."""
     app = Flask("host")
     app.config["FD_WHATSAPP_HEADERS"] = {"Authorization": TOKEN}
@@ -151,7 +151,7 @@ def test_nested_beside_another(app: Flask, payload: Payload) -> None:
     assert list(app.extensions["fd_whatsapp"]) == ["fd_whatsapp", "api.fd_whatsapp"]
 
 
-def test_subdomains(payload: Payload) -> None:
+def test_subdomains_do_not_clash(payload: Payload) -> None:
     """Receivers at one path on different subdomains do not clash."""
     app = Flask("host", subdomain_matching=True)
     app.config.update(SERVER_NAME="example.com", FD_WHATSAPP_HEADERS={"Authorization": TOKEN})
@@ -175,7 +175,7 @@ def test_registration_opens_nothing(
     assert (seen, calls) == ([], []), "a probe needs no ledger"
 
 
-def test_extension(two: Flask) -> None:
+def test_extension_maps_names_to_receivers(two: Flask) -> None:
     """``app.extensions`` maps each registered name to that receiver's own state."""
     receivers = two.extensions["fd_whatsapp"]
     assert set(receivers) == {"fd_whatsapp", "india"} == set(two.blueprints)
@@ -200,7 +200,7 @@ def test_settings_are_read_once(app: Flask, client: FlaskClient, payload: Payloa
     assert client.post(URL, json=payload()).status_code == 200
 
 
-def test_hooks(make_app: MakeApp, payload: Payload) -> None:
+def test_hooks_of_the_blueprint_run(make_app: MakeApp, payload: Payload) -> None:
     """The blueprint's own hooks run, as with any blueprint."""
     blueprint, seen = FreshdeskWhatsApp(), []
     blueprint.before_request(lambda: seen.append("before"))

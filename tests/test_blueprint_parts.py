@@ -53,7 +53,7 @@ class Opening:
 
 
 @pytest.mark.parametrize("schema", [RegionSchema, RegionSchema()])
-def test_schema(make_app: MakeApp, payload: Payload, schema: Any) -> None:
+def test_own_schema_loads_the_event(make_app: MakeApp, payload: Payload, schema: Any) -> None:
     """A schema, class or instance, loads the event that handlers get."""
     seen = Scripted("seen")
     status_received.connect(seen)

@@ -52,7 +52,7 @@ def test_deferred_on_memory(make_app: MakeApp) -> None:
     ("method", "status"),
     [("POST", 200), ("GET", 204), ("HEAD", 204), ("PUT", 405), ("PATCH", 405), ("DELETE", 405)],
 )
-def test_methods(
+def test_post_is_received_and_get_is_a_probe(
     client: FlaskClient, payload: Payload, method: str, status: int, slash: str
 ) -> None:
     """POST is received, GET and HEAD are probes, and all else is not allowed, slash or not."""

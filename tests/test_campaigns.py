@@ -35,7 +35,7 @@ def raising(error: BaseException) -> Any:
         (r"Frühling|🌷", "x-🌷", "🌷"),
     ],
 )
-def test_patterns(pattern: str, reference: str, expected: str | None) -> None:
+def test_pattern_groups_have_an_order(pattern: str, reference: str, expected: str | None) -> None:
     """A pattern is searched for; group ``campaign`` goes before group 1, that before the match."""
     assert guarded(from_pattern(re.compile(pattern)), KEY)(reference) == expected
 

@@ -34,7 +34,7 @@ def app() -> Flask:
     return app
 
 
-def test_rejection(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+def test_rejection_is_told_with_its_key(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
     """A wrong token is told of with the receiver's name and key."""
     assert_problem(app.test_client().post(URL), 401)
     (record,) = caplog.records
@@ -49,7 +49,9 @@ def test_full_quarantine(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
     assert "The quarantine is full (EUROPE_QUARANTINE_MAX is 1): 1 not seen" in caplog.text
 
 
-def test_campaign(app: Flask, payload: Payload, caplog: pytest.LogCaptureFixture) -> None:
+def test_raising_campaign_is_told_with_its_key(
+    app: Flask, payload: Payload, caplog: pytest.LogCaptureFixture
+) -> None:
     """A campaign's callable that raises is told of with the key it stands in."""
     assert_result(client_of(app).post(URL, data=json.dumps(payload())), "accepted")
     (record,) = [r for r in caplog.records if r.name.endswith(".campaigns")]

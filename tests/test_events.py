@@ -141,7 +141,7 @@ def test_the_identity_of_an_event() -> None:
 
 
 @pytest.mark.parametrize("name", RANKS)
-def test_statuses(name: str) -> None:
+def test_status_is_its_text_and_has_a_rank(name: str) -> None:
     """A status is its own text and has its rank, as a member and as plain text."""
     assert Status(name) == name
     assert f"{Status(name)}" == name
@@ -154,7 +154,7 @@ def test_there_are_five_statuses() -> None:
 
 
 @pytest.mark.parametrize("name", ["ACCEPTED", "PLAYED", "sent", "Sent", "", "\u017fENT"])
-def test_unknown_statuses(name: str) -> None:
+def test_unknown_status_has_no_rank(name: str) -> None:
     """A status that is not one of the five has no rank and is ahead of none."""
     assert make(status=name).rank is None
     assert rank_of(name) is None
@@ -163,7 +163,7 @@ def test_unknown_statuses(name: str) -> None:
 
 
 @pytest.mark.parametrize(("one", "other"), list(itertools.product([*Status, None], repeat=2)))
-def test_ahead(one: Status | None, other: Status | None) -> None:
+def test_status_is_ahead_of_lower_ranks(one: Status | None, other: Status | None) -> None:
     """A status is ahead of those of a lower rank, and of nothing at all."""
     expected = one is not None and RANKS[one] > (-1 if other is None else RANKS[other])
     assert is_ahead(one, of=other) is expected

@@ -45,7 +45,7 @@ BY_CLASS = {
     [(kind, code) for kind, codes in BY_CLASS.items() for code in codes.split()],
     ids=lambda value: str(value)[:20],
 )
-def test_class(failure_class: FailureClass, code: str) -> None:
+def test_known_codes_have_a_class(failure_class: FailureClass, code: str) -> None:
     """Every number that is known has its class, and every other number is unknown."""
     assert classify(code) is failure_class
 
@@ -56,12 +56,12 @@ def test_no_code(code: str | None) -> None:
     assert classify(code) is FailureClass.UNKNOWN
 
 
-def test_spaces() -> None:
+def test_spaces_around_a_code_mean_nothing() -> None:
     """Spaces around a code mean nothing."""
     assert classify(" 131026\n") is FailureClass.RECIPIENT
 
 
-def test_advice() -> None:
+def test_every_class_has_its_advice() -> None:
     """Every class has an advice of its own, in one line."""
     advice = [kind.advice for kind in FailureClass]
     assert len(set(advice)) == len(FailureClass)
@@ -83,12 +83,12 @@ BY_WORDS = {
     [(kind, code) for kind, codes in BY_WORDS.items() for code in codes.split()],
     ids=lambda value: ascii(value)[:25],
 )
-def test_words(failure_class: FailureClass, code: str) -> None:
+def test_words_are_sorted_by_what_they_say(failure_class: FailureClass, code: str) -> None:
     """A code in words is sorted by what its words say, whatever its case; the rest is unknown."""
     assert classify(code) is failure_class
 
 
-def test_permanent() -> None:
+def test_permanent_is_what_no_waiting_helps() -> None:
     """Only what no waiting helps against is permanent."""
     permanent = {kind for kind in FailureClass if kind.is_permanent}
     assert permanent == {FailureClass.RECIPIENT, FailureClass.CONTENT_OR_WINDOW}

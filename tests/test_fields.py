@@ -88,7 +88,7 @@ def test_large_numbers(digits: int) -> None:
 @example("\x9f")
 @example("\xa0")
 @example("x\n")
-def test_identifiers(text: str) -> None:
+def test_ids_have_no_control_characters(text: str) -> None:
     """An id is text without C0 and C1 control characters, DEL and lone surrogates."""
     is_right = text != "" and not any(
         code < 0x20 or 0x7F <= code < 0xA0 or 0xD800 <= code < 0xE000 for code in map(ord, text)
@@ -135,7 +135,7 @@ def test_known_statuses(status: Status, written: Any, around: str) -> None:
     ],
     ids=ascii,
 )
-def test_unknown_statuses(text: str) -> None:
+def test_unknown_status_stays_as_sent(text: str) -> None:
     """An unknown status stays plain text as sent, however near it is to a known one."""
     loaded = StatusField().deserialize(text)
     assert loaded == text
@@ -174,7 +174,7 @@ def test_event_types(text: str) -> None:
     ],
     ids=lambda value: ascii(value)[:20],
 )
-def test_references(value: Any, reference: str | None) -> None:
+def test_references_may_be_any_json(value: Any, reference: str | None) -> None:
     """A reference is any text, or the JSON text of a number, list or object; empty is ``None``."""
     assert ReferenceDetail().deserialize(value) == reference
 
@@ -196,7 +196,7 @@ ERRORS = [
 
 
 @pytest.mark.parametrize(("value", "error"), ERRORS, ids=repr)
-def test_errors(value: Any, error: tuple[str | None, str | None]) -> None:
+def test_errors_may_have_any_form(value: Any, error: tuple[str | None, str | None]) -> None:
     """An error may be an object, a list, a text or a number."""
     assert ERROR.deserialize(value) == {"code": error[0], "message": error[1]}
 
@@ -218,7 +218,7 @@ def test_what_is_no_error(value: Any) -> None:
         (True, None),
     ],
 )
-def test_actors(value: Any, actor: dict[str, Any] | None) -> None:
+def test_actor_may_be_a_name(value: Any, actor: dict[str, Any] | None) -> None:
     """An actor may be an object, or a text, which is the name; else there is none."""
     assert ActorField(ActorSchema).deserialize(value) == actor
 
@@ -243,7 +243,7 @@ def test_further_validators_are_called(field_class: Any) -> None:
 
 
 @pytest.mark.parametrize("field_class", [Text, Identifier, StatusField, Timestamp])
-def test_null(field_class: Any) -> None:
+def test_null_is_taken_where_it_is_the_default(field_class: Any) -> None:
     """``None`` is taken where a field has it as default, and refused elsewhere."""
     assert field_class(load_default=None).deserialize(None) is None
     assert messages(field_class(required=True), None) == ["Field may not be null."]

@@ -92,7 +92,7 @@ def straight() -> Any:
     return host.message
 
 
-def test_straight(straight: Any) -> None:
+def test_samples_make_a_message_that_was_read(straight: Any) -> None:
     """The five samples make a message that was read, though it had failed."""
     assert (straight.status, straight.external_reference_id) == ("READ", "MM-T1-00001")
     assert (straight.error.code, straight.error.message) == ("INVALID", "FAILED")
@@ -171,7 +171,7 @@ def test_orders_with_failures(tries: list[tuple[str, set[str]]]) -> None:
         ("SENT PLAYED READ", [("PLAYED", "SENT", False), ("READ", "SENT", False)]),
     ],
 )
-def test_rank(
+def test_higher_rank_moves_the_message(
     app: Flask, ledger: Ledger, client: FlaskClient, payload: Payload, order: str, expected: Any
 ) -> None:
     """An event moves its message if its rank is higher than all before, and is stale otherwise."""

@@ -211,7 +211,9 @@ class Host:
 @pytest.mark.parametrize("ledger", [MemoryLedger, DurableLedger])
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(posted=bodies)
-def test_mutated_samples(ledger: type[MemoryLedger], posted: list[bytes]) -> None:
+def test_answers_to_mutated_samples_are_true(
+    ledger: type[MemoryLedger], posted: list[bytes]
+) -> None:
     """Whatever comes in, the answer is one of the table and true, and the state its fold."""
     host = Host(ledger())
     for body in posted:

@@ -57,7 +57,7 @@ def post_samples(app: Flask) -> list[int]:
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
-def test_python(block: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_python_blocks_run(block: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Every block runs, alone or after ``app = Flask(...)``, and handles the samples."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FLASK_FD_WHATSAPP_HEADERS", f'{{"Authorization": "{TOKEN}"}}')
@@ -80,7 +80,7 @@ def test_python(block: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_commands(command: str, make_app: MakeApp) -> None:
+def test_commands_shown_work(command: str, make_app: MakeApp) -> None:
     """Every command of this package that the README shows works."""
     result = (
         make_app(LEDGER_URL="sqlite:///readme.db")
@@ -96,7 +96,7 @@ def test_there_is_something_to_run() -> None:
     assert {shlex.split(command)[2] for command in COMMANDS} >= {"setup", "check"}
 
 
-def test_page(app: Flask) -> None:
+def test_view_of_a_message_works(app: Flask) -> None:
     """The view that shows a message works, known or not."""
     (block,) = [block for block in BLOCKS if "/messages/<message_id>" in block]
     exec(compile(block, str(README), "exec", dont_inherit=True), {"app": app})
@@ -137,7 +137,7 @@ def test_answers_table() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
-def test_links(page: Path) -> None:
+def test_links_lead_somewhere(page: Path) -> None:
     """Links to headings and files lead somewhere."""
     text = page.read_text(encoding="utf-8")
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)

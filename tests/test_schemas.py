@@ -205,7 +205,9 @@ def test_errors_beside_error(error: Any, errors: Any, loaded: Any, full: dict[st
         assert SCHEMA.load(SCHEMA.dump(other)).error == changed
 
 
-def test_warnings(full: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+def test_what_cannot_be_used_is_warned_of_once(
+    full: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
     """What cannot be used is warned of by its path, and an unknown status by its name, once."""
     full.update(actor={"name": [1]}, event_time="soon", account_domain=5)
     full["data"].update(status="PLAYED\u202e", error=True)

@@ -105,7 +105,7 @@ def check(event: StatusEvent) -> None:
 
 @settings(max_examples=400, deadline=None)
 @given(st.sampled_from(SENT), mutations)
-def test_mutated_samples(sample: dict[str, Any], changes: Any) -> None:
+def test_mutated_samples_load_or_are_errors(sample: dict[str, Any], changes: Any) -> None:
     """A mutated sample is an error by field or an event, and an event dumps to what was sent."""
     sent = mutate(sample, changes)
     before = json.dumps(sent)

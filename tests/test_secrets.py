@@ -47,7 +47,7 @@ def _all_answers(make_app: MakeApp, payload: Callable[..., dict[str, Any]]) -> l
     return [*told, *kept, *state, *stored]
 
 
-def test_secrets_stay_inside(
+def test_nothing_holds_a_headers_value(
     make_app: MakeApp, payload: Payload, signals_seen: Seen, caplog: pytest.LogCaptureFixture
 ) -> None:
     """No answer, log line, signal, repr or ledger entry holds the value of a header."""

@@ -42,7 +42,7 @@ def test_the_keys_are_the_documented_ones() -> None:
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
-def test_defaults(name: str) -> None:
+def test_unset_keys_have_their_defaults(name: str) -> None:
     """A key that is not set has its documented default."""
     value = getattr(read(), name)
     assert value == DEFAULTS[name]

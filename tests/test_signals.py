@@ -26,7 +26,9 @@ def fail(app: Flask, event: Any) -> None:
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_order(client: FlaskClient, payload: Payload, signals_seen: Seen, name: str) -> None:
+def test_signals_of_an_event_come_in_order(
+    client: FlaskClient, payload: Payload, signals_seen: Seen, name: str
+) -> None:
     """The signals of an event are its status's own, ``status_changed`` and ``status_received``."""
     client.post(URL, json=payload(name))
     assert names(signals_seen) == [f"message_{name}", "status_changed", "status_received"]
@@ -35,7 +37,9 @@ def test_order(client: FlaskClient, payload: Payload, signals_seen: Seen, name: 
     assert all(event is events[0] for event in events)
 
 
-def test_stale(client: FlaskClient, payload: Payload, signals_seen: Seen) -> None:
+def test_stale_event_changes_nothing(
+    client: FlaskClient, payload: Payload, signals_seen: Seen
+) -> None:
     """A stale event has its own signal and ``status_received``, and no ``status_changed``."""
     client.post(URL, json=payload("read"))
     del signals_seen[:]
@@ -46,7 +50,9 @@ def test_stale(client: FlaskClient, payload: Payload, signals_seen: Seen) -> Non
 
 
 @pytest.mark.parametrize("status", ["PLAYED", "Mïxed", "in progress", "x" * 255])
-def test_unknown(client: FlaskClient, payload: Payload, signals_seen: Seen, status: str) -> None:
+def test_unknown_status_is_received_alone(
+    client: FlaskClient, payload: Payload, signals_seen: Seen, status: str
+) -> None:
     """An unknown status has ``status_received`` alone, and changes nothing."""
     client.post(URL, json=payload("sent"))
     del signals_seen[:]
@@ -69,7 +75,9 @@ def test_known_in_any_case(
     assert names(signals_seen) == ["message_read", "status_changed", "status_received"]
 
 
-def test_duplicate(client: FlaskClient, payload: Payload, signals_seen: Seen) -> None:
+def test_duplicate_sends_no_signal(
+    client: FlaskClient, payload: Payload, signals_seen: Seen
+) -> None:
     """A duplicate sends no signal, whatever else of it is new."""
     client.post(URL, json=payload("sent"))
     del signals_seen[:]
@@ -78,7 +86,7 @@ def test_duplicate(client: FlaskClient, payload: Payload, signals_seen: Seen) ->
     assert signals_seen == []
 
 
-def test_sender(make_app: MakeApp, payload: Payload) -> None:
+def test_sender_is_the_application_itself(make_app: MakeApp, payload: Payload) -> None:
     """Every signal is sent by the application object itself, with keyword arguments only."""
     app = make_app(MAX_ATTEMPTS=1)
     senders: list[object] = []
@@ -104,7 +112,9 @@ def test_sender(make_app: MakeApp, payload: Payload) -> None:
     assert {id(sender) for sender in senders} == {id(app)}
 
 
-def test_arguments(make_app: MakeApp, payload: Payload, signals_seen: Seen) -> None:
+def test_signals_have_no_argument_but_the_event(
+    make_app: MakeApp, payload: Payload, signals_seen: Seen
+) -> None:
     """The signals of an event have ``event`` and no other argument."""
     status_received.connect(fail)
     authorized(make_app(MAX_ATTEMPTS=1)).post(URL, json=payload())
@@ -114,7 +124,7 @@ def test_arguments(make_app: MakeApp, payload: Payload, signals_seen: Seen) -> N
         assert set(arguments) == expected.get(name, {"event"})
 
 
-def test_documented() -> None:
+def test_every_signal_is_documented() -> None:
     """Every signal is documented where it is defined, with its arguments."""
     for signal in (*EVENT_SIGNALS, *NOTICES):
         assert "Argument" in str(signal.__doc__)
@@ -136,7 +146,7 @@ REJECTED = [
 
 @pytest.mark.parametrize("rejects", [True, False])
 @pytest.mark.parametrize(("reason", "status", "body", "token"), REJECTED)
-def test_rejected(
+def test_rejection_tells_reason_and_status(
     make_app: MakeApp,
     payload: Payload,
     signals_seen: Seen,

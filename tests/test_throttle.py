@@ -24,7 +24,7 @@ def test_each_kind() -> None:
     assert [throttle.admit(kind) for kind in "abab"] == [0, 0, None, None]
 
 
-def test_threads() -> None:
+def test_one_of_many_threads_passes() -> None:
     """Of many threads at once one passes, and every other is counted."""
     clock = Clock()
     throttle = Throttle(60, clock)
@@ -35,7 +35,7 @@ def test_threads() -> None:
     assert throttle.admit("a") == 999
 
 
-def test_once() -> None:
+def test_one_of_each_kind_passes() -> None:
     """One of each kind passes, and no more kinds than can be remembered."""
     once = Once()
     assert [once.admit("a"), once.admit("b"), once.admit("a")] == [True, True, False]

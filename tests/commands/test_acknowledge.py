@@ -19,7 +19,9 @@ def app(make_durable: MakeApp, post: Post, tickets: Tickets) -> Flask:
     return app
 
 
-def test_all(app: Flask, run: RunCommand, run_json: RunJSON) -> None:
+def test_every_dead_event_is_acknowledged_without_a_choice(
+    app: Flask, run: RunCommand, run_json: RunJSON
+) -> None:
     """Without a choice every dead event is acknowledged, and stays dead."""
     assert run(app, "acknowledge").stdout == "fd_whatsapp: 3 dead events acknowledged.\n"
     assert ledger_of(app).backlog().dead == 3
@@ -28,7 +30,9 @@ def test_all(app: Flask, run: RunCommand, run_json: RunJSON) -> None:
     assert again == {"acknowledged": nothing, "rejections": nothing, "problems": []}
 
 
-def test_rejection(make_durable: MakeApp, run: RunCommand, run_json: RunJSON) -> None:
+def test_acknowledged_rejection_needs_no_attention(
+    make_durable: MakeApp, run: RunCommand, run_json: RunJSON
+) -> None:
     """A rejection that is acknowledged needs no attention any more; the next one does."""
     app = make_durable()
 
@@ -46,7 +50,7 @@ def test_rejection(make_durable: MakeApp, run: RunCommand, run_json: RunJSON) ->
     assert "invalid" in problem
 
 
-def test_some(app: Flask, run: RunCommand, run_json: RunJSON) -> None:
+def test_named_events_are_acknowledged(app: Flask, run: RunCommand, run_json: RunJSON) -> None:
     """Events can be named, and one that has nothing to acknowledge is an error of its own."""
     first, second, third = sorted(event.id for event in ledger_of(app).events())
     found = run_json(app, "acknowledge", "--event", str(first), "--event", str(second))
@@ -58,7 +62,7 @@ def test_some(app: Flask, run: RunCommand, run_json: RunJSON) -> None:
     assert ledger_of(app).backlog().unacknowledged == 0
 
 
-def test_unknown(app: Flask, run: RunCommand) -> None:
+def test_acknowledging_an_unknown_event_is_an_error(app: Flask, run: RunCommand) -> None:
     """An event that is not there, or no id at all, is an error."""
     assert run(app, "acknowledge", "--event", "999").exit_code == 1
     assert run(app, "acknowledge", "--event", "x").exit_code == 2

@@ -75,7 +75,7 @@ def test_all_in_place(app: Flask, run: RunCommand) -> None:
 
 
 @pytest.mark.usefixtures("sync_ticket")
-def test_json(app: Flask, run: RunCommand) -> None:
+def test_check_as_json(app: Flask, run: RunCommand) -> None:
     """With --json the same comes as one JSON object."""
     report = json.loads(run(app, "check", "--json").stdout)
     (receiver,) = report["receivers"]

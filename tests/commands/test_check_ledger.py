@@ -17,7 +17,9 @@ from .conftest import RunCommand, RunJSON, url_in
 pytestmark = pytest.mark.usefixtures("sync_ticket")
 
 
-def test_durable(durable: Flask, run_json: RunJSON, tmp_path: Path) -> None:
+def test_durable_ledger_is_listed_with_its_file(
+    durable: Flask, run_json: RunJSON, tmp_path: Path
+) -> None:
     """A ledger in a database is listed as durable with its file, and nothing is wrong with it."""
     (receiver,) = run_json(durable, "check")["receivers"]
     assert receiver["ledger"] == f"SQLLedger (durable), the file {tmp_path / 'ledger.db'}"
@@ -42,7 +44,9 @@ def test_a_file_that_cannot_be_opened(
     assert f"(the file is {tmp_path / 'folder'})" in receiver["findings"][0]["text"]
 
 
-def test_not_upgraded(make_durable: MakeApp, run_json: RunJSON, tmp_path: Path) -> None:
+def test_check_names_the_upgrade_command(
+    make_durable: MakeApp, run_json: RunJSON, tmp_path: Path
+) -> None:
     """A ledger that is not up to date is an error that names the command."""
     engine = create_engine(url_in(tmp_path))
     app = make_durable(FreshdeskWhatsApp(ledger=SQLLedger(engine)))
@@ -53,7 +57,9 @@ def test_not_upgraded(make_durable: MakeApp, run_json: RunJSON, tmp_path: Path) 
     assert "flask fd-whatsapp upgrade" in finding["text"]
 
 
-def test_doubts(make_durable: MakeApp, run_json: RunJSON, tmp_path: Path) -> None:
+def test_doubts_about_a_hosts_engine_are_warnings(
+    make_durable: MakeApp, run_json: RunJSON, tmp_path: Path
+) -> None:
     """What is doubtful about a host's own engine is a warning each, and no error."""
     ledger = SQLLedger(create_engine(url_in(tmp_path)))
     ledger.upgrade()
@@ -65,7 +71,9 @@ def test_doubts(make_durable: MakeApp, run_json: RunJSON, tmp_path: Path) -> Non
     assert "PRAGMA foreign_keys" in told
 
 
-def test_read_only(make_durable: MakeApp, run_json: RunJSON, tmp_path: Path) -> None:
+def test_read_only_ledger_fails_the_check(
+    make_durable: MakeApp, run_json: RunJSON, tmp_path: Path
+) -> None:
     """A ledger that can be read and not written is an error."""
     writable = SQLLedger(create_engine(url_in(tmp_path)))
     writable.upgrade()
@@ -77,7 +85,9 @@ def test_read_only(make_durable: MakeApp, run_json: RunJSON, tmp_path: Path) -> 
     writable.engine.dispose()
 
 
-def test_queue(make_durable: MakeApp, run_json: RunJSON) -> None:
+def test_what_keeps_events_from_celery_is_an_error(
+    make_durable: MakeApp, run_json: RunJSON
+) -> None:
     """What keeps events from being handed to Celery is an error."""
     pytest.importorskip("celery")
     app = make_durable(DISPATCH="celery")

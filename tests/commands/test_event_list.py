@@ -57,7 +57,7 @@ def make_pending(app: Flask) -> None:
         (("--status", "SENT", "--state", "done", "--campaign", "A"), [1]),
     ],
 )
-def test_filters(
+def test_events_that_meet_every_condition(
     filled: Flask, run_json: RunJSON, arguments: tuple[str, ...], ids: list[int]
 ) -> None:
     """Events that meet every condition are listed, newest first."""
@@ -66,7 +66,7 @@ def test_filters(
     assert found["before"] is None
 
 
-def test_pages(filled: Flask, run: RunCommand, run_json: RunJSON) -> None:
+def test_pages_give_every_event_once(filled: Flask, run: RunCommand, run_json: RunJSON) -> None:
     """Page after page gives every event once, and says where the next begins."""
     seen: list[int] = []
     more: tuple[str, ...] = ()
@@ -81,7 +81,7 @@ def test_pages(filled: Flask, run: RunCommand, run_json: RunJSON) -> None:
     assert "--before" not in run(filled, "events", "--limit", "4").stderr
 
 
-def test_text(filled: Flask, run: RunCommand) -> None:
+def test_a_line_an_event(filled: Flask, run: RunCommand) -> None:
     """A line an event, and the error of those that are not done, without its escapes."""
     result = run(filled, "events")
     lines = result.stdout.splitlines()
@@ -92,7 +92,7 @@ def test_text(filled: Flask, run: RunCommand) -> None:
     assert "dead after 1 try: tickets: ValueError: no \\u001b[1mtickets" in lines[6]
 
 
-def test_stale(durable: Flask, run: RunCommand, post: Post) -> None:
+def test_late_event_is_marked(durable: Flask, run: RunCommand, post: Post) -> None:
     """An event that came late is marked."""
     post(durable, "read")
     post(durable, "sent")
@@ -112,7 +112,7 @@ def test_put_off(durable: Flask, run: RunCommand, post: Post, tickets: Tickets) 
     assert "postponed 1 time" in told
 
 
-def test_none(durable: Flask, run: RunCommand) -> None:
+def test_no_event_is_said(durable: Flask, run: RunCommand) -> None:
     """Where there is none, it says so."""
     assert run(durable, "events").stdout == "No events.\n"
 
@@ -121,7 +121,9 @@ def test_none(durable: Flask, run: RunCommand) -> None:
     "arguments",
     [("--since", "x"), ("--state", "lost"), ("--limit", "0"), ("--before", "x")],
 )
-def test_usage(durable: Flask, run: RunCommand, arguments: tuple[str, ...]) -> None:
+def test_meaningless_filter_is_refused(
+    durable: Flask, run: RunCommand, arguments: tuple[str, ...]
+) -> None:
     """A value that means nothing is refused, with the option's name."""
     result = run(durable, "events", *arguments)
     assert result.exit_code == 2

@@ -79,7 +79,9 @@ def rename(app: Flask, table: str, name: str) -> None:
         connection.execute(text(f"ALTER TABLE {table} RENAME TO {name}"))
 
 
-def test_follows(host: Flask, follower: Follower, run: RunCommand, post: Post) -> None:
+def test_follow_outlives_an_outage(
+    host: Flask, follower: Follower, run: RunCommand, post: Post
+) -> None:
     """It waits for a ledger that is not there, dispatches what comes, and outlives an outage."""
     follower.wait_for_log("flask fd-whatsapp upgrade")
     assert post(host, data__message_id="M0") == "503"
@@ -120,7 +122,7 @@ def test_stops_between_events(
     assert states(host) == {"wait": "done", "next": "pending"}
 
 
-def test_memory(app: Flask, run: RunCommand) -> None:
+def test_memory_ledger_cannot_be_followed(app: Flask, run: RunCommand) -> None:
     """A ledger in memory cannot be followed, which is said at once."""
     result = run(app, "retry", "--follow")
     assert result.exit_code == 1
@@ -146,7 +148,7 @@ def test_failures_are_no_end(
     assert (outcome["results"], outcome["was_stopped"]) == ({"unfinished": 5}, True)
 
 
-def test_turns(
+def test_receivers_take_turns(
     make_durable: MakeApp,
     run_json: RunJSON,
     post: Post,

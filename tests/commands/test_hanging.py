@@ -105,13 +105,15 @@ def test_three_followers(host: Flask, post: Post, processes: Processes) -> None:
 
 
 @pytest.mark.parametrize("arguments", [(), ("--event", "1")])
-def test_once(host: Flask, post: Post, processes: Processes, arguments: tuple[str, ...]) -> None:
+def test_hanging_run_from_cron_ends(
+    host: Flask, post: Post, processes: Processes, arguments: tuple[str, ...]
+) -> None:
     """From cron, too, the command ends, so that they do not pile up."""
     post(host, data__message_id="wait")
     assert processes.start(*arguments, handler_seconds="0.5").wait(WAIT_SECONDS) == 75
 
 
-def test_replay(host: Flask, post: Post, processes: Processes) -> None:
+def test_hanging_replay_ends(host: Flask, post: Post, processes: Processes) -> None:
     """A replay whose handler hangs ends, too, and changes nothing of the event."""
     post(host, data__message_id="wait")
     (event,) = ledger_of(host).events()

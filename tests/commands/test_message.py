@@ -24,7 +24,7 @@ def filled(durable: Flask, post: Post) -> Flask:
 
 
 @pytest.mark.parametrize("by", [ID, REFERENCE])
-def test_timeline(filled: Flask, run_json: RunJSON, by: str) -> None:
+def test_timeline_of_a_message(filled: Flask, run_json: RunJSON, by: str) -> None:
     """Found by id or reference, its statuses come in the order they were reached, with times."""
     (message,) = run_json(filled, "message", by)["messages"]
     assert (message["message_id"], message["status"]) == (ID, "READ")
@@ -44,7 +44,7 @@ def test_timeline(filled: Flask, run_json: RunJSON, by: str) -> None:
     assert {entry["state"] for entry in timeline} == {"done"}
 
 
-def test_text(filled: Flask, run: RunCommand) -> None:
+def test_a_line_a_status(filled: Flask, run: RunCommand) -> None:
     """As text it is a line a status, the reason of the failure, and that it arrived."""
     printed = run(filled, "message", ID).stdout
     assert printed.startswith(f"Message {ID} of account 11011399037\nReference: {REFERENCE}\n")
@@ -66,7 +66,7 @@ def test_text(filled: Flask, run: RunCommand) -> None:
         (None, "unknown", "not known"),
     ],
 )
-def test_failure(
+def test_failure_is_explained(
     durable: Flask,
     post: Post,
     run: RunCommand,
@@ -95,7 +95,9 @@ def test_no_failure(durable: Flask, post: Post, run: RunCommand, run_json: RunJS
     assert "Failed" not in run(durable, "message", ID).stdout
 
 
-def test_unhandled(durable: Flask, post: Post, run: RunCommand, tickets: Tickets) -> None:
+def test_unfinished_handlers_are_told(
+    durable: Flask, post: Post, run: RunCommand, tickets: Tickets
+) -> None:
     """What the handlers have not done yet is told with the last error."""
     tickets.error = ValueError("no tickets")
     post(durable, "sent")
@@ -127,7 +129,9 @@ def test_shared_id(durable: Flask, post: Post, run: RunCommand, run_json: RunJSO
 
 
 @pytest.mark.parametrize("arguments", [("nothing",), (ID, "--account", "1")])
-def test_unknown(filled: Flask, run: RunCommand, arguments: tuple[str, ...]) -> None:
+def test_unknown_message_is_an_error(
+    filled: Flask, run: RunCommand, arguments: tuple[str, ...]
+) -> None:
     """A message that is not known is an error in one line."""
     result = run(filled, "message", *arguments)
     assert (result.exit_code, result.output.count("\n")) == (1, 1)

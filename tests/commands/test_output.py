@@ -26,7 +26,7 @@ from .conftest import RunJSON
         ("\ud800 \u202e \x9b", "\\ud800 \\u202e \\u009b"),
     ],
 )
-def test_plain(text: str, shown: str) -> None:
+def test_text_cannot_steer_a_terminal(text: str, shown: str) -> None:
     """What could steer a terminal, or not be encoded, is shown as an escape."""
     assert plain(text) == shown
     shown.encode()
@@ -35,7 +35,7 @@ def test_plain(text: str, shown: str) -> None:
 @pytest.mark.parametrize(
     "text", ["\x1b[31m", "\ud800", "\x9b\u202e", 'line\n"quoted"', "\U000e0001"]
 )
-def test_json(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_cannot_steer_a_terminal(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     """JSON comes back as it was, and holds nothing that could steer a terminal."""
     print_json({"text": text})
     printed = capsys.readouterr().out
@@ -60,7 +60,7 @@ def test_json_of_others(value: Any, shown: object, capsys: pytest.CaptureFixture
     assert json.loads(capsys.readouterr().out) == shown
 
 
-def test_when() -> None:
+def test_times_are_shown_in_utc() -> None:
     """A time is shown in UTC, and a dash where there is none."""
     assert when(datetime(2025, 11, 18, 9, 26, 43, 919999, tzinfo=UTC)) == "2025-11-18 09:26:43.919Z"
     assert when(None) == "-"
@@ -78,7 +78,7 @@ def test_when() -> None:
         (90 * 86400 + 7200, "90d2h"),
     ],
 )
-def test_span(seconds: float, shown: str) -> None:
+def test_spans_are_shown_by_two_units(seconds: float, shown: str) -> None:
     """A length of time is shown by its two largest units."""
     assert span(timedelta(seconds=seconds)) == shown
 

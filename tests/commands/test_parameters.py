@@ -26,7 +26,7 @@ def convert(kind: click.ParamType, text: str) -> object:  # type: ignore[type-ar
         ("0s", timedelta()),
     ],
 )
-def test_duration(text: str, length: timedelta) -> None:
+def test_reads_a_length_of_time(text: str, length: timedelta) -> None:
     """A length of time is numbers with their units."""
     assert convert(Duration(), text) == length
 
@@ -50,12 +50,12 @@ def test_no_duration(text: str) -> None:
         ("2025-11-18T09:30+02:00", datetime(2025, 11, 18, 7, 30, tzinfo=UTC)),
     ],
 )
-def test_moment(text: str, moment: datetime) -> None:
+def test_reads_a_moment(text: str, moment: datetime) -> None:
     """A moment is ISO 8601, in UTC unless it says otherwise."""
     assert convert(Moment(), text) == moment
 
 
-def test_ago() -> None:
+def test_reads_how_long_ago() -> None:
     """A length of time is as long ago."""
     before = datetime.now(UTC)
     moment = convert(Moment(), "2h")
@@ -71,7 +71,7 @@ def test_no_moment(text: str) -> None:
         convert(Moment(), text)
 
 
-def test_id() -> None:
+def test_reads_an_id() -> None:
     """An id is a number from 1 to what databases count to."""
     assert convert(EventId(), "4711") == 4711
     assert convert(EventId(), str(2**63 - 2)) == 2**63 - 2

@@ -80,7 +80,9 @@ def test_csrf_guard(make_app: MakeApp, errors: Errors, settings: dict[str, Any])
         (lambda: {}["user"], "raise KeyError"),
     ],
 )
-def test_hook(app: Flask, errors: Errors, hook: Callable[[], Any], told: str) -> None:
+def test_hook_that_answers_is_named(
+    app: Flask, errors: Errors, hook: Callable[[], Any], told: str
+) -> None:
     """Whatever a hook answers in the receiver's place is named."""
     (text,) = errors(with_hook(app, hook))
     assert f"POST {URL}" in text
@@ -144,7 +146,7 @@ def test_hosts_configuration(app: Flask, errors: Errors, config: dict[str, Any])
     assert errors(app) == []
 
 
-def test_subdomain(errors: Errors) -> None:
+def test_receiver_at_a_subdomain_is_found(errors: Errors) -> None:
     """A receiver at a subdomain is found there."""
     app = Flask("host", subdomain_matching=True)
     app.testing = True
@@ -154,7 +156,7 @@ def test_subdomain(errors: Errors) -> None:
     assert errors(app) == []
 
 
-def test_nested(errors: Errors, run: RunCommand) -> None:
+def test_nested_receiver_is_found(errors: Errors, run: RunCommand) -> None:
     """A receiver in a blueprint of the host's is found under both their prefixes."""
     app = Flask("host")
     app.testing = True

@@ -49,7 +49,7 @@ def aged(make_durable: MakeApp, post: Post, tickets: Tickets) -> Flask:
     return app
 
 
-def test_forgets(aged: Flask, run: RunCommand) -> None:
+def test_prune_forgets_what_is_old_and_finished(aged: Flask, run: RunCommand) -> None:
     """What is older than FD_WHATSAPP_RETENTION_DAYS and finished goes, and nothing else."""
     result = run(aged, "prune")
     assert (result.exit_code, result.stdout) == (0, "fd_whatsapp: 2 messages forgotten.\n")
@@ -137,7 +137,9 @@ def test_unregistered_of_one_receiver(aged: Flask, run: RunCommand) -> None:
     assert "leave out --receiver" in result.stderr
 
 
-def test_batches(aged: Flask, run_json: RunJSON, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prune_goes_on_until_nothing_is_found(
+    aged: Flask, run_json: RunJSON, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It goes on until a batch finds nothing."""
     monkeypatch.setattr(pace, "SMALLEST", 1)
     assert run_json(aged, "prune")["forgotten"] == {"fd_whatsapp": 2}
@@ -154,7 +156,9 @@ def test_goes_on_after_a_small_batch(
     assert run_json(aged, "prune")["forgotten"] == {"fd_whatsapp": 2}
 
 
-def test_stops(aged: Flask, run_json: RunJSON, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prune_stops_after_its_batch(
+    aged: Flask, run_json: RunJSON, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Asked to end it does so after the batch it is at."""
     ledger = ledger_of(aged)
     forget = ledger.prune
@@ -169,7 +173,7 @@ def test_stops(aged: Flask, run_json: RunJSON, monkeypatch: pytest.MonkeyPatch) 
     assert set(states(aged)) == {"young", "old", "unfinished"}
 
 
-def test_compacts(aged: Flask, run: RunCommand) -> None:
+def test_prune_gives_space_back(aged: Flask, run: RunCommand) -> None:
     """Asked for it gives the space back, and says whom that locks out."""
     file = Path(ledger_of(aged).engine.url.database)  # type: ignore[attr-defined]
     with ledger_of(aged).engine.begin() as connection:  # type: ignore[attr-defined]

@@ -36,7 +36,9 @@ def ids(app: Flask) -> list[int]:
     return [entry.id for entry in ledger_of(app).quarantined(after=0)]
 
 
-def test_list(filled: Flask, run: RunCommand, run_json: RunJSON, post: Post) -> None:
+def test_entries_are_listed_without_bodies(
+    filled: Flask, run: RunCommand, run_json: RunJSON, post: Post
+) -> None:
     """Entries are listed with reason, times and size, and without their bodies."""
     post(filled, BAD)
     entries = run_json(filled, "quarantine", "list")["quarantined"]
@@ -51,7 +53,7 @@ def test_list(filled: Flask, run: RunCommand, run_json: RunJSON, post: Post) -> 
     assert "body" not in entries[0]
 
 
-def test_pages(filled: Flask, run: RunCommand, run_json: RunJSON) -> None:
+def test_pages_list_every_entry_once(filled: Flask, run: RunCommand, run_json: RunJSON) -> None:
     """Page after page lists every entry once, and says where the next begins."""
     seen: list[int] = []
     more: tuple[str, ...] = ()
@@ -79,14 +81,16 @@ def test_bodies_stay_where_they_are(filled: Flask, run: RunCommand) -> None:
     assert any("fd_whatsapp_quarantine" in text for text in statements)
 
 
-def test_nothing(durable: Flask, run: RunCommand) -> None:
+def test_empty_quarantine_is_told(durable: Flask, run: RunCommand) -> None:
     """An empty quarantine is told."""
     for arguments in (("list",), ("replay", "--all")):
         result = run(durable, "quarantine", *arguments)
         assert (result.exit_code, result.stdout) == (0, "Nothing is in quarantine.\n")
 
 
-def test_show(make_durable: MakeApp, run: RunCommand, run_json: RunJSON) -> None:
+def test_entry_is_shown_with_its_body(
+    make_durable: MakeApp, run: RunCommand, run_json: RunJSON
+) -> None:
     """An entry is shown with its body and data headers, as text where it is."""
     app = make_durable(DATA_HEADERS=["X-Tenant"])
     headers = {"Authorization": TOKEN, "X-Tenant": "acme"}
@@ -103,14 +107,14 @@ def test_show(make_durable: MakeApp, run: RunCommand, run_json: RunJSON) -> None
 
 
 @pytest.mark.parametrize("command", ["show", "replay", "discard"])
-def test_unknown(filled: Flask, run: RunCommand, command: str) -> None:
+def test_unknown_entry_is_named(filled: Flask, run: RunCommand, command: str) -> None:
     """An id that is not there is an error that names it."""
     result = run(filled, "quarantine", command, "99")
     assert (result.exit_code, "Not in quarantine: 99." in result.stderr) == (1, True)
     assert len(ids(filled)) == 3
 
 
-def test_discard(filled: Flask, run: RunCommand, run_json: RunJSON) -> None:
+def test_discarded_entry_is_gone(filled: Flask, run: RunCommand, run_json: RunJSON) -> None:
     """What is discarded is gone, and what is not there keeps nothing from it."""
     result = run(filled, "quarantine", "discard", "1", "99", "3")
     assert (result.exit_code, result.stdout) == (1, "2 discarded.\n")
@@ -143,7 +147,7 @@ def refusing(make_durable: MakeApp, post: Post, picky: PickySchema) -> Flask:
     return app
 
 
-def test_replay(
+def test_replayed_body_is_handled_after_a_fix(
     refusing: Flask, picky: PickySchema, run: RunCommand, run_json: RunJSON, tickets: Tickets
 ) -> None:
     """After a fix what is accepted is handled and leaves; what is refused again stays."""
@@ -268,6 +272,8 @@ def test_replay_by_its_own_receiver(
 
 
 @pytest.mark.parametrize("arguments", [(), ("1", "--all"), ("x",)])
-def test_usage(filled: Flask, run: RunCommand, arguments: tuple[str, ...]) -> None:
+def test_replaying_wants_ids_or_all(
+    filled: Flask, run: RunCommand, arguments: tuple[str, ...]
+) -> None:
     """Replaying wants to be told what: ids or all."""
     assert run(filled, "quarantine", "replay", *arguments).exit_code == 2

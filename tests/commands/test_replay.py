@@ -80,7 +80,9 @@ def test_catches_up(past: Flask, late: Late, run_json: RunJSON, signal_: Any, ca
     assert outcome["results"] == {"succeeded": len(calls)}
 
 
-def test_batches(past: Flask, late: Late, run: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replay_takes_more_than_a_batch(
+    past: Flask, late: Late, run: RunCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """More events than are read at once are all replayed, each once."""
     monkeypatch.setattr(import_module("flask_fd_whatsapp.commands.replay"), "BATCH", 1)
     status_received.connect(late)
@@ -110,7 +112,9 @@ def test_other_handlers(past: Flask, late: Late, tickets: Tickets, run: RunComma
 
 
 @pytest.mark.parametrize(("answer", "calls"), [("y\n", 4), ("n\n", 0), ("", 0)])
-def test_asks(past: Flask, late: Late, run: RunCommand, answer: str, calls: int) -> None:
+def test_replay_asks_before_it_calls(
+    past: Flask, late: Late, run: RunCommand, answer: str, calls: int
+) -> None:
     """It shows how many events it is for and asks, and calls nothing unless told to."""
     status_received.connect(late)
     result = run(past, "replay", "--handler", "late", input=answer)
@@ -160,7 +164,7 @@ def test_counts_what_it_would_call(
         (("--until", "0s"), 4),
     ],
 )
-def test_interval(
+def test_replay_of_an_interval(
     past: Flask, late: Late, run_json: RunJSON, interval: tuple[str, ...], count: int
 ) -> None:
     """Only events received in the interval are replayed."""
@@ -169,7 +173,7 @@ def test_interval(
     assert len(late.calls) == count
 
 
-def test_pending(
+def test_replay_leaves_what_is_pending(
     make_durable: MakeApp, post: Post, late: Late, tickets: Tickets, run_json: RunJSON
 ) -> None:
     """What is pending is left to retry, and what is dead is replayed and stays dead."""
@@ -184,7 +188,7 @@ def test_pending(
     assert states(app) == {"dead": "dead", "pending": "pending"}
 
 
-def test_none(durable: Flask, late: Late, run: RunCommand) -> None:
+def test_nothing_to_replay(durable: Flask, late: Late, run: RunCommand) -> None:
     """Without a past event there is nothing to ask."""
     status_received.connect(late)
     result = run(durable, "replay", "--handler", "late")
@@ -194,7 +198,9 @@ def test_none(durable: Flask, late: Late, run: RunCommand) -> None:
     )
 
 
-def test_unknown(past: Flask, late: Late, tickets: Tickets, run: RunCommand) -> None:
+def test_unknown_handler_lists_those_connected(
+    past: Flask, late: Late, tickets: Tickets, run: RunCommand
+) -> None:
     """A handler that is not connected is an error that lists those that are."""
     status_changed.connect(late)
     result = run(past, "replay", "--handler", "lat", "--yes")
@@ -202,7 +208,9 @@ def test_unknown(past: Flask, late: Late, tickets: Tickets, run: RunCommand) -> 
     assert "no handler 'lat'. Connected are:\n  late\n  tickets\n" in result.stderr
 
 
-def test_stopped(past: Flask, late: Late, run: RunCommand, run_json: RunJSON) -> None:
+def test_stopped_replay_can_go_on(
+    past: Flask, late: Late, run: RunCommand, run_json: RunJSON
+) -> None:
     """Asked to end it does so after the event it is at, and can be run again to go on."""
     status_received.connect(late)
     late.after = lambda: os.kill(os.getpid(), signal.SIGTERM)
@@ -214,7 +222,9 @@ def test_stopped(past: Flask, late: Late, run: RunCommand, run_json: RunJSON) ->
     assert outcome["results"] == {"succeeded": 3}
 
 
-def test_interrupted(past: Flask, late: Late, run: RunCommand) -> None:
+def test_handler_that_exits_leaves_the_replay_as_it_was(
+    past: Flask, late: Late, run: RunCommand
+) -> None:
     """A handler that ends the process leaves what is done as it was."""
     status_received.connect(late)
     late.after = _exit
@@ -251,7 +261,9 @@ def test_gives_its_turn_back(past: Flask, late: Late, run_json: RunJSON) -> None
     assert run_json(past, "replay", "--handler", "late", "--yes")["results"] == {"succeeded": 2}
 
 
-def test_lost(past: Flask, late: Late, run: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lost_replay_ends_after_its_event(
+    past: Flask, late: Late, run: RunCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One that was stopped for so long that another has begun ends after its event."""
     monkeypatch.setattr("flask_fd_whatsapp.commands.replay_lease.RENEW_SECONDS", 0.01)
     status_received.connect(late)
@@ -280,7 +292,9 @@ def test_lost(past: Flask, late: Late, run: RunCommand, monkeypatch: pytest.Monk
     assert "Another process has begun to replay it." in result.stderr
 
 
-def test_rate(past: Flask, late: Late, run: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replay_waits_before_each_event(
+    past: Flask, late: Late, run: RunCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With a rate it waits before each event but the first."""
     waited: list[float] = []
     monkeypatch.setattr(Stop, "wait", lambda _, seconds: waited.append(seconds))

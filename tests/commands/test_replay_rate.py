@@ -11,7 +11,7 @@ def test_finds_its_size() -> None:
     assert 0.8 * BATCH_SECONDS < pace.size * 0.0001 < 1.2 * BATCH_SECONDS
 
 
-def test_bounds() -> None:
+def test_batch_has_bounds() -> None:
     """However quick or slow the database, a batch has its bounds."""
     pace = Pace()
     for _ in range(100):

@@ -16,7 +16,9 @@ from ..conftest import MakeApp
 from .conftest import Post, RunCommand, RunJSON, Tickets, ledger_of, make_due, states
 
 
-def test_due(deferred: Flask, post: Post, run: RunCommand, tickets: Tickets) -> None:
+def test_retry_handles_what_is_due(
+    deferred: Flask, post: Post, run: RunCommand, tickets: Tickets
+) -> None:
     """What is due is handled, longest due first, and then there is nothing to do."""
     for message_id in ("M1", "M2", "M3"):
         post(deferred, data__message_id=message_id)
@@ -29,7 +31,7 @@ def test_due(deferred: Flask, post: Post, run: RunCommand, tickets: Tickets) -> 
     assert run(deferred, "retry", "--dead").stdout == "Nothing to do.\n"
 
 
-def test_failure(
+def test_failing_handler_exits_with_1(
     deferred: Flask, post: Post, run: RunCommand, run_json: RunJSON, tickets: Tickets
 ) -> None:
     """A handler that fails makes it exit with 1 and is told; its event is tried again when due."""
@@ -71,7 +73,9 @@ def test_many_failures(deferred: Flask, post: Post, run: RunCommand, tickets: Ti
     assert (len(lines), lines[-2:]) == (22, ["... and 3 more that failed.", "23 unfinished."])
 
 
-def test_later(deferred: Flask, post: Post, run_json: RunJSON, tickets: Tickets) -> None:
+def test_retry_calls_later_once_a_run(
+    deferred: Flask, post: Post, run_json: RunJSON, tickets: Tickets
+) -> None:
     """A handler that asks to be called later has not failed, and is called once a run."""
     post(deferred)
     tickets.error = RetryLater(0, "no stock yet")
@@ -97,7 +101,9 @@ def test_other_receivers(
     assert set(states(deferred).values()) == {"pending"}
 
 
-def test_stopped(deferred: Flask, post: Post, run: RunCommand, tickets: Tickets) -> None:
+def test_stopped_retry_leaves_the_rest_due(
+    deferred: Flask, post: Post, run: RunCommand, tickets: Tickets
+) -> None:
     """Asked to end it does so after the event it is at, and leaves the rest due."""
     for message_id in ("M1", "M2"):
         post(deferred, data__message_id=message_id)
@@ -121,7 +127,7 @@ def test_second_interrupt(deferred: Flask, post: Post, run: RunCommand, tickets:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_surprise(
+def test_retry_goes_on_after_a_surprise(
     deferred: Flask, post: Post, run: RunCommand, tickets: Tickets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An event on which something breaks that should not is left, and the others are handled."""
@@ -147,12 +153,16 @@ def test_surprise(
     "arguments",
     [("--dead", "--follow"), ("--dead", "--event", "1"), ("--follow", "--event", "1")],
 )
-def test_usage(durable: Flask, run: RunCommand, arguments: tuple[str, ...]) -> None:
+def test_retry_refuses_options_that_exclude_each_other(
+    durable: Flask, run: RunCommand, arguments: tuple[str, ...]
+) -> None:
     """What excludes each other is refused."""
     assert run(durable, "retry", *arguments).exit_code == 2
 
 
-def test_memory(app: Flask, run: RunCommand, post: Post, tickets: Tickets) -> None:
+def test_retry_of_a_memory_ledger_says_so(
+    app: Flask, run: RunCommand, post: Post, tickets: Tickets
+) -> None:
     """In memory it works on the process's own ledger, and says that it is no other's."""
     tickets.error = ValueError("no tickets")
     post(app)

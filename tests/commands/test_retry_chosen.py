@@ -21,7 +21,9 @@ def dead(make_durable: MakeApp, post: Post, tickets: Tickets) -> Flask:
     return app
 
 
-def test_dead(dead: Flask, run: RunCommand, tickets: Tickets) -> None:
+def test_the_dead_are_revived_when_asked_for(
+    dead: Flask, run: RunCommand, tickets: Tickets
+) -> None:
     """The dead are left alone, and with --dead revived and tried, oldest first."""
     assert run(dead, "retry").stdout == "Nothing to do.\n"
     tickets.error = None
@@ -48,7 +50,7 @@ def test_dead_pages(dead: Flask, run: RunCommand, monkeypatch: pytest.MonkeyPatc
     assert run(dead, "retry", "--dead").stdout.splitlines()[-1] == "3 unfinished."
 
 
-def test_event(dead: Flask, run: RunCommand, tickets: Tickets) -> None:
+def test_one_dead_event_is_revived(dead: Flask, run: RunCommand, tickets: Tickets) -> None:
     """One dead event is revived and tried, and no other."""
     tickets.error = None
     result = run(dead, "retry", "--event", "2")

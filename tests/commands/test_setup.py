@@ -30,7 +30,7 @@ def _line(output: str, start: str) -> str:
     return line.strip().removeprefix(start).strip()
 
 
-def test_form(app: Flask, run: RunCommand) -> None:
+def test_setup_names_what_the_form_wants(app: Flask, run: RunCommand) -> None:
     """Destination, header and alert addresses are named as in the form."""
     result = run(
         app, "setup", "--url", DESTINATION, "--alert-email", "a@x.org", "--alert-email", "b@x.org"
@@ -105,7 +105,7 @@ def test_configured_headers(make_app: MakeApp, run: RunCommand) -> None:
     assert list(report["configuration"]["FD_WHATSAPP_HEADERS"]) == ["X-Token", "Authorization"]
 
 
-def test_unauthenticated(make_app: MakeApp, run: RunCommand) -> None:
+def test_setup_offers_an_authorization_header(make_app: MakeApp, run: RunCommand) -> None:
     """A receiver without headers is offered an Authorization header."""
     app = make_app(HEADERS={}, ALLOW_UNAUTHENTICATED=True)
     assert _line(run(app, "setup", "--url", DESTINATION).output, "Header").startswith(
@@ -130,7 +130,9 @@ def test_unauthenticated(make_app: MakeApp, run: RunCommand) -> None:
         ([], "--url"),
     ],
 )
-def test_refuses(app: Flask, run: RunCommand, arguments: list[str], told: str) -> None:
+def test_setup_refuses_what_the_form_would(
+    app: Flask, run: RunCommand, arguments: list[str], told: str
+) -> None:
     """What Freshdesk's form would refuse is refused by naming the option, and prints no token."""
     result = run(app, "setup", *arguments)
     assert result.exit_code == 2

@@ -80,7 +80,7 @@ def test_same_seed(make_app: MakeApp, run: RunCommand) -> None:
     assert bodies("--seed", "7") != bodies("--seed", "8")
 
 
-def test_repeat(make_app: MakeApp, run: RunCommand) -> None:
+def test_last_line_repeats_the_run(make_app: MakeApp, run: RunCommand) -> None:
     """The last line says how to make the same events again."""
     app = make_app()
     with noted(app) as first:
@@ -119,7 +119,9 @@ def test_over_http(app: Flask, make_app: MakeApp, run: RunCommand) -> None:
             assert "in another process's memory" in shown["Ledger"]
 
 
-def test_durable(make_app: MakeApp, run: RunCommand, tmp_path: Path) -> None:
+def test_simulate_reads_a_durable_ledger(
+    make_app: MakeApp, run: RunCommand, tmp_path: Path
+) -> None:
     """A durable ledger is read, wherever the application that writes it runs."""
     pytest.importorskip("sqlalchemy")
     apps = [make_app(LEDGER_URL=f"sqlite:///{tmp_path}/ledger.db") for _ in range(2)]
@@ -144,7 +146,7 @@ def test_several_receivers(make_app: MakeApp, run: RunCommand) -> None:
     assert {headers["X-Key"] for headers, _ in seen} == {"other"}
 
 
-def test_alert(app: Flask, run: RunCommand) -> None:
+def test_simulate_sends_alerts(app: Flask, run: RunCommand) -> None:
     """Events that are given up are told of by e-mail."""
     pytest.importorskip("aiosmtpd")
     mailbox = Mailbox()

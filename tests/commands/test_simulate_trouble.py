@@ -60,7 +60,7 @@ def test_a_destination_that_redirects_is_named_with_where_to(
     assert f"redirects to {target}, and a webhook's post is not sent on" in result.output
 
 
-def test_disagreement(app: Flask, run: RunCommand) -> None:
+def test_simulate_names_disagreements(app: Flask, run: RunCommand) -> None:
     """A message of which the ledger says something else is named, and the exit status is 1."""
     ledger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
     known = ledger.messages
@@ -110,7 +110,9 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
 
 
 @pytest.mark.parametrize(("options", "message"), MISTAKES.values(), ids=MISTAKES)
-def test_mistakes(app: Flask, run: RunCommand, options: list[str], message: str) -> None:
+def test_simulate_tells_of_mistakes(
+    app: Flask, run: RunCommand, options: list[str], message: str
+) -> None:
     """A mistake on the command line is told of, and nothing is posted."""
     with noted(app) as seen:
         result = run(app, "simulate", *options)
@@ -140,7 +142,7 @@ app.register_blueprint(FreshdeskWhatsApp())
 """
 
 
-def test_interrupted(app: Flask, tmp_path: Path) -> None:
+def test_interrupted_simulation_ends_with_its_table(app: Flask, tmp_path: Path) -> None:
     """Ctrl-C ends it with the table and without a traceback."""
     (tmp_path / "host.py").write_text(HOST)
     posted = threading.Event()

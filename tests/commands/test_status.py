@@ -17,7 +17,7 @@ from ..processes.waiting import wait_until
 from .conftest import Post, RunCommand, RunJSON, Tickets, receiver_of, url_in
 
 
-def test_empty(durable: Flask, run: RunCommand, run_json: RunJSON) -> None:
+def test_status_of_a_new_ledger(durable: Flask, run: RunCommand, run_json: RunJSON) -> None:
     """A new ledger has nothing to tell, and that is no error."""
     (standing,) = run_json(durable, "status")["receivers"]
     assert standing == {
@@ -55,7 +55,7 @@ def test_empty(durable: Flask, run: RunCommand, run_json: RunJSON) -> None:
     assert "Last accepted: never\n" in run(durable, "status").stdout
 
 
-def test_filled(
+def test_status_tells_what_came_last(
     make_durable: MakeApp, post: Post, tickets: Tickets, run: RunCommand, run_json: RunJSON
 ) -> None:
     """It tells what came last, what was refused last and why, and what is left."""
@@ -128,7 +128,7 @@ def test_each_receivers_own(
         (("--max-pending", "0", "--max-silence", "0s"), ["no event for ", "2 events pending"]),
     ],
 )
-def test_limits(
+def test_passed_limit_exits_with_1(
     deferred: Flask,
     post: Post,
     run: RunCommand,
@@ -202,7 +202,9 @@ def test_rejected_since(make_durable: MakeApp, post: Post, run_json: RunJSON) ->
     run_json(app, "status")
 
 
-def test_read_only(make_durable: MakeApp, post: Post, run_json: RunJSON, tmp_path: Path) -> None:
+def test_read_only_database_is_a_problem(
+    make_durable: MakeApp, post: Post, run_json: RunJSON, tmp_path: Path
+) -> None:
     """A database that can be read but not written is a problem, unless it is not tried."""
     app = make_durable()
     post(app)
@@ -222,7 +224,7 @@ def test_read_only(make_durable: MakeApp, post: Post, run_json: RunJSON, tmp_pat
     run_json(app, "status", "--no-trial-write")
 
 
-def test_full(make_durable: MakeApp, post: Post, run_json: RunJSON) -> None:
+def test_full_database_is_a_problem(make_durable: MakeApp, post: Post, run_json: RunJSON) -> None:
     """A database that cannot grow any more, as on a full disk, is a problem."""
     app = make_durable()
     post(app)
@@ -237,7 +239,7 @@ def test_full(make_durable: MakeApp, post: Post, run_json: RunJSON) -> None:
     assert "database or disk is full" in standing["problems"][0]
 
 
-def test_tokens(
+def test_status_tells_token_uses_by_position(
     make_durable: MakeApp, payload: Payload, run: RunCommand, run_json: RunJSON
 ) -> None:
     """The last use of each entry of a header's list is told by position, and no value."""
@@ -306,7 +308,9 @@ def test_status_shows_what_handlers_have_put_off_and_why(
         (("--max-dead", "x"), "'x' is not a whole number"),
     ],
 )
-def test_usage(durable: Flask, run: RunCommand, limit: tuple[str, ...], wanted: str) -> None:
+def test_meaningless_limit_is_refused(
+    durable: Flask, run: RunCommand, limit: tuple[str, ...], wanted: str
+) -> None:
     """A limit that means nothing is refused, with what is wanted."""
     result = run(durable, "status", *limit)
     assert result.exit_code == 2

@@ -24,7 +24,9 @@ def due(deferred: Flask, post: Post) -> Flask:
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5, 100])
-def test_batches(due: Flask, tickets: Tickets, batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sweep_handles_every_event_once(
+    due: Flask, tickets: Tickets, batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """However many are read at once, every event is handled, each once and in turn."""
     monkeypatch.setattr("flask_fd_whatsapp.receiving.sweep.BATCH", batch)
     swept = list(sweep(receiver_of(due)))
@@ -58,7 +60,7 @@ def test_forgotten_in_between(due: Flask, tickets: Tickets) -> None:
     assert [result for _, result in sweeping] == [Result.DUPLICATE] + [Result.ACCEPTED] * 3
 
 
-def test_stops(due: Flask, tickets: Tickets) -> None:
+def test_sweep_asks_whether_to_stop(due: Flask, tickets: Tickets) -> None:
     """It asks before each event whether to stop."""
     swept = list(sweep(receiver_of(due), should_stop=lambda: len(tickets.calls) == 2))
     assert len(swept) == 2

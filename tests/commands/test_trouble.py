@@ -48,7 +48,7 @@ def down(make_app: MakeApp, tickets: Tickets) -> Flask:
 
 
 @every_command
-def test_down(down: Flask, run: RunCommand, command: tuple[str, ...]) -> None:
+def test_ledger_down_is_one_line(down: Flask, run: RunCommand, command: tuple[str, ...]) -> None:
     """A ledger that is down is one clear line and exit status 1."""
     result = run(down, *command)
     assert result.exit_code == 1
@@ -60,7 +60,7 @@ def test_down(down: Flask, run: RunCommand, command: tuple[str, ...]) -> None:
 
 
 @every_command
-def test_not_upgraded(
+def test_missing_ledger_is_one_line(
     make_app: MakeApp, run: RunCommand, tmp_path: Path, tickets: Tickets, command: tuple[str, ...]
 ) -> None:
     """A ledger that does not exist yet is one clear line that names the command."""
@@ -81,7 +81,7 @@ def test_a_ledger_that_cannot_be_made_is_one_line(make_app: MakeApp, run: RunCom
 
 
 @pytest.mark.parametrize("command", ["events", "upgrade", "status"])
-def test_secrets(make_app: MakeApp, run: RunCommand, command: str) -> None:
+def test_errors_hide_a_databases_password(make_app: MakeApp, run: RunCommand, command: str) -> None:
     """An error that tells a database's URL does so without its password."""
 
     def make_ledger(app: Flask) -> Never:
@@ -95,7 +95,9 @@ def test_secrets(make_app: MakeApp, run: RunCommand, command: str) -> None:
 
 
 @every_command
-def test_memory(app: Flask, run: RunCommand, tickets: Tickets, command: tuple[str, ...]) -> None:
+def test_memory_ledger_is_the_processs_own(
+    app: Flask, run: RunCommand, tickets: Tickets, command: tuple[str, ...]
+) -> None:
     """Of a ledger in memory it is said that another process's cannot be seen."""
     result = run(app, *command)
     assert result.stderr.count("another process") == 1
@@ -144,7 +146,7 @@ def test_one_of_two_down(
     app.extensions["fd_whatsapp"]["up"].ledger.engine.dispose()
 
 
-def test_progress(tmp_path: Path, run: RunCommand, post: Post) -> None:
+def test_progress_bar_leaves_json_alone(tmp_path: Path, run: RunCommand, post: Post) -> None:
     """On a terminal there is a progress bar, which leaves the JSON on standard output alone."""
     app = create_app(str(tmp_path))
     run(app, "upgrade")

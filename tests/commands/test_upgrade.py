@@ -26,7 +26,7 @@ def own_engine(make_durable: MakeApp, tmp_path: Path) -> Flask:
     return make_durable(FreshdeskWhatsApp(ledger=lambda app: SQLLedger(engine)))
 
 
-def test_creates(own_engine: Flask, run: RunCommand, post: Post) -> None:
+def test_upgrade_creates_the_ledger(own_engine: Flask, run: RunCommand, post: Post) -> None:
     """It creates the ledger, after which events are taken, and can be repeated."""
     assert post(own_engine) == "503"
     for what in (f"was created at revision {HEAD}", f"is up to date (revision {HEAD})"):
@@ -35,7 +35,7 @@ def test_creates(own_engine: Flask, run: RunCommand, post: Post) -> None:
     assert post(own_engine) == "accepted"
 
 
-def test_json(own_engine: Flask, run_json: RunJSON) -> None:
+def test_upgrade_as_json(own_engine: Flask, run_json: RunJSON) -> None:
     """With --json it tells the result of each receiver."""
     (report,) = run_json(own_engine, "upgrade")["receivers"]
     assert (report["receiver"], report["is_error"]) == ("fd_whatsapp", False)
@@ -66,7 +66,7 @@ def test_revision_that_does_not_exist(own_engine: Flask, run: RunCommand) -> Non
     assert inspect(ledger_of(own_engine).engine).get_table_names() == []  # type: ignore[attr-defined]
 
 
-def test_newer(durable: Flask, run: RunCommand) -> None:
+def test_newer_ledger_is_left_alone(durable: Flask, run: RunCommand) -> None:
     """A ledger that a later version has upgraded, and this one works with, is left alone."""
     run(durable, "upgrade")
     engine = ledger_of(durable).engine  # type: ignore[attr-defined]
@@ -77,7 +77,7 @@ def test_newer(durable: Flask, run: RunCommand) -> None:
     assert "newer than this version of the package (revision 9999), which works" in result.stdout
 
 
-def test_memory(app: Flask, run: RunCommand) -> None:
+def test_memory_ledger_needs_no_upgrade(app: Flask, run: RunCommand) -> None:
     """For a ledger in memory there is nothing to do."""
     result = run(app, "upgrade")
     assert (result.exit_code, "nothing to do" in result.stdout) == (0, True)
@@ -97,7 +97,7 @@ def test_unknown_revision(durable: Flask, run: RunCommand) -> None:
         assert connection.scalar(text("SELECT version_num FROM fd_whatsapp_version")) == "9999"
 
 
-def test_several(run: RunCommand, tmp_path: Path) -> None:
+def test_all_ledgers_are_upgraded_though_one_is_down(run: RunCommand, tmp_path: Path) -> None:
     """All receivers' ledgers are upgraded though one is down, which is enough to fail."""
     app = Flask("host")
     app.testing = True

@@ -88,7 +88,7 @@ def replace(path: Path, old: str, new: str) -> None:
     path.write_text(source.replace(old, new))
 
 
-def test_demo(clone: Path, scratch: Path) -> None:
+def test_demo_handles_everything_once(clone: Path, scratch: Path) -> None:
     """Samples and campaign are handled once, over a crash too, and nothing stays behind."""
     done = run(clone, scratch)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -166,7 +166,7 @@ def test_does_not_start(clone: Path, scratch: Path, file: str) -> None:
         ("200 messages sent", signal.SIGINT, 3),
     ],
 )
-def test_interrupted(
+def test_interrupted_demo_leaves_nothing(
     clone: Path, scratch: Path, line: str, number: signal.Signals, servers: int
 ) -> None:
     """Ctrl-C, or the end of the terminal, ends it wherever it is, and nothing stays behind."""
@@ -207,7 +207,7 @@ def perfect(messages: Iterable[SimulatedMessage]) -> dict[SimulatedMessage, dict
         ({"notes": ["one"] * 5}, "with 4 notes, not ['one', "),
     ],
 )
-def test_tickets(changes: dict[str, Any], told: str | None) -> None:
+def test_wrong_tickets_are_told(changes: dict[str, Any], told: str | None) -> None:
     """A ticket that has another status, is wrongly open or notes an event twice is told of."""
     simulator = FreshdeskSimulator()
     tickets = perfect(simulator.send(f"T{number}") for number in range(20))

@@ -50,7 +50,7 @@ def ticket(app: Flask, message_id: str = MESSAGE_ID) -> dict[str, str]:
     return found
 
 
-def test_samples(app: Flask, payload: Payload) -> None:
+def test_factory_ticket_follows_its_message(app: Flask, payload: Payload) -> None:
     """A ticket follows its message, and a stale failure does not reopen it."""
     seen = []
     for name in ("queued", "sent", "delivered", "read", "failed"):
@@ -59,7 +59,7 @@ def test_samples(app: Flask, payload: Payload) -> None:
     assert seen == [{"status": s} for s in ("QUEUED", "SENT", "DELIVERED", "READ", "READ")]
 
 
-def test_failure(app: Flask, payload: Payload) -> None:
+def test_factory_failure_reopens_the_ticket(app: Flask, payload: Payload) -> None:
     """A failure reopens the ticket with its reason."""
     for name in ("sent", "failed"):
         post(app, payload(name))
@@ -125,7 +125,7 @@ def test_missing_setting(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
     ],
 )
-def test_commands(app: Flask, arguments: tuple[str, ...]) -> None:
+def test_commands_work_for_a_factory(app: Flask, arguments: tuple[str, ...]) -> None:
     """The commands work for it."""
     result = app.test_cli_runner().invoke(args=["fd-whatsapp", *arguments])
     assert result.exit_code == 0, result.output

@@ -33,7 +33,9 @@ def post(module: ModuleType, name: str, token: str = TOKEN) -> int:
     return status
 
 
-def test_samples(quickstart: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+def test_quickstart_prints_each_step_once(
+    quickstart: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Each step forward is printed once, and the FAILED after READ is told apart."""
     twice = [name for name in SAMPLES for _ in range(2)]
     assert {post(quickstart, name) for name in twice} == {200}
@@ -46,7 +48,9 @@ def test_samples(quickstart: ModuleType, capsys: pytest.CaptureFixture[str]) -> 
     ]
 
 
-def test_failure(quickstart: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+def test_quickstart_tells_why_a_message_failed(
+    quickstart: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A message that failed before it arrived is told with the reason."""
     assert [post(quickstart, name) for name in ("sent", "failed")] == [200, 200]
     assert capsys.readouterr().out.splitlines() == [
@@ -62,7 +66,7 @@ def test_wrong_token(quickstart: ModuleType, capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().out == ""
 
 
-def test_check(quickstart: ModuleType) -> None:
+def test_check_of_quickstart(quickstart: ModuleType) -> None:
     """The check finds nothing wrong with it."""
     result = quickstart.app.test_cli_runner().invoke(args=["fd-whatsapp", "check"])
     assert result.exit_code == 0

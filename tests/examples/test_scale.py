@@ -82,7 +82,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
         assert "Traceback" not in log, log
 
 
-def test_scale(running: Running, payload: Payload) -> None:
+def test_workers_move_tickets_along(running: Running, payload: Payload) -> None:
     """Events posted to the receivers move tickets along in the workers, each once."""
     references = [f"T-{number}" for number in range(10)]
     for name in SAMPLES:

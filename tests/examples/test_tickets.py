@@ -63,7 +63,7 @@ def ticket(app: Flask) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_samples(app: Flask, payload: Payload) -> None:
+def test_ticket_notes_each_step_once(app: Flask, payload: Payload) -> None:
     """A ticket follows its message, each step noted once, and the stale failure opens nothing."""
     names = ("queued", "sent", "delivered", "read", "failed")
     assert [post(app, payload(name)) for name in names] == ["accepted"] * 5
@@ -81,7 +81,7 @@ def test_samples(app: Flask, payload: Payload) -> None:
     }
 
 
-def test_failure(app: Flask, payload: Payload) -> None:
+def test_failure_opens_the_ticket(app: Flask, payload: Payload) -> None:
     """A failure opens the ticket, and a message that arrives all the same closes it."""
     for name in ("sent", "failed"):
         post(app, payload(name))
@@ -147,7 +147,7 @@ def test_commit_only_flushes(app: Flask, payload: Payload) -> None:
     assert ticket(app)["notes"].count("mine") == 1
 
 
-def test_check(app: Flask) -> None:
+def test_check_of_tickets(app: Flask) -> None:
     """The check finds nothing wrong with it."""
     result = app.test_cli_runner().invoke(args=["fd-whatsapp", "check"])
     assert result.exit_code == 0, result.output

@@ -89,7 +89,7 @@ def test_nobody_listens() -> None:
         client_of(url).send(to=TO, template=TEMPLATE)
 
 
-def test_signatures() -> None:
+def test_client_takes_what_is_documented() -> None:
     """The client takes what is documented, with the documented defaults."""
     wanted = {
         FreshdeskClient: "domain api_key sender=None calls_a_minute=600 timeout=10 retries=3",

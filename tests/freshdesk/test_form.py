@@ -39,7 +39,7 @@ def test_only_the_destination_is_mandatory() -> None:
         "https://127.0.0.1/in",
     ],
 )
-def test_destination(url: str) -> None:
+def test_any_https_url_is_a_destination(url: str) -> None:
     """Any HTTPS URL with a host is a destination."""
     assert errors(destination_url=url) == {}
 

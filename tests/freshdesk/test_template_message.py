@@ -42,7 +42,7 @@ def test_all_parts() -> None:
 
 
 @pytest.mark.parametrize("kind", [Image, Document, Video])
-def test_media(kind: type[Image]) -> None:
+def test_media_header_names_its_link(kind: type[Image]) -> None:
     """A header of an image, a document or a video names its link."""
     name = kind.__name__.lower()
     (header,) = components(header=kind("https://example.com/a"))

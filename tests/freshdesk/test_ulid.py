@@ -10,7 +10,7 @@ from flask_fd_whatsapp.freshdesk.ulid import make_ulid, ulid_time
 
 
 @given(milliseconds=st.integers(0, 2**48 - 1), seed=st.integers(0, 9))
-def test_time(milliseconds: int, seed: int) -> None:
+def test_ulid_tells_its_time(milliseconds: int, seed: int) -> None:
     """A ULID has 26 letters, and its time can be read from it."""
     ulid = make_ulid(milliseconds, Random(seed))
     assert len(ulid) == 26
@@ -29,7 +29,7 @@ def test_no_ulid(text: str) -> None:
         ulid_time(text)
 
 
-def test_order() -> None:
+def test_ulids_sort_by_time() -> None:
     """ULIDs sort by time."""
     ulids = [make_ulid(milliseconds, Random(1)) for milliseconds in range(0, 10_000, 7)]
     assert ulids == sorted(ulids)

@@ -102,7 +102,7 @@ def post(app: Flask, body: object) -> int:
     return client_of(app).post(URL, json=body, base_url=base).status_code
 
 
-def test_inline(
+def test_inline_handler_sees_nothing_of_the_request(
     hosts: MakeApp, payload: Payload, look: Any, looks: list[Any], expected: dict[str, Any]
 ) -> None:
     """A handler called in the webhook's request sees nothing of it, and nothing of the last one."""
@@ -118,7 +118,7 @@ def test_inline(
     assert looks == [expected] * 4
 
 
-def test_retry(
+def test_retried_handler_sees_nothing_of_a_request(
     hosts: MakeApp, payload: Payload, look: Any, looks: list[Any], expected: dict[str, Any]
 ) -> None:
     """A retry sees the same."""
@@ -131,7 +131,7 @@ def test_retry(
     assert looks == [expected]
 
 
-def test_notices(
+def test_notices_see_nothing_of_the_request(
     hosts: MakeApp, payload: Payload, look: Any, looks: list[Any], expected: dict[str, Any]
 ) -> None:
     """Those who are told of a rejection, a failure or a death see the same."""
@@ -148,7 +148,9 @@ def test_notices(
     assert looks == [expected] * 3
 
 
-def test_threads(hosts: MakeApp, payload: Payload, expected: dict[str, Any]) -> None:
+def test_handlers_thread_sees_nothing_of_the_request(
+    hosts: MakeApp, payload: Payload, expected: dict[str, Any]
+) -> None:
     """A thread that a handler starts in its own context sees the same, too."""
     app, looks = hosts(), []
 

@@ -100,7 +100,9 @@ def test_own_session(app: Flask, client: FlaskClient, payload: Payload) -> None:
 @pytest.mark.parametrize(
     "error", [ValueError("no"), RecursionError(), TimeoutError(), StopIteration(), MemoryError()]
 )
-def test_isolation(client: FlaskClient, payload: Payload, error: Exception) -> None:
+def test_failing_handler_keeps_none_from_running(
+    client: FlaskClient, payload: Payload, error: Exception
+) -> None:
     """A handler that fails keeps none from running, and alone is called again."""
     before, broken, after = Scripted("before"), Scripted("broken", error), Scripted("after")
     for handler in (before, broken, after):
@@ -123,7 +125,7 @@ def test_isolation_over_signals(client: FlaskClient, payload: Payload) -> None:
     assert (len(broken.events), len(after.events)) == (3, 2)
 
 
-def test_recursion(app: Flask, client: FlaskClient, payload: Payload) -> None:
+def test_endless_recursion_is_a_failure(app: Flask, client: FlaskClient, payload: Payload) -> None:
     """A handler that recurses without end has failed, and its neighbour runs."""
 
     @status_received.connect_via(app)
@@ -161,7 +163,9 @@ def test_same_event_at_the_retry(client: FlaskClient, payload: Payload) -> None:
     assert (second.previous_status, second.is_stale) == ("QUEUED", False)
 
 
-def test_log(client: FlaskClient, payload: Payload, caplog: pytest.LogCaptureFixture) -> None:
+def test_log_has_handler_and_no_secret(
+    client: FlaskClient, payload: Payload, caplog: pytest.LogCaptureFixture
+) -> None:
     """The log has handler and traceback, but neither the actor's name nor a token."""
     body = payload(actor__name="Erika Mustermann")
 

@@ -86,7 +86,9 @@ def test_error_of_another_ledger(
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_counts(make_app: MakeApp, payload: Payload, signals_seen: Seen, error: Exception) -> None:
+def test_every_error_is_counted(
+    make_app: MakeApp, payload: Payload, signals_seen: Seen, error: Exception
+) -> None:
     """Whatever error a handler raises is counted, so that its event is dead in the end."""
     app = make_app(MAX_ATTEMPTS=2)
     broken = Scripted("broken", error, error)

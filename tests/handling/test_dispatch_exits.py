@@ -133,7 +133,7 @@ def test_coroutine_objects(
 
 @pytest.mark.parametrize("is_async", [False, True])
 @pytest.mark.parametrize("error", [ValueError("no"), CancelledError(), RetryLater(7)])
-def test_failures(
+def test_raising_coroutine_fails(
     client: FlaskClient, payload: Payload, error: BaseException, is_async: bool
 ) -> None:
     """A coroutine that raises, ``CancelledError`` included, fails as any handler does."""

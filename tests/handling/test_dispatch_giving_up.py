@@ -52,7 +52,7 @@ def test_another_is_left(app: Flask, payload: Payload, signals_seen: Any, error:
     assert [name for name, _ in signals_seen].count("event_dead") == 1
 
 
-def test_revived(app: Flask, payload: Payload) -> None:
+def test_handler_that_gave_up_is_called_once_revived(app: Flask, payload: Payload) -> None:
     """A handler that gave up is called again once its event is revived, and no other is."""
     shop, mails = Scripted("shop", GiveUp("no such order")), Scripted("mails")
     status_received.connect(shop)
@@ -66,7 +66,7 @@ def test_revived(app: Flask, payload: Payload) -> None:
     assert (len(shop.events), len(mails.events)) == (2, 1)
 
 
-def test_replayed(app: Flask, payload: Payload) -> None:
+def test_handler_that_gave_up_can_be_replayed(app: Flask, payload: Payload) -> None:
     """A handler that gave up can be replayed, and gives up again or succeeds."""
     shop = Scripted("shop", GiveUp("no such order"), GiveUp("nor now"))
     status_received.connect(shop)

@@ -141,7 +141,9 @@ def test_retry_later_of_no_number(seconds: Any) -> None:
         RetryLater(seconds)
 
 
-def test_dead(make_app: MakeApp, payload: Payload, signals_seen: Any) -> None:
+def test_dead_event_is_told_once_and_rests(
+    make_app: MakeApp, payload: Payload, signals_seen: Any
+) -> None:
     """After as many failed tries as are allowed an event is dead, is told once, and rests."""
     broken, neighbour = Scripted("broken", *[ValueError()] * 9), Scripted("neighbour")
     status_received.connect(broken)
@@ -199,7 +201,7 @@ def test_success_at_the_last_attempt(make_app: MakeApp, payload: Payload, failur
     assert (answers[-1], told) == (200, [])
 
 
-def test_superseded(client: FlaskClient, payload: Payload) -> None:
+def test_superseded_change_is_not_sent_again(client: FlaskClient, payload: Payload) -> None:
     """A ``status_changed`` that failed is not sent again once its message has moved past."""
     changed, received = Scripted("c", ValueError()), Scripted("r", ValueError())
     message = Scripted("m", ValueError())

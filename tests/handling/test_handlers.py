@@ -99,7 +99,9 @@ def names(app: Flask, *signals: Any) -> list[str]:
         (NamedTracker(), "every tracker"),
     ],
 )
-def test_identity(app: Flask, handler: Callable[..., None], name: str) -> None:
+def test_identity_is_signal_module_and_name(
+    app: Flask, handler: Callable[..., None], name: str
+) -> None:
     """A handler's identity is signal, module and qualified name, or the name it was given."""
     status_changed.connect(handler, weak=False)
     assert names(app) == [name]
@@ -139,7 +141,7 @@ def test_right_name(app: Flask, name: str) -> None:
     assert names(app) == [name]
 
 
-def test_numbering(app: Flask) -> None:
+def test_shared_identities_are_numbered(app: Flask) -> None:
     """Handlers that share an identity are told apart by order of connection, and marked."""
     handlers = [closure() for _ in range(3)]
     for handler in handlers:

@@ -104,7 +104,7 @@ def test_other_apps_handlers(make_app: MakeApp, client: FlaskClient, payload: Pa
     assert seen.events == []
 
 
-def test_muted(client: FlaskClient, payload: Payload) -> None:
+def test_muted_handlers_are_not_called(client: FlaskClient, payload: Payload) -> None:
     """The handlers of a muted signal are not called, then or later, and others are."""
     quiet, seen = Scripted("quiet"), Scripted("seen")
     status_changed.connect(quiet)

@@ -69,7 +69,7 @@ def dog() -> Iterator[Watchdog]:
         watchdog.leave(run)
 
 
-def test_renews(dog: Watchdog) -> None:
+def test_one_thread_renews_all_leases(dog: Watchdog) -> None:
     """Leases of all that runs are renewed again and again, by one thread, until it has ended."""
     claims = [Renewed(), Renewed()]
     runs = [a_run(claim) for claim in claims]
@@ -171,7 +171,7 @@ def test_no_thread(
     assert second.often.wait(TIMEOUT)
 
 
-def test_idle(dog: Watchdog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_idle_thread_ends(dog: Watchdog, monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread that has nothing to watch over ends, and the next run gets another."""
     threads: list[Thread] = []
     start = Thread.start

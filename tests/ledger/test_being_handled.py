@@ -71,7 +71,7 @@ def test_lease_ended(ledger: Ledger) -> None:
     assert ledger.being_handled() == []
 
 
-def test_replay(ledger: Ledger) -> None:
+def test_replayed_event_is_not_told(ledger: Ledger) -> None:
     """A settled event that is replayed is not told: it has been handled."""
     recorded, held = claimed(ledger)
     held.finish(Tried())

@@ -85,7 +85,7 @@ def test_success_by_handler(ledger: Ledger) -> None:
     ids=["succeeded", "finish", "superseded", "failed", "later"],
 )
 @pytest.mark.parametrize("status", ["QUEUED", "SENT"])
-def test_fence(ledger: Ledger, status: str, write: Any) -> None:
+def test_lost_claim_changes_nothing(ledger: Ledger, status: str, write: Any) -> None:
     """Whose lease is over and message taken by another can change nothing any more."""
     first, late = claimed(ledger, "QUEUED")
     end_leases(ledger)
@@ -137,7 +137,7 @@ def test_lease_is_that_of_the_policy(ledger: Ledger) -> None:
     assert again.claim is not None
 
 
-def test_waiting(ledger: Ledger) -> None:
+def test_waiting_gets_the_message_next(ledger: Ledger) -> None:
     """Who waits for the holder gets the message when the holder lets go."""
     _, holder = claimed(ledger)
     second = ledger.record(entry("SENT"), POLICY)
@@ -180,7 +180,7 @@ def test_no_such_event(ledger: Ledger, settled: bool) -> None:
         assert not ledger.revive(missing)
 
 
-def test_due(ledger: Ledger) -> None:
+def test_due_events_come_longest_due_first(ledger: Ledger) -> None:
     """What is due comes longest due first, by receiver, at most as many as asked for."""
     ids = [
         ledger.record(entry(message_id=f"M{number}"), POLICY, claim=False).id for number in range(4)

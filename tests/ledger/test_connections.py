@@ -208,7 +208,7 @@ def test_time_zone(
 
 
 @pytest.mark.parametrize("kind", ["sqlite", *SERVERS])
-def test_bound(
+def test_kept_connections_are_bounded(
     bare_url: str, make_ledger: Callable[[str], tuple[Flask, SQLLedger]], kind: str
 ) -> None:
     """Of the connections for events a bounded number is kept; more come out of the pool."""
@@ -248,7 +248,7 @@ def test_in_turns(
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_refused(
+def test_refused_statement_costs_its_own_connection(
     bare_url: str, make_ledger: Callable[[str], tuple[Flask, SQLLedger]], kind: str
 ) -> None:
     """A statement that the server refuses costs its own connection, and no other."""
@@ -283,7 +283,7 @@ def test_interrupted_commit(
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_disposed(
+def test_disposed_engine_opens_new_connections(
     bare_url: str,
     administrator: Engine,
     make_ledger: Callable[[str], tuple[Flask, SQLLedger]],

@@ -95,7 +95,9 @@ def test_own_file_at_first_use(
 
 
 @pytest.mark.parametrize("is_absolute", [True, False])
-def test_path(tmp_path: Path, payload: Payload, is_absolute: bool) -> None:
+def test_sqlite_path_is_relative_to_the_instance(
+    tmp_path: Path, payload: Payload, is_absolute: bool
+) -> None:
     """A SQLite path is relative to the instance folder, and nothing is made before first use."""
     instance = tmp_path / "instance"
     app = Flask("host", instance_path=str(instance))

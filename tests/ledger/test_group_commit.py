@@ -102,13 +102,15 @@ def results(futures: list[Future[Any]]) -> list[Any]:
     return [future.result(TIMEOUT) for future in futures]
 
 
-def test_alone(transactions: Transactions, batches: Batches) -> None:
+def test_single_threads_work_is_committed_at_once(
+    transactions: Transactions, batches: Batches
+) -> None:
     """A single thread's work is committed at once, and gives what it gave."""
     assert batches.run(write("a"), is_durable=False) == "A"
     assert (transactions.committed, transactions.waited) == ([["a"]], [False])
 
 
-def test_together(transactions: Transactions, batches: Batches) -> None:
+def test_threads_share_a_transaction(transactions: Transactions, batches: Batches) -> None:
     """What several threads put down meanwhile is one transaction, and each gets its own result."""
     with held_up(transactions, batches) as put_down:
         futures = put_down(*map(write, "abc"), is_durable=False)
@@ -118,7 +120,7 @@ def test_together(transactions: Transactions, batches: Batches) -> None:
     assert transactions.waited == [True, True]
 
 
-def test_many(transactions: Transactions, batches: Batches) -> None:
+def test_batch_has_its_bound(transactions: Transactions, batches: Batches) -> None:
     """However many threads wait, a batch has its bound, and none goes without."""
     texts = [str(number) for number in range(2 * MOST - 2)]
     with held_up(transactions, batches) as put_down:
@@ -152,7 +154,9 @@ def test_while_waiting_for_the_turn(transactions: Transactions) -> None:
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="There is no such signal here.")
-def test_interrupted(transactions: Transactions, batches: Batches) -> None:
+def test_interrupted_thread_takes_its_work_back(
+    transactions: Transactions, batches: Batches
+) -> None:
     """A thread that is interrupted as it waits takes its work back, and holds up nobody."""
 
     def interrupt(_number: int, _frame: object) -> NoReturn:
@@ -210,7 +214,7 @@ def test_no_turn(transactions: Transactions) -> None:
     assert transactions.committed == [["after"]]
 
 
-def test_interrupted_anywhere() -> None:
+def test_leader_interrupted_anywhere_holds_up_nobody() -> None:
     """Wherever a leader is interrupted, nobody waits for it, what was told to be done is done, and
     nothing twice."""
     for at in itertools.count(1):

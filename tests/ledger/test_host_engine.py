@@ -74,7 +74,7 @@ def ledger_of(app: Flask) -> SQLLedger:
     return ledger
 
 
-def test_host(app: Flask, db: SQLAlchemy, payload: Payload) -> None:
+def test_hosts_tables_follow_the_messages(app: Flask, db: SQLAlchemy, payload: Payload) -> None:
     """With the host's engine the host's tables follow the messages, once per event."""
     assert_problem(client_of(app).post(URL, json=payload("sent")), 503, "30")
     ledger_of(app).upgrade()
@@ -164,7 +164,9 @@ def engine_with(tmp_path: Path) -> Iterator[Callable[..., Engine]]:
         ("busy_timeout", "10"),
     ],
 )
-def test_doubts(engine_with: Callable[..., Engine], name: str, value: str) -> None:
+def test_pragmas_that_are_not_durable_are_named(
+    engine_with: Callable[..., Engine], name: str, value: str
+) -> None:
     """Each pragma of the host's with which SQLite is not durable is named, with the remedy."""
     (doubt,) = database_of(engine_with(**{**PRAGMAS, name: value})).doubts()
     assert f"PRAGMA {name}" in doubt

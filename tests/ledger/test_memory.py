@@ -31,7 +31,7 @@ def test_oldest_finished_goes(ledger: MemoryLedger) -> None:
     assert messages(ledger) == {"M2", "M3"}
 
 
-def test_unfinished_stays(ledger: MemoryLedger) -> None:
+def test_pending_events_are_never_dropped(ledger: MemoryLedger) -> None:
     """What is pending is never dropped; with nothing else left there is no room."""
     claimed(ledger, message_id="M1")
     for message_id in ("M2", "M3"):

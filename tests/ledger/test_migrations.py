@@ -101,7 +101,7 @@ def test_head_is_the_newest_migration() -> None:
 
 
 @pytest.mark.parametrize("start", ["base", *REVISIONS])
-def test_upgrade(bare_url: str, bare: Engine, start: str) -> None:
+def test_upgrade_from_every_revision(bare_url: str, bare: Engine, start: str) -> None:
     """From every revision, with data in it, the tables become those of the metadata."""
     if start != "base":
         upgrade(bare, start)
@@ -136,7 +136,7 @@ def test_same_as_metadata(kind: str, bare: Engine, tmp_path: Path) -> None:
         engine.dispose()
 
 
-def test_again(bare: Engine) -> None:
+def test_upgrading_again_changes_nothing(bare: Engine) -> None:
     """Upgrading what is up to date changes nothing, and holds no lock afterwards."""
     for _ in range(3):
         upgrade(bare)
@@ -170,7 +170,7 @@ def test_failed_upgrade_lets_go(bare: Engine) -> None:
     other.dispose()
 
 
-def test_processes(bare_url: str, bare: Engine) -> None:
+def test_processes_upgrade_at_once(bare_url: str, bare: Engine) -> None:
     """Of several processes that upgrade at once one does it, and all of them succeed."""
     script = (
         "import sys; from flask import Flask; from flask_fd_whatsapp.ledger.sql import SQLLedger\n"
@@ -200,7 +200,7 @@ def test_processes(bare_url: str, bare: Engine) -> None:
     assert revision(bare) == HEAD
 
 
-def test_threads(tmp_path: Path) -> None:
+def test_ledgers_of_one_process_make_their_own_tables(tmp_path: Path) -> None:
     """Ledgers of one process that are first used at once each make their own tables."""
     barrier = Barrier(8)
     app = Flask("host")

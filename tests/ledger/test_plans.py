@@ -184,7 +184,9 @@ OF_QUARANTINE: dict[str, Callable[[SQLLedger], Any]] = {
 
 
 @pytest.mark.parametrize("ask", QUERIES.values(), ids=QUERIES)
-def test_queries(full: SQLLedger, ask: Callable[[SQLLedger], Any]) -> None:
+def test_queries_are_answered_from_indexes(
+    full: SQLLedger, ask: Callable[[SQLLedger], Any]
+) -> None:
     """What a monitor or a person asks is answered from indexes, however many events there are."""
     assert most_rows_read(full, ask) < ENOUGH
 

@@ -50,7 +50,7 @@ def post_all(app: Flask, payload: Payload) -> Counter[int]:
         return Counter(pool.map(post, range(EVENTS)))
 
 
-def test_pooler(pooled_url: str, make_app: MakeApp, payload: Payload) -> None:
+def test_all_works_behind_a_pooler(pooled_url: str, make_app: MakeApp, payload: Payload) -> None:
     """Behind a pooler all works as it does without: no event is refused, no effect is lost."""
     app = make_app(LEDGER_URL=pooled_url)
     ledger: SQLLedger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger

@@ -38,7 +38,7 @@ def test_finished_goes(ledger: Ledger, statuses: str) -> None:
     assert (recorded.previous_status, recorded.succeeded) == (None, frozenset())
 
 
-def test_unfinished_stays(ledger: Ledger) -> None:
+def test_message_with_a_pending_event_stays_whole(ledger: Ledger) -> None:
     """A message with an event that is pending stays whole, whether it failed, is held or waits."""
     _, claim = claimed(ledger, message_id="failed")
     claim.finish(FAILED)
@@ -86,7 +86,7 @@ def age(ledger: Ledger) -> datetime:
     return moment
 
 
-def test_batches(ledger: Ledger) -> None:
+def test_oldest_messages_go_first(ledger: Ledger) -> None:
     """What was first heard of goes first, until a batch finds none."""
     for number in range(5):
         handle(ledger, message_id=f"M{number}")
@@ -211,7 +211,7 @@ def test_new_event_meanwhile(sql_ledger: SQLLedger, receiver: str | None, place:
     assert [event.status for event in sql_ledger.events(state=State.PENDING)] == ["SENT"]
 
 
-def test_compact(ledger: Ledger) -> None:
+def test_compacting_keeps_what_is_recorded(ledger: Ledger) -> None:
     """Compacting changes nothing of what is recorded, and events are recorded after it."""
     handle(ledger)
     ledger.compact()

@@ -40,7 +40,7 @@ def only(ledger: Ledger) -> Quarantined:
 
 
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: str(body[:8]))
-def test_body(ledger: Ledger, body: bytes) -> None:
+def test_body_is_kept_to_the_byte(ledger: Ledger, body: bytes) -> None:
     """A body is kept to the byte, with what came with it and what was wrong."""
     put(ledger, body, headers={"X-Data": "ü\ud800"}, detail="bad \x00 \ud800 \U0001f44b")
     entry = only(ledger)
@@ -72,7 +72,7 @@ def test_other_body(ledger: Ledger, other: dict[str, Any]) -> None:
     assert [entry.count for entry in ledger.quarantined()] == [1, 1]
 
 
-def test_replay(ledger: Ledger) -> None:
+def test_refused_replay_is_no_new_arrival(ledger: Ledger) -> None:
     """A body that is replayed and refused has not come again: only what is wrong is noted."""
     put(ledger, b"1")
     put(ledger, b"2")
@@ -84,7 +84,7 @@ def test_replay(ledger: Ledger) -> None:
     assert bodies(ledger) == [b"2", b"3"]
 
 
-def test_pages(ledger: Ledger) -> None:
+def test_entries_page_by_page(ledger: Ledger) -> None:
     """Page after page, backwards and forwards, gives every entry of a receiver once."""
     for number in range(5):
         put(ledger, b"%d" % number)
@@ -100,7 +100,7 @@ def test_pages(ledger: Ledger) -> None:
     assert len(ledger.quarantined(limit=3)) == 3
 
 
-def test_counts(ledger: Ledger) -> None:
+def test_backlog_counts_the_quarantine(ledger: Ledger) -> None:
     """The backlog counts what is in quarantine, ignored bodies apart, for each receiver too."""
     for body in (b"1", b"2"):
         put(ledger, body)
@@ -111,7 +111,7 @@ def test_counts(ledger: Ledger) -> None:
     assert found == [(3, 1), (2, 1), (1, 0), (0, 0)]
 
 
-def test_bound(ledger: Ledger) -> None:
+def test_entries_not_seen_for_longest_go(ledger: Ledger) -> None:
     """Of more entries than are kept those not seen for longest go, and how many is told."""
     for body in (b"1", b"2", b"1", b"3"):
         assert put(ledger, body, keep=3) == 0
@@ -121,7 +121,7 @@ def test_bound(ledger: Ledger) -> None:
     assert bodies(ledger) == [b"5"]
 
 
-def test_ignored_apart(ledger: Ledger) -> None:
+def test_ignored_bodies_have_entries_of_their_own(ledger: Ledger) -> None:
     """Ignored events have as many entries of their own, and drive nothing else out."""
     for body in (b"1", b"2"):
         put(ledger, body, keep=2)
@@ -154,7 +154,7 @@ def test_change_of_shelf(ledger: Ledger) -> None:
     assert bodies(ledger) == [b"2", b"a", b"b"]
 
 
-def test_discard(ledger: Ledger) -> None:
+def test_discarded_body_is_new_again(ledger: Ledger) -> None:
     """An entry can be taken out, once; seen again, it is new."""
     put(ledger, b"1")
     put(ledger, b"2")
@@ -168,7 +168,7 @@ def test_discard(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("distinct", [1, THREADS])
-def test_at_once(ledger: Ledger, distinct: int) -> None:
+def test_bodies_at_once_are_all_kept(ledger: Ledger, distinct: int) -> None:
     """Bodies that come at once, the same one too, are all kept, each once and counted."""
     barrier = Barrier(THREADS)
 

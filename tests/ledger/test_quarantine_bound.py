@@ -53,7 +53,7 @@ def kept(ledger: Ledger) -> list[str]:
 
 
 @pytest.mark.parametrize("body", [UNUSABLE, IGNORED], ids=["quarantined", "ignored"])
-def test_flood(app: Flask, ledger: Ledger, body: bytes) -> None:
+def test_flood_drops_its_own_receivers_entries(app: Flask, ledger: Ledger, body: bytes) -> None:
     """A flood at one receiver drops its own oldest entries, and none of another's."""
     post(app, "america", body, 3)
     post(app, "europe", body, 10)
@@ -69,7 +69,7 @@ def test_own_bound(app: Flask, ledger: Ledger) -> None:
     assert len(kept(ledger)) == 5 + KEEP
 
 
-def test_ignored_apart(app: Flask, ledger: Ledger) -> None:
+def test_ignored_bodies_have_a_bound_of_their_own(app: Flask, ledger: Ledger) -> None:
     """Event types that are ignored have a bound of their own, for each receiver."""
     post(app, "europe", IGNORED, 5)
     post(app, "europe", UNUSABLE, 5)

@@ -54,14 +54,14 @@ FILTERS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-def test_events(ledger: Ledger, names: dict[Any, str]) -> None:
+def test_events_newest_first(ledger: Ledger, names: dict[Any, str]) -> None:
     """Events are listed newest first, those alone that meet every condition."""
     for conditions, expected in FILTERS:
         found = ledger.events(**conditions)
         assert "".join(names[event.id] for event in found) == expected, conditions
 
 
-def test_paging(ledger: Ledger, names: dict[Any, str]) -> None:
+def test_events_page_by_page(ledger: Ledger, names: dict[Any, str]) -> None:
     """Page after page, backwards and forwards, gives every event once."""
     for key, start, expected in (("before", None, "gfedcba"), ("after", 0, "abcdefg")):
         seen, place = "", start
@@ -165,7 +165,7 @@ def test_no_condition(ledger: Ledger, names: dict[Any, str]) -> None:
     assert ledger.events(**conditions) == ledger.events()
 
 
-def test_superseded(ledger: Ledger) -> None:
+def test_superseded_event_is_told_from_a_late_one(ledger: Ledger) -> None:
     """An event that its message has moved past since is told from one that came late."""
     for status in ("SENT", "READ", "DELIVERED"):
         handle(ledger, status)
@@ -191,7 +191,7 @@ def test_event_as_listed(ledger: Ledger) -> None:
     assert (event.attempts, event.last_error, event.due_at) == (1, None, None)
 
 
-def test_message(ledger: Ledger) -> None:
+def test_message_tells_its_furthest_status(ledger: Ledger) -> None:
     """A message tells its furthest status, the time of each, and why it failed."""
     times = {
         status: MOMENT + timedelta(minutes=place, microseconds=place)
@@ -224,7 +224,7 @@ def test_odd_times(ledger: Ledger, moment: datetime) -> None:
     assert the_message(ledger).times == {"QUEUED": moment}
 
 
-def test_messages(ledger: Ledger) -> None:
+def test_messages_of_a_reference(ledger: Ledger) -> None:
     """The messages of a reference come in the order in which they were first heard of."""
     for message_id, account_id in (("M3", "1"), ("M1", "1"), ("M3", "2"), ("M2", "1")):
         handle(ledger, message_id=message_id, account_id=account_id, reference="R1")
@@ -256,7 +256,7 @@ def test_messages_without_a_condition(ledger: Ledger) -> None:
         ledger.messages()
 
 
-def test_counts(ledger: Ledger) -> None:
+def test_messages_are_counted_by_status(ledger: Ledger) -> None:
     """Messages are counted by the furthest status they have reached; unknown ones are not."""
     start = datetime.now(UTC) - timedelta(minutes=1)
     assert ledger.counts() == dict.fromkeys(Status, 0)
@@ -272,7 +272,7 @@ def test_counts(ledger: Ledger) -> None:
     assert ledger.counts(until=start) == dict.fromkeys(Status, 0)
 
 
-def test_backlog(ledger: Ledger, names: dict[Any, str]) -> None:
+def test_backlog_tells_pending_and_dead(ledger: Ledger, names: dict[Any, str]) -> None:
     """The backlog tells what is pending, what is dead, and the newest and oldest times."""
     events = {names[event.id]: event for event in ledger.events()}
     backlog = Backlog(

@@ -13,7 +13,7 @@ from flask_fd_whatsapp.ledger import Ledger, State
 from .entries import MOMENT, POLICY, entry, handle, the_event, the_message
 
 
-def test_new(ledger: Ledger) -> None:
+def test_new_event_is_pending_and_claimed(ledger: Ledger) -> None:
     """A new event is pending, claimed, counted as tried, and comes back as it was recorded."""
     recorded = ledger.record(entry("SENT", body='{"a": 1}', headers={"X-Data": "d"}), POLICY)
     assert recorded.claim is not None
@@ -55,7 +55,7 @@ def test_recorded_without_claim(ledger: Ledger) -> None:
     ],
     ids=ascii,
 )
-def test_identity(ledger: Ledger, other: dict[str, str]) -> None:
+def test_account_message_and_status_make_an_event(ledger: Ledger, other: dict[str, str]) -> None:
     """Account, message and status make an event, each compared to the letter and the space."""
     first = handle(ledger, account_id="a")
     recorded = ledger.record(entry(**{"account_id": "a", **other}), POLICY)
@@ -67,7 +67,7 @@ def test_identity(ledger: Ledger, other: dict[str, str]) -> None:
     assert keys == {("a", "M1", "QUEUED"), tuple(wanted.values())}
 
 
-def test_duplicate(ledger: Ledger) -> None:
+def test_duplicate_gives_what_was_recorded_first(ledger: Ledger) -> None:
     """A duplicate gives what was recorded first, whatever receiver, time or body it has."""
     event_id = handle(ledger, body="first")
     again = ledger.record(
@@ -101,7 +101,9 @@ STATES = [
 
 
 @pytest.mark.parametrize(("statuses", "before", "is_stale", "after"), STATES)
-def test_rank(ledger: Ledger, statuses: str, before: str, is_stale: bool, after: str) -> None:
+def test_event_moves_its_message_by_rank(
+    ledger: Ledger, statuses: str, before: str, is_stale: bool, after: str
+) -> None:
     """An event knows what its message was before it, and moves it or is stale, if it has a rank."""
     for status in statuses.split():
         event_id = handle(ledger, status)
@@ -114,7 +116,7 @@ def test_rank(ledger: Ledger, statuses: str, before: str, is_stale: bool, after:
     assert message.times == dict.fromkeys(statuses.split(), MOMENT)
 
 
-def test_superseded(ledger: Ledger) -> None:
+def test_pending_event_is_superseded(ledger: Ledger) -> None:
     """A pending event is superseded once its message has moved past it."""
     ledger.record(entry("SENT"), POLICY, claim=False)
     assert not ledger.record(entry("SENT"), POLICY, claim=False).superseded
@@ -158,7 +160,9 @@ ERRORS: list[Any] = [
 
 @pytest.mark.parametrize("error", ERRORS)
 @pytest.mark.parametrize("later", ["DELIVERED", "SENT"])
-def test_error(ledger: Ledger, error: DeliveryError | None, later: str) -> None:
+def test_first_reason_of_a_failure_stays(
+    ledger: Ledger, error: DeliveryError | None, later: str
+) -> None:
     """Why a message failed stays known, whatever comes after it; the first report of it counts."""
     handle(ledger, "FAILED", error=error)
     handle(ledger, later)

@@ -19,7 +19,7 @@ REJECTION = Rejection(
 )
 
 
-def test_last_of_each(ledger: Ledger) -> None:
+def test_last_rejection_of_each_reason_is_kept(ledger: Ledger) -> None:
     """Of each receiver and reason the last rejection is kept, and they are told newest first."""
     last = replace(REJECTION, detail="X is wrong \U0001f44b.", last_seen=MOMENT + timedelta(2))
     other = replace(REJECTION, reason="too_large", status_code=413)
@@ -40,7 +40,7 @@ def test_those_without_a_header(ledger: Ledger) -> None:
     assert ledger.rejections() == [missing, wrong]
 
 
-def test_acknowledged(ledger: Ledger) -> None:
+def test_rejections_are_acknowledged_once(ledger: Ledger) -> None:
     """Those so far can be taken note of, once; the next of the same reason is new."""
     other = replace(REJECTION, receiver="other")
     for rejection in (REJECTION, other):
@@ -61,7 +61,7 @@ def test_text_no_database_takes(ledger: Ledger) -> None:
     assert (found.detail[:4], found.detail[-1]) == ("bad ", ".")
 
 
-def test_at_once(ledger: Ledger) -> None:
+def test_rejections_noted_at_once(ledger: Ledger) -> None:
     """Processes that note the same reason at once do not get in each other's way."""
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(ledger.note_rejection, [REJECTION] * 10 * THREADS))

@@ -29,7 +29,7 @@ ENDING = {
 """Statements that end, or list, all connections to the database but one's own."""
 
 
-def test_renewed(ledger: Ledger) -> None:
+def test_renewed_lease_keeps_others_out(ledger: Ledger) -> None:
     """A claim whose lease is renewed keeps others out, though the first lease is over."""
     _, claim = claimed(ledger)
     end_leases(ledger)
@@ -50,7 +50,7 @@ def test_taken_by_another(ledger: Ledger) -> None:
     assert claim.finish(Tried()) is State.DONE
 
 
-def test_finished(ledger: Ledger) -> None:
+def test_late_renewal_claims_nothing(ledger: Ledger) -> None:
     """What has been let go of is not claimed again by a renewal that comes late."""
     _, claim = claimed(ledger)
     claim.finish(Tried())

@@ -73,7 +73,9 @@ def test_other_signals(receiver: Receiver, past: dict[str, Any], signal: Any) ->
     assert late.statuses == ["SENT"]
 
 
-def test_neighbours(receiver: Receiver, ledger: Ledger, past: dict[str, Any]) -> None:
+def test_replay_leaves_other_handlers_alone(
+    receiver: Receiver, ledger: Ledger, past: dict[str, Any]
+) -> None:
     """A replay neither calls another handler nor records one as superseded."""
     late, changed = Scripted("late"), Scripted("changed")
     status_received.connect(late)

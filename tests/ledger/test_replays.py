@@ -32,7 +32,7 @@ def test_one_at_a_time(ledger: Ledger) -> None:
     assert hold(ledger, "b", receiver="other") is None
 
 
-def test_given_back(ledger: Ledger) -> None:
+def test_replay_is_given_back_by_its_holder_alone(ledger: Ledger) -> None:
     """It is given back by the one who has it, and by nobody else."""
     hold(ledger, "a")
     end(ledger, "b")
@@ -41,7 +41,7 @@ def test_given_back(ledger: Ledger) -> None:
     assert hold(ledger, "b") is None
 
 
-def test_holder_died(ledger: Ledger) -> None:
+def test_replay_of_a_dead_holder_is_anybodys(ledger: Ledger) -> None:
     """After its time it is anybody's, and the first one has lost it."""
     hold(ledger, "a", seconds=0)
     assert hold(ledger, "b") is None
@@ -49,7 +49,7 @@ def test_holder_died(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("takers", [4])
-def test_at_once(sql_ledger: SQLLedger, takers: int) -> None:
+def test_one_of_those_who_ask_gets_the_replay(sql_ledger: SQLLedger, takers: int) -> None:
     """Of those who ask at the same moment one gets it."""
     together = Barrier(takers)
     answers: list[Any] = []

@@ -52,7 +52,7 @@ def end_reservations(ledger: Ledger) -> None:
         end_leases(ledger)  # one clock, which moves on
 
 
-def test_disjoint(ledger: Ledger, ids: list[Any]) -> None:
+def test_batches_have_nothing_in_common(ledger: Ledger, ids: list[Any]) -> None:
     """Batches have nothing in common, are in order, and go on until all is handed out."""
     assert [reserve(ledger, 4), reserve(ledger, 4), reserve(ledger, 4)] == [ids[:4], ids[4:], []]
     assert due(ledger) == []
@@ -95,7 +95,7 @@ def test_no_attempt(ledger: Ledger, ids: list[Any]) -> None:
     assert due(ledger) == ids
 
 
-def test_given_back(ledger: Ledger, ids: list[Any]) -> None:
+def test_events_given_back_are_due_at_once(ledger: Ledger, ids: list[Any]) -> None:
     """What is given back is due at once, in its old place."""
     reserve(ledger)
     ledger.unreserve(ids[:2])
@@ -126,7 +126,7 @@ def test_over_after_a_try(ledger: Ledger, ids: list[Any], tried: Tried) -> None:
     assert due(ledger) == [ids[0]]
 
 
-def test_revived(ledger: Ledger, ids: list[Any]) -> None:
+def test_revived_event_is_due_though_reserved(ledger: Ledger, ids: list[Any]) -> None:
     """What is revived is due at once, though it was reserved when it died."""
     for _ in range(POLICY.max_attempts):
         make_due(ledger, event_id=ids[0])
@@ -142,13 +142,13 @@ def test_revived(ledger: Ledger, ids: list[Any]) -> None:
     assert the_event(ledger, ids[0]).attempts == 0
 
 
-def test_held(ledger: Ledger, ids: list[Any]) -> None:
+def test_events_being_handled_are_not_handed_out(ledger: Ledger, ids: list[Any]) -> None:
     """What is being handled is not handed out."""
     assert ledger.claim(ids[0], POLICY) is not None
     assert reserve(ledger) == ids[1:]
 
 
-def test_counted(ledger: Ledger, ids: list[Any]) -> None:
+def test_reserved_events_are_counted_by_receiver(ledger: Ledger, ids: list[Any]) -> None:
     """It is told how many events of each receiver are in somebody's hands."""
     ledger.record(entry(message_id="O1", receiver="other"), POLICY, claim=False)
     assert dict(ledger.reserved()) == {}

@@ -24,7 +24,7 @@ def no_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_jitter")
-def test_delays() -> None:
+def test_delays_double_up_to_six_hours() -> None:
     """They double from half a minute to six hours, and stay there."""
     assert [delay_after(attempts) for attempts in range(1, 21)] == DELAYS
     assert delay_after(10_000) == DELAYS[-1]
@@ -36,7 +36,7 @@ def test_a_weekend_of_outage() -> None:
 
 
 @pytest.mark.parametrize("attempts", [1, 5, 20])
-def test_jitter(attempts: int) -> None:
+def test_delays_differ_within_a_quarter(attempts: int) -> None:
     """Delays differ, within a quarter of what they are without."""
     delays = {delay_after(attempts) / DELAYS[attempts - 1] for _ in range(200)}
     assert len(delays) > 100
@@ -45,7 +45,7 @@ def test_jitter(attempts: int) -> None:
 
 
 @pytest.mark.usefixtures("no_jitter")
-def test_failed() -> None:
+def test_failed_attempt_is_followed_later() -> None:
     """A failed attempt is followed by another, later each time."""
     for attempts in (1, 2):
         after = after_try(FAILED, Before(attempts=attempts, postponed=4), POLICY)
@@ -68,7 +68,7 @@ def test_failed_before_it_was_due(attempts: int) -> None:
 
 
 @pytest.mark.parametrize(("counts", "left"), [(True, 2), (False, 3)])
-def test_later(counts: bool, left: int) -> None:
+def test_asking_for_later_is_no_attempt(counts: bool, left: int) -> None:
     """Asking to be called later is no attempt, is counted by itself, and gets the time it asks."""
     after = after_try(LATER, Before(attempts=3, counts=counts, postponed=4), POLICY)
     assert (after.state, after.attempts, after.postponed) == (State.PENDING, left, 5)
@@ -76,7 +76,7 @@ def test_later(counts: bool, left: int) -> None:
 
 
 @pytest.mark.usefixtures("no_jitter")
-def test_failed_and_later() -> None:
+def test_failure_counts_though_another_asked_for_later() -> None:
     """If another handler failed it is an attempt, and both have their say."""
     both = Tried(failed=FAILED.failed, postponed=LATER.postponed, retry_after=90)
     after = after_try(both, Before(attempts=1), POLICY)
@@ -86,7 +86,7 @@ def test_failed_and_later() -> None:
 
 @pytest.mark.parametrize("tried", [FAILED, LATER])
 @pytest.mark.parametrize("counts", [True, False])
-def test_too_old(tried: Tried, counts: bool) -> None:
+def test_what_is_too_old_is_dead(tried: Tried, counts: bool) -> None:
     """Past the limit of age whatever is unfinished is dead, and not before."""
     for age, state in [(1000, State.PENDING), (1000.1, State.DEAD)]:
         after = after_try(tried, Before(attempts=1, counts=counts, age_seconds=age), POLICY)
@@ -101,7 +101,7 @@ def test_nothing_left_to_call(has_given_up: bool) -> None:
     assert after.state is (State.DEAD if has_given_up else State.DONE)
 
 
-def test_gave_up() -> None:
+def test_last_handler_that_gives_up_makes_dead() -> None:
     """The last one left that gives up makes the event dead, at its first attempt."""
     after = after_try(GAVE_UP, Before(attempts=1), POLICY)
     assert (after.state, after.last_error) == (State.DEAD, "shop: GiveUp: never")

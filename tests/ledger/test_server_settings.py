@@ -82,7 +82,7 @@ def assert_works(app: Flask, payload: Payload) -> None:
     ],
     ids=lambda settings: ",".join(settings),
 )
-def test_settings(
+def test_works_with_any_default_of_postgresql(
     bare_url: str,
     administrator: Engine,
     make_app: MakeApp,
@@ -169,7 +169,9 @@ def assert_refused(app: Flask, mistake: str, remedy: str) -> None:
     ("kind", "setting", "value"),
     [("postgresql", "synchronous_commit", "off")],
 )
-def test_forgetful(bare_url: str, administrator: Engine, setting: str, value: str) -> None:
+def test_forgetful_setting_is_a_doubt(
+    bare_url: str, administrator: Engine, setting: str, value: str
+) -> None:
     """A setting with which a crash loses what was acknowledged is a doubt, with the remedy."""
     set_all(administrator, **{setting: value})
     ledger = SQLLedger.from_url(bare_url, Flask("host"))

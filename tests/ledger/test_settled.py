@@ -28,7 +28,9 @@ SETTLED = {"done": handle, "dead": exhaust}
     "tried", [Tried(succeeded="new"), FAILED, Tried(retry_after=9)], ids=["done", "failed", "later"]
 )
 @pytest.mark.parametrize("state", [State.DONE, State.DEAD])
-def test_settled(ledger: Ledger, state: State, tried: Tried) -> None:
+def test_settled_event_is_claimed_for_one_more_handler(
+    ledger: Ledger, state: State, tried: Tried
+) -> None:
     """A settled event can be claimed for one handler more; nothing of the event changes by it."""
     event_id = SETTLED[state](ledger)
     before = the_event(ledger, event_id)

@@ -49,7 +49,9 @@ def fifty(bare_url: str) -> Iterator[Flask]:
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
-def test_connections(fifty: Flask, bare_url: str, kind: str, payload: Payload) -> None:
+def test_fifty_receivers_share_connections(
+    fifty: Flask, bare_url: str, kind: str, payload: Payload
+) -> None:
     """Fifty receivers of one database have no more connections than one has."""
 
     @status_received.connect_via(fifty)

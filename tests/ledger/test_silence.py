@@ -78,7 +78,7 @@ def ledger_of(app: Flask) -> SQLLedger:
     return ledger
 
 
-def test_silent(app: Flask, wire: Network, payload: Payload) -> None:
+def test_silent_network_is_503_in_time(app: Flask, wire: Network, payload: Payload) -> None:
     """Requests under way as the network goes silent are 503s in time, and 200s once it is back."""
 
     def post(number: int) -> int:
@@ -188,7 +188,7 @@ LOCKS = {
 }
 
 
-def test_locked(app: Flask, direct: engine.URL, kind: str) -> None:
+def test_waiting_for_a_lock_ends_in_time(app: Flask, direct: engine.URL, kind: str) -> None:
     """Who waits for somebody else's lock gives up in time, and succeeds once it is free."""
     ledger = ledger_of(app)
     ledger.record(entry(), POLICY)
@@ -206,7 +206,7 @@ def test_locked(app: Flask, direct: engine.URL, kind: str) -> None:
 SLEEP = {"postgresql": "SELECT pg_sleep(2)", "mariadb": "SELECT SLEEP(2)"}
 
 
-def test_patient(app: Flask, kind: str) -> None:
+def test_what_may_take_long_is_waited_for(app: Flask, kind: str) -> None:
     """What may take long is waited for, and only that."""
     engine = ledger_of(app).engine
     with engine.connect() as connection, timeouts.patient(connection):

@@ -36,7 +36,7 @@ def test_by_name() -> None:
     assert statement.ordered(values) is values
 
 
-def test_length() -> None:
+def test_statements_are_short_enough_for_psycopg() -> None:
     """No statement is so long that psycopg would read all of its text each time."""
     statements = single_statements()
     texts = [getattr(statements, field.name).text for field in fields(statements)]

@@ -45,7 +45,9 @@ def results(receiver: Receiver) -> dict[Any, Result]:
     return {swept.event_id: swept.result for swept in sweep(receiver)}
 
 
-def test_held(receiver: Receiver, ledger: Ledger, ids: dict[tuple[str, str], Any]) -> None:
+def test_sweep_leaves_a_message_being_handled(
+    receiver: Receiver, ledger: Ledger, ids: dict[tuple[str, str], Any]
+) -> None:
     """What is due is left alone while its message is being handled, and taken up later."""
     seen = Scripted("seen")
     status_received.connect(seen)
@@ -60,7 +62,9 @@ def test_held(receiver: Receiver, ledger: Ledger, ids: dict[tuple[str, str], Any
     assert [event.message_id for event in seen.events] == ["M2", "M1", "M1"]
 
 
-def test_holder_died(receiver: Receiver, ledger: Ledger, ids: dict[tuple[str, str], Any]) -> None:
+def test_sweep_takes_over_from_a_dead_process(
+    receiver: Receiver, ledger: Ledger, ids: dict[tuple[str, str], Any]
+) -> None:
     """What is held by a process that died is taken up once the lease is over."""
     ledger.claim(ids["M1", "QUEUED"], Policy())
     assert ids["M1", "SENT"] not in results(receiver)

@@ -43,7 +43,7 @@ def is_like(stored: str | None, text: str) -> bool:
     )
 
 
-def test_payload(ledger: Ledger, text: str) -> None:
+def test_payload_comes_back_exactly(ledger: Ledger, text: str) -> None:
     """A payload comes back exactly as it was received, whatever text is in it."""
     body = json.dumps({"text": text, text[:100]: [text]}, ensure_ascii="\ud83d" in text)
     handle(ledger, body=body, headers={"X-Data": text})
@@ -73,7 +73,7 @@ def test_last_error(ledger: Ledger, text: str) -> None:
 
 
 @pytest.mark.parametrize("text", [t for name, t in TEXTS.items() if name not in ("nul", "long")])
-def test_ids(ledger: Ledger, text: str) -> None:
+def test_ids_of_any_text_are_found(ledger: Ledger, text: str) -> None:
     """Ids of any text that an event may have come back as they are, and are found by it."""
     if "\ud83d" in text:
         text = text.replace("\ud83d", "\ufffd")
@@ -124,7 +124,9 @@ def test_longest_ids(ledger: Ledger) -> None:
     assert set(message.times) == {longest}
 
 
-def test_posted(ledger: Ledger, make_app: MakeApp, payload: Payload, text: str) -> None:
+def test_posted_text_is_retried_exactly(
+    ledger: Ledger, make_app: MakeApp, payload: Payload, text: str
+) -> None:
     """A posted event with any text in it is accepted, and retried with the same payload."""
     app: Flask = make_app(FreshdeskWhatsApp(ledger=ledger))
     seen: list[Any] = []

@@ -143,7 +143,7 @@ def run(script: str, *arguments: str) -> list[Any]:
     return [json.loads(line) for line in printed.splitlines()]
 
 
-def test_processes(url: str) -> None:
+def test_processes_that_post_the_same_call_once(url: str) -> None:
     """Of processes that post the same events to one database, each handler is called once."""
     answers, calls = run("burst.py", url, str(PROCESSES))
     assert set(answers) == {"accepted", "duplicate"}
@@ -152,7 +152,7 @@ def test_processes(url: str) -> None:
     assert set(calls.values()) == {1}
 
 
-def test_fork(bare_url: str) -> None:
+def test_forked_process_has_its_own_connections(bare_url: str) -> None:
     """A process forked after the ledger was used has connections of its own, and loses nothing."""
     ledger = SQLLedger.from_url(bare_url, Flask("host"))
     ledger.upgrade()

@@ -15,7 +15,7 @@ THREADS = 8
 USE = TokenUse(receiver="fd_whatsapp", header="Authorization", position=1, last_used=MOMENT)
 
 
-def test_last_of_each(ledger: Ledger) -> None:
+def test_last_use_of_each_token_is_kept(ledger: Ledger) -> None:
     """Of each receiver, header and position the last use is kept, and told in that order."""
     last = replace(USE, last_used=MOMENT + timedelta(1))
     other = replace(USE, header="X-Token")
@@ -28,7 +28,7 @@ def test_last_of_each(ledger: Ledger) -> None:
     assert ledger.token_uses(receiver="none") == []
 
 
-def test_at_once(ledger: Ledger) -> None:
+def test_token_uses_noted_at_once(ledger: Ledger) -> None:
     """Processes that note the same use at once do not get in each other's way."""
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(ledger.note_token_use, [USE] * 10 * THREADS))

@@ -32,7 +32,7 @@ def fail(ledger: Ledger, *, times: int = 1) -> State:
     return state
 
 
-def test_failure(ledger: Ledger) -> None:
+def test_failed_attempt_is_due_later(ledger: Ledger) -> None:
     """A failed try is counted, says what went wrong, and is due later for the sweep alone."""
     recorded, claim = claimed(ledger)
     tried = Tried(failed={"one": "ValueError: a", "two": "OSError: b"})
@@ -47,7 +47,7 @@ def test_failure(ledger: Ledger) -> None:
     claimed(ledger)  # a delivery is tried at once
 
 
-def test_dead(ledger: Ledger) -> None:
+def test_event_is_dead_at_the_limit(ledger: Ledger) -> None:
     """At the limit of failed tries the event is dead: not due, not claimed, and listed so."""
     assert fail(ledger, times=MAX - 1) is State.PENDING
     assert fail(ledger) is State.DEAD
@@ -103,7 +103,7 @@ def test_error_stays(ledger: Ledger) -> None:
 LATER = Tried(postponed={"shop": "RetryLater: no stock"}, retry_after=7200)
 
 
-def test_later(ledger: Ledger) -> None:
+def test_asking_for_later_never_kills(ledger: Ledger) -> None:
     """Who asks to be called later has not failed: never dead by that, due at the time asked for."""
     for _ in range(MAX + 2):
         make_due(ledger)
@@ -149,7 +149,7 @@ def test_a_process_that_dies_before_it_is_due_counts(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("tried", [FAILED, LATER], ids=["failed", "later"])
-def test_too_old(ledger: Ledger, tried: Tried) -> None:
+def test_unfinished_for_too_long_is_dead(ledger: Ledger, tried: Tried) -> None:
     """A try that leaves an event unfinished after too long makes it dead, whatever was asked for;
     its handlers are called first, and reviving it restarts the time."""
     recorded, claim = claimed(ledger)
@@ -184,7 +184,7 @@ def test_old_but_handled(ledger: Ledger) -> None:
 GAVE_UP = Tried(gave_up={"shop": "GiveUp: no such order"})
 
 
-def test_gave_up(ledger: Ledger) -> None:
+def test_event_is_dead_if_its_only_handler_gives_up(ledger: Ledger) -> None:
     """An event is dead at once if its only handler gives up, and says why."""
     recorded, claim = claimed(ledger)
     assert claim.finish(GAVE_UP) is State.DEAD
@@ -232,7 +232,7 @@ def test_later_at_once(ledger: Ledger) -> None:
     assert list(ledger.due(receiver=RECEIVER, limit=9)) == [recorded.id]
 
 
-def test_failed_and_later(ledger: Ledger) -> None:
+def test_attempt_counts_though_another_handler_asked_for_later(ledger: Ledger) -> None:
     """A try in which one handler failed counts, though another one asked to be called later."""
     recorded, claim = claimed(ledger)
     claim.finish(Tried(failed={"bad": "ValueError: no"}, retry_after=5))
@@ -240,7 +240,7 @@ def test_failed_and_later(ledger: Ledger) -> None:
     assert (event.attempts, event.last_error) == (1, "bad: ValueError: no")
 
 
-def test_revive(ledger: Ledger) -> None:
+def test_dead_event_is_made_pending_again(ledger: Ledger) -> None:
     """A dead event can be made pending again, due at once, with all its tries before it."""
     assert fail(ledger, times=MAX) is State.DEAD
     (event,) = ledger.events()

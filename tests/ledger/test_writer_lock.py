@@ -150,7 +150,7 @@ def test_no_file(tmp_path: Path, place: str) -> None:
             pool.submit(turn.__enter__).result(TIMEOUT)
 
 
-def test_interrupted_anywhere(path: str) -> None:
+def test_thread_interrupted_anywhere_frees_the_lock(path: str) -> None:
     """Wherever a thread is interrupted, giving back the turn makes it free for all others."""
     for at in itertools.count(1):
         turn = Turn(path, TIMEOUT)

@@ -68,7 +68,7 @@ RED: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("rule", "facts", "text"), RED, ids=[rule for rule, *_ in RED])
-def test_red(rule: str, facts: dict[str, Any], text: str) -> None:
+def test_what_needs_attention_is_a_problem(rule: str, facts: dict[str, Any], text: str) -> None:
     """What needs attention is a problem of its own rule, unless that is switched off."""
     (problem,) = problems(standing(**facts), Limits())
     assert text in problem
@@ -93,7 +93,7 @@ GREEN: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("facts", GREEN.values(), ids=GREEN)
-def test_green(facts: dict[str, Any]) -> None:
+def test_what_is_right_is_no_problem(facts: dict[str, Any]) -> None:
     """What is as it should be is no problem."""
     assert problems(standing(**facts), Limits()) == []
 

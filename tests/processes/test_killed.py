@@ -46,7 +46,7 @@ def survive(url: str, folder: Path, *, count: int, pause: int, ledger: str = "")
     Aftermath(url, folder).verify(client.acknowledged)
 
 
-def test_killed(url: str, tmp_path: Path) -> None:
+def test_killed_processes_lose_nothing(url: str, tmp_path: Path) -> None:
     """However often processes are killed in a burst, nothing is lost, doubled or wrong."""
     survive(url, tmp_path, count=EVENTS, pause=60)
 

@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
         yield Path(name)
 
 
-def test_memory(folder: Path) -> None:
+def test_worker_needs_no_more_memory(folder: Path) -> None:
     """A worker needs no more memory after thousands of events, and SQLite's WAL stays short."""
     url = f"sqlite:///{folder}/ledger.db"
     prepare(url)

@@ -73,7 +73,7 @@ def check_names(server: Server, reason: str) -> None:
     assert [reason in error for error in errors] == [True], errors
 
 
-def test_locked(tmp_path: Path) -> None:
+def test_locked_file_is_503(tmp_path: Path) -> None:
     """A file that another process has locked for too long is a 503, until it lets go."""
     with serving(tmp_path, tmp_path) as (server, file):
         accept(server, FIRST)
@@ -84,7 +84,7 @@ def test_locked(tmp_path: Path) -> None:
         accept(server, SECOND)
 
 
-def test_quota(tmp_path: Path) -> None:
+def test_used_up_quota_is_503(tmp_path: Path) -> None:
     """A quota that is used up is a 503, until it is raised."""
     with serving(tmp_path, tmp_path) as (server, file):
         accept(server, FIRST)
@@ -128,7 +128,7 @@ def test_read_only(tmp_path: Path, is_folder_too: bool) -> None:
         accept(server, FIRST, SECOND)
 
 
-def test_removed(tmp_path: Path) -> None:
+def test_removed_file_is_not_made_anew(tmp_path: Path) -> None:
     """While the file is gone nothing is accepted, nor is a new one made; with one it goes on."""
     with serving(tmp_path, tmp_path, workers=1) as (server, file):
         accept(server, FIRST)
@@ -178,7 +178,7 @@ def test_moved_away_from_a_new_worker(tmp_path: Path) -> None:
         accept(server, SECOND)
 
 
-def test_emptied(tmp_path: Path) -> None:
+def test_emptied_file_is_not_taken_for_a_new_one(tmp_path: Path) -> None:
     """An empty file in its place, whose log SQLite would remove, is not taken for a new one."""
     with serving(tmp_path, tmp_path, workers=1) as (server, file):
         accept(server, FIRST)
@@ -191,7 +191,7 @@ def test_emptied(tmp_path: Path) -> None:
         accept(server, SECOND)
 
 
-def test_replaced(tmp_path: Path) -> None:
+def test_restored_file_is_written_to(tmp_path: Path) -> None:
     """After a restore under the running server events go to the new file, the known ones too."""
     with serving(tmp_path, tmp_path, workers=1) as (server, file):
         accept(server, FIRST)

@@ -21,7 +21,7 @@ def make_app(**config: object) -> Flask:
 
 
 @pytest.mark.parametrize("broker", ["rabbitmq", "redis"])
-def test_fine(broker: str) -> None:
+def test_answering_broker_is_no_problem(broker: str) -> None:
     """There is nothing to say of a broker that answers, and no queue is made there."""
     with fresh_queue(broker) as config:
         assert broker_problem(make_app(**config)) is None
@@ -33,7 +33,7 @@ def test_fine(broker: str) -> None:
 @pytest.mark.parametrize(
     "url", ["amqp://me:s%3Acret@127.0.0.1:{}//", "redis://:s%3Acret@127.0.0.1:{}/0"]
 )
-def test_refused(url: str) -> None:
+def test_broker_down_is_named_without_password(url: str) -> None:
     """A broker that is down is named without its password."""
     problem = broker_problem(make_app(broker_url=url.format(Proxy(None).port)))
     assert problem is not None
@@ -43,7 +43,7 @@ def test_refused(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["nonsense://127.0.0.1", "amqp://guest:wrong@127.0.0.1//"])
-def test_wrong(url: str) -> None:
+def test_wrong_broker_url_is_a_problem(url: str) -> None:
     """A URL of nothing known, or with a wrong password, is a problem without the password."""
     problem = broker_problem(make_app(broker_url=url))
     assert problem is not None
@@ -51,19 +51,19 @@ def test_wrong(url: str) -> None:
     assert "wrong" not in problem
 
 
-def test_no_celery_app() -> None:
+def test_check_says_where_a_celery_app_belongs() -> None:
     """An application without a Celery app is told where it belongs."""
     assert 'app.extensions["celery"]' in str(broker_problem(Flask("host")))
 
 
-def test_no_context() -> None:
+def test_tasks_without_context_fail_the_check() -> None:
     """A Celery app whose tasks get no application context is a problem."""
     app = Flask("host")
     app.extensions["celery"] = Celery("host", broker="memory://")
     assert "application context" in str(broker_problem(app))
 
 
-def test_eager() -> None:
+def test_handlers_within_the_request_fail_the_check() -> None:
     """Handlers that run within the request are a problem."""
     problem = broker_problem(make_app(broker_url="memory://", task_always_eager=True))
     assert "task_always_eager" in str(problem)

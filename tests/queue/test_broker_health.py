@@ -13,7 +13,7 @@ from .host import make_celery
 from .proxy import Proxy
 
 
-def test_down(tmp_path: Path) -> None:
+def test_broker_down_leaves_ready(tmp_path: Path) -> None:
     """A broker that is down is told, and makes nothing unready: events are recorded."""
     app = Flask("host", instance_path=str(tmp_path))
     app.config["CELERY"] = {"broker_url": f"redis://127.0.0.1:{Proxy(None).port}/0"}

@@ -155,7 +155,9 @@ def test_second_broker(make_system: MakeSystem, proxy: Proxy, broker: str) -> No
     assert proxy.connections == 1
 
 
-def test_no_celery_app(make_system: MakeSystem, caplog: pytest.LogCaptureFixture) -> None:
+def test_event_is_recorded_without_a_celery_app(
+    make_system: MakeSystem, caplog: pytest.LogCaptureFixture
+) -> None:
     """Without a Celery app the event is recorded, and the log says what to do."""
     system = make_system("memory://")
     del system.app.extensions["celery"]
@@ -164,7 +166,7 @@ def test_no_celery_app(make_system: MakeSystem, caplog: pytest.LogCaptureFixture
     assert 'app.extensions["celery"]' in caplog.text
 
 
-def test_eager(make_system: MakeSystem) -> None:
+def test_eager_handlers_have_run_with_the_answer(make_system: MakeSystem) -> None:
     """With task_always_eager, as in a host's tests, handlers have run when the answer is there."""
     system = make_system("memory://", task_always_eager=True)
     message_id = system.post()

@@ -24,7 +24,7 @@ from .brokers import require as require_broker
 SMALL = ["--events", "1500", "--kill-every", "1", "--json"]
 
 
-def test_soak(capsys: pytest.CaptureFixture[str]) -> None:
+def test_small_soak_loses_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     """With processes killed all along, no event is lost or doubled and nothing is left behind."""
     pytest.importorskip("gunicorn")
     require_database("postgresql")
@@ -117,7 +117,7 @@ def process(*megabytes: int, files: int = 10, every: float = 60) -> soak_watch.P
     return soak_watch.Process("any", samples)
 
 
-def test_growth() -> None:
+def test_growing_process_is_noticed() -> None:
     """It is noticed when a process keeps growing, and not when it is still warming up."""
     warm, growing = process(20, 60, 61, 60, 62, 61, 61, 61), process(*range(20, 60, 2))
     assert all(check.holds for check in check_processes([warm]))
@@ -128,7 +128,9 @@ def test_growth() -> None:
     assert all(check.holds for check in check_processes([process(*range(20, 60, 2), every=1)]))
 
 
-def test_verdict(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_soak_ends_with_what_does_not_hold(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """What does not hold is the end of the run's output, and its exit status is 1."""
     checks = [Check("events that are dead", 2, examples=("one of them",)), Check("else", 0)]
     monkeypatch.setattr(soak, "measure", lambda options: [check_table(checks)])

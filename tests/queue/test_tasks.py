@@ -38,7 +38,7 @@ def handle(system: System, event_id: Any, receiver: str = "fd_whatsapp") -> Any:
     return run(system, "handle_event", receiver, event_id)
 
 
-def test_settings(system: System) -> None:
+def test_tasks_are_acknowledged_late(system: System) -> None:
     """An event's task is acknowledged late and rejected with its worker; none keeps a result."""
     known = system.app.extensions["celery"].tasks
     event, sweep = known["flask_fd_whatsapp.handle_event"], known["flask_fd_whatsapp.sweep"]
@@ -49,7 +49,7 @@ def test_settings(system: System) -> None:
     assert sweep.ignore_result
 
 
-def test_twice(system: System) -> None:
+def test_repeated_task_calls_nobody(system: System) -> None:
     """A task that comes again finds the event done, and calls nobody."""
     message_id = system.post()
     event_id = system.event(message_id).id
@@ -57,7 +57,7 @@ def test_twice(system: System) -> None:
     assert system.calls(message_id)["act"] == 1
 
 
-def test_early(system: System) -> None:
+def test_early_task_calls_the_failed_handler_alone(system: System) -> None:
     """A task that comes before a retry is due calls the handler that failed, and no other."""
     message_id = system.post("fail")
     event_id = system.event(message_id).id
@@ -67,7 +67,7 @@ def test_early(system: System) -> None:
     assert system.calls(message_id) == {"act": 2, "acted": 1, "note": 1}
 
 
-def test_held(system: System) -> None:
+def test_task_of_a_held_message_leaves_it_to_the_sweep(system: System) -> None:
     """A task whose message another is handling leaves the event to the sweep."""
     message_id = system.post()
     event_id = system.event(message_id).id
@@ -81,7 +81,7 @@ def test_held(system: System) -> None:
     assert system.event(message_id).state == "pending"
 
 
-def test_pruned(system: System) -> None:
+def test_task_of_a_pruned_event_does_nothing(system: System) -> None:
     """A task for an event that has been pruned does nothing."""
     message_id = system.post()
     event_id = system.event(message_id).id
@@ -91,7 +91,7 @@ def test_pruned(system: System) -> None:
     assert handle(system, event_id) == "gone"
 
 
-def test_dead(system: System) -> None:
+def test_task_of_a_dead_event_calls_nobody(system: System) -> None:
     """A task for an event that was given up calls nobody."""
     message_id = system.post()
     event_id = system.event(message_id).id
@@ -204,7 +204,7 @@ def test_unknown_receiver(system: System) -> None:
     assert system.event(message_id).state == "pending"
 
 
-def test_no_context(system: System) -> None:
+def test_tasks_say_that_they_lack_context(system: System) -> None:
     """Under a Celery app without Flask's task class the tasks say so."""
     bare = Celery("bare")
     for name in ("handle_event", "sweep"):

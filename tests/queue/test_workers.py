@@ -26,7 +26,7 @@ SWEEP_EVERY_SECOND = {
 
 
 @pytest.mark.parametrize(("broker", "pool"), [("rabbitmq", "prefork"), ("redis", "threads")])
-def test_workers(make_system: MakeSystem, broker: str, pool: str) -> None:
+def test_workers_call_each_handler_once(make_system: MakeSystem, broker: str, pool: str) -> None:
     """Workers call each handler once for each event and try again what failed or asked for it."""
     system = make_system(broker, "postgresql")
     early = [system.post() for _ in range(3)]
@@ -152,7 +152,7 @@ def test_twice_at_once(make_system: MakeSystem) -> None:
 
 
 @pytest.mark.parametrize("broker", ["rabbitmq", "redis"])
-def test_backlog(make_system: MakeSystem, broker: str) -> None:
+def test_workers_work_off_a_backlog(make_system: MakeSystem, broker: str) -> None:
     """A sweep has every process of every worker work off a backlog, and fills no queue with it."""
     system = make_system(broker, "postgresql", worker_prefetch_multiplier=1)
     system.receiver._hand_over = lambda event_id: None  # as while the broker was down

@@ -40,7 +40,9 @@ def test_content_type(client: FlaskClient, payload: Payload, content_type: str) 
     assert_result(answer, "accepted")
 
 
-def test_deferred(make_app: MakeApp, payload: Payload, signals_seen: Seen) -> None:
+def test_deferred_event_is_accepted_once_recorded(
+    make_app: MakeApp, payload: Payload, signals_seen: Seen
+) -> None:
     """With deferred dispatch an event is accepted once recorded, and no handler is called."""
     app = make_app(FreshdeskWhatsApp(ledger=DurableLedger()), DISPATCH="deferred")
     client = client_of(app)
@@ -49,7 +51,9 @@ def test_deferred(make_app: MakeApp, payload: Payload, signals_seen: Seen) -> No
     assert signals_seen == []
 
 
-def test_dead(make_app: MakeApp, payload: Payload, signals_seen: Seen) -> None:
+def test_last_failed_attempt_is_503(
+    make_app: MakeApp, payload: Payload, signals_seen: Seen
+) -> None:
     """The last failed try is a 503, and from then on the event is answered as dead."""
     app = make_app(MAX_ATTEMPTS=2)
     client = client_of(app)
@@ -69,7 +73,9 @@ def test_dead(make_app: MakeApp, payload: Payload, signals_seen: Seen) -> None:
     assert [name for name, _ in signals_seen].count("event_dead") == 1
 
 
-def test_empty_body(client: FlaskClient, ledger: MemoryLedger, signals_seen: Seen) -> None:
+def test_empty_body_keeps_nothing(
+    client: FlaskClient, ledger: MemoryLedger, signals_seen: Seen
+) -> None:
     """An authenticated empty body is ignored, and there is nothing to keep of it."""
     assert_result(client.post(URL), "ignored")
     assert (ledger.quarantined(), signals_seen) == ([], [])
@@ -88,7 +94,7 @@ def test_other_event_type(
     assert signals_seen == []
 
 
-def test_unauthenticated(app: Flask, payload: Payload) -> None:
+def test_401_names_the_scheme(app: Flask, payload: Payload) -> None:
     """Without the header the answer is a 401 that names the scheme."""
     answer = app.test_client().post(URL, json=payload())
     assert_problem(answer, 401)
@@ -96,7 +102,7 @@ def test_unauthenticated(app: Flask, payload: Payload) -> None:
 
 
 @pytest.mark.parametrize("reject_invalid", [None, False])
-def test_account(
+def test_unlisted_account_is_403(
     make_app: MakeApp, payload: Payload, signals_seen: Seen, reject_invalid: bool | None
 ) -> None:
     """An account that is not listed is a 403, and its event is kept in quarantine."""
@@ -111,7 +117,9 @@ def test_account(
     assert_result(client.post(URL, json=payload(account_id=1)), "accepted")
 
 
-def test_too_large(make_app: MakeApp, payload: Payload, signals_seen: Seen) -> None:
+def test_byte_past_the_limit_is_413(
+    make_app: MakeApp, payload: Payload, signals_seen: Seen
+) -> None:
     """A body of the limit is taken; one byte more is a 413 and not kept."""
     body = json.dumps(payload()).encode()
     own = MemoryLedger()
@@ -137,7 +145,7 @@ def test_too_large(make_app: MakeApp, payload: Payload, signals_seen: Seen) -> N
         (DurableLedger, False, False),
     ],
 )
-def test_unusable(
+def test_unusable_body_is_kept_once(
     make_app: MakeApp,
     signals_seen: Seen,
     reason: str,

@@ -45,7 +45,7 @@ class BrokenLedger(MemoryLedger):
         raise self._error
 
 
-def test_busy(app: Flask, client: FlaskClient, payload: Payload) -> None:
+def test_message_being_handled_is_503(app: Flask, client: FlaskClient, payload: Payload) -> None:
     """While a message is being handled, its other events and the event itself are a 503."""
     app.extensions["fd_whatsapp"]["fd_whatsapp"].wait_seconds = 0.01
     answers: list[TestResponse] = []
@@ -72,7 +72,7 @@ def test_busy(app: Flask, client: FlaskClient, payload: Payload) -> None:
     ],
     ids=repr,
 )
-def test_unfinished(
+def test_unfinished_handler_is_503(
     client: FlaskClient, payload: Payload, error: Exception, retry_after: str
 ) -> None:
     """A handler that fails or asks for later is a 503, and alone is called again, at once."""
@@ -100,7 +100,7 @@ def test_unfinished(
 
 @pytest.mark.parametrize("error", BrokenLedger.errors, ids=repr)
 @pytest.mark.parametrize("reject_invalid", [None, True, False])
-def test_ledger_down(
+def test_nothing_is_acknowledged_while_the_ledger_is_down(
     make_app: MakeApp,
     payload: Payload,
     signals_seen: Seen,
@@ -115,7 +115,7 @@ def test_ledger_down(
     assert signals_seen == []
 
 
-def test_ledger_that_cannot_be_made(make_app: MakeApp, payload: Payload) -> None:
+def test_unmakeable_ledger_is_503(make_app: MakeApp, payload: Payload) -> None:
     """A ledger that cannot be made yet is a 503 until it can."""
     is_up = False
 

@@ -126,7 +126,7 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-def test_samples(server: Server, message_id: str) -> None:
+def test_samples_over_one_connection(server: Server, message_id: str) -> None:
     """The five samples over one connection are accepted, their duplicates are duplicates."""
     with closing(server.connect()) as connection:
         for result in ("accepted", "duplicate"):
@@ -140,7 +140,7 @@ def test_samples(server: Server, message_id: str) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 100, 10_000])
-def test_chunked(server: Server, message_id: str, size: int) -> None:
+def test_chunks_of_any_size_are_taken(server: Server, message_id: str, size: int) -> None:
     """A chunked body is taken, however it is cut into chunks."""
     body = event(message_id)
     chunks = b"".join(chunk(body[at : at + size]) for at in range(0, len(body), size))
@@ -150,14 +150,14 @@ def test_chunked(server: Server, message_id: str, size: int) -> None:
 
 
 @pytest.mark.parametrize("declared", ["Content-Length: 0", "Transfer-Encoding: chunked", "X-No: 1"])
-def test_empty_body(server: Server, declared: str) -> None:
+def test_every_empty_body_is_ignored(server: Server, declared: str) -> None:
     """An empty body is ignored in each way in which it can be empty."""
     end = b"0\r\n\r\n" if "chunked" in declared else b""
     assert server.raw(head(declared) + end) == (200, {"result": "ignored"})
 
 
 @pytest.mark.parametrize("share", [0, 100])
-def test_shorter_than_its_length(server: Server, message_id: str, share: int) -> None:
+def test_short_body_is_not_recorded(server: Server, message_id: str, share: int) -> None:
     """A body that ends before its Content-Length is a 400, and not recorded."""
     body = event(message_id)
     sent = head(f"Content-Length: {len(body)}") + body[:share]
@@ -208,7 +208,7 @@ def test_huge_header(server: Server) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("url", [URL, f"{URL}/"])
-def test_probe(server: Server, method: str, url: str) -> None:
+def test_connection_goes_on_after_a_probe(server: Server, method: str, url: str) -> None:
     """A probe gets an empty 204, and the connection goes on to take an event."""
     with closing(server.connect()) as connection:
         for _ in range(2):

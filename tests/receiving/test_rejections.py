@@ -74,7 +74,7 @@ def timed(app: Flask, log: pytest.LogCaptureFixture) -> Told:
         ({"Authorization": "Bearer guess", "X-Second": "s3cond"}, "Authorization has a wrong valu"),
     ],
 )
-def test_headers(
+def test_401_names_wrong_headers_and_no_value(
     make_app: MakeApp, caplog: pytest.LogCaptureFixture, headers: dict[str, str], text: str
 ) -> None:
     """A 401 names the headers that are missing or wrong and the key, and no value."""
@@ -95,7 +95,7 @@ def test_headers(
         ({"MAX_CONTENT_LENGTH": 5}, "The body is larger than 5 bytes. See MAX_CONTENT_LENGTH."),
     ],
 )
-def test_too_large(told: Told, limits: dict[str, int], key: str) -> None:
+def test_413_names_its_limit(told: Told, limits: dict[str, int], key: str) -> None:
     """A 413 names the limit that was passed, the receiver's or the application's own."""
     told.app.config.update(limits)
     assert_problem(told.client.post(URL, data=b"x" * 2001), 413)
@@ -105,7 +105,7 @@ def test_too_large(told: Told, limits: dict[str, int], key: str) -> None:
     assert told.noted() == {"too_large": 413}
 
 
-def test_account(told: Told, payload: Payload) -> None:
+def test_unlisted_account_is_named(told: Told, payload: Payload) -> None:
     """An account that is not listed is named with the key."""
     assert_problem(told.client.post(URL, json=payload(account_id="8")), 403)
     (line,) = told.lines()
@@ -114,7 +114,7 @@ def test_account(told: Told, payload: Payload) -> None:
 
 
 @pytest.mark.parametrize("reason", UNUSABLE)
-def test_kept(told: Told, reason: str) -> None:
+def test_quarantined_body_is_logged_with_its_command(told: Told, reason: str) -> None:
     """What is kept in quarantine is logged with the command that shows it."""
     body, status = UNUSABLE[reason]
     assert_problem(told.client.post(URL, data=body), status)
@@ -134,7 +134,7 @@ def test_wrong_fields_are_named(told: Told, payload: Payload) -> None:
         assert "soon" not in said
 
 
-def test_ignored(told: Told) -> None:
+def test_ignored_is_not_rejected(told: Told) -> None:
     """What is ignored is not rejected: a line says it once a type, and a note that it was empty."""
     for body in (OTHER_EVENT, OTHER_EVENT.replace(b"created", b"\\u202e"), b"") * 3:
         told.client.post(URL, data=body)
@@ -219,7 +219,7 @@ def test_database_is_left_alone(
 
 
 @pytest.mark.parametrize("error", BrokenLedger.errors, ids=repr)
-def test_ledger_down(
+def test_rejection_is_told_while_the_ledger_is_down(
     make_app: MakeApp, caplog: pytest.LogCaptureFixture, signals_seen: list[Any], error: Exception
 ) -> None:
     """A ledger that cannot take the note changes neither the answer nor who is told."""
@@ -232,7 +232,9 @@ def test_ledger_down(
     assert str(error) in line
 
 
-def test_ledger_that_cannot_be_made(make_app: MakeApp, caplog: pytest.LogCaptureFixture) -> None:
+def test_rejection_is_told_without_a_ledger(
+    make_app: MakeApp, caplog: pytest.LogCaptureFixture
+) -> None:
     """Neither does one that cannot even be made."""
 
     def make_ledger(app: Flask) -> MemoryLedger:
@@ -242,7 +244,7 @@ def test_ledger_that_cannot_be_made(make_app: MakeApp, caplog: pytest.LogCapture
     assert_problem(told.app.test_client().post(URL), 401)
 
 
-def test_muted(told: Told) -> None:
+def test_muted_rejection_is_not_told(told: Told) -> None:
     """Where the signal is muted, as by ``check``, nothing was rejected."""
     with webhook_rejected.muted():
         assert_problem(told.app.test_client().post(URL), 401)

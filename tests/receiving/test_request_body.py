@@ -67,7 +67,7 @@ def test_any_bytes(body: bytes) -> None:
     ],
     ids=lambda value: ascii(value)[:20],
 )
-def test_odd_but_right(body: bytes, value: Any) -> None:
+def test_last_of_a_doubled_key_counts(body: bytes, value: Any) -> None:
     """What is odd but JSON is taken; of a doubled key the last counts."""
     _, payload = decode(body)
     assert payload.keys() == {"a"}
@@ -116,7 +116,7 @@ def test_odd_but_right(body: bytes, value: Any) -> None:
     ],
     ids=lambda value: ascii(value)[:25],
 )
-def test_not_json(body: bytes, said: str) -> None:
+def test_bad_json_is_refused_with_its_place(body: bytes, said: str) -> None:
     """What is not strict JSON in UTF-8 is refused with the place, and none of it is repeated."""
     with pytest.raises(NotJSON) as caught:
         decode(body)
@@ -126,7 +126,7 @@ def test_not_json(body: bytes, said: str) -> None:
 
 
 @pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
-def test_nesting(opening: bytes, closing: bytes) -> None:
+def test_brackets_are_read_500_deep(opening: bytes, closing: bytes) -> None:
     """Brackets are read 500 levels deep, and what is read can be read from deep down, too."""
 
     def nested(levels: int) -> bytes:
@@ -156,7 +156,7 @@ def test_nesting(opening: bytes, closing: bytes) -> None:
         (BOM + b"[]", "list"),
     ],
 )
-def test_not_an_object(body: bytes, kind: str) -> None:
+def test_no_object_is_refused(body: bytes, kind: str) -> None:
     """JSON that is no object is refused with what it is instead."""
     with pytest.raises(NotObject, match=f": {kind}\\.$") as caught:
         decode(body)

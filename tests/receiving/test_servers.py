@@ -170,7 +170,7 @@ def body() -> bytes:
     return json.dumps(payload).encode()
 
 
-def test_length(server: Server, body: bytes) -> None:
+def test_body_with_a_length_is_taken(server: Server, body: bytes) -> None:
     """A body with a length is taken; without anything, or with a length of 0, there is none."""
     assert server.post(body) == (200, {"result": "accepted"})
     assert server.post(body) == (200, {"result": "duplicate"})
@@ -178,7 +178,7 @@ def test_length(server: Server, body: bytes) -> None:
     assert server.post(None) == (200, {"result": "ignored"})
 
 
-def test_chunks(server: Server, body: bytes) -> None:
+def test_chunked_body_is_taken_or_503(server: Server, body: bytes) -> None:
     """A chunked body is taken, or else answered with 503 and the remedy, and told of once."""
     status, answer = server.post(body, chunked=True)
     if server.kind.reads_chunks:

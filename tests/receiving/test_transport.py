@@ -48,7 +48,7 @@ def has_it(ledger: Ledger) -> bool:
     return bool(ledger.messages(external_reference_id="MM-T1-00001"))
 
 
-def test_chunked(client: FlaskClient, ledger: Ledger) -> None:
+def test_chunked_body_is_read_to_its_end(client: FlaskClient, ledger: Ledger) -> None:
     """A chunked body is read to its end."""
     assert_result(post(client, **chunked(SAMPLE)), "accepted")
     assert_result(post(client, **chunked(b"")), "ignored")
@@ -76,7 +76,7 @@ def test_large_with_length(client: FlaskClient, ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("size", [0, 1, len(SAMPLE) - 1])
 @pytest.mark.parametrize("terminated", [True, False])
-def test_shorter_than_its_length(
+def test_body_cut_off_is_not_empty(
     client: FlaskClient, ledger: Ledger, size: int, terminated: bool
 ) -> None:
     """A body that was cut off is a 400 and never taken for an empty one."""
@@ -157,7 +157,9 @@ COMPRESSED = {
 
 
 @pytest.mark.parametrize(("encoding", "body"), COMPRESSED.items(), ids=COMPRESSED)
-def test_compressed(client: FlaskClient, ledger: Ledger, encoding: str, body: bytes) -> None:
+def test_compressed_body_is_decompressed(
+    client: FlaskClient, ledger: Ledger, encoding: str, body: bytes
+) -> None:
     """A compressed body is decompressed; one that already was on the way is taken as it is."""
     headers = {"Content-Encoding": "gzip" if encoding.startswith("gzip") else encoding}
     assert_result(post(client, data=body, headers=headers), "accepted")

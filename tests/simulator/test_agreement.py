@@ -50,7 +50,7 @@ def found(ledger: Any, simulator: FreshdeskSimulator) -> list[str]:
     return [problem for _, problem in disagreements(ledger, simulator.messages.values())]
 
 
-def test_agreement(ledger: Ledger, simulator: FreshdeskSimulator) -> None:
+def test_ledger_agrees_without_trouble(ledger: Ledger, simulator: FreshdeskSimulator) -> None:
     """After a run without trouble the ledger says of every message what the simulator says."""
     assert found(ledger, simulator) == []
 
@@ -83,12 +83,14 @@ ALTERATIONS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", ALTERATIONS)
-def test_disagreement(name: str, ledger: Ledger, simulator: FreshdeskSimulator) -> None:
+def test_every_disagreement_is_found(
+    name: str, ledger: Ledger, simulator: FreshdeskSimulator
+) -> None:
     """Whatever a ledger says otherwise is found."""
     assert len(found(Altered(ledger, ALTERATIONS[name]), simulator)) >= 20
 
 
-def test_given_up(ledger: Ledger, simulator: FreshdeskSimulator) -> None:
+def test_dropped_event_is_missed(ledger: Ledger, simulator: FreshdeskSimulator) -> None:
     """An event that was given up is missed where it is missing, and not where it is there."""
     message = next(iter(simulator.messages.values()))
     message.posts[-1].fate = Fate.GIVEN_UP
@@ -108,7 +110,7 @@ def test_given_up(ledger: Ledger, simulator: FreshdeskSimulator) -> None:
     ]
 
 
-def test_left(ledger: Ledger, simulator: FreshdeskSimulator) -> None:
+def test_event_under_way_may_be_there(ledger: Ledger, simulator: FreshdeskSimulator) -> None:
     """An event that was under way when the run was interrupted may be there or not."""
     for message in simulator.messages.values():
         for post in message.posts:

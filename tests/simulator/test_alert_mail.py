@@ -18,7 +18,7 @@ ONE_TRY = Retries(delays=())
 AT_NINE = nanoseconds(SAMPLES_DAY)
 
 
-def test_addressees(
+def test_alert_goes_to_the_forms_addresses(
     mailbox: Mailbox,
     mail_server: MailServer,
     make_destination: MakeDestination,

@@ -57,7 +57,7 @@ def get(api: FlaskClient, message_id: str, user: str = KEY, password: str = "X")
     return api.get(f"{URL}/{message_id}", auth=(user, password))
 
 
-def test_send(api: FlaskClient, simulator: FreshdeskSimulator) -> None:
+def test_post_sends_a_message(api: FlaskClient, simulator: FreshdeskSimulator) -> None:
     """A POST sends a message, whose id is a ULID and which can be read at once."""
     answer = api.post(URL, json=REQUEST, auth=(KEY, "X"))
     assert answer.status_code == 201
@@ -104,7 +104,7 @@ def test_sent_while_it_runs(make_destination: MakeDestination) -> None:
 
 
 @pytest.mark.parametrize("user", ["", "wrong", "k3y\xe9", None])
-def test_unauthenticated(api: FlaskClient, user: str | None) -> None:
+def test_calls_without_the_key_are_401(api: FlaskClient, user: str | None) -> None:
     """Without the API key as user there is a 401, whatever is asked for."""
     auth = None if user is None else (user, KEY)
     assert api.get(f"{URL}/x", auth=auth).status_code == 401
@@ -117,12 +117,12 @@ def test_other_scheme(api: FlaskClient) -> None:
     assert answer.status_code == 401
 
 
-def test_unknown(api: FlaskClient) -> None:
+def test_unknown_message_is_404(api: FlaskClient) -> None:
     """A message that nobody sent is a 404."""
     assert get(api, "01KAB4HHTBE081898E432RCMA7").status_code == 404
 
 
-def test_limit(api: FlaskClient, hands: Hands) -> None:
+def test_calls_past_the_limit_are_429(api: FlaskClient, hands: Hands) -> None:
     """Past the limit calls are a 429 that says when the minute is over, and then are taken."""
     assert [get(api, "x").status_code for _ in range(6)] == [404] * 5 + [429]
     hands.seconds = 20.5
@@ -164,7 +164,7 @@ INVALID = {
 
 
 @pytest.mark.parametrize("body", INVALID.values(), ids=INVALID)
-def test_invalid(api: FlaskClient, simulator: FreshdeskSimulator, body: Any) -> None:
+def test_invalid_message_is_400(api: FlaskClient, simulator: FreshdeskSimulator, body: Any) -> None:
     """A message that is not one of a template to a recipient is a 400, and not sent."""
     answer = api.post(URL, json=body, auth=(KEY, "X"))
     assert answer.status_code == 400

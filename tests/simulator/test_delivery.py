@@ -16,7 +16,9 @@ from .conftest import FAST, MakeDestination, MakeSimulator, posts_of
 from .servers import Received
 
 
-def test_posted(make_destination: MakeDestination, make_simulator: MakeSimulator) -> None:
+def test_every_event_is_posted_once(
+    make_destination: MakeDestination, make_simulator: MakeSimulator
+) -> None:
     """Every event is posted once as JSON with the form's headers, and acknowledged."""
     destination = make_destination()
     simulator = make_simulator(destination.url, messages=10)
@@ -75,7 +77,9 @@ def test_several_at_once(make_destination: MakeDestination, make_simulator: Make
     assert max(under_way) == 4
 
 
-def test_timeout(make_destination: MakeDestination, make_simulator: MakeSimulator) -> None:
+def test_slow_answer_is_none(
+    make_destination: MakeDestination, make_simulator: MakeSimulator
+) -> None:
     """An answer that takes too long is none, and the event is tried again."""
     over = threading.Event()
 
@@ -148,7 +152,7 @@ def test_nobody_listens_any_more(
 @pytest.mark.parametrize(
     "fault", ["slow-sender", "cut-before-answer", "cut-after-answer", "wrong-token"]
 )
-def test_rough(
+def test_roughly_sent_bodies_arrive_whole(
     fault: str, make_destination: MakeDestination, make_simulator: MakeSimulator
 ) -> None:
     """However roughly the first try is sent, in the end all is acknowledged and arrived whole."""
@@ -166,7 +170,9 @@ def test_rough(
     assert bool(lost) == (fault != "slow-sender")
 
 
-def test_rate(make_destination: MakeDestination, make_simulator: MakeSimulator) -> None:
+def test_posts_keep_to_the_rate(
+    make_destination: MakeDestination, make_simulator: MakeSimulator
+) -> None:
     """Posts begin no closer together than the rate allows."""
     times: list[int] = []
 

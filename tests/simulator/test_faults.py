@@ -62,7 +62,7 @@ JOURNEYS = {
 
 
 @pytest.mark.parametrize("name", JOURNEYS)
-def test_journey(name: str) -> None:
+def test_journey_is_there_with_its_fault_alone(name: str) -> None:
     """Such journeys are there with the fault, and only with it."""
     assert any(JOURNEYS[name](statuses(message)) for message in sent(name))
     assert not any(JOURNEYS[name](statuses(message)) for message in sent())
@@ -81,7 +81,7 @@ def test_every_journey(faults: tuple[str, ...]) -> None:
         assert all(one.timestamp < other.timestamp for one, other in pairwise(known))
 
 
-def test_duplicates() -> None:
+def test_copies_are_posted_besides_the_event() -> None:
     """Copies are posted besides the event, the same or with a new event_time alone."""
     originals = {(post.message_id, post.step.status): post for post in posts("duplicates")}
     copies = [post for post in posts("duplicates") if post.is_copy]
@@ -103,7 +103,7 @@ def test_out_of_order() -> None:
     assert not any(map(disordered, sent()))
 
 
-def test_late() -> None:
+def test_late_events_come_hours_later() -> None:
     """Late events come hours or days after their timestamp, with a fresh event_time."""
     late = [post for post in posts("late") if post.due - post.step.timestamp > HOUR]
     hours = [(post.due - post.step.timestamp) // HOUR for post in late]
@@ -126,7 +126,7 @@ def test_same_event(name: str) -> None:
     assert changed
 
 
-def test_numbers() -> None:
+def test_ids_are_numbers_in_some_events() -> None:
     """Account, reference and error code are numbers in some events."""
     seen: set[tuple[str, type]] = set()
     for post in posts("numeric-ids"):
@@ -138,7 +138,7 @@ def test_numbers() -> None:
     assert {("account_id", str), ("reference", str), ("code", str)} <= seen
 
 
-def test_missing() -> None:
+def test_optional_fields_are_missing_somewhere() -> None:
     """Each field that is not required is missing somewhere, and none that is."""
     keys: list[Any] = [{*post.payload, *post.payload["data"]} for post in posts("missing-fields")]
     everywhere = set.intersection(*keys)
@@ -147,7 +147,7 @@ def test_missing() -> None:
     }  # fmt: skip
 
 
-def test_malformed() -> None:
+def test_broken_bodies_do_not_load() -> None:
     """Broken bodies are posted besides the events, and none of them loads."""
     broken = [post.body() for post in posts("malformed-body") if post.is_garbled]
     assert broken
@@ -157,7 +157,7 @@ def test_malformed() -> None:
             OutboundMessageEventSchema().load(json.loads(body))
 
 
-def test_burst() -> None:
+def test_burst_is_due_at_one_moment() -> None:
     """Many events come due at the very same moment."""
     dues = {post.due for post in posts("burst")}
     assert len(dues) < len(list(posts())) / 4
@@ -165,7 +165,7 @@ def test_burst() -> None:
 
 
 @pytest.mark.parametrize("name", REQUEST_FAULTS)
-def test_requests(name: str) -> None:
+def test_some_posts_are_sent_with_the_fault(name: str) -> None:
     """Some posts are sent so with the fault, not all, and none without it."""
     found = [REQUEST_FAULTS[name](post) for post in posts(name)]
     assert True in found
@@ -196,7 +196,7 @@ def test_unknown_fault() -> None:
     assert all(name in str(caught.value) for name in FAULTS)
 
 
-def test_descriptions() -> None:
+def test_each_fault_has_a_line() -> None:
     """Each fault says in one line what it does."""
     for name, fault in FAULTS.items():
         assert fault.name == name

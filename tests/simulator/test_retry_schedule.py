@@ -26,7 +26,7 @@ def by_event(received: list[Received]) -> dict[tuple[str, str], list[Received]]:
 
 
 @pytest.mark.parametrize("status", [204, 299])
-def test_success(
+def test_any_2xx_is_an_acknowledgement(
     status: int, make_destination: MakeDestination, make_simulator: MakeSimulator
 ) -> None:
     """Any 2xx is an acknowledgement."""
@@ -49,7 +49,9 @@ def test_tried_again(
         assert [request.number for request in tries] == [1, 2, 3]
 
 
-def test_given_up(make_destination: MakeDestination, make_simulator: MakeSimulator) -> None:
+def test_event_is_given_up_after_its_last_retry(
+    make_destination: MakeDestination, make_simulator: MakeSimulator
+) -> None:
     """After the last try an event is given up."""
     destination = make_destination(500)
     simulator = make_simulator(destination.url, messages=2)
@@ -76,7 +78,7 @@ def test_new_event_time(make_destination: MakeDestination, make_simulator: MakeS
 @pytest.mark.parametrize(
     ("delays", "honours", "least"), [((7200,), False, 7200), ((0,), True, 3600)]
 )
-def test_waits(
+def test_retry_waits_as_the_schedule_says(
     delays: tuple[float, ...],
     honours: bool,
     least: int,
@@ -98,7 +100,7 @@ def test_waits(
         assert second - first >= least * SECOND
 
 
-def test_schedule() -> None:
+def test_each_delay_comes_once() -> None:
     """Each delay comes once, real waits double, Retry-After counts where it is honoured."""
     clock = Clock()  # stands until it is started
     retries = Retries(delays=(10, 20))

@@ -72,7 +72,7 @@ def test_nothing_but_samples() -> None:
     assert set(made()) == set(Status)
 
 
-def test_times() -> None:
+def test_event_is_made_after_its_status() -> None:
     """An event is made 0.1 to 0.6 seconds after its status; the id 60 to 111 ms before QUEUED."""
     schema = OutboundMessageEventSchema()
     for status, payloads in made().items():
@@ -85,7 +85,7 @@ def test_times() -> None:
                 assert 59 <= queued - ulid_time(event.message_id) <= 112
 
 
-def test_errors() -> None:
+def test_failure_has_a_code_of_whatsapp() -> None:
     """A failure has one of WhatsApp's codes, as text, and a message."""
     errors = [payload["data"]["error"] for payload in made()["FAILED"]]
     assert len({error["code"] for error in errors}) > 2

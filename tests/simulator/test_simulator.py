@@ -67,7 +67,7 @@ def test_saving_again(make_destination: MakeDestination, make_simulator: MakeSim
         ({"destination_url": URL, "alert_emails": ["nobody"]}, "alert_emails"),
     ],
 )
-def test_refused(form: dict[str, Any], field: str) -> None:
+def test_what_the_form_refuses_is_not_stored(form: dict[str, Any], field: str) -> None:
     """What Freshdesk's form refuses is an error that names the field, and is not stored."""
     simulator = FreshdeskSimulator()
     with pytest.raises(ValidationError) as caught:
@@ -134,7 +134,7 @@ def test_probe_on_save(make_destination: MakeDestination) -> None:
     assert simulator.report.probes == {"GET 200": 1, "HEAD 200": 1, "POST 200": 1}
 
 
-def test_account() -> None:
+def test_events_carry_the_account() -> None:
     """Events carry the account, and QUEUED one of its agents."""
     agents = (Agent(1, "Ada"), Agent(2, "Bo"))
     simulator = FreshdeskSimulator(account=Account("77", "x.freshdesk.com", agents))
@@ -175,7 +175,7 @@ def test_without_the_client() -> None:
     assert "flask_fd_whatsapp[simulator]" in done.stdout
 
 
-def test_light() -> None:
+def test_importing_is_light() -> None:
     """Importing the package imports neither the HTTP client nor the simulator."""
     code = "import sys, flask_fd_whatsapp; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -184,7 +184,7 @@ def test_light() -> None:
     assert not [name for name in modules if name.startswith("flask_fd_whatsapp.simulator")]
 
 
-def test_names() -> None:
+def test_all_names_are_there() -> None:
     """All names of the folder are there, and an unknown one is an error."""
     from flask_fd_whatsapp import simulator as freshdesk
 

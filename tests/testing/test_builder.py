@@ -32,7 +32,7 @@ def load(payload: dict[str, Any]) -> StatusEvent:
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_shape(events: EventBuilder, name: str) -> None:
+def test_payloads_have_the_samples_shape(events: EventBuilder, name: str) -> None:
     """Each builder's payload has the shape of the vendor's sample, field by field."""
     sample = json.loads((PAYLOADS / f"{name}.json").read_text())
     payload = getattr(events, name)()
@@ -44,7 +44,7 @@ def test_shape(events: EventBuilder, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_loads(events: EventBuilder, name: str) -> None:
+def test_payloads_meet_the_schema(events: EventBuilder, name: str) -> None:
     """Each payload meets the schema and is of the builder's message."""
     event = load(getattr(events, name)())
     assert (event.message_id, event.account_id) == (events.message_id, events.account_id)
@@ -83,7 +83,9 @@ def test_message_id_is_a_ulid() -> None:
     [("queued", "2026-01-02T03:04:05.678901000Z"), ("read", "2026-01-02T03:04:05.678Z")],
 )
 @pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=5, minutes=30))])
-def test_times(events: EventBuilder, name: str, sent: str, zone: timezone) -> None:
+def test_datetimes_are_written_as_freshdesk_does(
+    events: EventBuilder, name: str, sent: str, zone: timezone
+) -> None:
     """A datetime is written as Freshdesk writes it, and text is sent as it is."""
     at = AT.astimezone(zone)
     payload = getattr(events, name)(timestamp=at, event_time=at)
@@ -92,7 +94,7 @@ def test_times(events: EventBuilder, name: str, sent: str, zone: timezone) -> No
     assert events.sent(timestamp="yesterday")["data"]["timestamp"] == "yesterday"
 
 
-def test_start() -> None:
+def test_message_begins_when_its_builder_says() -> None:
     """A message begins when its builder says, and its events follow in order."""
     times = [load(event).timestamp for event in EventBuilder(start=AT).journey()]
     assert times[0] == AT
@@ -107,7 +109,7 @@ def test_naive_time(events: EventBuilder, call: str) -> None:
         EventBuilder(start=naive) if call == "start" else events.sent(timestamp=naive)
 
 
-def test_overridden(events: EventBuilder) -> None:
+def test_any_field_can_be_given(events: EventBuilder) -> None:
     """Any documented field can be given, null too, and the order stays that of the samples."""
     payload = events.queued(account_id=7, actor=None, message_id="M", external_reference_id=None)
     assert list(payload) == list(events.queued())
@@ -116,7 +118,7 @@ def test_overridden(events: EventBuilder) -> None:
     assert (payload["data"]["message_id"], payload["data"]["external_reference_id"]) == ("M", None)
 
 
-def test_failed(events: EventBuilder) -> None:
+def test_failure_says_why(events: EventBuilder) -> None:
     """A failure says why, and may carry a reference, in its place."""
     data = events.failed(code="131026", message="Undeliverable")["data"]
     assert data["error"] == {"code": "131026", "message": "Undeliverable"}
@@ -137,7 +139,7 @@ def test_unknown_status(events: EventBuilder) -> None:
     assert load(events.event("PLAYED")).rank is None
 
 
-def test_journeys(events: EventBuilder) -> None:
+def test_journey_is_in_order_of_time(events: EventBuilder) -> None:
     """A journey is a list of events in order of time, by default until the message is read."""
     straight = [load(event).status for event in events.journey()]
     assert straight == ["QUEUED", "SENT", "DELIVERED", "READ"]

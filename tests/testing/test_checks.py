@@ -40,7 +40,7 @@ def put(whatsapp: WhatsAppClient) -> Put:
 
 @pytest.mark.parametrize("connect", [handlers.follows, handlers.marks])
 @BOTH
-def test_good(put: Put, check: Check, connect: Connect) -> None:
+def test_idempotent_handler_passes(put: Put, check: Check, connect: Connect) -> None:
     """A handler that sets values, and only goes forward, passes both."""
     put(check, connect)
 
@@ -134,7 +134,7 @@ def test_one_attempt(make_app: MakeApp, check: Check) -> None:
 
 
 @BOTH
-def test_vacuous(put: Put, whatsapp: WhatsAppClient, check: Check) -> None:
+def test_nothing_passes_without_a_handler(put: Put, whatsapp: WhatsAppClient, check: Check) -> None:
     """Without a handler, the recorder aside, there is nothing that could pass."""
     with recorded(whatsapp.app), pytest.raises(AssertionError, match="No handler is connected"):
         put(check, lambda app, tickets: None)
@@ -174,7 +174,7 @@ def test_result_that_changes(whatsapp: WhatsAppClient) -> None:
 
 
 @BOTH
-def test_contexts(whatsapp: WhatsAppClient, check: Check) -> None:
+def test_hosts_functions_have_a_context(whatsapp: WhatsAppClient, check: Check) -> None:
     """The host's functions are called in an application context."""
     handlers.follows(whatsapp.app, {})
 

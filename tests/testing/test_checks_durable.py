@@ -51,7 +51,9 @@ def make_scores(make_durable: MakeApp, tmp_path: Path) -> Callable[..., tuple[Fl
 
 
 @pytest.mark.parametrize("dispatch", ["inline", "deferred"])
-def test_transaction(make_scores: Callable[..., tuple[Flask, Any]], dispatch: str) -> None:
+def test_adding_up_in_the_transaction_passes(
+    make_scores: Callable[..., tuple[Flask, Any]], dispatch: str
+) -> None:
     """A handler that adds up through ``current_ledger.transaction`` passes: it is rolled back."""
     app, read = make_scores(DISPATCH=dispatch)
     whatsapp, events = WhatsAppClient(app), EventBuilder()
@@ -62,7 +64,7 @@ def test_transaction(make_scores: Callable[..., tuple[Flask, Any]], dispatch: st
 
 
 @pytest.mark.parametrize("dispatch", ["inline", "deferred"])
-def test_durable(make_durable: MakeApp, dispatch: str) -> None:
+def test_adding_up_elsewhere_is_caught(make_durable: MakeApp, dispatch: str) -> None:
     """A handler that adds up elsewhere is caught on a durable ledger too, however dispatched."""
     app, tickets = make_durable(DISPATCH=dispatch), Tickets()
     handlers.counts(app, tickets)

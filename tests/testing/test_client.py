@@ -42,7 +42,7 @@ def two() -> Flask:
         {"HEADERS": {}, "ALLOW_UNAUTHENTICATED": True},
     ],
 )
-def test_headers(
+def test_events_are_posted_with_configured_headers(
     make_app: MakeApp, events: EventBuilder, settings: dict[str, Any], caplog: Any
 ) -> None:
     """Events are posted with the configured headers, the first entry where there are several."""
@@ -80,7 +80,7 @@ def test_field_order(whatsapp: WhatsAppClient, events: EventBuilder) -> None:
     assert list(handler.events[0].payload["data"]) == list(payload["data"])
 
 
-def test_choice(two: Flask, events: EventBuilder) -> None:
+def test_receiver_is_chosen_by_name(two: Flask, events: EventBuilder) -> None:
     """Where there are several receivers, one is chosen by its name."""
     whatsapp = WhatsAppClient(two)
     assert whatsapp.to("europe").play([events.sent()]) == ["accepted"]
@@ -113,14 +113,16 @@ def test_no_receiver(events: EventBuilder) -> None:
         {"PREFERRED_URL_SCHEME": "https"},
     ],
 )
-def test_hosts(make_app: MakeApp, events: EventBuilder, config: dict[str, Any]) -> None:
+def test_receiver_is_found_whatever_the_roots(
+    make_app: MakeApp, events: EventBuilder, config: dict[str, Any]
+) -> None:
     """The receiver is found whatever the host's own settings say about names and roots."""
     app = make_app()
     app.config.update(config)
     assert WhatsAppClient(app).play([events.sent()]) == ["accepted"]
 
 
-def test_https(app: Flask, events: EventBuilder) -> None:
+def test_events_come_by_https(app: Flask, events: EventBuilder) -> None:
     """Events come by HTTPS, as from Freshdesk."""
 
     @app.before_request
@@ -131,7 +133,7 @@ def test_https(app: Flask, events: EventBuilder) -> None:
     assert WhatsAppClient(app).play([events.sent()]) == ["accepted"]
 
 
-def test_play(whatsapp: WhatsAppClient, events: EventBuilder) -> None:
+def test_play_tells_what_was_new(whatsapp: WhatsAppClient, events: EventBuilder) -> None:
     """A journey is played in order, and the results tell what was new."""
     journey = events.journey()
     assert whatsapp.play([*journey, *journey]) == ["accepted"] * 4 + ["duplicate"] * 4
@@ -184,7 +186,7 @@ def test_play_in_the_way(app: Flask, events: EventBuilder) -> None:
         WhatsAppClient(app).play([events.sent()])
 
 
-def test_secrets(make_app: MakeApp, events: EventBuilder) -> None:
+def test_client_errors_hide_headers(make_app: MakeApp, events: EventBuilder) -> None:
     """No error shows a configured header's value."""
     whatsapp = WhatsAppClient(make_app(ACCOUNT_IDS=["42"]))
     with pytest.raises(AssertionError) as caught:
@@ -193,7 +195,9 @@ def test_secrets(make_app: MakeApp, events: EventBuilder) -> None:
     assert TOKEN not in repr(vars(whatsapp))
 
 
-def test_deferred(make_durable: MakeApp, events: EventBuilder) -> None:
+def test_deferred_handlers_have_run_after_the_play(
+    make_durable: MakeApp, events: EventBuilder
+) -> None:
     """Where dispatch is deferred, the handlers have been called when the play is over."""
     whatsapp = WhatsAppClient(make_durable(DISPATCH="deferred"))
     handler = Scripted("handler")

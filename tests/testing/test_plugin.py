@@ -192,7 +192,7 @@ def test_without_pytest() -> None:
         ("flask_fd_whatsapp.testing", {"alembic", "celery", "sqlalchemy"}),
     ],
 )
-def test_imports(module: str, unwanted: set[str]) -> None:
+def test_package_imports_no_pytest(module: str, unwanted: set[str]) -> None:
     """The package imports no pytest, and what is for tests needs nothing but that."""
     code = f"import sys, {module}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -16,7 +16,9 @@ CONFTEST, *SUITES = re.findall(
 )
 
 
-def test_recipe(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_suite_in_the_readme_passes(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The suite in the README passes, with warnings as errors."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makeini("[pytest]\nfilterwarnings = error\naddopts = -p no:cacheprovider")

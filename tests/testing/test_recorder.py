@@ -12,7 +12,7 @@ from ..conftest import MakeApp
 from ..scripted import Scripted
 
 
-def test_order(whatsapp: WhatsAppClient, events: EventBuilder) -> None:
+def test_signals_are_recorded_in_order(whatsapp: WhatsAppClient, events: EventBuilder) -> None:
     """Signals are recorded in the order they are sent, with their arguments."""
     with recorded(whatsapp.app) as seen:
         whatsapp.play([events.read(), events.sent()])
@@ -30,7 +30,7 @@ def test_order(whatsapp: WhatsAppClient, events: EventBuilder) -> None:
         _ = seen[-1].event
 
 
-def test_failures(whatsapp: WhatsAppClient, events: EventBuilder) -> None:
+def test_failing_handler_is_recorded(whatsapp: WhatsAppClient, events: EventBuilder) -> None:
     """A failing handler is recorded too, and does not make the others come twice."""
     message_failed.connect(handler := Scripted("broken", ValueError()))
     with recorded(whatsapp.app) as seen:
@@ -55,7 +55,7 @@ def test_other_app(app: Flask, make_app: MakeApp, events: EventBuilder) -> None:
     assert seen == []
 
 
-def test_end(whatsapp: WhatsAppClient, events: EventBuilder) -> None:
+def test_recorder_leaves_nothing_connected(whatsapp: WhatsAppClient, events: EventBuilder) -> None:
     """Nothing stays connected, and handlers of the host's do."""
 
     @status_received.connect
@@ -69,7 +69,7 @@ def test_end(whatsapp: WhatsAppClient, events: EventBuilder) -> None:
     assert connected == ["status_received"]
 
 
-def test_muted(whatsapp: WhatsAppClient, events: EventBuilder) -> None:
+def test_muted_signal_is_not_recorded(whatsapp: WhatsAppClient, events: EventBuilder) -> None:
     """A muted signal is not sent, and not recorded."""
     with recorded(whatsapp.app) as seen, message_read.muted():
         whatsapp.play([events.read()])

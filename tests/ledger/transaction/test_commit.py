@@ -66,7 +66,7 @@ def test_same_connection(deliver: Deliver, connect: Any) -> None:
     assert same == [True]
 
 
-def test_savepoint(deliver: Deliver, connect: Any, rows: Any) -> None:
+def test_savepoint_rolls_a_part_back(deliver: Deliver, connect: Any, rows: Any) -> None:
     """A part of what a handler writes can be rolled back, by a savepoint."""
 
     def in_parts(connection: Connection) -> None:
@@ -83,7 +83,9 @@ def test_savepoint(deliver: Deliver, connect: Any, rows: Any) -> None:
 
 
 @pytest.mark.parametrize("ending", ["commit", "flush", "error"])
-def test_session(deliver: Deliver, connect: Any, rows: Any, ending: str) -> None:
+def test_orm_session_writes_in_the_transaction(
+    deliver: Deliver, connect: Any, rows: Any, ending: str
+) -> None:
     """An ORM session bound to the transaction writes in it, and its own commit ends nothing."""
     fails = [ending == "error"]
 
@@ -132,7 +134,9 @@ def test_deferred_constraint(deliver: Deliver, connect: Any, rows: Any, engine: 
             connection.execute(text("DROP TABLE host_child"))
 
 
-def test_lazy(app: Flask, deliver: Deliver, sql_ledger: SQLLedger) -> None:
+def test_unused_transaction_holds_nothing(
+    app: Flask, deliver: Deliver, sql_ledger: SQLLedger
+) -> None:
     """A handler that does not use the transaction holds no lock and no connection."""
     begun: list[Any] = []
 
@@ -196,7 +200,7 @@ def test_late_holder(app: Flask, deliver: Deliver, rows: Any, sql_ledger: SQLLed
     assert rows() == ["slow"]
 
 
-def test_outside(app: Flask, sql_ledger: SQLLedger) -> None:
+def test_no_transaction_outside_a_handler(app: Flask, sql_ledger: SQLLedger) -> None:
     """Outside a handler there is no transaction, and the error says why."""
     with app.app_context(), pytest.raises(FreshdeskWhatsAppError, match=r"handlers"):
         _ = current_ledger.transaction

@@ -88,7 +88,7 @@ def ledger_of(app: Flask) -> SQLLedger:
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_level(app: Flask, payload: Payload, host_engine: Engine) -> None:
+def test_transactions_are_read_committed(app: Flask, payload: Payload, host_engine: Engine) -> None:
     """A handler's transaction is at READ COMMITTED, and the pool's connections stay as they are."""
     levels: list[str] = []
 
@@ -117,7 +117,9 @@ def test_level(app: Flask, payload: Payload, host_engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_atomic(app: Flask, payload: Payload, host_engine: Engine) -> None:
+def test_failed_handlers_writes_are_rolled_back(
+    app: Flask, payload: Payload, host_engine: Engine
+) -> None:
     """What a handler wrote before it failed is rolled back, and so is a step that fails."""
 
     @message_sent.connect_via(app)
@@ -208,7 +210,7 @@ def deadlocked(app: Flask, host_engine: Engine) -> Callable[[Connection], None]:
 @pytest.mark.parametrize("swallows", [False, True])
 @pytest.mark.parametrize("is_last", [False, True])
 @pytest.mark.parametrize("times", [1, 4])
-def test_deadlock(
+def test_deadlock_victim_is_called_again(
     app: Flask,
     payload: Payload,
     host_engine: Engine,
@@ -262,7 +264,9 @@ def test_deadlock(
 @pytest.mark.parametrize(
     "host_engine", ["SERIALIZABLE", "READ UNCOMMITTED", "AUTOCOMMIT"], indirect=True
 )
-def test_sqlite(app: Flask, payload: Payload, host_engine: Engine) -> None:
+def test_sqlite_handlers_write_in_one_transaction(
+    app: Flask, payload: Payload, host_engine: Engine
+) -> None:
     """On SQLite a handler's writes are one transaction as well, at its own level."""
     calls: list[str] = []
 

@@ -196,7 +196,7 @@ def test_own_doing(
 
 @pytest.mark.parametrize("kind", ["postgresql"])  # the others go on after an error
 @pytest.mark.parametrize("place", [0, 2])
-def test_aborted(
+def test_aborted_transaction_is_a_failure(
     deliver: Deliver,
     connect: Any,
     rows: Any,

@@ -48,7 +48,7 @@ LEFT = {
     ("kind", "statement", "is_clean"),
     [(kind, *one) for kind, several in LEFT.items() for one in several.items()],
 )
-def test_session(
+def test_session_settings_are_left_to_nobody(
     deliver: Deliver,
     connect: Any,
     engine: Engine,
@@ -114,7 +114,7 @@ class GreenletExit(BaseException):
 
 @pytest.mark.parametrize("leaving", [SystemExit, KeyboardInterrupt, GeneratorExit, GreenletExit])
 @pytest.mark.parametrize("place", [0, 1])
-def test_exit(
+def test_exit_rolls_back_and_keeps_nothing(
     app: Flask,
     deliver: Deliver,
     connect: Any,
