@@ -153,7 +153,7 @@ def _following(variables: Mapping[str, str]) -> Generator[None]:
 def _rate(ledger: SQLLedger, events: int) -> float:
     """Events a second, once all of them are handled."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while pending := ledger.backlog().pending:
+    while pending := ledger.overview.backlog().pending:
         if time.monotonic() > deadline:
             raise RuntimeError(f"{pending} events wait for {_PATIENCE_SECONDS} seconds.")
         time.sleep(0.2)

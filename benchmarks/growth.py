@@ -37,7 +37,7 @@ _COLUMNS = {
 }
 
 _QUERIES: dict[str, Callable[[SQLLedger], object]] = {
-    "backlog()": lambda ledger: ledger.backlog(),
+    "backlog()": lambda ledger: ledger.overview.backlog(),
     "events(), the newest 100": lambda ledger: ledger.events(),
     "events() of a message": lambda ledger: ledger.events(message_id=message_id(0)),
     "events(account_id=)": lambda ledger: ledger.events(account_id=ACCOUNT),

@@ -140,7 +140,7 @@ class _System:
 
     def _wait_until_handled(self) -> None:
         deadline = time.monotonic() + _PATIENCE_SECONDS
-        while pending := self._ledger.backlog().pending:
+        while pending := self._ledger.overview.backlog().pending:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"{pending} events wait for {_PATIENCE_SECONDS} seconds.")
             time.sleep(0.1)

@@ -51,7 +51,7 @@ class Check:
 
 def check_events(simulator: FreshdeskSimulator, ledger: SQLLedger) -> Iterator[Check]:
     """Whether simulator, ledger and the handler's rows tell the same of every event."""
-    report, backlog = simulator.report, ledger.backlog()
+    report, backlog = simulator.report, ledger.overview.backlog()
     yield Check("posts given up, or not settled", report.given_up + report.left)
     yield Check("events that are pending", backlog.pending)
     yield Check("events that are dead", backlog.dead)

@@ -135,7 +135,7 @@ class Run:
             self.system.start_workers()
 
     def _pending(self) -> int:
-        return self._ledger.backlog().pending
+        return self._ledger.overview.backlog().pending
 
     def _connections(self) -> int:
         with self._ledger.engine.connect() as connection:

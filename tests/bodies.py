@@ -57,7 +57,7 @@ def kept(ledger: Ledger) -> list[tuple[str, bytes]]:
     """Reason and body of what is in quarantine, oldest first."""
     found: list[tuple[str, bytes]] = []
     for entry in ledger.quarantined(after=0, limit=10_000):
-        body = ledger.quarantined_body(entry.id)
+        body = ledger.quarantine.body(entry.id)
         assert body is not None
         assert entry.size == len(body)
         found.append((entry.reason, body))

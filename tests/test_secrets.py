@@ -39,9 +39,9 @@ def _all_answers(make_app: MakeApp, payload: Callable[..., dict[str, Any]]) -> l
     message_id = payload()["data"]["message_id"]
     told = [part for answer in answers for part in (answer.headers, answer.data)]
     entries = ledger.quarantined()
-    kept = [ledger.message(message_id), *entries, *ledger.rejections()]
+    kept = [ledger.message(message_id), *entries, *ledger.rejections.last()]
     kept += [(entry.headers, entry.detail) for entry in entries]
-    kept += [ledger.quarantined_body(entry.id) for entry in entries]
+    kept += [ledger.quarantine.body(entry.id) for entry in entries]
     state = [receiver, receiver.settings, ledger, app.blueprints, app.extensions]
     stored = [vars(ledger)]
     return [*told, *kept, *state, *stored]

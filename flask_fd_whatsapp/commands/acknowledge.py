@@ -42,12 +42,12 @@ def acknowledge(event_ids: tuple[int, ...], name: str | None, as_json: bool) -> 
         with noting(problems, receiver):
             ledger = shared_ledger(receiver)
             counts = [
-                ledger.acknowledge(receiver=receiver.name, event_id=event_id)
+                ledger.dead_events.acknowledge(receiver=receiver.name, event_id=event_id)
                 for event_id in event_ids or (None,)
             ]
             acknowledged[receiver.name] = sum(counts)
             if not event_ids:
-                rejections[receiver.name] = ledger.acknowledge_rejections(receiver=receiver.name)
+                rejections[receiver.name] = ledger.rejections.acknowledge(receiver=receiver.name)
             for event_id, count in zip(event_ids, counts, strict=False):
                 if not count:
                     problems.append(

@@ -75,7 +75,7 @@ class _Follower:
             ledger = ledger_of(self._receiver)
             _require_durable(ledger, self._receiver)
             if id(ledger) not in has_work:
-                has_work[id(ledger)] = bool(ledger.due(limit=1))
+                has_work[id(ledger)] = bool(ledger.reservations.due(limit=1))
             has_more = has_work[id(ledger)] and self._handle(seconds, tally)
         except LedgerUnavailable as error:
             self._tell_down(error)

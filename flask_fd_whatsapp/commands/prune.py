@@ -71,7 +71,9 @@ def prune(name: str | None, unregistered: bool, compact: bool, as_json: bool) ->
                 with noting(problems, receiver):
                     for total in _shown("Pruning the rest", _totals(ledger, receiver, stop, whose)):
                         rest["also_forgotten"] = total
-                    rest["unregistered"] = [one for one in ledger.receivers() if one not in names]
+                    rest["unregistered"] = [
+                        one for one in ledger.overview.receivers() if one not in names
+                    ]
                 databases.append(rest)
         if compact:
             _compact(sharing.values(), problems, stop)
@@ -97,9 +99,9 @@ def _compact(
         if stop.is_asked():
             return
         with noting(problems, receiver):
-            if ledger.compacts:
-                click.echo(f"Compacting {receiver.name}: {ledger.compacts}", err=True)
-            ledger.compact()
+            if ledger.maintenance.compacts:
+                click.echo(f"Compacting {receiver.name}: {ledger.maintenance.compacts}", err=True)
+            ledger.maintenance.compact()
 
 
 def _database_of(ledger: Ledger) -> Hashable:

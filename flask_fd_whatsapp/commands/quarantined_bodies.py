@@ -64,7 +64,7 @@ def show(entry_id: int, name: str | None, as_json: bool) -> None:
     """Show an entry with its body, which can hold personal data."""
     ledger = shared_ledger(chosen_receiver(name))
     (entry,) = _named(ledger, [entry_id], name)
-    body = ledger.quarantined_body(entry_id) or b""
+    body = ledger.quarantine.body(entry_id) or b""
     try:
         text = body.decode()
     except UnicodeDecodeError:
@@ -135,7 +135,7 @@ def replay(entry_ids: tuple[int, ...], is_all: bool, name: str | None, as_json: 
 def discard(entry_ids: tuple[int, ...], name: str | None, as_json: bool) -> None:
     """Take entries out of quarantine for good."""
     ledger = shared_ledger(chosen_receiver(name))
-    unknown = [entry_id for entry_id in entry_ids if not ledger.discard(entry_id)]
+    unknown = [entry_id for entry_id in entry_ids if not ledger.quarantine.discard(entry_id)]
     discarded = [entry_id for entry_id in entry_ids if entry_id not in unknown]
     if as_json:
         print_json({"discarded": discarded, "unknown": unknown})
@@ -204,7 +204,7 @@ def _replay(ledger: Ledger, entry: Quarantined) -> tuple[str, bool]:
     receiver = receivers().get(entry.receiver)
     if receiver is None:
         return f"no receiver {entry.receiver}", True
-    body = ledger.quarantined_body(entry.id)
+    body = ledger.quarantine.body(entry.id)
     if body is None:
         return "gone", False  # another has dealt with it in the meantime
     result = receiver.receive(body, entry.headers, is_replay=True).result
@@ -213,5 +213,5 @@ def _replay(ledger: Ledger, entry: Quarantined) -> tuple[str, bool]:
             "The ledger cannot be used: the log says why, and `flask fd-whatsapp check` more."
         )
     if result.is_recorded:
-        ledger.discard(entry.id)
+        ledger.quarantine.discard(entry.id)
     return result.label, not result.is_recorded

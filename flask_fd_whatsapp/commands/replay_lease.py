@@ -39,7 +39,7 @@ class ReplayLease:
 
     def take(self) -> datetime | None:
         """Take it, or renew it: ``None``, or until when it is another's."""
-        return self._ledger.hold_replay(**self._key, seconds=LEASE_SECONDS)
+        return self._ledger.replays.hold(**self._key, seconds=LEASE_SECONDS)
 
     def keep(self) -> None:
         """Renew it until it is given back or lost."""
@@ -54,7 +54,7 @@ class ReplayLease:
     def give_back(self) -> None:
         """Let others replay; a renewal that is under way would take it again."""
         with suppress(LedgerUnavailable):  # it ends by itself
-            self._ledger.end_replay(**self._key)
+            self._ledger.replays.end(**self._key)
 
 
 @contextmanager

@@ -83,7 +83,7 @@ def _one(receiver: Receiver, event_id: int) -> Tally:
             "--receiver, or register one of that name."
         )
     if event.state is State.DEAD:
-        ledger.revive(event_id)
+        ledger.dead_events.revive(event_id)
     elif event.state is State.DONE:
         click.echo(f"Event {event_id} is done already.", err=True)
     tally = Tally()
@@ -113,4 +113,4 @@ def _swept(
                 tally.add(receiver, swept)
                 yield swept
             if not is_dead:
-                tally.leave(ledger.backlog(receiver=receiver.name))
+                tally.leave(ledger.overview.backlog(receiver=receiver.name))

@@ -54,11 +54,11 @@ def standing_of(receiver: str, ledger: Ledger, *, tries_to_write: bool = True) -
     """
     unwritable = None
     try:
-        backlog = ledger.backlog(receiver=receiver)
-        rejections = ledger.rejections(receiver=receiver)
-        being_handled = ledger.being_handled(receiver=receiver)
+        backlog = ledger.overview.backlog(receiver=receiver)
+        rejections = ledger.rejections.last(receiver=receiver)
+        being_handled = ledger.overview.being_handled(receiver=receiver)
         most_postponed = find_event(ledger, backlog.most_postponed)
-        token_uses = ledger.token_uses(receiver=receiver)
+        token_uses = ledger.token_uses.last(receiver=receiver)
     except LedgerUnavailable as error:
         return Standing.unknown(receiver, error)
     if tries_to_write:

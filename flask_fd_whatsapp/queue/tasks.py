@@ -85,7 +85,9 @@ def handle_event(task: Any, receiver_name: str, event_id: Any) -> str:
     try:
         outcome = receiver.resume(event_id, wait=receiver.wait_seconds)
         if outcome is not None and outcome.result is Result.BUSY:
-            receiver.ledger.unreserve([event_id])  # for the next sweep, when its message is free
+            receiver.ledger.reservations.unreserve(
+                [event_id]
+            )  # for the next sweep, when its message is free
     except LedgerUnavailable as error:
         _report(receiver, error)
         request = task.request
@@ -147,7 +149,7 @@ def _room(receivers: Mapping[str, Receiver]) -> dict[str, int]:
             if not ledger.durable:
                 continue
             if id(ledger) not in waiting:
-                waiting[id(ledger)] = ledger.reserved()
+                waiting[id(ledger)] = ledger.reservations.reserved()
         except LedgerUnavailable as error:
             _report(receiver, error)
         else:
@@ -158,7 +160,7 @@ def _room(receivers: Mapping[str, Receiver]) -> dict[str, int]:
 def _hand_over(receiver: Receiver, limit: int, publish: Callable[[str, Any], None]) -> int:
     """Put what is due into the queue; gives back what the broker does not take."""
     try:
-        event_ids = receiver.ledger.reserve(
+        event_ids = receiver.ledger.reservations.reserve(
             receiver=receiver.name, limit=limit, seconds=WAITING_SECONDS
         )
     except LedgerUnavailable as error:
@@ -169,7 +171,7 @@ def _hand_over(receiver: Receiver, limit: int, publish: Callable[[str, Any], Non
             publish(receiver.name, event_id)
         except BaseException:
             with suppress(LedgerUnavailable):
-                receiver.ledger.unreserve(event_ids[number:])
+                receiver.ledger.reservations.unreserve(event_ids[number:])
             raise
     return len(event_ids)
 

@@ -181,7 +181,9 @@ class Intake:
             headers=delivery.headers,
         )
         keep = self._settings.quarantine_max
-        dropped = self._ledger().quarantine(unusable, keep=keep, is_replay=delivery.is_replay)
+        dropped = self._ledger().quarantine.keep(
+            unusable, at_most=keep, is_replay=delivery.is_replay
+        )
         if dropped:
             logger.warning(
                 "The quarantine is full (%s_QUARANTINE_MAX is %d): %d not seen for longest had "

@@ -44,7 +44,7 @@ class Notes:
         wait, self._wait = self._wait, WAIT_SECONDS
         self._put(
             (rejection.reason, rejection.has_no_header),
-            lambda ledger: ledger.note_rejection(rejection),
+            lambda ledger: ledger.rejections.note(rejection),
             wait=wait,
         )
 
@@ -53,7 +53,7 @@ class Notes:
         use = TokenUse(
             receiver=self._name, header=header, position=position, last_used=datetime.now(UTC)
         )
-        self._put((header, position), lambda ledger: ledger.note_token_use(use))
+        self._put((header, position), lambda ledger: ledger.token_uses.note(use))
 
     def _put(self, kind: Hashable, note: Callable[[Ledger], None], *, wait: float = 0) -> None:
         def write() -> None:

@@ -63,7 +63,7 @@ class Sweep:
         passed_over: list[tuple[float, Any]] = []
         try:
             while not should_stop():
-                batch = self._receiver.ledger.reserve(
+                batch = self._receiver.ledger.reservations.reserve(
                     receiver=self._receiver.name, limit=self._size, seconds=RESERVED_SECONDS
                 )
                 started = time.monotonic()
@@ -106,7 +106,7 @@ class Sweep:
 
     def _give_back(self, event_ids: Collection[Any]) -> None:
         with suppress(LedgerUnavailable):  # what cannot be given back is due again by itself
-            self._receiver.ledger.unreserve(event_ids)
+            self._receiver.ledger.reservations.unreserve(event_ids)
 
 
 def sweep(receiver: Receiver, *, should_stop: ShouldStop = _never) -> Iterator[Swept]:
@@ -132,7 +132,7 @@ def sweep_dead(receiver: Receiver, *, should_stop: ShouldStop = _never) -> Itera
             if should_stop():
                 return
             last = event.id
-            if receiver.ledger.revive(event.id):
+            if receiver.ledger.dead_events.revive(event.id):
                 yield try_one(receiver, event.id)
 
 

@@ -24,7 +24,7 @@ def test_every_dead_event_is_acknowledged_without_a_choice(
 ) -> None:
     """Without a choice every dead event is acknowledged, and stays dead."""
     assert run(app, "acknowledge").stdout == "fd_whatsapp: 3 dead events acknowledged.\n"
-    assert ledger_of(app).backlog().dead == 3
+    assert ledger_of(app).overview.backlog().dead == 3
     again = run_json(app, "acknowledge")
     nothing = {"fd_whatsapp": 0}
     assert again == {"acknowledged": nothing, "rejections": nothing, "problems": []}
@@ -59,7 +59,7 @@ def test_named_events_are_acknowledged(app: Flask, run: RunCommand, run_json: Ru
     assert result.exit_code == 1
     assert f"event {first} is not dead, or was acknowledged before" in result.stderr
     assert "1 dead event acknowledged" in result.stdout
-    assert ledger_of(app).backlog().unacknowledged == 0
+    assert ledger_of(app).overview.backlog().unacknowledged == 0
 
 
 def test_acknowledging_an_unknown_event_is_an_error(app: Flask, run: RunCommand) -> None:

@@ -30,7 +30,7 @@ def make_pending(app: Flask) -> None:
     """Revive the last event without trying it."""
     ledger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
     (last,) = ledger.events(limit=1)
-    ledger.revive(last.id)
+    ledger.dead_events.revive(last.id)
 
 
 @pytest.mark.parametrize(

@@ -181,7 +181,7 @@ def test_gives_back_its_batch(deferred: Flask, run_json: RunJSON, post: Post, ti
         post(deferred, data__message_id=f"M{number}")
     tickets.before = lambda: len(tickets.calls) == 2 and os.kill(os.getpid(), signal.SIGTERM)
     assert run_json(deferred, "retry", "--follow")["results"] == {"accepted": 2}
-    assert len(ledger_of(deferred).due(limit=10)) == 3
+    assert len(ledger_of(deferred).reservations.due(limit=10)) == 3
 
 
 def test_idle_receivers(
@@ -203,6 +203,6 @@ def test_idle_receivers(
         os.kill(os.getpid(), signal.SIGTERM)
         return []
 
-    monkeypatch.setattr(ledger, "due", due)
+    monkeypatch.setattr(ledger.reservations, "due", due)
     assert run_json(app, "retry", "--follow")["results"] == {}
     assert looks == [None]

@@ -126,7 +126,7 @@ def test_hanging_replay_ends(host: Flask, post: Post, processes: Processes) -> N
     assert command.wait(WAIT_SECONDS) == 75
     assert processes.noted("wait") == 1
     assert ledger_of(host).events()[0].state is State.DONE
-    assert ledger_of(host).being_handled() == []
+    assert ledger_of(host).overview.being_handled() == []
 
 
 def test_a_statement_that_ends_late(host: Flask, post: Post, processes: Processes) -> None:
@@ -151,4 +151,4 @@ def test_asked_to_end(host: Flask, post: Post, processes: Processes) -> None:
     assert follower.wait(WAIT_SECONDS) == 75
     (event,) = ledger_of(host).events()
     assert event.last_error == "note: TimeoutError: did not return within 0.3 seconds of SIGTERM"
-    assert ledger_of(host).being_handled() == []
+    assert ledger_of(host).overview.being_handled() == []

@@ -214,7 +214,7 @@ def test_replay_with_headers(
         detail="-",
         headers={"X-Tenant": "acme"},
     )
-    ledger_of(durable).quarantine(unusable, keep=10)
+    ledger_of(durable).quarantine.keep(unusable, at_most=10)
     assert run(durable, "quarantine", "replay", "1").exit_code == 0
     assert signals_seen[-1][1]["event"].headers == {"X-Tenant": "acme"}
 

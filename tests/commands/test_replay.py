@@ -242,13 +242,13 @@ def test_once_at_a_time(past: Flask, late: Late, run: RunCommand, run_json: RunJ
     status_received.connect(late)
     holder = {"receiver": "fd_whatsapp", "handler": "late", "token": "t"}
     ledger = ledger_of(past)
-    assert ledger.hold_replay(**holder, seconds=3600) is None
+    assert ledger.replays.hold(**holder, seconds=3600) is None
     result = run(past, "replay", "--handler", "late", "--yes")
     assert (result.exit_code, late.calls) == (1, [])
     assert "late is being replayed by another process" in result.stderr
     assert "can be replayed again from 20" in result.stderr
     assert run_json(past, "replay", "--handler", "late", "--dry-run")["events"] == 4
-    assert ledger.hold_replay(**holder, seconds=0) is None  # as if it had died long ago
+    assert ledger.replays.hold(**holder, seconds=0) is None  # as if it had died long ago
     assert run_json(past, "replay", "--handler", "late", "--yes")["results"] == {"succeeded": 4}
 
 
@@ -276,7 +276,7 @@ def test_lost_replay_ends_after_its_event(
         is_lost.set()
         return datetime.now(UTC)
 
-    monkeypatch.setattr(ledger, "hold_replay", taken)
+    monkeypatch.setattr(ledger.replays, "hold", taken)
     renewing = [thread for thread in enumerate_threads() if thread.name == "fd-whatsapp-replay"]
     assert renewing == []
 
@@ -332,7 +332,7 @@ def test_renewed_while_it_ends(
     """A renewal that is under way as a replay ends does not keep the next replay out."""
     status_received.connect(late)
     ledger = ledger_of(past)
-    hold, end = ledger.hold_replay, ledger.end_replay
+    hold, end = ledger.replays.hold, ledger.replays.end
     begun, ended = Event(), Event()
 
     def hold_late(**arguments: Any) -> Any:
@@ -349,8 +349,8 @@ def test_renewed_while_it_ends(
     late.after = lambda: begun.wait(TIMEOUT) and None
     with monkeypatch.context() as patched:
         patched.setattr(replay_lease, "RENEW_SECONDS", 0.001)
-        patched.setattr(ledger, "hold_replay", hold_late)
-        patched.setattr(ledger, "end_replay", end_soon)
+        patched.setattr(ledger.replays, "hold", hold_late)
+        patched.setattr(ledger.replays, "end", end_soon)
         assert run(past, "replay", "--handler", "late", "--yes").exit_code == 0
     result = run(past, "replay", "--handler", "late", "--yes")
     assert "another process" not in result.stderr

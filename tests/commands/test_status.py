@@ -246,7 +246,7 @@ def test_status_tells_token_uses_by_position(
     app = make_durable(HEADERS={"Authorization": ["Bearer new", "Bearer old"], "X-Key": "key"})
     headers = {"Authorization": "Bearer old", "X-Key": "key"}
     app.test_client().post("/freshdesk/whatsapp", json=payload(), headers=headers)
-    wait_until(receiver_of(app).ledger.token_uses, "the use is noted")
+    wait_until(receiver_of(app).ledger.token_uses.last, "the use is noted")
     (standing,) = run_json(app, "status")["receivers"]
     new, old = standing["tokens"]
     assert new == {"header": "Authorization", "position": 1, "last_used": None}

@@ -61,7 +61,7 @@ def test_handler_that_gave_up_is_called_once_revived(app: Flask, payload: Payloa
     assert_result(client.post(URL, json=payload()), "dead")
     (event,) = ledger.events()
     assert event.last_error == "shop: GiveUp: no such order"
-    assert ledger.revive(event.id)
+    assert ledger.dead_events.revive(event.id)
     assert_result(client.post(URL, json=payload()), "accepted")
     assert (len(shop.events), len(mails.events)) == (2, 1)
 

@@ -124,8 +124,8 @@ def end_leases(ledger: Ledger) -> None:
             )
     else:
         assert isinstance(ledger, MemoryLedger)
-        assert isinstance(ledger.clock, Clock)
-        ledger.clock.now += 24 * 3600
+        assert isinstance(ledger.store.clock, Clock)
+        ledger.store.clock.now += 24 * 3600
 
 
 def make_due(ledger: Ledger, *, ago: timedelta = timedelta(hours=1), event_id: Any = None) -> None:
@@ -139,7 +139,7 @@ def make_due(ledger: Ledger, *, ago: timedelta = timedelta(hours=1), event_id: A
             connection.execute(pending.values(due_at=moment))
     else:
         assert isinstance(ledger, MemoryLedger)
-        for _, event in ledger._events.values():
+        for _, event in ledger.store.events.values():
             if event.due_at is not None and event_id in (None, event.id):
                 event.due_at = moment
 
@@ -152,5 +152,5 @@ def make_old(ledger: Ledger, age: timedelta) -> None:
             connection.execute(update(event_table).values(received_at=moment))
     else:
         assert isinstance(ledger, MemoryLedger)
-        for _, event in ledger._events.values():
+        for _, event in ledger.store.events.values():
             event.received_at = moment

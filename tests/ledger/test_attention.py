@@ -27,42 +27,42 @@ def test_acknowledge_all(ledger: Ledger) -> None:
     for number in range(3):
         exhaust(ledger, message_id=f"M{number}")
     handle(ledger, message_id="done")
-    assert ledger.backlog().unacknowledged == 3
-    assert ledger.acknowledge() == 3
-    assert (ledger.backlog().unacknowledged, ledger.backlog().dead) == (0, 3)
-    assert ledger.acknowledge() == 0
+    assert ledger.overview.backlog().unacknowledged == 3
+    assert ledger.dead_events.acknowledge() == 3
+    assert (ledger.overview.backlog().unacknowledged, ledger.overview.backlog().dead) == (0, 3)
+    assert ledger.dead_events.acknowledge() == 0
 
 
 def test_acknowledge_by_receiver_and_id(ledger: Ledger) -> None:
     """Those of one receiver, or one event, can be acknowledged, and no other is."""
     first, second = (exhaust(ledger, message_id=name) for name in ("M1", "M2"))
     exhaust(ledger, message_id="M3", receiver="other")
-    assert ledger.acknowledge(receiver="other", event_id=first) == 0
-    assert ledger.acknowledge(event_id=first) == 1
-    assert ledger.backlog(receiver="fd_whatsapp").unacknowledged == 1
-    assert ledger.acknowledge(receiver="other") == 1
-    assert ledger.backlog().unacknowledged == 1
-    assert ledger.acknowledge(event_id=second) == 1
-    assert ledger.acknowledge(event_id=second + 1000) == 0
+    assert ledger.dead_events.acknowledge(receiver="other", event_id=first) == 0
+    assert ledger.dead_events.acknowledge(event_id=first) == 1
+    assert ledger.overview.backlog(receiver="fd_whatsapp").unacknowledged == 1
+    assert ledger.dead_events.acknowledge(receiver="other") == 1
+    assert ledger.overview.backlog().unacknowledged == 1
+    assert ledger.dead_events.acknowledge(event_id=second) == 1
+    assert ledger.dead_events.acknowledge(event_id=second + 1000) == 0
 
 
 def test_what_is_not_dead_is_not_acknowledged(ledger: Ledger) -> None:
     """An event that is pending cannot be acknowledged for the day on which it may die."""
     recorded, claim = claimed(ledger)
     claim.finish(FAILED)
-    assert ledger.acknowledge(event_id=recorded.id) == 0
+    assert ledger.dead_events.acknowledge(event_id=recorded.id) == 0
     assert exhaust(ledger) == recorded.id
-    assert ledger.backlog().unacknowledged == 1
+    assert ledger.overview.backlog().unacknowledged == 1
 
 
 def test_revived_and_dead_again(ledger: Ledger) -> None:
     """An acknowledged event that is revived and dies again is new."""
     event_id = exhaust(ledger)
-    ledger.acknowledge()
-    assert ledger.revive(event_id)
-    assert ledger.backlog().unacknowledged == 0
+    ledger.dead_events.acknowledge()
+    assert ledger.dead_events.revive(event_id)
+    assert ledger.overview.backlog().unacknowledged == 0
     assert exhaust(ledger) == event_id
-    assert ledger.backlog().unacknowledged == 1
+    assert ledger.overview.backlog().unacknowledged == 1
 
 
 def test_oldest_due(ledger: Ledger) -> None:
@@ -71,46 +71,46 @@ def test_oldest_due(ledger: Ledger) -> None:
     _, claim = claimed(ledger, message_id="M2")
     make_due(ledger, ago=timedelta(hours=1))
     ledger.record(entry("QUEUED", message_id="M3"), POLICY, claim=False)
-    due = ledger.backlog().oldest_due
+    due = ledger.overview.backlog().oldest_due
     assert due is not None
     assert abs(datetime.now(UTC) - timedelta(hours=1) - due) < SLACK
     claimed(ledger, message_id="M1")
-    due = ledger.backlog().oldest_due
+    due = ledger.overview.backlog().oldest_due
     assert due is not None
     assert abs(datetime.now(UTC) - due) < SLACK
     end_leases(ledger)
     claim = claimed(ledger, message_id="M2")[1]
     claim.finish(Tried())
-    assert ledger.backlog(receiver="other").oldest_due is None
+    assert ledger.overview.backlog(receiver="other").oldest_due is None
 
 
 def test_failing_since(ledger: Ledger) -> None:
     """An event at which a handler failed is told until it is done; one that never failed is not."""
     ledger.record(entry("QUEUED", message_id="M0"), POLICY, claim=False)
     recorded, claim = claimed(ledger)
-    assert ledger.backlog().failing_since is None
+    assert ledger.overview.backlog().failing_since is None
     claim.finish(FAILED)
     event = the_event(ledger, recorded.id)
-    assert ledger.backlog().failing_since == event.received_at
-    assert ledger.backlog(receiver="other").failing_since is None
+    assert ledger.overview.backlog().failing_since == event.received_at
+    assert ledger.overview.backlog(receiver="other").failing_since is None
     claim = claimed(ledger)[1]
-    assert ledger.backlog().failing_since is None, "it may succeed this time"
+    assert ledger.overview.backlog().failing_since is None, "it may succeed this time"
     claim.finish(Tried())
-    assert ledger.backlog().failing_since is None
+    assert ledger.overview.backlog().failing_since is None
 
 
 def test_asking_to_be_called_later_is_no_failure(ledger: Ledger) -> None:
     """What waits since its handler asked for that is not failing."""
     claimed(ledger)[1].finish(Tried(retry_after=60))
-    assert ledger.backlog().failing_since is None
+    assert ledger.overview.backlog().failing_since is None
 
 
 def test_failing_since_it_was_revived(ledger: Ledger) -> None:
     """What was revived has been failing since then, not since it was recorded."""
     event_id = exhaust(ledger)
-    ledger.revive(event_id)
-    assert ledger.backlog().failing_since is None
+    ledger.dead_events.revive(event_id)
+    assert ledger.overview.backlog().failing_since is None
     claimed(ledger)[1].finish(FAILED)
-    since = ledger.backlog().failing_since
+    since = ledger.overview.backlog().failing_since
     assert since is not None
     assert since > the_event(ledger, event_id).received_at

@@ -22,7 +22,7 @@ def claim(ledger: Ledger, event_id: object, *, settled: bool = False) -> None:
 
 
 def the_one(ledger: Ledger) -> BeingHandled:
-    (found,) = ledger.being_handled()
+    (found,) = ledger.overview.being_handled()
     return found
 
 
@@ -35,7 +35,7 @@ def test_fresh_event(ledger: Ledger) -> None:
     assert (found.account_id, found.message_id, found.status) == ("1", "M1", "SENT")
     assert before < found.since < datetime.now(UTC) + SLACK
     held.finish(Tried())
-    assert ledger.being_handled() == []
+    assert ledger.overview.being_handled() == []
 
 
 def test_only_what_is_claimed(ledger: Ledger) -> None:
@@ -45,7 +45,7 @@ def test_only_what_is_claimed(ledger: Ledger) -> None:
     ledger.record(entry("READ"), POLICY)
     assert the_one(ledger).event_id == recorded.id
     held.finish(Tried())
-    assert ledger.being_handled() == []
+    assert ledger.overview.being_handled() == []
 
 
 @pytest.mark.parametrize("by", ["delivery", "sweep"])
@@ -68,7 +68,7 @@ def test_lease_ended(ledger: Ledger) -> None:
     """What a process handled that died is not being handled once its lease is over."""
     claimed(ledger)
     end_leases(ledger)
-    assert ledger.being_handled() == []
+    assert ledger.overview.being_handled() == []
 
 
 def test_replayed_event_is_not_told(ledger: Ledger) -> None:
@@ -76,13 +76,13 @@ def test_replayed_event_is_not_told(ledger: Ledger) -> None:
     recorded, held = claimed(ledger)
     held.finish(Tried())
     claim(ledger, recorded.id, settled=True)
-    assert ledger.being_handled() == []
+    assert ledger.overview.being_handled() == []
 
 
 def test_by_receiver(ledger: Ledger) -> None:
     """The events of one receiver can be asked for, and those handled longest come first."""
     for number, receiver in enumerate(["a", "b", "a"]):
         claimed(ledger, message_id=f"M{number}", receiver=receiver)
-    assert [one.message_id for one in ledger.being_handled()] == ["M0", "M1", "M2"]
-    assert [one.message_id for one in ledger.being_handled(receiver="a")] == ["M0", "M2"]
-    assert ledger.being_handled(receiver="c") == []
+    assert [one.message_id for one in ledger.overview.being_handled()] == ["M0", "M1", "M2"]
+    assert [one.message_id for one in ledger.overview.being_handled(receiver="a")] == ["M0", "M2"]
+    assert ledger.overview.being_handled(receiver="c") == []

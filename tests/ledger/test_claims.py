@@ -27,7 +27,7 @@ from .entries import (
 
 
 def due(ledger: Ledger) -> list[Any]:
-    return list(ledger.due(receiver=RECEIVER, limit=100))
+    return list(ledger.reservations.due(receiver=RECEIVER, limit=100))
 
 
 def test_one_holder(ledger: Ledger) -> None:
@@ -130,8 +130,8 @@ def test_lease_is_that_of_the_policy(ledger: Ledger) -> None:
     """A claim holds as long as its policy says."""
     short = Policy(lease_seconds=0.01, max_attempts=9)
     recorded = ledger.record(entry(), short)
-    if hasattr(ledger, "clock"):
-        ledger.clock.now += 0.01
+    if hasattr(ledger, "store"):
+        ledger.store.clock.now += 0.01
     again = ledger.claim(recorded.id, short, wait=TIMEOUT)
     assert again is not None
     assert again.claim is not None
@@ -177,7 +177,7 @@ def test_no_such_event(ledger: Ledger, settled: bool) -> None:
     assert ledger.prune(before=datetime.now(UTC) + timedelta(days=1), limit=10) == 1
     for missing in (event_id, 10**12):
         assert ledger.claim(missing, POLICY, wait=TIMEOUT, settled=settled) is None
-        assert not ledger.revive(missing)
+        assert not ledger.dead_events.revive(missing)
 
 
 def test_due_events_come_longest_due_first(ledger: Ledger) -> None:
@@ -190,9 +190,9 @@ def test_due_events_come_longest_due_first(ledger: Ledger) -> None:
         make_due(ledger, ago=timedelta(hours=hours), event_id=event_id)
     make_due(ledger, ago=timedelta(hours=-1), event_id=ids[3])
     assert due(ledger) == [ids[1], ids[2], ids[0]]
-    assert list(ledger.due(receiver=RECEIVER, limit=2)) == [ids[1], ids[2]]
-    assert len(ledger.due(receiver="other", limit=2)) == 1
-    assert list(ledger.due(receiver="nobody", limit=2)) == []
+    assert list(ledger.reservations.due(receiver=RECEIVER, limit=2)) == [ids[1], ids[2]]
+    assert len(ledger.reservations.due(receiver="other", limit=2)) == 1
+    assert list(ledger.reservations.due(receiver="nobody", limit=2)) == []
 
 
 def test_held_messages_are_not_due(ledger: Ledger) -> None:
@@ -212,7 +212,7 @@ def test_claim_of_a_clock_that_was_ahead(sql_ledger: SQLLedger) -> None:
     with sql_ledger.engine.begin() as connection:
         ahead = {"claimed_at": now + timedelta(hours=2), "claim_until": now + timedelta(hours=3)}
         connection.execute(update(message_table).values(ahead))
-    assert sql_ledger.being_handled() == []
+    assert sql_ledger.overview.being_handled() == []
     for claim in (
         lambda: sql_ledger.record(entry(), POLICY).claim,
         lambda: sql_ledger.record(entry("SENT"), POLICY).claim,

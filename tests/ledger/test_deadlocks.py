@@ -72,12 +72,12 @@ def deadlocks(ledger: SQLLedger, kind: str, write: str, *, times: int) -> Genera
 
 
 def quarantine(ledger: SQLLedger) -> None:
-    ledger.quarantine(UNUSABLE, keep=10)
+    ledger.quarantine.keep(UNUSABLE, at_most=10)
     assert [entry.count for entry in ledger.quarantined()] == [1]
 
 
 def revive(ledger: SQLLedger) -> None:
-    assert ledger.revive(ledger.events()[0].id)
+    assert ledger.dead_events.revive(ledger.events()[0].id)
     assert [event.state for event in ledger.events()] == [State.PENDING]
 
 
@@ -92,7 +92,7 @@ def record_due(ledger: SQLLedger) -> None:
 
 def reserve(ledger: SQLLedger) -> None:
     (event,) = ledger.events()
-    assert list(ledger.reserve(receiver=RECEIVER, limit=10, seconds=60)) == [event.id]
+    assert list(ledger.reservations.reserve(receiver=RECEIVER, limit=10, seconds=60)) == [event.id]
 
 
 WORK: list[tuple[Callable[[SQLLedger], Any], str, Callable[[SQLLedger], None]]] = [
@@ -125,7 +125,7 @@ def test_in_vain(sql_ledger: SQLLedger, kind: str) -> None:
     """What is given up again and again is an error, in the end."""
     deadlocking = deadlocks(sql_ledger, kind, "INSERT quarantine", times=100)
     with deadlocking, pytest.raises(LedgerUnavailable):
-        sql_ledger.quarantine(UNUSABLE, keep=10)
+        sql_ledger.quarantine.keep(UNUSABLE, at_most=10)
     assert sql_ledger.quarantined() == []
 
 

@@ -122,7 +122,7 @@ def test_connections_go_back(app: Flask, db: SQLAlchemy, payload: Payload) -> No
     ledger_of(app).upgrade()
     for name in ("queued", "sent", "queued"):
         client_of(app).post(URL, json=payload(name))
-    ledger_of(app).backlog()
+    ledger_of(app).overview.backlog()
     with app.app_context():
         assert db.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
 

@@ -46,7 +46,7 @@ def test_pending_events_are_never_dropped(ledger: MemoryLedger) -> None:
 def test_revived_stays(ledger: MemoryLedger) -> None:
     """A dead event that was revived is pending: it is not dropped until it is finished again."""
     revived = exhaust(ledger, message_id="M1")
-    assert ledger.revive(revived)
+    assert ledger.dead_events.revive(revived)
     for message_id in ("M2", "M3"):
         handle(ledger, message_id=message_id)
     assert messages(ledger) == {"M1", "M3"}

@@ -122,7 +122,7 @@ def test_upgrade_from_every_revision(bare_url: str, bare: Engine, start: str) ->
         assert found is not None
         assert found.succeeded == {"done"}
         assert [entry.count for entry in ledger.quarantined()] == [2]
-        assert len(ledger.rejections()) == (start >= "0002")
+        assert len(ledger.rejections.last()) == (start >= "0002")
     assert ledger.record(entry("QUEUED"), POLICY, claim=False).state is State.PENDING
 
 
@@ -152,7 +152,7 @@ def test_upgrade_that_died(bare: Engine) -> None:
     metadata.tables["fd_whatsapp_message"].create(bare)
     upgrade(bare)
     assert set(inspect(bare).get_table_names()) == {*metadata.tables, VERSION_TABLE}
-    assert SQLLedger(bare).backlog().pending == 0
+    assert SQLLedger(bare).overview.backlog().pending == 0
 
 
 def test_failed_upgrade_lets_go(bare: Engine) -> None:
@@ -176,7 +176,7 @@ def test_processes_upgrade_at_once(bare_url: str, bare: Engine) -> None:
         "import sys; from flask import Flask; from flask_fd_whatsapp.ledger.sql import SQLLedger\n"
         "print('ready', flush=True); input()\n"
         "ledger = SQLLedger.from_url(sys.argv[1], Flask('host'))\n"
-        "ledger.upgrade(); print(ledger.backlog().pending); ledger.engine.dispose()"
+        "ledger.upgrade(); print(ledger.overview.backlog().pending); ledger.engine.dispose()"
     )
     processes = [
         subprocess.Popen(

@@ -130,7 +130,7 @@ class Run:
             self.claims[number % len(self.claims)].succeeded(f"handler {self.steps}")
 
     def revive(self, number: int) -> Any:
-        return self._id(number) is not None and self.ledger.revive(self._id(number))
+        return self._id(number) is not None and self.ledger.dead_events.revive(self._id(number))
 
     def end_leases(self) -> None:
         self.late = len(self.claims)
@@ -159,7 +159,7 @@ class Run:
 
     def state(self) -> dict[str, Any]:
         """All that can be asked."""
-        ledger, backlog = self.ledger, self.ledger.backlog()
+        ledger, backlog = self.ledger, self.ledger.overview.backlog()
         return {
             "events": [
                 (
@@ -175,7 +175,9 @@ class Run:
             "references": [ledger.messages(external_reference_id=r) for r in ("R1", "R2")],
             "counts": ledger.counts(),
             "of campaign": ledger.counts(campaign="spring"),
-            "due": {self.ids.index(i) for i in ledger.due(receiver=RECEIVER, limit=1000)},
+            "due": {
+                self.ids.index(i) for i in ledger.reservations.due(receiver=RECEIVER, limit=1000)
+            },
             "backlog": (backlog.pending, backlog.dead, backlog.oldest_pending is None),
         }
 

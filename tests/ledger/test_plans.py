@@ -97,18 +97,20 @@ def full(request: pytest.FixtureRequest, shared: Shared) -> SQLLedger:
             connection.execute(text(f"VACUUM ANALYZE {tables}"))
         elif ledger.engine.dialect.name != "sqlite":
             connection.execute(text(f"ANALYZE TABLE {tables}"))
-    assert ledger.backlog().pending == MESSAGES // 1000
+    assert ledger.overview.backlog().pending == MESSAGES // 1000
     return ledger
 
 
 QUERIES: dict[str, Callable[[SQLLedger], Any]] = {
-    "due": lambda ledger: ledger.due(receiver=RECEIVER, limit=PAGE),
-    "due of any": lambda ledger: ledger.due(limit=1),
-    "reserved": lambda ledger: ledger.reserved(),
-    "reserve": lambda ledger: ledger.reserve(receiver=RECEIVER, limit=PAGE, seconds=60),
-    "backlog": lambda ledger: ledger.backlog(),
-    "backlog of receiver": lambda ledger: ledger.backlog(receiver=RECEIVER),
-    "backlog of silent receiver": lambda ledger: ledger.backlog(receiver="silent"),
+    "due": lambda ledger: ledger.reservations.due(receiver=RECEIVER, limit=PAGE),
+    "due of any": lambda ledger: ledger.reservations.due(limit=1),
+    "reserved": lambda ledger: ledger.reservations.reserved(),
+    "reserve": lambda ledger: ledger.reservations.reserve(
+        receiver=RECEIVER, limit=PAGE, seconds=60
+    ),
+    "backlog": lambda ledger: ledger.overview.backlog(),
+    "backlog of receiver": lambda ledger: ledger.overview.backlog(receiver=RECEIVER),
+    "backlog of silent receiver": lambda ledger: ledger.overview.backlog(receiver="silent"),
     "message": lambda ledger: ledger.message("M77"),
     "message of account": lambda ledger: ledger.message("M77", "1"),
     "messages": lambda ledger: ledger.messages(external_reference_id="R77"),
@@ -157,7 +159,7 @@ QUERIES: dict[str, Callable[[SQLLedger], Any]] = {
         limit=FEW, campaign="autumn", after=FIRST + 777
     ),
     "of unknown campaign": lambda ledger: ledger.events(limit=FEW, campaign="winter"),
-    "revive": lambda ledger: ledger.revive(FIRST + 77),
+    "revive": lambda ledger: ledger.dead_events.revive(FIRST + 77),
     "nothing to prune": lambda ledger: ledger.prune(before=START, limit=PAGE),
     "nothing to prune of receiver": lambda ledger: ledger.prune(
         before=START, limit=PAGE, receiver=RECEIVER
@@ -178,8 +180,8 @@ OF_QUARANTINE: dict[str, Callable[[SQLLedger], Any]] = {
     ),
     "oldest first": lambda ledger: ledger.quarantined(limit=PAGE, after=FIRST + KEPT // 2),
     "one": lambda ledger: ledger.quarantined(after=FIRST + 6, before=FIRST + 8, limit=1),
-    "body": lambda ledger: ledger.quarantined_body(FIRST + 7),
-    "rejections": lambda ledger: ledger.rejections(receiver=RECEIVER),
+    "body": lambda ledger: ledger.quarantine.body(FIRST + 7),
+    "rejections": lambda ledger: ledger.rejections.last(receiver=RECEIVER),
 }
 
 

@@ -81,7 +81,7 @@ def age(ledger: Ledger) -> datetime:
             table = metadata.tables["fd_whatsapp_event"]
             connection.execute(table.update().values(received_at=moment))
     else:
-        for message in ledger._all():  # type: ignore[attr-defined]
+        for message in ledger.store.all_messages():  # type: ignore[attr-defined]
             message.last_seen = moment
     return moment
 
@@ -128,15 +128,15 @@ def test_several_receivers_together(ledger: Ledger) -> None:
     for message_id, receivers in (("1", "a"), ("2", "ab"), ("3", "ba"), ("4", "ac"), ("5", "c")):
         for receiver, status in zip(receivers, ("QUEUED", "SENT"), strict=False):
             handle(ledger, status, message_id=message_id, receiver=receiver)
-    assert ledger.receivers() == ["a", "b", "c"]
+    assert ledger.overview.receivers() == ["a", "b", "c"]
     assert ledger.prune(before=later(), limit=10, receiver=["a", "b"]) == 3
     assert left(ledger) == {"4", "5"}
-    assert ledger.receivers() == ["a", "c"]
+    assert ledger.overview.receivers() == ["a", "c"]
 
 
 def test_nobody_has_events(ledger: Ledger) -> None:
     """An empty ledger has events of no receiver."""
-    assert ledger.receivers() == []
+    assert ledger.overview.receivers() == []
 
 
 @pytest.mark.parametrize("receiver", [None, RECEIVER])
@@ -214,7 +214,7 @@ def test_new_event_meanwhile(sql_ledger: SQLLedger, receiver: str | None, place:
 def test_compacting_keeps_what_is_recorded(ledger: Ledger) -> None:
     """Compacting changes nothing of what is recorded, and events are recorded after it."""
     handle(ledger)
-    ledger.compact()
+    ledger.maintenance.compact()
     assert left(ledger) == {"M1"}
     handle(ledger, message_id="M2")
     assert left(ledger) == {"M1", "M2"}

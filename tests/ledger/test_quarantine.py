@@ -27,7 +27,7 @@ def put(
         "headers": {},
     }
     unusable = Unusable(body=body, **{**values, **changes})
-    return ledger.quarantine(unusable, keep=keep, is_replay=is_replay)
+    return ledger.quarantine.keep(unusable, at_most=keep, is_replay=is_replay)
 
 
 def bodies(ledger: Ledger) -> list[bytes]:
@@ -44,7 +44,7 @@ def test_body_is_kept_to_the_byte(ledger: Ledger, body: bytes) -> None:
     """A body is kept to the byte, with what came with it and what was wrong."""
     put(ledger, body, headers={"X-Data": "ü\ud800"}, detail="bad \x00 \ud800 \U0001f44b")
     entry = only(ledger)
-    assert ledger.quarantined_body(entry.id) == body
+    assert ledger.quarantine.body(entry.id) == body
     assert (entry.size, entry.receiver, entry.reason) == (len(body), "fd_whatsapp", "invalid")
     assert (entry.headers, entry.count) == ({"X-Data": "ü\ud800"}, 1)
     assert entry.detail.startswith("bad ")
@@ -93,7 +93,7 @@ def test_entries_page_by_page(ledger: Ledger) -> None:
     for key, start, expected in (("before", None, "43210"), ("after", 0, "01234")):
         seen, place = b"", start
         while page := ledger.quarantined(**{key: place}, receiver="other", limit=2):
-            seen += b"".join(ledger.quarantined_body(entry.id) or b"?" for entry in page)
+            seen += b"".join(ledger.quarantine.body(entry.id) or b"?" for entry in page)
             place = page[-1].id
         assert seen.decode() == expected
     assert len(ledger.quarantined()) == 10
@@ -106,7 +106,9 @@ def test_backlog_counts_the_quarantine(ledger: Ledger) -> None:
         put(ledger, body)
     put(ledger, b"a", reason=IGNORED)
     put(ledger, b"1", receiver="other")
-    counted = [ledger.backlog(receiver=name) for name in (None, "fd_whatsapp", "other", "none")]
+    counted = [
+        ledger.overview.backlog(receiver=name) for name in (None, "fd_whatsapp", "other", "none")
+    ]
     found = [(backlog.quarantined, backlog.ignored) for backlog in counted]
     assert found == [(3, 1), (2, 1), (1, 0), (0, 0)]
 
@@ -136,7 +138,7 @@ def test_receivers_apart(ledger: Ledger) -> None:
         put(ledger, body, keep=2)
         put(ledger, body, keep=1, receiver="other")
     entries = ledger.quarantined(after=0)
-    assert [(entry.receiver, ledger.quarantined_body(entry.id)) for entry in entries] == [
+    assert [(entry.receiver, ledger.quarantine.body(entry.id)) for entry in entries] == [
         ("fd_whatsapp", b"1"),
         ("fd_whatsapp", b"2"),
         ("other", b"2"),
@@ -159,9 +161,9 @@ def test_discarded_body_is_new_again(ledger: Ledger) -> None:
     put(ledger, b"1")
     put(ledger, b"2")
     _, first = ledger.quarantined()
-    assert ledger.discard(first.id)
-    assert not ledger.discard(first.id)
-    assert ledger.quarantined_body(first.id) is None
+    assert ledger.quarantine.discard(first.id)
+    assert not ledger.quarantine.discard(first.id)
+    assert ledger.quarantine.body(first.id) is None
     assert bodies(ledger) == [b"2"]
     put(ledger, b"1")
     assert [entry.count for entry in ledger.quarantined()] == [1, 1]

@@ -284,15 +284,17 @@ def test_backlog_tells_pending_and_dead(ledger: Ledger, names: dict[Any, str]) -
         dead=1,
         unacknowledged=1,
     )
-    assert ledger.backlog() == ledger.backlog(receiver="fd_whatsapp") == backlog
-    assert ledger.backlog(receiver="other") == Backlog(last_received=events["b"].received_at)
+    assert ledger.overview.backlog() == ledger.overview.backlog(receiver="fd_whatsapp") == backlog
+    assert ledger.overview.backlog(receiver="other") == Backlog(
+        last_received=events["b"].received_at
+    )
 
 
 @pytest.mark.parametrize("receiver", [None, "fd_whatsapp"])
 def test_empty_backlog(ledger: Ledger, receiver: str | None) -> None:
     """Where there is nothing, there are no times to tell."""
     handle(ledger, receiver="other") if receiver else None
-    assert ledger.backlog(receiver=receiver) == Backlog()
+    assert ledger.overview.backlog(receiver=receiver) == Backlog()
 
 
 def test_nothing_is_wrong(ledger: Ledger) -> None:

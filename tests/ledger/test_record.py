@@ -33,7 +33,7 @@ def test_recorded_without_claim(ledger: Ledger) -> None:
     recorded = ledger.record(entry(), POLICY, claim=False)
     assert recorded.claim is None
     assert the_event(ledger, recorded.id).attempts == 0
-    assert list(ledger.due(receiver="fd_whatsapp", limit=10)) == [recorded.id]
+    assert list(ledger.reservations.due(receiver="fd_whatsapp", limit=10)) == [recorded.id]
 
 
 @pytest.mark.parametrize(

@@ -25,10 +25,10 @@ def test_last_rejection_of_each_reason_is_kept(ledger: Ledger) -> None:
     other = replace(REJECTION, reason="too_large", status_code=413)
     elsewhere = replace(REJECTION, receiver="other", last_seen=MOMENT + timedelta(1))
     for rejection in (REJECTION, other, elsewhere, last):
-        ledger.note_rejection(rejection)
-    assert ledger.rejections() == [last, elsewhere, other]
-    assert ledger.rejections(receiver="fd_whatsapp") == [last, other]
-    assert ledger.rejections(receiver="none") == []
+        ledger.rejections.note(rejection)
+    assert ledger.rejections.last() == [last, elsewhere, other]
+    assert ledger.rejections.last(receiver="fd_whatsapp") == [last, other]
+    assert ledger.rejections.last(receiver="none") == []
 
 
 def test_those_without_a_header(ledger: Ledger) -> None:
@@ -36,33 +36,33 @@ def test_those_without_a_header(ledger: Ledger) -> None:
     wrong = replace(REJECTION, detail="Header Authorization has a wrong value.")
     missing = replace(REJECTION, has_no_header=True, last_seen=MOMENT + timedelta(1))
     for rejection in (wrong, missing, missing):
-        ledger.note_rejection(rejection)
-    assert ledger.rejections() == [missing, wrong]
+        ledger.rejections.note(rejection)
+    assert ledger.rejections.last() == [missing, wrong]
 
 
 def test_rejections_are_acknowledged_once(ledger: Ledger) -> None:
     """Those so far can be taken note of, once; the next of the same reason is new."""
     other = replace(REJECTION, receiver="other")
     for rejection in (REJECTION, other):
-        ledger.note_rejection(rejection)
-    assert [ledger.acknowledge_rejections(receiver="fd_whatsapp") for _ in range(2)] == [1, 0]
-    noted = {one.receiver: one.is_acknowledged for one in ledger.rejections()}
+        ledger.rejections.note(rejection)
+    assert [ledger.rejections.acknowledge(receiver="fd_whatsapp") for _ in range(2)] == [1, 0]
+    noted = {one.receiver: one.is_acknowledged for one in ledger.rejections.last()}
     assert noted == {"fd_whatsapp": True, "other": False}
     later = replace(REJECTION, last_seen=MOMENT + timedelta(1))
-    ledger.note_rejection(later)
-    assert ledger.rejections(receiver="fd_whatsapp") == [later]
-    assert ledger.acknowledge_rejections() == 2
+    ledger.rejections.note(later)
+    assert ledger.rejections.last(receiver="fd_whatsapp") == [later]
+    assert ledger.rejections.acknowledge() == 2
 
 
 def test_text_no_database_takes(ledger: Ledger) -> None:
     """Text that a database would refuse does not keep a rejection from being noted."""
-    ledger.note_rejection(replace(REJECTION, detail="bad \x00 \ud800."))
-    (found,) = ledger.rejections()
+    ledger.rejections.note(replace(REJECTION, detail="bad \x00 \ud800."))
+    (found,) = ledger.rejections.last()
     assert (found.detail[:4], found.detail[-1]) == ("bad ", ".")
 
 
 def test_rejections_noted_at_once(ledger: Ledger) -> None:
     """Processes that note the same reason at once do not get in each other's way."""
     with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(ledger.note_rejection, [REJECTION] * 10 * THREADS))
-    assert ledger.rejections() == [REJECTION]
+        list(pool.map(ledger.rejections.note, [REJECTION] * 10 * THREADS))
+    assert ledger.rejections.last() == [REJECTION]

@@ -15,11 +15,11 @@ from flask_fd_whatsapp.ledger.sql import SQLLedger
 def hold(
     ledger: Ledger, token: str, handler: str = "h", receiver: str = "r", seconds: float = 3600
 ) -> Any:
-    return ledger.hold_replay(receiver=receiver, handler=handler, token=token, seconds=seconds)
+    return ledger.replays.hold(receiver=receiver, handler=handler, token=token, seconds=seconds)
 
 
 def end(ledger: Ledger, token: str) -> None:
-    ledger.end_replay(receiver="r", handler="h", token=token)
+    ledger.replays.end(receiver="r", handler="h", token=token)
 
 
 def test_one_at_a_time(ledger: Ledger) -> None:

@@ -19,11 +19,11 @@ SECONDS = 3600
 
 
 def reserve(ledger: Ledger, limit: int = 100, receiver: str = RECEIVER) -> list[Any]:
-    return list(ledger.reserve(receiver=receiver, limit=limit, seconds=SECONDS))
+    return list(ledger.reservations.reserve(receiver=receiver, limit=limit, seconds=SECONDS))
 
 
 def due(ledger: Ledger) -> list[Any]:
-    return list(ledger.due(receiver=RECEIVER, limit=100))
+    return list(ledger.reservations.due(receiver=RECEIVER, limit=100))
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_of_receiver(ledger: Ledger, ids: list[Any]) -> None:
     """Each receiver is handed its own events, and asking for any gives all that are due."""
     other = ledger.record(entry(message_id="O1", receiver="other"), POLICY, claim=False).id
     assert reserve(ledger, receiver="other") == [other]
-    assert list(ledger.due(limit=100)) == ids
+    assert list(ledger.reservations.due(limit=100)) == ids
     assert reserve(ledger, receiver="nobody") == []
 
 
@@ -98,8 +98,8 @@ def test_no_attempt(ledger: Ledger, ids: list[Any]) -> None:
 def test_events_given_back_are_due_at_once(ledger: Ledger, ids: list[Any]) -> None:
     """What is given back is due at once, in its old place."""
     reserve(ledger)
-    ledger.unreserve(ids[:2])
-    ledger.unreserve([])
+    ledger.reservations.unreserve(ids[:2])
+    ledger.reservations.unreserve([])
     assert due(ledger) == ids[:2]
     assert reserve(ledger) == ids[:2]
 
@@ -137,7 +137,7 @@ def test_revived_event_is_due_though_reserved(ledger: Ledger, ids: list[Any]) ->
         reserve(ledger)
         state = recorded.claim.finish(FAILED)
     assert state is State.DEAD
-    assert ledger.revive(ids[0])
+    assert ledger.dead_events.revive(ids[0])
     assert due(ledger) == [ids[0]]
     assert the_event(ledger, ids[0]).attempts == 0
 
@@ -151,9 +151,9 @@ def test_events_being_handled_are_not_handed_out(ledger: Ledger, ids: list[Any])
 def test_reserved_events_are_counted_by_receiver(ledger: Ledger, ids: list[Any]) -> None:
     """It is told how many events of each receiver are in somebody's hands."""
     ledger.record(entry(message_id="O1", receiver="other"), POLICY, claim=False)
-    assert dict(ledger.reserved()) == {}
+    assert dict(ledger.reservations.reserved()) == {}
     reserve(ledger, 4)
     reserve(ledger, receiver="other")
-    assert dict(ledger.reserved()) == {RECEIVER: 4, "other": 1}
+    assert dict(ledger.reservations.reserved()) == {RECEIVER: 4, "other": 1}
     end_reservations(ledger)
-    assert dict(ledger.reserved()) == {}
+    assert dict(ledger.reservations.reserved()) == {}

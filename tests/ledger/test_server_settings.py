@@ -60,9 +60,9 @@ def assert_works(app: Flask, payload: Payload) -> None:
     unusable = Unusable(
         receiver=RECEIVER, body=b"\xff\\", reason="not_json", detail="'", headers={}
     )
-    ledger.quarantine(unusable, keep=10)
+    ledger.quarantine.keep(unusable, at_most=10)
     (kept,) = ledger.quarantined()
-    assert ledger.quarantined_body(kept.id) == b"\xff\\"
+    assert ledger.quarantine.body(kept.id) == b"\xff\\"
     assert ledger.prune(before=datetime.max.replace(tzinfo=UTC), limit=10) > 0
     assert ledger.check() == []
     ledger.engine.dispose()

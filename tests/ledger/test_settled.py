@@ -45,7 +45,7 @@ def test_settled_event_is_claimed_for_one_more_handler(
     again = ledger.claim(event_id, POLICY, settled=True)
     assert again is not None
     assert again.succeeded == {"another", *([tried.succeeded] if tried.succeeded else [])}
-    assert list(ledger.due(receiver=RECEIVER, limit=9)) == []
+    assert list(ledger.reservations.due(receiver=RECEIVER, limit=9)) == []
 
 
 def test_settled_waits_for_the_holder(ledger: Ledger) -> None:

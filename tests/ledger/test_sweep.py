@@ -130,7 +130,7 @@ def test_reservation_is_over(
     next(sweeping)
     clock.now += RESERVED_SECONDS
     assert list(sweeping) == []
-    assert list(ledger.due(receiver=receiver.name, limit=9)) == []
+    assert list(ledger.reservations.due(receiver=receiver.name, limit=9)) == []
 
 
 def test_due_at_once_again(

@@ -113,7 +113,7 @@ def test_sweeps_share_the_work(ledger: Ledger) -> None:
 
     def sweep(_: int) -> list[Any]:
         mine = []
-        for event_id in ledger.due(receiver="fd_whatsapp", limit=100):
+        for event_id in ledger.reservations.due(receiver="fd_whatsapp", limit=100):
             recorded = ledger.claim(event_id, POLICY)
             if recorded is not None and recorded.claim is not None:
                 recorded.claim.finish(Tried(succeeded="handler"))

@@ -22,14 +22,14 @@ def test_last_use_of_each_token_is_kept(ledger: Ledger) -> None:
     second = replace(USE, position=2)
     elsewhere = replace(USE, receiver="other")
     for use in (elsewhere, other, second, USE, last):
-        ledger.note_token_use(use)
-    assert ledger.token_uses() == [last, second, other, elsewhere]
-    assert ledger.token_uses(receiver="other") == [elsewhere]
-    assert ledger.token_uses(receiver="none") == []
+        ledger.token_uses.note(use)
+    assert ledger.token_uses.last() == [last, second, other, elsewhere]
+    assert ledger.token_uses.last(receiver="other") == [elsewhere]
+    assert ledger.token_uses.last(receiver="none") == []
 
 
 def test_token_uses_noted_at_once(ledger: Ledger) -> None:
     """Processes that note the same use at once do not get in each other's way."""
     with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(ledger.note_token_use, [USE] * 10 * THREADS))
-    assert ledger.token_uses() == [USE]
+        list(pool.map(ledger.token_uses.note, [USE] * 10 * THREADS))
+    assert ledger.token_uses.last() == [USE]

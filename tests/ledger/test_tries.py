@@ -43,7 +43,7 @@ def test_failed_attempt_is_due_later(ledger: Ledger) -> None:
     assert event.last_error == "one: ValueError: a; two: OSError: b"
     assert event.due_at is not None
     assert event.due_at - now >= timedelta(seconds=FIRST_DELAY_SECONDS * 0.7)
-    assert list(ledger.due(receiver=RECEIVER, limit=9)) == []
+    assert list(ledger.reservations.due(receiver=RECEIVER, limit=9)) == []
     claimed(ledger)  # a delivery is tried at once
 
 
@@ -115,9 +115,9 @@ def test_asking_for_later_never_kills(ledger: Ledger) -> None:
     assert event.last_error == "shop: RetryLater: no stock"
     assert event.due_at is not None
     assert abs(event.due_at - now - timedelta(seconds=7200)) < timedelta(seconds=60)
-    assert list(ledger.due(receiver=RECEIVER, limit=9)) == []
+    assert list(ledger.reservations.due(receiver=RECEIVER, limit=9)) == []
     make_due(ledger)
-    assert list(ledger.due(receiver=RECEIVER, limit=9)) == [event.id]
+    assert list(ledger.reservations.due(receiver=RECEIVER, limit=9)) == [event.id]
     assert claimed(ledger)[0].postponed == MAX + 2
 
 
@@ -160,7 +160,7 @@ def test_unfinished_for_too_long_is_dead(ledger: Ledger, tried: Tried) -> None:
     assert claim.finish(tried) is State.DEAD
     event = the_event(ledger, recorded.id)
     assert (event.state, event.due_at) == (State.DEAD, None)
-    assert ledger.revive(recorded.id)
+    assert ledger.dead_events.revive(recorded.id)
     _, claim = claimed(ledger)
     assert claim.finish(tried) is State.PENDING
 
@@ -203,7 +203,7 @@ def test_one_gave_up(ledger: Ledger) -> None:
     assert again.claim is not None
     assert again.succeeded == {"shop"}
     assert again.claim.finish(Tried(succeeded="mails")) is State.DEAD
-    assert ledger.revive(recorded.id)
+    assert ledger.dead_events.revive(recorded.id)
     again, claim = claimed(ledger)
     assert again.succeeded == {"mails"}
     assert claim.finish(Tried(succeeded="shop")) is State.DONE
@@ -221,7 +221,7 @@ def test_replay_of_a_handler_that_gave_up(ledger: Ledger) -> None:
     replay.claim.succeeded("shop")
     assert replay.claim.finish(Tried()) is State.DEAD
     assert ledger.events(unhandled_by="shop") == []
-    assert ledger.revive(recorded.id)
+    assert ledger.dead_events.revive(recorded.id)
     assert claimed(ledger)[0].succeeded == {"shop"}
 
 
@@ -229,7 +229,7 @@ def test_later_at_once(ledger: Ledger) -> None:
     """A handler may ask to be called again at once."""
     recorded, claim = claimed(ledger)
     claim.finish(Tried(retry_after=0))
-    assert list(ledger.due(receiver=RECEIVER, limit=9)) == [recorded.id]
+    assert list(ledger.reservations.due(receiver=RECEIVER, limit=9)) == [recorded.id]
 
 
 def test_attempt_counts_though_another_handler_asked_for_later(ledger: Ledger) -> None:
@@ -244,11 +244,11 @@ def test_dead_event_is_made_pending_again(ledger: Ledger) -> None:
     """A dead event can be made pending again, due at once, with all its tries before it."""
     assert fail(ledger, times=MAX) is State.DEAD
     (event,) = ledger.events()
-    assert ledger.revive(event.id)
-    assert not ledger.revive(event.id)
+    assert ledger.dead_events.revive(event.id)
+    assert not ledger.dead_events.revive(event.id)
     event = the_event(ledger, event.id)
     assert (event.state, event.attempts) == (State.PENDING, 0)
-    assert list(ledger.due(receiver=RECEIVER, limit=9)) == [event.id]
+    assert list(ledger.reservations.due(receiver=RECEIVER, limit=9)) == [event.id]
     assert fail(ledger, times=MAX - 1) is State.PENDING
     assert fail(ledger) is State.DEAD
 
@@ -261,7 +261,7 @@ def test_only_the_dead_are_revived(ledger: Ledger, is_done: bool) -> None:
     else:
         fail(ledger)
     (event,) = ledger.events()
-    assert not ledger.revive(event.id)
+    assert not ledger.dead_events.revive(event.id)
     assert ledger.events() == [event]
 
 
@@ -273,6 +273,6 @@ def test_successes_outlive_death(ledger: Ledger) -> None:
         if not recorded.succeeded:
             claim.succeeded("good")
         claim.finish(FAILED)
-    assert ledger.revive(recorded.id)
+    assert ledger.dead_events.revive(recorded.id)
     again, _ = claimed(ledger)
     assert again.succeeded == {"good"}

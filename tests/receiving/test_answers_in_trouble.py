@@ -34,14 +34,9 @@ class BrokenLedger(MemoryLedger):
     def __init__(self, error: Exception) -> None:
         super().__init__()
         self._error = error
+        self.quarantine.keep = self.rejections.note = self.record  # type: ignore[method-assign]
 
     def record(self, *args: Any, **kwargs: Any) -> Any:
-        raise self._error
-
-    def quarantine(self, *args: Any, **kwargs: Any) -> Any:
-        raise self._error
-
-    def note_rejection(self, *args: Any, **kwargs: Any) -> Any:
         raise self._error
 
 

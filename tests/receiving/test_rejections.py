@@ -48,7 +48,7 @@ class Told(NamedTuple):
         return [record.getMessage() for record in records]
 
     def noted(self) -> dict[str, int]:
-        return {one.reason: one.status_code for one in self.ledger.rejections()}
+        return {one.reason: one.status_code for one in self.ledger.rejections.last()}
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_401_names_wrong_headers_and_no_value(
     told = timed(make_app(HEADERS={"Authorization": TOKEN, "X-Second": "s3cond"}), caplog)
     assert_problem(told.app.test_client().post(URL, headers=headers), 401)
     (line,) = told.lines()
-    (note,) = told.ledger.rejections()
+    (note,) = told.ledger.rejections.last()
     assert "rejected (unauthenticated, answered with 401)" in line
     for said in (line, note.detail):
         assert text in said
@@ -128,7 +128,7 @@ def test_wrong_fields_are_named(told: Told, payload: Payload) -> None:
     """The line and the note of an event that is not to the schema say which fields, and why."""
     told.client.post(URL, json=payload(data__timestamp="soon\u202e"))
     (line,) = told.lines()
-    (note,) = told.ledger.rejections()
+    (note,) = told.ledger.rejections.last()
     for said in (line, note.detail):
         assert "data.timestamp: Must be an RFC 3339 date-time" in said
         assert "soon" not in said
@@ -172,7 +172,7 @@ def test_a_scanner_hides_no_wrong_token(told: Told) -> None:
     stranger.post(URL, headers={"Authorization": "Bearer old"})
     (line,) = told.lines()
     assert "Header Authorization has a wrong value" in line
-    kept = {one.has_no_header: one for one in told.ledger.rejections()}
+    kept = {one.has_no_header: one for one in told.ledger.rejections.last()}
     assert {one.reason for one in kept.values()} == {"unauthenticated"}
     assert "is missing" in kept[True].detail
     assert "has a wrong value" in kept[False].detail
@@ -197,7 +197,7 @@ def test_whose_headers_are_there(
     """Whoever sends one of two headers, right or wrong, is not just anybody."""
     told = timed(make_app(HEADERS={"Authorization": TOKEN, "X-Second": "s3cond"}), caplog)
     told.app.test_client().post(URL, headers=headers)
-    (kept,) = told.ledger.rejections()
+    (kept,) = told.ledger.rejections.last()
     assert kept.has_no_header is has_no_header
 
 
@@ -207,7 +207,7 @@ def test_database_is_left_alone(
     """However many are rejected, few are noted: the first at once, and the last of all."""
     told = timed(make_app(HEADERS={"Authorization": TOKEN, "X-Second": "s3cond"}), caplog)
     noted: list[Rejection] = []
-    monkeypatch.setattr(told.ledger, "note_rejection", noted.append)
+    monkeypatch.setattr(told.ledger.rejections, "note", noted.append)
     scanner = told.app.test_client()
     begin = time.monotonic()
     for _ in range(200):

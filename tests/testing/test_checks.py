@@ -122,7 +122,7 @@ def test_nothing_left(whatsapp: WhatsAppClient, check: Check) -> None:
     handlers.follows(whatsapp.app, tickets)
     check(whatsapp, lambda message: tickets[message.message_id])
     assert whatsapp.receiver.ledger is ledger
-    assert (ledger.backlog().pending, ledger.backlog().dead) == (0, 0)
+    assert (ledger.overview.backlog().pending, ledger.overview.backlog().dead) == (0, 0)
 
 
 @BOTH
@@ -179,7 +179,7 @@ def test_hosts_functions_have_a_context(whatsapp: WhatsAppClient, check: Check) 
     handlers.follows(whatsapp.app, {})
 
     def new_message() -> EventBuilder:
-        assert current_ledger.backlog().pending == 0
+        assert current_ledger.overview.backlog().pending == 0
         return EventBuilder()
 
     def read(message: EventBuilder) -> object:

@@ -152,8 +152,8 @@ def look_up(app: Flask, event: StatusEvent) -> None:
         assert_type(message.error, DeliveryError | None)
     assert_type(current_ledger.messages(external_reference_id="MM-T1-00001"), list[Message])
     assert_type(current_ledger.quarantined(receiver="fd_whatsapp"), list[Quarantined])
-    assert_type(current_ledger.quarantined_body(1), bytes | None)
-    assert_type(current_ledger.rejections(), list[Rejection])
+    assert_type(current_ledger.quarantine.body(1), bytes | None)
+    assert_type(current_ledger.rejections.last(), list[Rejection])
     assert_type(current_ledger.events(status="SENT", state=State.DEAD, limit=5), list[Event])
     current_ledger.events(statsu="SENT")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     current_ledger.events(limit="5")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

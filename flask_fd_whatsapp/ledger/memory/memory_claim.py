@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Any, Protocol
 
 from ...exceptions import ClaimLost
 from ..records import Policy, Tried
 from ..views import State
-from .memory_store import MemoryEvent, MemoryMessage
-
-
-class HoldsMessages(Protocol):
-    """The ledger, as far as a claim needs it."""
-
-    clock: Callable[[], float]
-
-    @property
-    def lock(self) -> AbstractContextManager[Any]:
-        """Held while anything is changed; a thread may hold it more than once."""
-        ...
-
-    def let_go(self, message: MemoryMessage) -> None:
-        """Nobody is handling *message* any more."""
-        ...
+from .memory_records import MemoryEvent, MemoryMessage
+from .memory_store import MemoryStore
 
 
 class MemoryClaim:
@@ -35,13 +18,13 @@ class MemoryClaim:
 
     def __init__(
         self,
-        ledger: HoldsMessages,
+        store: MemoryStore,
         message: MemoryMessage,
         event: MemoryEvent,
         policy: Policy,
         due_at: datetime | None,
     ) -> None:
-        self._ledger = ledger
+        self._store = store
         self._message = message
         self._event = event
         self._policy = policy
@@ -53,7 +36,7 @@ class MemoryClaim:
 
     def succeeded(self, handler: str) -> None:
         """Record a success, and renew the lease."""
-        with self._ledger.lock:
+        with self._store.lock:
             self._check()
             self._event.succeeded |= {handler}
             self._event.gave_up -= {handler}
@@ -61,7 +44,7 @@ class MemoryClaim:
 
     def renew(self) -> None:
         """Renew the lease."""
-        with self._ledger.lock:
+        with self._store.lock:
             self._check()
             self._renew()
 
@@ -71,7 +54,7 @@ class MemoryClaim:
 
     def abandon(self, tried: Tried) -> State | None:
         """Record, in another thread than the handler's, that the handler hangs."""
-        with self._ledger.lock:
+        with self._store.lock:
             if self._is_finished or self._event.succeeded & tried.failed.keys():
                 return None
             state = self.finish(tried)
@@ -80,10 +63,10 @@ class MemoryClaim:
 
     def finish(self, tried: Tried) -> State:
         """Record what the try brought, and let the message go."""
-        with self._ledger.lock:
+        with self._store.lock:
             self._check()
             self._event.settle(tried, self._policy, due_at=self._due_at)
-            self._ledger.let_go(self._message)
+            self._store.let_go(self._message)
             self._is_finished = True
             return self._event.state
 
@@ -94,4 +77,4 @@ class MemoryClaim:
             raise ClaimLost.after(self._policy.lease_seconds)
 
     def _renew(self) -> None:
-        self._message.lease_until = self._ledger.clock() + self._policy.lease_seconds
+        self._message.lease_until = self._store.clock() + self._policy.lease_seconds

@@ -3,79 +3,78 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from threading import Condition
 
 from ..views import State
-from .memory_store import MemoryEvent, MemoryMessage
+from .memory_store import MemoryStore
 
 
 class MemoryReservations:
-    """The part of :class:`MemoryLedger` that hands out what is due."""
+    """Hands out what is due, for :class:`MemoryLedger`."""
 
-    changed: Condition
-    clock: Callable[[], float]
-    _events: dict[int, tuple[MemoryMessage, MemoryEvent]]
-    _replays: dict[tuple[str, str], tuple[str, float]]
-
-    def is_held(self, message: MemoryMessage) -> bool:
-        """Whether somebody is handling *message*."""
-        raise NotImplementedError
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
 
     def due(self, *, receiver: str | None = None, limit: int) -> Sequence[int]:
         """Ids of events that are due and in nobody's hands, longest due first."""
         now = datetime.now(UTC)
-        with self.changed:
+        with self._store.lock:
             due = [
                 (event.due_at, event.id)
-                for message, event in self._events.values()
+                for message, event in self._store.events.values()
                 if event.due_at is not None
                 and event.due_at <= now
                 and receiver in (None, event.receiver)
-                and event.reserved_until <= self.clock()
-                and not self.is_held(message)
+                and event.reserved_until <= self._store.clock()
+                and not self._store.is_held(message)
             ]
         return [event_id for _, event_id in sorted(due)[:limit]]
 
     def reserve(self, *, receiver: str, limit: int, seconds: float) -> Sequence[int]:
         """Take what is due: until *seconds* are over nobody else gets it."""
-        with self.changed:
+        with self._store.lock:
             ids = self.due(receiver=receiver, limit=limit)
             for event_id in ids:
-                self._events[event_id][1].reserved_until = self.clock() + seconds
+                self._store.events[event_id][1].reserved_until = self._store.clock() + seconds
         return ids
 
     def reserved(self) -> Mapping[str, int]:
         """How many due events are reserved just now, by receiver."""
-        with self.changed:
+        with self._store.lock:
             return Counter(
                 event.receiver
-                for _, event in self._events.values()
-                if event.state is State.PENDING and event.reserved_until > self.clock()
+                for _, event in self._store.events.values()
+                if event.state is State.PENDING and event.reserved_until > self._store.clock()
             )
 
     def unreserve(self, event_ids: Collection[int]) -> None:
         """Give back what was reserved and not tried."""
-        with self.changed:
+        with self._store.lock:
             for event_id in event_ids:
-                if event_id in self._events:
-                    self._events[event_id][1].reserved_until = 0
+                if event_id in self._store.events:
+                    self._store.events[event_id][1].reserved_until = 0
 
-    def hold_replay(
-        self, *, receiver: str, handler: str, token: str, seconds: float
-    ) -> datetime | None:
+
+class MemoryReplays:
+    """Keeps two replays of one handler apart, for :class:`MemoryLedger`."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+        self._replays: dict[tuple[str, str], tuple[str, float]] = {}
+
+    def hold(self, *, receiver: str, handler: str, token: str, seconds: float) -> datetime | None:
         """Begin a replay, or go on with it: ``None``, or until when it is another's."""
-        now = self.clock()
-        with self.changed:
+        now = self._store.clock()
+        with self._store.lock:
             holder, end = self._replays.get((receiver, handler), (token, 0.0))
             if holder != token and end > now:
                 return datetime.now(UTC) + timedelta(seconds=end - now)
             self._replays[receiver, handler] = token, now + seconds
             return None
 
-    def end_replay(self, *, receiver: str, handler: str, token: str) -> None:
+    def end(self, *, receiver: str, handler: str, token: str) -> None:
         """Let others replay; nothing, if it is another's by now."""
-        with self.changed:
+        with self._store.lock:
             if self._replays.get((receiver, handler), ("", 0.0))[0] == token:
                 del self._replays[receiver, handler]

@@ -1,194 +1,103 @@
-"""What the ledger in memory holds: messages with their events."""
+"""What the parts of the ledger in memory share: its messages and events, and their lock."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from itertools import count
+from threading import Condition, RLock
+from typing import Final
 
-from ...events import DeliveryError, Status, is_ahead, rank_of
-from ..records import Entry, Policy, Tried
-from ..references import storable
-from ..retry_policy import Before, after_try
-from ..views import Event, Message, State
+from ...exceptions import LedgerUnavailable
+from ..records import Entry
+from .memory_records import MemoryEvent, MemoryMessage
+
+MAX_EVENTS: Final = 10_000
 
 
-@dataclass(slots=True, kw_only=True)
-class MemoryEvent:
-    """An event as recorded."""
+class MemoryStore:
+    """Messages by id and account, and events by id; bounded.
 
-    id: int
-    status: str
-    timestamp: datetime
-    received_at: datetime
-    receiver: str
-    body: str
-    headers: Mapping[str, str]
-    previous_status: Status | None
-    is_stale: bool
-    due_at: datetime | None
-    state: State = State.PENDING
-    attempts: int = 0
-    last_error: str | None = None
-    postponed: int = 0
-    revived_at: datetime | None = None
-    is_acknowledged: bool = False
-    succeeded: frozenset[str] = frozenset()
-    reserved_until: float = 0
-    gave_up: frozenset[str] = frozenset()
+    Whoever reads or changes them holds the lock.
 
-    def begin_try(self, now: datetime) -> datetime | None:
-        """Count the try, if the event is due; if not, give when it was to be."""
-        due_at = self.due_at
-        if due_at is None or due_at <= now:
-            self.attempts += 1
-            return None
-        self.due_at = now  # should the process die, the next try counts
-        return due_at
+    :param max_events: how many events are kept.  At the bound the oldest message that is
+        finished goes; if none is, the ledger cannot be written.
+    :param clock: a clock in seconds, for leases.
+    :param url_key: the key that would name a database, for errors.
+    """
 
-    def revive(self) -> None:
-        """Let it begin anew, for the handlers that gave up too."""
-        self.due_at = self.revived_at = datetime.now(UTC)
-        self.state, self.attempts, self.postponed = State.PENDING, 0, 0
-        self.reserved_until = 0
-        self.gave_up = frozenset()
+    def __init__(
+        self,
+        *,
+        max_events: int = MAX_EVENTS,
+        clock: Callable[[], float] = time.monotonic,
+        url_key: str = "FD_WHATSAPP_LEDGER_URL",
+    ) -> None:
+        self.clock = clock
+        self.lock = RLock()
+        self.changed = Condition(self.lock)
+        self.messages: dict[str, dict[str, MemoryMessage]] = {}
+        self.events: dict[int, tuple[MemoryMessage, MemoryEvent]] = {}
+        self.finished: OrderedDict[tuple[str, str], MemoryMessage] = OrderedDict()
+        self._ids = count(1)
+        self._max_events = max_events
+        self._url_key = url_key
 
-    def settle(self, tried: Tried, policy: Policy, *, due_at: datetime | None) -> None:
-        """Take in what a try brought.
+    def all_messages(self) -> Iterator[MemoryMessage]:
+        """All messages there are."""
+        for accounts in self.messages.values():
+            yield from accounts.values()
 
-        :param due_at: what :meth:`begin_try` gave.
-        """
-        if tried.superseded:
-            self.succeeded |= set(tried.superseded)
-        if tried.succeeded:
-            self.succeeded |= {tried.succeeded}
-        if self.state is not State.PENDING:
-            return
-        if tried.is_complete and not self.gave_up:
-            self.end(State.DONE)
-            return
-        now = datetime.now(UTC)
-        before = Before(
-            attempts=self.attempts,
-            counts=due_at is None,
-            postponed=self.postponed,
-            age_seconds=(now - (self.revived_at or self.received_at)).total_seconds(),
-            has_given_up=bool(self.gave_up),
-        )
-        after = after_try(tried, before, policy)
-        self.gave_up |= tried.gave_up.keys()
-        self.attempts, self.postponed = after.attempts, after.postponed
-        self.reserved_until = 0
-        self.last_error = after.last_error or self.last_error
-        if after.state is not State.PENDING:
-            self.end(after.state)
-        elif after.delay_seconds is not None:
-            self.due_at = now + timedelta(seconds=after.delay_seconds)
+    def insert(
+        self, message: MemoryMessage | None, entry: Entry, now: datetime
+    ) -> tuple[MemoryMessage, MemoryEvent]:
+        """Add an event, and its message if that is new."""
+        self._make_room(keep=message)
+        account_id, message_id = entry.event.account_id, entry.event.message_id
+        if message is None:
+            message = MemoryMessage(
+                account_id=account_id, message_id=message_id, first_seen=now, last_seen=now
+            )
+            self.messages.setdefault(message_id, {})[account_id] = message
         else:
-            self.due_at = due_at
+            self.finished.pop((account_id, message_id), None)
+        event = message.add(entry, next(self._ids), now)
+        self.events[event.id] = message, event
+        return message, event
 
-    def end(self, state: State) -> None:
-        """Nothing is to be done with it any more."""
-        self.state, self.due_at, self.is_acknowledged = state, None, False
+    def _make_room(self, keep: MemoryMessage | None) -> None:
+        while len(self.events) >= self._max_events:
+            idle = (m for m in self.finished.values() if m is not keep and not self.is_held(m))
+            oldest = next(idle, None)
+            if oldest is None:
+                raise LedgerUnavailable(
+                    f"The memory ledger holds {len(self.events)} events, and no message that is "
+                    "finished could make room. Mend the handlers that fail, or set "
+                    f"{self._url_key} to a database."
+                )
+            self.forget(oldest)
 
+    def is_held(self, message: MemoryMessage) -> bool:
+        """Whether somebody is handling *message*."""
+        return message.token is not None and message.lease_until > self.clock()
 
-@dataclass(slots=True, kw_only=True)
-class MemoryMessage:
-    """A message: its state, its events by status, and who is handling it."""
+    def let_go(self, message: MemoryMessage) -> None:
+        """Nobody is handling *message* any more; wakes those who wait for it."""
+        message.token = None
+        if message.is_finished:
+            self.finished[message.account_id, message.message_id] = message
+        if message.is_awaited:
+            self.changed.notify_all()
 
-    account_id: str
-    message_id: str
-    first_seen: datetime
-    last_seen: datetime
-    status: Status | None = None
-    external_reference_id: str | None = None
-    campaign: str | None = None
-    error: DeliveryError | None = None
-    events: dict[str, MemoryEvent] = field(default_factory=dict)
-    token: object | None = None
-    is_awaited: bool = False
-    lease_until: float = 0
-    claimed: MemoryEvent | None = None
-    claimed_at: datetime | None = None
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether none of its events is still to be handled."""
-        return all(event.state is not State.PENDING for event in self.events.values())
-
-    def came_only_to(self, receivers: Collection[str]) -> bool:
-        """Whether no receiver but those of these names has had events of it."""
-        return all(event.receiver in receivers for event in self.events.values())
-
-    def add(self, entry: Entry, event_id: int, now: datetime) -> MemoryEvent:
-        """Add an event that was not seen before."""
-        event, before = entry.event, self.status
-        moves = is_ahead(event.status, before)
-        if moves:
-            self.status = Status(event.status)
-        added = MemoryEvent(
-            id=event_id,
-            status=str(event.status),
-            timestamp=event.timestamp,
-            received_at=now,
-            receiver=entry.receiver,
-            body=entry.body,
-            headers=entry.headers,
-            previous_status=before,
-            is_stale=not moves and rank_of(event.status) is not None,
-            due_at=now,
-        )
-        self.events[event.status] = added
-        return added
-
-    def learn(self, entry: Entry, now: datetime) -> None:
-        """Take the reference, the campaign and the error from whichever event carries them."""
-        event = entry.event
-        self.last_seen = now
-        if self.external_reference_id is None:
-            self.external_reference_id = storable(event.external_reference_id)
-        if event.error is not None and event.status == Status.FAILED:
-            self._learn_error(storable(event.error.code), storable(event.error.message))
-        if self.campaign is None:
-            self.campaign = storable(entry.campaign)
-
-    def _learn_error(self, code: str | None, message: str | None) -> None:
-        """Take an error where none is known, or the message of one that is."""
-        if self.error is None:
-            if code is not None or message is not None:
-                self.error = DeliveryError(code, message)
-        elif self.error.message is None and self.error.code == code:
-            self.error = DeliveryError(code, message)
-
-    def view(self) -> Message:
-        """The message as asked for."""
-        return Message(
-            account_id=self.account_id,
-            message_id=self.message_id,
-            status=self.status,
-            external_reference_id=self.external_reference_id,
-            campaign=self.campaign,
-            times={status: event.timestamp for status, event in self.events.items()},
-            error=self.error,
-        )
-
-    def view_of(self, event: MemoryEvent) -> Event:
-        """One of its events as listed."""
-        return Event(
-            id=event.id,
-            account_id=self.account_id,
-            message_id=self.message_id,
-            status=event.status,
-            timestamp=event.timestamp,
-            received_at=event.received_at,
-            receiver=event.receiver,
-            state=event.state,
-            is_stale=event.is_stale,
-            is_superseded=is_ahead(self.status, of=event.status),
-            attempts=event.attempts,
-            postponed=event.postponed,
-            last_error=event.last_error,
-            due_at=event.due_at,
-            external_reference_id=self.external_reference_id,
-            campaign=self.campaign,
-        )
+    def forget(self, message: MemoryMessage) -> None:
+        """Drop *message* and its events; who held it until its lease was over has lost it."""
+        message.token = None
+        self.finished.pop((message.account_id, message.message_id), None)
+        for event in message.events.values():
+            del self.events[event.id]
+        accounts = self.messages[message.message_id]
+        del accounts[message.account_id]
+        if not accounts:
+            del self.messages[message.message_id]

@@ -1,30 +1,91 @@
-"""Claims events that are recorded already."""
+"""Records events, and claims those that are recorded already."""
 
 from __future__ import annotations
 
 import secrets
 import time
 from collections.abc import Mapping
-from typing import Any, Final
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, cast
 
-from ..records import Policy, Recorded
+from ...events import Status, is_ahead
+from ..records import Entry, Policy, Recorded
 from ..views import State
-from .dialects.base import Database
+from .entries import values_of
 from .fenced_claim import SQLClaim
-from .rows import Found, Settled
+from .prepared import PreparedDatabase
+from .rows import Found, Inserted, Settled
 from .statement_parameters import Statement
 
 FIRST_WAIT_SECONDS: Final = 0.01
 MAX_WAIT_SECONDS: Final = 0.1
 
 
-class Claiming:
-    """The part of :class:`SQLLedger` that claims what was recorded before."""
+class SQLRecording:
+    """Records events and claims their messages, for :class:`SQLLedger`."""
 
-    @property
-    def database(self) -> Database:
-        """The database, its tables being up to date."""
-        raise NotImplementedError
+    def __init__(self, prepared: PreparedDatabase) -> None:
+        self._prepared = prepared
+
+    def record(self, entry: Entry, policy: Policy, *, claim: bool = True) -> Recorded:
+        """Insert the event unless it was seen, raise its message's status and claim the message."""
+        # One token for all tries: the first may have claimed the message already.
+        token = secrets.token_hex(16) if claim else None
+        return self._prepared.database.retried(lambda: self._record(entry, policy, token))
+
+    def _record(self, entry: Entry, policy: Policy, token: str | None) -> Recorded:
+        database, event = self._prepared.unprepared, entry.event
+        values = {**values_of(entry, database), "token": token}
+
+        def insert(cursor: Any) -> Inserted | Found:
+            # The times are those of when it is its turn.
+            parameters = {**values, **database.times(lease=policy.lease_seconds)}
+            if database.is_seen(cursor, parameters):
+                found = cast(Found, found_by(cursor, database.statements.find, parameters))
+                if self._says_nothing_new(entry, found):
+                    return found  # nothing is written, so that no disk is waited for
+            return database.insert(cursor, parameters)
+
+        inserted = database.step(insert)
+        if isinstance(inserted, Found):
+            return inserted.recorded()
+        if token != inserted.holder:
+            token = None
+        if inserted.event_id is None:
+            parameters = {**values, **database.times(lease=policy.lease_seconds)}
+            with database.transaction() as cursor:
+                found = found_by(cursor, database.statements.find, parameters)
+                # What has just been heard of is not pruned.
+                return self._take_up(cursor, cast(Found, found), policy, token)
+        return Recorded(
+            id=inserted.event_id,
+            state=State.PENDING,
+            claim=(
+                self._fresh_claim(policy, token, inserted.key, inserted.event_id) if token else None
+            ),
+            body=entry.body,
+            headers=entry.headers,
+            previous_status=Status(inserted.previous_status) if inserted.previous_status else None,
+            is_stale=inserted.is_stale(event.status),
+            external_reference_id=inserted.reference,
+            campaign=inserted.campaign,
+            superseded=is_ahead(inserted.status, of=event.status),
+        )
+
+    def _says_nothing_new(self, entry: Entry, found: Found) -> bool:
+        """Whether it is a duplicate of what is done or dead, which need not be written at all."""
+        if found.state is State.PENDING:
+            return False
+        if found.last_seen < self._prepared.unprepared.moment(
+            datetime.now(UTC) - timedelta(days=1)
+        ):
+            return False  # what is heard of is not pruned: note it, once a day
+        event = entry.event  # which may bring what the message still lacks
+        if event.status == Status.FAILED and found.lacks(event.error):
+            return False
+        return (found.reference is not None or event.external_reference_id is None) and (
+            found.campaign is not None or entry.campaign is None
+        )
 
     def claim(
         self, event_id: int, policy: Policy, *, wait: float = 0, settled: bool = False
@@ -35,7 +96,7 @@ class Claiming:
         # One token for all tries: one that failed may have claimed the message already.
         token = secrets.token_hex(16)
         while True:
-            recorded = self.database.retried(
+            recorded = self._prepared.database.retried(
                 lambda: self._try_to_claim(event_id, policy, token, settled=settled)
             )
             if recorded is None or recorded.claim:
@@ -51,7 +112,7 @@ class Claiming:
     def _try_to_claim(
         self, event_id: int, policy: Policy, token: str, *, settled: bool
     ) -> Recorded | None:
-        database = self.database
+        database = self._prepared.database
         if not settled:
             recorded = self._claim_pending(event_id, policy, token)
             if recorded is not None:
@@ -85,12 +146,12 @@ class Claiming:
 
     def _claim_pending(self, event_id: int, policy: Policy, token: str) -> Recorded | None:
         """A pending event under our claim, if the database has a short way to it."""
-        claimed = self.database.claim_pending(
+        claimed = self._prepared.database.claim_pending(
             {
                 "event_id": event_id,
                 "token": token,
                 "max_attempts": policy.max_attempts,
-                **self.database.times(lease=policy.lease_seconds),
+                **self._prepared.database.times(lease=policy.lease_seconds),
             }
         )
         if claimed is None:
@@ -110,7 +171,7 @@ class Claiming:
         """An event that was there already: count the try if it is ours, or give the claim back."""
         if token is None:
             return found.recorded()
-        database, statements = self.database, self.database.statements
+        database, statements = self._prepared.database, self._prepared.database.statements
         parameters = {
             "event_id": found.event_id,
             "message_key": found.message_key,
@@ -140,7 +201,7 @@ class Claiming:
         is_pending = found.state is State.PENDING
         attempts = found.attempts + bool(is_pending and found.is_due)
         claim = SQLClaim(
-            self.database,
+            self._prepared.database,
             policy,
             token=token,
             message_key=found.message_key,
@@ -156,7 +217,12 @@ class Claiming:
     def _fresh_claim(self, policy: Policy, token: str, key: int, event_id: int) -> SQLClaim:
         """The claim of an event recorded just now."""
         return SQLClaim(
-            self.database, policy, token=token, message_key=key, event_id=event_id, attempts=1
+            self._prepared.database,
+            policy,
+            token=token,
+            message_key=key,
+            event_id=event_id,
+            attempts=1,
         )
 
 

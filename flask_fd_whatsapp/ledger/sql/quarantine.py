@@ -16,6 +16,7 @@ from ..views import IGNORED, Quarantined
 from .dialects.base import Database
 from .dialects.upsert import upsert
 from .event_pages import came_to
+from .prepared import PreparedDatabase
 from .tables import quarantine as table
 
 _ENTRIES: Final = select(
@@ -25,18 +26,18 @@ _ENTRIES: Final = select(
 
 
 class SQLQuarantine:
-    """The part of :class:`SQLLedger` that keeps what could not be used."""
+    """Keeps the bodies that could not be used, for :class:`SQLLedger`."""
 
-    @property
-    def database(self) -> Database:
-        """The database, its tables being up to date."""
-        raise NotImplementedError
+    def __init__(self, prepared: PreparedDatabase) -> None:
+        self._prepared = prepared
 
-    def quarantine(self, unusable: Unusable, *, keep: int, is_replay: bool = False) -> int:
+    def keep(self, unusable: Unusable, *, at_most: int, is_replay: bool = False) -> int:
         """Keep a body, or count it once more; gives how many others had to go."""
-        return self.database.retried(lambda: self._keep(unusable, keep, is_replay=is_replay))
+        return self._prepared.database.retried(
+            lambda: self._keep(unusable, at_most, is_replay=is_replay)
+        )
 
-    def _keep(self, unusable: Unusable, keep: int, *, is_replay: bool) -> int:
+    def _keep(self, unusable: Unusable, at_most: int, *, is_replay: bool) -> int:
         now = datetime.now(UTC)
         is_ignored = unusable.reason == IGNORED
         key = {
@@ -51,35 +52,15 @@ class SQLQuarantine:
             "headers": json.dumps(dict(unusable.headers)),
         }
         again = {} if is_replay else {"last_seen": now, "count": table.c.count + 1}
-        with self.database.writing() as connection:
+        with self._prepared.database.writing() as connection:
             connection.execute(
-                upsert(self.database, table, key, {**first, **judged}, {**judged, **again})
+                upsert(
+                    self._prepared.database, table, key, {**first, **judged}, {**judged, **again}
+                )
             )
-            return _drop_oldest(connection, keep, unusable.receiver, is_ignored=is_ignored)
+            return _drop_oldest(connection, at_most, unusable.receiver, is_ignored=is_ignored)
 
-    def try_writing(self) -> None:
-        """Write a row and take it back, as a full disk or a read-only database does not let one.
-
-        :raises LedgerUnavailable: with the reason.
-        """
-        now = datetime.now(UTC)
-        row = {
-            "receiver": "",
-            "digest": secrets.token_hex(32),
-            "body": bytes(4096),
-            "first_seen": now,
-            "count": 0,
-            "is_ignored": False,
-            "reason": "check",
-            "detail": "",
-            "headers": "{}",
-            "last_seen": now,
-        }
-        with self.database.writing() as connection:
-            connection.execute(insert(table).values(row))
-            connection.execute(delete(table).where(table.c.digest == row["digest"]))
-
-    def quarantined(
+    def entries(
         self,
         *,
         receiver: str | None = None,
@@ -90,37 +71,63 @@ class SQLQuarantine:
         """What is in quarantine, newest (by when it was first seen) first."""
         query = _ENTRIES.order_by(table.c.id.desc() if after is None else table.c.id).limit(limit)
         if receiver is not None:
-            query = query.where(came_to(receiver, table, self.database))
+            query = query.where(came_to(receiver, table, self._prepared.database))
         if before is not None:
             query = query.where(table.c.id < before)
         if after is not None:
             query = query.where(table.c.id > after)
-        with self.database.querying() as connection:
+        with self._prepared.database.querying() as connection:
             rows = connection.execute(query).mappings().all()
         return [Quarantined(**{**row, "headers": json.loads(row["headers"])}) for row in rows]
 
-    def quarantined_body(self, quarantined_id: Any) -> bytes | None:
+    def body(self, quarantined_id: Any) -> bytes | None:
         """The body of an entry, ``None`` if it is not in quarantine (any more)."""
         query = select(table.c.body).where(table.c.id == quarantined_id)
-        with self.database.querying() as connection:
+        with self._prepared.database.querying() as connection:
             return connection.scalar(query)
 
     def discard(self, quarantined_id: Any) -> bool:
         """Take an entry out of quarantine; whether there was one."""
-        with self.database.writing() as connection:
+        with self._prepared.database.writing() as connection:
             gone = connection.execute(delete(table).where(table.c.id == quarantined_id))
             return gone.rowcount == 1
 
 
-def _drop_oldest(connection: Connection, keep: int, receiver: str, *, is_ignored: bool) -> int:
+def _drop_oldest(connection: Connection, at_most: int, receiver: str, *, is_ignored: bool) -> int:
     """Keep so many of the receiver's ignored entries, or of its others."""
     shelf = (table.c.receiver == receiver) & (table.c.is_ignored == is_ignored)
     count = connection.scalar(select(func.count()).select_from(table).where(shelf)) or 0
-    if count <= keep:
+    if count <= at_most:
         return 0
     oldest = (
-        select(table.c.id).where(shelf).order_by(table.c.last_seen, table.c.id).limit(count - keep)
+        select(table.c.id)
+        .where(shelf)
+        .order_by(table.c.last_seen, table.c.id)
+        .limit(count - at_most)
     )
     ids = connection.scalars(oldest).all()
     connection.execute(delete(table).where(table.c.id.in_(ids)))
     return len(ids)
+
+
+def try_writing(database: Database) -> None:
+    """Write a row and take it back, as a full disk or a read-only database does not let one.
+
+    :raises LedgerUnavailable: with the reason.
+    """
+    now = datetime.now(UTC)
+    row = {
+        "receiver": "",
+        "digest": secrets.token_hex(32),
+        "body": bytes(4096),
+        "first_seen": now,
+        "count": 0,
+        "is_ignored": False,
+        "reason": "check",
+        "detail": "",
+        "headers": "{}",
+        "last_seen": now,
+    }
+    with database.writing() as connection:
+        connection.execute(insert(table).values(row))
+        connection.execute(delete(table).where(table.c.digest == row["digest"]))

@@ -14,8 +14,9 @@ from ...events import DeliveryError, Status, is_ahead
 from ...exceptions import AmbiguousMessage
 from ..references import is_storable, storable
 from ..views import Event, EventFilter, Message, State, given, require_condition
-from .dialects.base import CLOCKS_DIFFER, Database
+from .dialects.base import CLOCKS_DIFFER
 from .event_pages import has_reference, page_of_events
+from .prepared import PreparedDatabase
 from .tables import event, message
 
 IDS: Final = 1000
@@ -33,13 +34,11 @@ def is_free(now: Any) -> ColumnElement[bool]:
     return message.c.claim_token.is_(None) | is_over
 
 
-class Queries:
-    """The part of :class:`SQLLedger` that answers questions."""
+class SQLQueries:
+    """Answers what hosts ask of their messages, for :class:`SQLLedger`."""
 
-    @property
-    def database(self) -> Database:
-        """The database, its tables being up to date."""
-        raise NotImplementedError
+    def __init__(self, prepared: PreparedDatabase) -> None:
+        self._prepared = prepared
 
     def message(self, message_id: str, account_id: str | None = None) -> Message | None:
         """One message, ``None`` if it is unknown."""
@@ -82,7 +81,7 @@ class Queries:
     def _by_key(self, query: Select[Any]) -> list[tuple[int, Message]]:
         """The messages with their keys, in the order of *query*."""
         unknown: defaultdict[int, dict[str, datetime]] = defaultdict(dict)
-        with self.database.querying() as connection:
+        with self._prepared.database.querying() as connection:
             rows = connection.execute(query).mappings().all()
             others = select(event.c.message_key, event.c.status, event.c.timestamp).where(
                 event.c.message_key.in_([row["id"] for row in rows]),
@@ -95,8 +94,8 @@ class Queries:
     def events(self, **wanted: Unpack[EventFilter]) -> list[Event]:
         """Events that meet every condition given, newest first."""
         conditions = given(wanted)
-        with self.database.querying(patiently=True) as connection:
-            rows = page_of_events(connection, conditions, self.database)
+        with self._prepared.database.querying(patiently=True) as connection:
+            rows = page_of_events(connection, conditions, self._prepared.database)
         return [_event(row) for row in rows]
 
     def counts(
@@ -115,7 +114,7 @@ class Queries:
             query = query.where(message.c.first_seen < until)
         if campaign is not None:
             query = query.where(message.c.campaign == storable(campaign))
-        with self.database.querying(patiently=True) as connection:
+        with self._prepared.database.querying(patiently=True) as connection:
             found = {row[0]: row[1] for row in connection.execute(query)}
         return {status: found.get(status, 0) for status in Status}
 

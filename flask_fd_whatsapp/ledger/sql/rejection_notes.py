@@ -8,8 +8,8 @@ from sqlalchemy import RowMapping, select, update
 
 from ..references import storable
 from ..views import Rejection, TokenUse
-from .dialects.base import Database
 from .dialects.upsert import upsert
+from .prepared import PreparedDatabase
 from .tables import rejection as table
 from .tables import token_use
 
@@ -17,59 +17,42 @@ _NO_HEADER: Final = "!no_header"
 """Ends the reason, which is the row's key, of what carried none of the configured headers."""
 
 
-class SQLRejections:
-    """The part of :class:`SQLLedger` that knows what was rejected, and let in, last."""
+class SQLLastRejections:
+    """Knows the last rejection of each receiver and reason, for :class:`SQLLedger`."""
 
-    @property
-    def database(self) -> Database:
-        """The database, its tables being up to date."""
-        raise NotImplementedError
+    def __init__(self, prepared: PreparedDatabase) -> None:
+        self._prepared = prepared
 
-    def note_rejection(self, rejection: Rejection) -> None:
+    def note(self, rejection: Rejection) -> None:
         """Keep *rejection* as the last of its receiver, reason and ``has_no_header``."""
         key = {
             "receiver": rejection.receiver,
             "reason": rejection.reason + _NO_HEADER * rejection.has_no_header,
         }
-        last = {
+        values = {
             "status_code": rejection.status_code,
             "detail": storable(rejection.detail),
             "last_seen": rejection.last_seen,
         }
-        with self.database.writing() as connection:
-            connection.execute(upsert(self.database, table, key, last, last))
+        with self._prepared.database.writing() as connection:
+            connection.execute(upsert(self._prepared.database, table, key, values, values))
 
-    def rejections(self, *, receiver: str | None = None) -> list[Rejection]:
+    def last(self, *, receiver: str | None = None) -> list[Rejection]:
         """The last rejection of each receiver (or of this one) and reason, newest first."""
         query = select(table).order_by(table.c.last_seen.desc())
         if receiver is not None:
             query = query.where(table.c.receiver == receiver)
-        with self.database.querying() as connection:
+        with self._prepared.database.querying() as connection:
             return [_rejection(row) for row in connection.execute(query).mappings()]
 
-    def acknowledge_rejections(self, *, receiver: str | None = None) -> int:
+    def acknowledge(self, *, receiver: str | None = None) -> int:
         """Take note of all so far; gives how many nobody had taken note of."""
         is_new = table.c.acknowledged_at.is_(None) | (table.c.acknowledged_at < table.c.last_seen)
         note = update(table).where(is_new).values(acknowledged_at=table.c.last_seen)
         if receiver is not None:
             note = note.where(table.c.receiver == receiver)
-        with self.database.writing() as connection:
+        with self._prepared.database.writing() as connection:
             return connection.execute(note).rowcount
-
-    def note_token_use(self, use: TokenUse) -> None:
-        """Keep *use* as the last one of its receiver, header and position."""
-        key = {"receiver": use.receiver, "header": use.header, "position": use.position}
-        last = {"last_used": use.last_used}
-        with self.database.writing() as connection:
-            connection.execute(upsert(self.database, token_use, key, last, last))
-
-    def token_uses(self, *, receiver: str | None = None) -> list[TokenUse]:
-        """The last uses of every receiver (or of this one), by header and position."""
-        query = select(token_use).order_by(*token_use.primary_key)
-        if receiver is not None:
-            query = query.where(token_use.c.receiver == receiver)
-        with self.database.querying() as connection:
-            return [TokenUse(**row) for row in connection.execute(query).mappings()]
 
 
 def _rejection(row: RowMapping) -> Rejection:
@@ -84,3 +67,25 @@ def _rejection(row: RowMapping) -> Rejection:
         has_no_header=reason.endswith(_NO_HEADER),
         is_acknowledged=acknowledged_at is not None and acknowledged_at >= row["last_seen"],
     )
+
+
+class SQLLastTokenUses:
+    """Knows when each position of a rotated token was used last, for :class:`SQLLedger`."""
+
+    def __init__(self, prepared: PreparedDatabase) -> None:
+        self._prepared = prepared
+
+    def note(self, use: TokenUse) -> None:
+        """Keep *use* as the last one of its receiver, header and position."""
+        key = {"receiver": use.receiver, "header": use.header, "position": use.position}
+        values = {"last_used": use.last_used}
+        with self._prepared.database.writing() as connection:
+            connection.execute(upsert(self._prepared.database, token_use, key, values, values))
+
+    def last(self, *, receiver: str | None = None) -> list[TokenUse]:
+        """The last uses of every receiver (or of this one), by header and position."""
+        query = select(token_use).order_by(*token_use.primary_key)
+        if receiver is not None:
+            query = query.where(token_use.c.receiver == receiver)
+        with self._prepared.database.querying() as connection:
+            return [TokenUse(**row) for row in connection.execute(query).mappings()]

@@ -61,7 +61,7 @@ def test_during_a_statement(
     (found,) = sql_ledger.events(limit=1)
     assert (found.state, found.attempts) == (State.PENDING, 1)
     assert found.last_error == "handler 0: TimeoutError: it hangs"
-    assert sql_ledger.being_handled() == []
+    assert sql_ledger.overview.being_handled() == []
 
 
 def test_before_a_statement(

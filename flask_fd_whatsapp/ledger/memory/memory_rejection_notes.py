@@ -1,0 +1,48 @@
+"""What is noted of requests, in memory: the last rejections, and the use of tokens."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..views import Rejection, TokenUse
+
+
+class MemoryLastRejections:
+    """Knows the last rejection of each receiver and reason, for :class:`MemoryLedger`."""
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[str, str, bool], Rejection] = {}
+
+    def note(self, rejection: Rejection) -> None:
+        """Keep *rejection* as the last of its receiver, reason and ``has_no_header``."""
+        key = (rejection.receiver, rejection.reason, rejection.has_no_header)
+        self._last[key] = rejection
+
+    def last(self, *, receiver: str | None = None) -> list[Rejection]:
+        """The last rejection of each receiver (or of this one) and reason, newest first."""
+        noted = list(self._last.values())
+        found = [one for one in noted if receiver in (None, one.receiver)]
+        return sorted(found, key=lambda one: one.last_seen, reverse=True)
+
+    def acknowledge(self, *, receiver: str | None = None) -> int:
+        """Take note of all so far; gives how many nobody had taken note of."""
+        new = [one for one in self.last(receiver=receiver) if not one.is_acknowledged]
+        for one in new:
+            self.note(replace(one, is_acknowledged=True))
+        return len(new)
+
+
+class MemoryLastTokenUses:
+    """Knows when each position of a rotated token was used last, for :class:`MemoryLedger`."""
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[str, str, int], TokenUse] = {}
+
+    def note(self, use: TokenUse) -> None:
+        """Keep *use* as the last one of its receiver, header and position."""
+        self._last[use.receiver, use.header, use.position] = use
+
+    def last(self, *, receiver: str | None = None) -> list[TokenUse]:
+        """The last uses of every receiver (or of this one), by header and position."""
+        noted = sorted(self._last.items())
+        return [use for (of_receiver, _, _), use in noted if receiver in (None, of_receiver)]

@@ -1,0 +1,103 @@
+"""How things stand in a database, for those who watch."""
+
+from __future__ import annotations
+
+from sqlalchemy import case, func, select
+
+from ..views import Backlog, BeingHandled
+from .dead_events import is_unacknowledged
+from .event_pages import came_to
+from .prepared import PreparedDatabase
+from .queries import is_free
+from .tables import event, message, quarantine
+
+
+class SQLOverview:
+    """Tells those who watch how things stand, for :class:`SQLLedger`."""
+
+    def __init__(self, prepared: PreparedDatabase) -> None:
+        self._prepared = prepared
+
+    def being_handled(self, *, receiver: str | None = None) -> list[BeingHandled]:
+        """The pending events that are being handled right now, longest first."""
+        query = (
+            select(
+                event.c.receiver,
+                event.c.id.label("event_id"),
+                message.c.account_id,
+                message.c.message_id,
+                event.c.status,
+                message.c.claimed_at.label("since"),
+            )
+            .join(message)
+            # Found by what is pending: few of a million messages are claimed, and no index says so.
+            .where(event.c.due_at.is_not(None), event.c.status == message.c.claimed_status)
+            .where(~is_free(self._prepared.database.now()))
+            .order_by(message.c.claimed_at)
+        )
+        if receiver is not None:
+            query = query.where(came_to(receiver, event, self._prepared.database))
+        with self._prepared.database.querying() as connection:
+            return [BeingHandled(**row) for row in connection.execute(query).mappings()]
+
+    def backlog(self, *, receiver: str | None = None) -> Backlog:
+        """How the ledger stands, or what is in it of the receiver of this name."""
+        is_ignored = quarantine.c.is_ignored
+        events, bodies = [], []
+        if receiver is not None:
+            events = [came_to(receiver, event, self._prepared.database)]
+            bodies = [quarantine.c.receiver == receiver]
+        of_pending = select(func.count(), func.min(event.c.received_at), func.min(event.c.due_at))
+        # What is being handled is not waiting, nor has its try failed yet.
+        since = func.coalesce(event.c.revived_at, event.c.received_at)
+        has_failed = (event.c.attempts > 0) & event.c.last_error.is_not(None)
+        of_waiting = (
+            select(func.min(event.c.due_at), func.min(case((has_failed, since))))
+            .join_from(event, message)
+            .where(event.c.due_at.is_not(None), is_free(self._prepared.database.now()), *events)
+        )
+        of_postponed = select(event.c.id, func.count().over()).where(
+            event.c.due_at.is_not(None), event.c.postponed > 0, *events
+        )
+        of_dead = select(func.count(), func.count(case((is_unacknowledged(), event.c.id)))).where(
+            event.c.dead_at.is_not(None), *events
+        )
+        kept = select(is_ignored, func.count()).where(*bodies).group_by(is_ignored)
+        with self._prepared.database.querying(patiently=True) as connection:
+            pending, oldest, next_due = connection.execute(
+                of_pending.where(event.c.due_at.is_not(None), *events)
+            ).one()
+            oldest_due, failing_since = connection.execute(of_waiting).one()
+            most_postponed, postponed = connection.execute(
+                of_postponed.order_by(event.c.postponed.desc(), event.c.id).limit(1)
+            ).one_or_none() or (None, 0)
+            dead, unacknowledged = connection.execute(of_dead).one()
+            count = {row[0]: row[1] for row in connection.execute(kept)}
+            return Backlog(
+                last_received=connection.scalar(
+                    select(func.max(event.c.received_at)).where(*events)
+                ),
+                pending=pending,
+                oldest_pending=oldest,
+                next_due=next_due,
+                oldest_due=oldest_due,
+                failing_since=failing_since,
+                postponed=postponed,
+                most_postponed=most_postponed,
+                dead=dead,
+                unacknowledged=unacknowledged,
+                quarantined=count.get(False, 0),
+                ignored=count.get(True, 0),
+            )
+
+    def receivers(self) -> list[str]:
+        """The names of the receivers that events came to, in order."""
+        names: list[str] = []
+        # One after the other, each with one look into the index, however many events there are.
+        following = select(func.min(event.c.receiver))
+        with self._prepared.database.querying() as connection:
+            name = connection.scalar(following)
+            while name is not None:
+                names.append(name)
+                name = connection.scalar(following.where(event.c.receiver > name))
+        return names
