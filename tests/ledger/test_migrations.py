@@ -55,6 +55,13 @@ INSERT INTO fd_whatsapp_send
   (receiver, account, reference, reference_digest, state, message_id, created_at)
 VALUES ('fd_whatsapp', '1', 'R1', 'abc', 'sending', 'M1', {{time}})
 """
+DATA["0007"] = f"""{DATA["0006"]};
+UPDATE fd_whatsapp_message SET sent_on = {{time}}, receiver = 'fd_whatsapp';
+INSERT INTO fd_whatsapp_aggregate
+  (digest, starts_at, ends_at, account, receiver, campaign, template, code, counts, figures)
+VALUES ('abc', {{time}}, {{time}}, '1', 'fd_whatsapp', '', '', '', '{{{{}}}}', '{{{{}}}}');
+INSERT INTO fd_whatsapp_duplicate (receiver, hour, count) VALUES ('fd_whatsapp', {{time}}, 3)
+"""
 
 
 def fill(engine: Engine, at: str) -> None:

@@ -59,3 +59,8 @@ def binary() -> TypeEngine[bytes]:
 def key() -> TypeEngine[int]:
     """A number that the database gives."""
     return BigInteger().with_variant(Integer(), "sqlite")
+
+
+def digest() -> TypeEngine[bytes]:
+    """Sixteen bytes."""
+    return LargeBinary(16).with_variant(mysql.BINARY(16), "mysql", "mariadb")

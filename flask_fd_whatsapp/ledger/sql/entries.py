@@ -6,6 +6,7 @@ import json
 from typing import Any, Final
 
 from ...events import Status, StatusEvent, rank_of
+from ..forgotten import digest_of
 from ..records import Entry
 from ..references import KeptReference, storable
 from .dialects.base import Database
@@ -45,6 +46,7 @@ def values_of(entry: Entry, database: Database) -> dict[str, Any]:
         "reference": reference and reference.key,
         "reference_text": reference and reference.text,
         "campaign": storable(entry.campaign),
+        "digest": digest_of(event.account_id, event.message_id),
     }
     rank = rank_of(event.status)
     if rank is not None:

@@ -15,11 +15,13 @@ _UPSERT: Final = """
 INSERT INTO {message}
   (account_id, message_id, external_reference_id, reference_text, campaign, status, status_rank,
    queued_at, sent_at, delivered_at, read_at, failed_at, error_code, error_message,
-   first_seen, last_seen, claim_token, claim_until, claimed_at, claimed_status)
+   first_seen, last_seen, claim_token, claim_until, claimed_at, claimed_status,
+   sent_on, receiver, is_returned)
 VALUES
   (:account_id, :message_id, :reference, :reference_text, :campaign, :known_status, :rank,
    :queued_at, :sent_at, :delivered_at, :read_at, :failed_at, :error_code, :error_message,
-   {now}, {now}, :token, {lease_end}, {now}, :status)
+   {now}, {now}, :token, {lease_end}, {now}, :status,
+   :timestamp, :receiver, (SELECT TRUE FROM fd_whatsapp_forgotten WHERE digest = :digest))
 {on_conflict}
   previous_status = {old}status,
   status = CASE WHEN {new_rank} > COALESCE({old}status_rank, -1)
@@ -35,6 +37,10 @@ VALUES
   error_message = CASE WHEN {old}error_message IS NULL
                             AND ({old}error_code IS NULL OR {old}error_code = {new_error_code})
                        THEN {new_error_message} ELSE {old}error_message END,
+  receiver = COALESCE({old}receiver, {new_receiver}),
+  sent_on = COALESCE({old}queued_at, {new_queued_at}, {old}expected_at,
+                     CASE WHEN {new_sent_on} < {old}sent_on
+                          THEN {new_sent_on} ELSE {old}sent_on END),
   queued_at = COALESCE({old}queued_at, {new_queued_at}),
   sent_at = COALESCE({old}sent_at, {new_sent_at}),
   delivered_at = COALESCE({old}delivered_at, {new_delivered_at}),
@@ -170,6 +176,8 @@ _NEW: Final = (
     "error_message",
     "claim_token",
     "last_seen",
+    "receiver",
+    "sent_on",
 )
 
 _CLAIMED: Final = ("claim_until", "claimed_at", "claimed_status")

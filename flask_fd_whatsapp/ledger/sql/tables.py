@@ -7,6 +7,7 @@ from typing import Any, Final
 from sqlalchemy import (
     Boolean,
     Column,
+    Date,
     ForeignKey,
     Index,
     Integer,
@@ -16,7 +17,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from .column_types import UTCDateTime, binary, key, long_text, text
+from .column_types import UTCDateTime, binary, digest, key, long_text, text
 
 PREFIX: Final = "fd_whatsapp_"
 """What the names of all tables begin with, Alembic's own included."""
@@ -85,18 +86,25 @@ message = Table(
     Column("not_found", Integer),
     # A bit for each status whose time is not WhatsApp's but that of asking.
     Column("estimated", SmallInteger),
+    # When it was sent, as far as is known; NULL where the previous version recorded it.
+    Column("sent_on", UTCDateTime, index=True),
+    # The first receiver that heard of it.
+    Column("receiver", text(200)),
+    # It had been pruned, and was heard of again.
+    Column("is_returned", Boolean),
     UniqueConstraint("account_id", "message_id"),
     Index(None, "message_id"),
     Index(None, "first_seen"),
 )
 
-Index(
-    None,
-    message.c.campaign,
-    message.c.first_seen,
-    sqlite_where=message.c.campaign.is_not(None),
-    postgresql_where=message.c.campaign.is_not(None),
-)
+for moment in (message.c.first_seen, message.c.sent_on):
+    Index(
+        None,
+        message.c.campaign,
+        moment,
+        sqlite_where=message.c.campaign.is_not(None),
+        postgresql_where=message.c.campaign.is_not(None),
+    )
 
 event = Table(
     "fd_whatsapp_event",
@@ -255,6 +263,40 @@ rate = Table(
     Column("name", text(255), primary_key=True),
     Column("tat", UTCDateTime),
     Column("paused_until", UTCDateTime),
+)
+
+# What remains of pruned messages: a row a day, account, receiver, campaign, template and reason,
+# with empty text for a missing one, since NULLs in a unique key do not keep two rows from being.
+aggregate = Table(
+    "fd_whatsapp_aggregate",
+    metadata,
+    Column("digest", text(32), primary_key=True),
+    Column("starts_at", UTCDateTime, nullable=False, index=True),
+    Column("ends_at", UTCDateTime, nullable=False),
+    Column("account", text(255), nullable=False),
+    Column("receiver", text(200), nullable=False),
+    Column("campaign", text(255), nullable=False),
+    Column("template", text(512), nullable=False),
+    Column("code", text(255), nullable=False),
+    Column("counts", long_text(), nullable=False),
+    Column("figures", long_text(), nullable=False),
+)
+
+# By the digest of its ids each message that is pruned, and when it was.
+forgotten = Table(
+    "fd_whatsapp_forgotten",
+    metadata,
+    Column("digest", digest(), primary_key=True),
+    Column("day", Date, nullable=False, index=True),
+)
+
+# How often events came again, by the hour.
+duplicate = Table(
+    "fd_whatsapp_duplicate",
+    metadata,
+    Column("receiver", text(200), primary_key=True),
+    Column("hour", UTCDateTime, primary_key=True),
+    Column("count", Integer, nullable=False),
 )
 
 # One row, written by the migrations: the oldest revision whose code works with these tables.
