@@ -25,7 +25,7 @@ from ..api_settings import is_loopback
 from ..exceptions import ConfigurationError, FreshdeskWhatsAppError
 
 try:
-    from urllib3.exceptions import HTTPError
+    from urllib3.exceptions import HTTPError, ReadTimeoutError
     from urllib3.util import Url, make_headers, parse_url
 
     from .bounded_connection import BoundedHTTPConnection, BoundedHTTPSConnection, tls_context
@@ -225,7 +225,7 @@ def _read(connection: _Connection) -> Answer:
 
 def _said(error: Exception, went_out: bool, timeout: float) -> str:
     """What happened, without anything that was sent or received."""
-    if isinstance(error, TimeoutError):
+    if isinstance(error, (TimeoutError, ReadTimeoutError)):
         return f"no {'whole answer' if went_out else 'connection'} within {timeout:g} s"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the certificate is refused ({error.verify_message})"

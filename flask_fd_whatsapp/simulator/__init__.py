@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from .agreement import disagreements
     from .alert_mail import MailServer
     from .api_double import create_api
+    from .api_faults import API_FAULTS, at_random
     from .campaign_report import Report
     from .clock import Clock
     from .faults import FAULTS, Fault, UnknownFault
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from .webhook import FormNotSaved
 
 __all__ = [
+    "API_FAULTS",
     "FAULTS",
     "Account",
     "Agent",
@@ -33,11 +35,13 @@ __all__ = [
     "UnknownFault",
     "Unreachable",
     "WebhookForm",
+    "at_random",
     "create_api",
     "disagreements",
 ]
 
 _MODULES = {
+    "API_FAULTS": "api_faults",
     "FAULTS": "faults",
     "Account": "account",
     "Agent": "account",
@@ -51,6 +55,7 @@ _MODULES = {
     "SimulatedMessage": "simulated_message",
     "UnknownFault": "faults",
     "Unreachable": "posting",
+    "at_random": "api_faults",
     "create_api": "api_double",
     "disagreements": "agreement",
 }

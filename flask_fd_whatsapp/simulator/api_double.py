@@ -9,48 +9,23 @@ from __future__ import annotations
 import hmac
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, cast
 
 from flask import Flask, Response, g, jsonify, request
 from flask.typing import ResponseReturnValue
 from marshmallow import ValidationError
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from .send_request import OutboundMessageRequest
+from .api_faults import ApiFault, fault_named
+from .call_limit import PRO, CallLimit
+from .send_request import OutboundMessageRequest, field_errors
 from .simulated_message import SimulatedMessage
 from .simulator import FreshdeskSimulator
 
 URL: Final = "/api/v2/channels/outbound-messages"
-WINDOW: Final = 60.0
-
-PRO: Final = 1000
-ENTERPRISE: Final = 2000
-"""Calls a minute, by plan: the only two that can send."""
-
-
-class RateLimit:
-    """So many calls in each minute.
-
-    :param now: real seconds, from any beginning.
-    """
-
-    def __init__(self, calls_a_minute: int, now: Callable[[], float] = time.monotonic) -> None:
-        self._calls = calls_a_minute
-        self._now = now
-        self._lock = threading.Lock()
-        self._ends = now()
-        self._left = 0
-
-    def count(self) -> tuple[int, int]:
-        """Count a call: how many are left after it, and how many seconds to wait, if it is past."""
-        with self._lock:
-            now = self._now()
-            if now >= self._ends:
-                self._ends, self._left = now + WINDOW, self._calls
-            if self._left:
-                self._left -= 1
-                return self._left, 0
-            return 0, max(1, int(self._ends - now + 0.999))
+EXTENSION: Final = "freshdesk_api"
+"""Where ``app.extensions`` has the :class:`CallLimit`, with all calls that were made."""
 
 
 def create_api(
@@ -59,27 +34,53 @@ def create_api(
     api_key: str,
     calls_a_minute: int = PRO,
     now: Callable[[], float] = time.monotonic,
+    trouble: Iterable[str | None] = (),
 ) -> Flask:
     """A WSGI application over the messages of *simulator*.
+
+    ``app.extensions["freshdesk_api"].most_in_a_minute`` tells how many calls were made in the
+    busiest minute, refused ones included, and ``.calls`` which.
 
     :param api_key: user name of HTTP basic authentication; any password is taken.
     :param calls_a_minute: the account's limit, of sending and asking together: 1,000 on Pro, 2,000
         on Enterprise. Calls past it are a 429 with ``Retry-After``; refused ones count, too.
     :param now: real seconds, which the limit goes by.
+    :param trouble: for each call in turn the name of a fault (see ``API_FAULTS``), or ``None``;
+        once they are used up, all goes well. :func:`at_random` gives them by chance.
     """
     if not api_key:
         raise ValueError("api_key is empty: anybody could send.")
     app = Flask("freshdesk_api")
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    limit = RateLimit(calls_a_minute, now)
-    asked_for: dict[str, dict[str, Any]] = {}
+    limit = app.extensions[EXTENSION] = CallLimit(calls_a_minute, now)
+    gate = _Gate(limit, api_key, iter(trouble))
+    app.before_request(gate.admit)
+    app.after_request(gate.let_out)
+    app.register_error_handler(HTTPException, _refuse)
+    messages = _Messages(simulator)
+    app.add_url_rule("/api/v2/account", view_func=messages.account)
+    app.add_url_rule(f"{URL}/<message_id>", view_func=messages.show)
+    app.add_url_rule(URL, view_func=messages.send, methods=["POST"])
+    return app
 
-    @app.before_request
-    def admit() -> ResponseReturnValue | None:
-        g.left, seconds = limit.count()
+
+class _Gate:
+    """Counts each call, asks who calls, and lets go wrong what is to go wrong."""
+
+    def __init__(self, limit: CallLimit, api_key: str, trouble: Iterator[str | None]) -> None:
+        self._limit = limit
+        self._api_key = api_key
+        self._trouble = trouble
+        self._lock = threading.Lock()
+
+    def admit(self) -> Response | None:
+        g.left, seconds = self._limit.count(request.method, request.path)
+        fault = g.fault = self._next_fault()
+        if fault is not None and fault.instead is not None:
+            return fault.instead()
         given = request.authorization
         user = (given.username or "") if given is not None and given.type == "basic" else ""
-        if not hmac.compare_digest(user.encode(), api_key.encode()):
+        if not hmac.compare_digest(user.encode(), self._api_key.encode()):
             return _error(401, "invalid_credentials", "You have to be logged in.")
         if seconds:
             answer = _error(429, "limit_exceeded", "You have exceeded the limit of requests.")
@@ -87,39 +88,54 @@ def create_api(
             return answer
         return None
 
-    @app.after_request
-    def tell_limit(answer: Response) -> Response:
-        answer.headers["X-RateLimit-Total"] = str(calls_a_minute)
-        answer.headers["X-RateLimit-Remaining"] = str(g.left)
-        answer.headers["X-RateLimit-Used-CurrentRequest"] = "1"
-        return answer
+    def let_out(self, answer: Response) -> Response:
+        if answer.mimetype == "application/json":
+            answer.headers["X-RateLimit-Total"] = str(self._limit.calls_a_minute)
+            answer.headers["X-RateLimit-Remaining"] = str(g.left)
+            answer.headers["X-RateLimit-Used-CurrentRequest"] = "1"
+        fault: ApiFault | None = g.fault
+        return answer if fault is None or fault.after is None else fault.after(answer)
 
-    @app.get(f"{URL}/<message_id>")
-    def show(message_id: str) -> ResponseReturnValue:
-        message = simulator.messages.get(message_id)
+    def _next_fault(self) -> ApiFault | None:
+        with self._lock:
+            name = next(self._trouble, None)
+        return None if name is None else fault_named(name)
+
+
+class _Messages:
+    """The simulator's messages, as the API sends and shows them."""
+
+    def __init__(self, simulator: FreshdeskSimulator) -> None:
+        self._simulator = simulator
+        self._bodies: dict[str, dict[str, Any]] = {}
+
+    def account(self) -> ResponseReturnValue:
+        own = self._simulator.account
+        number = int(own.id) if own.id.isdecimal() else own.id
+        return jsonify(account_id=number, account_domain=own.domain)
+
+    def show(self, message_id: str) -> ResponseReturnValue:
+        message = self._simulator.messages.get(message_id)
         if message is None:
             return _error(404, "not_found", "There is no such message.")
-        return jsonify(describe(message, asked_for.get(message_id)))
+        return jsonify(describe(message, self._bodies.get(message_id)))
 
-    @app.post(URL)
-    def send() -> ResponseReturnValue:
-        schema = OutboundMessageRequest()
+    def send(self) -> ResponseReturnValue:
+        if not request.is_json:
+            return _error(415, "invalid_content_type", "Only application/json is taken.")
+        body = request.get_json(silent=True)
+        if body is None:
+            return _error(400, "invalid_json", "Request body has invalid json format.")
         try:
-            body = request.get_json(force=True, silent=True)
-            if body is None:
-                return _error(400, "invalid_json", "Request body has invalid json format.")
-            asked = cast(dict[str, Any], schema.load(body))
+            asked = cast(dict[str, Any], OutboundMessageRequest().load(body))
         except ValidationError as error:
-            errors = list(_field_errors(cast(Any, error).normalized_messages()))
-            return jsonify(description="Validation failed", errors=errors), 400
-        message = simulator.send(
-            asked["external_reference_id"], to=asked["to"]["recipient_identifier"]
+            return jsonify(description="Validation failed", errors=field_errors(error)), 400
+        message = self._simulator.send(
+            asked.get("external_reference_id"), to=asked["to"]["recipient_identifier"]
         )
-        asked_for[message.id] = body
-        sent = {"success": True, "message_id": message.id, "description": "Message accepted"}
-        return jsonify(sent), 201
-
-    return app
+        self._bodies[message.id] = body
+        told = {"success": True, "message_id": message.id, "description": "Message accepted"}
+        return jsonify(told), 201
 
 
 def describe(message: SimulatedMessage, sent: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -145,23 +161,16 @@ def describe(message: SimulatedMessage, sent: Mapping[str, Any] | None = None) -
 _SHOWN_AS_SENT: Final = ("from", "message", "note_policy", "ticket_properties")
 
 
-def _field_errors(messages: Mapping[Any, Any], path: str = "") -> Iterator[dict[str, str]]:
-    """marshmallow's messages as the API has them: a list of fields."""
-    for name, value in messages.items():
-        field = f"{path}.{name}" if path else str(name)
-        if isinstance(value, dict):
-            yield from _field_errors(value, field)
-            continue
-        text = str(value[0])
-        missing = "Missing data" in text
-        yield {
-            "field": field,
-            "message": text,
-            "code": "missing_field" if missing else "invalid_value",
-        }
-
-
 def _error(status: int, code: str, message: str) -> Response:
     answer = jsonify(code=code, message=message)
     answer.status_code = status
+    return answer
+
+
+def _refuse(error: HTTPException) -> Response:
+    """What Flask refuses, as the API does: no such path, no such method."""
+    code = (error.name or "error").lower().replace(" ", "_")
+    answer = _error(error.code or 500, code, str(error.description))
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        answer.headers["Allow"] = ", ".join(error.valid_methods)
     return answer

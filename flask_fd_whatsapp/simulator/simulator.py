@@ -58,12 +58,13 @@ class FreshdeskSimulator:
         make_transport: MakeTransport | None = None,
         gateway_headers: Mapping[str, str] | None = None,
     ) -> None:
+        self.account = account or Account()
         self.clock = clock or Clock()
         self.faults = chosen(faults)
         self.report = Report()
         self.messages: dict[str, SimulatedMessage] = {}
         retries = retries or Retries()
-        self._maker = MessageMaker(account or Account(), seed, self.faults, self.clock.now)
+        self._maker = MessageMaker(self.account, seed, self.faults, self.clock.now)
         self._webhook = Webhook(
             make_transport or _over_http(retries.timeout, concurrency),
             allow_http=allow_http,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -117,6 +118,50 @@ def test_other_scheme(api: FlaskClient) -> None:
     assert answer.status_code == 401
 
 
+def test_account_is_told(api: FlaskClient) -> None:
+    """The account is a number and a domain."""
+    answer = api.get("/api/v2/account", auth=(KEY, "X"))
+    assert answer.json == {"account_id": 11011399037, "account_domain": "mm-fd.freshpo.com"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/api/v2/contacts", 404), ("DELETE", URL, 405), ("GET", URL, 405)],
+)
+def test_other_calls_are_refused(api: FlaskClient, method: str, path: str, status: int) -> None:
+    """What the double has not is refused as the API refuses it: there is no list, for one."""
+    answer = api.open(path, method=method, auth=(KEY, "X"))
+    assert answer.status_code == status
+    assert set(answer.json) == {"code", "message"}
+    assert answer.headers["X-RateLimit-Remaining"] == "4"
+    assert ("Allow" in answer.headers) == (status == 405)
+
+
+def test_only_json_is_taken(api: FlaskClient, simulator: FreshdeskSimulator) -> None:
+    """Only JSON is taken."""
+    body = json.dumps(REQUEST)
+    answer = api.post(URL, data=body, content_type="text/plain", auth=(KEY, "X"))
+    assert answer.status_code == 415
+    assert not simulator.messages
+
+
+def test_body_that_is_no_json_is_400(api: FlaskClient) -> None:
+    """A body that is no JSON has a code of its own."""
+    answer = api.post(URL, data="{", content_type="application/json", auth=(KEY, "X"))
+    assert (answer.status_code, answer.json["code"]) == (400, "invalid_json")
+
+
+def test_calls_of_the_busiest_minute_are_counted(api: FlaskClient, hands: Hands) -> None:
+    """All calls are counted, refused ones too, in whichever minute most were made."""
+    for second in (0.0, 50.0, 55.0, 59.9, 100.0, 109.9, 110.0):
+        hands.seconds = second
+        get(api, "x", user="wrong" if second == 55.0 else KEY)
+    limit = api.application.extensions["freshdesk_api"]
+    assert limit.most_in_a_minute == 5
+    assert [call.at for call in limit.calls][-1] == 110.0
+    assert limit.calls[0][:2] == ("GET", f"{URL}/x")
+
+
 def test_unknown_message_is_404(api: FlaskClient) -> None:
     """A message that nobody sent is a 404."""
     assert get(api, "01KAB4HHTBE081898E432RCMA7").status_code == 404
@@ -151,23 +196,149 @@ def without(*path: str) -> dict[str, Any]:
     return request
 
 
-INVALID = {
-    "no recipient": without("to", "recipient_identifier"),
-    "no sender": without("from"),
-    "no template": without("message", "template"),
-    "no language": without("message", "template", "language", "code"),
-    "other channel": {**REQUEST, "channel_type": "SMS"},
-    "empty": {},
-    "list": [REQUEST],
-    "number for reference": {**REQUEST, "external_reference_id": 7},
+def with_parts(components: Any = None, **fields: Any) -> dict[str, Any]:
+    request = {**REQUEST, **fields}
+    if components is not None:
+        template = {**REQUEST["message"]["template"], "components": components}
+        request["message"] = {"type": "TEMPLATE", "template": template}
+    return request
+
+
+def text(value: Any = "Ada") -> dict[str, Any]:
+    return {"type": "text", "text": value}
+
+
+FULL = with_parts(
+    [
+        {"type": "header", "parameters": [{"type": "image", "image": {"link": "https://x.org/a"}}]},
+        {"type": "body", "parameters": [text(), text("")]},
+        {"type": "button", "sub_type": "url", "index": "0", "parameters": [text()]},
+        {"type": "button", "sub_type": "url", "index": 1, "parameters": [text()]},
+    ],
+    note_policy={"on_reply": {"mode": "default_text", "text": "Hello"}},
+    ticket_properties={"tags": ["a" * 32] * 30, "custom_fields": {"a": 1, "b": None}},
+)
+
+
+def test_every_documented_field_is_taken(api: FlaskClient) -> None:
+    """Every documented field is taken, and shown as it was sent."""
+    message_id = api.post(URL, json=FULL, auth=(KEY, "X")).json["message_id"]
+    shown = get(api, message_id).json
+    assert {name: shown[name] for name in FULL} == FULL
+
+
+BODY = "message.template.components.0"
+INVALID: dict[str, tuple[Any, str, str]] = {
+    "no recipient": (
+        without("to", "recipient_identifier"),
+        "to.recipient_identifier",
+        "missing_field",
+    ),
+    "no sender": (without("from"), "from", "missing_field"),
+    "no template": (without("message", "template"), "message.template", "missing_field"),
+    "no language": (
+        without("message", "template", "language", "code"),
+        "message.template.language.code",
+        "missing_field",
+    ),
+    "other channel": (with_parts(channel_type="SMS"), "channel_type", "invalid_value"),
+    "list": ([REQUEST], "", "datatype_mismatch"),
+    "number for reference": (
+        with_parts(external_reference_id=7),
+        "external_reference_id",
+        "datatype_mismatch",
+    ),
+    "null for recipient": (with_parts(to=None), "to", "datatype_mismatch"),
+    "text for recipient": (with_parts(to="+49"), "to", "datatype_mismatch"),
+    "empty recipient": (
+        with_parts(to={"recipient_identifier": ""}),
+        "to.recipient_identifier",
+        "invalid_value",
+    ),
+    "unknown field": (with_parts(campaign="spring"), "campaign", "invalid_field"),
+    "unknown part": (
+        with_parts([{"type": "footer", "parameters": [text()]}]),
+        f"{BODY}.type",
+        "invalid_value",
+    ),
+    "part without parameters": (
+        with_parts([{"type": "body"}]),
+        f"{BODY}.parameters",
+        "missing_field",
+    ),
+    "text that is a number": (
+        with_parts([{"type": "body", "parameters": [text(7)]}]),
+        f"{BODY}.parameters.0.text",
+        "datatype_mismatch",
+    ),
+    "image without link": (
+        with_parts([{"type": "header", "parameters": [{"type": "image", "image": {}}]}]),
+        f"{BODY}.parameters.0.image.link",
+        "missing_field",
+    ),
+    "image that is a text": (
+        with_parts([{"type": "header", "parameters": [{"type": "image", "text": "a"}]}]),
+        f"{BODY}.parameters.0.image",
+        "missing_field",
+    ),
+    "link that is none": (
+        with_parts([{"type": "header", "parameters": [{"type": "image", "image": {"link": "a"}}]}]),
+        f"{BODY}.parameters.0.image.link",
+        "invalid_value",
+    ),
+    "button without index": (
+        with_parts([{"type": "button", "sub_type": "url", "parameters": [text()]}]),
+        f"{BODY}.index",
+        "missing_field",
+    ),
+    "index that is none": (
+        with_parts([{"type": "button", "sub_type": "url", "index": "x", "parameters": [text()]}]),
+        f"{BODY}.index",
+        "invalid_value",
+    ),
+    "body with an index": (
+        with_parts([{"type": "body", "index": 0, "parameters": [text()]}]),
+        f"{BODY}.index",
+        "invalid_field",
+    ),
+    "unknown mode": (
+        with_parts(note_policy={"on_reply": {"mode": "brief"}}),
+        "note_policy.on_reply.mode",
+        "invalid_value",
+    ),
+    "mode without its text": (
+        with_parts(note_policy={"on_reply": {"mode": "default_text"}}),
+        "note_policy.on_reply.text",
+        "missing_field",
+    ),
+    "too many tags": (
+        with_parts(ticket_properties={"tags": ["a"] * 31}),
+        "ticket_properties.tags",
+        "invalid_value",
+    ),
+    "long tag": (
+        with_parts(ticket_properties={"tags": ["a" * 33]}),
+        "ticket_properties.tags.0",
+        "invalid_value",
+    ),
+    "too many custom fields": (
+        with_parts(ticket_properties={"custom_fields": {"a": 1, "b": 2, "c": 3}}),
+        "ticket_properties.custom_fields",
+        "invalid_value",
+    ),
 }
 
 
-@pytest.mark.parametrize("body", INVALID.values(), ids=INVALID)
-def test_invalid_message_is_400(api: FlaskClient, simulator: FreshdeskSimulator, body: Any) -> None:
-    """A message that is not one of a template to a recipient is a 400, and not sent."""
+@pytest.mark.parametrize(("body", "field", "code"), INVALID.values(), ids=INVALID)
+def test_invalid_message_is_400(
+    api: FlaskClient, simulator: FreshdeskSimulator, body: Any, field: str, code: str
+) -> None:
+    """What is not as it is documented is a 400 that names field and code, and is not sent."""
     answer = api.post(URL, json=body, auth=(KEY, "X"))
     assert answer.status_code == 400
+    assert answer.json["description"] == "Validation failed"
+    told = {(error["field"], error["code"]) for error in answer.json["errors"]}
+    assert (field, code) in told
     assert {frozenset(error) for error in answer.json["errors"]} == {
         frozenset(("field", "message", "code"))
     }
