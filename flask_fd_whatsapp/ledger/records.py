@@ -84,11 +84,6 @@ class Tried(NamedTuple):
     retry_after: float | None = None
     gave_up: Mapping[str, str] = MappingProxyType({})
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether no handler is left that did not succeed in this try."""
-        return not self.failed and not self.gave_up and self.retry_after is None
-
 
 class Claim(Protocol):
     """The right to handle a message, under a lease.

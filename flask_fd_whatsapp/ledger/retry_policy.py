@@ -46,6 +46,19 @@ class After(NamedTuple):
     last_error: str | None = None
 
 
+def may_be_tried(attempts: int, policy: Policy) -> bool:
+    """Whether a pending event may be tried, after so many attempts that failed or died."""
+    return attempts < policy.max_attempts
+
+
+def is_done(tried: Tried, *, has_given_up: bool) -> bool:
+    """Whether a pending event is done after a try: no handler is left, and none gave up.
+
+    :param has_given_up: one did in an earlier try.
+    """
+    return not (tried.failed or tried.gave_up or has_given_up) and tried.retry_after is None
+
+
 def after_try(tried: Tried, before: Before, policy: Policy) -> After:
     """What becomes of a pending event after a try."""
     is_postponed = tried.retry_after is not None
@@ -56,9 +69,10 @@ def after_try(tried: Tried, before: Before, policy: Policy) -> After:
     said = {**tried.failed, **tried.postponed, **tried.gave_up}
     state, delay = State.PENDING, None
     if not has_failed and not is_postponed:
-        state = State.DEAD if tried.gave_up or before.has_given_up else State.DONE
+        is_good = is_done(tried, has_given_up=before.has_given_up)
+        state = State.DONE if is_good else State.DEAD
     elif before.age_seconds > policy.give_up_after or (
-        has_failed and before.counts and attempts >= policy.max_attempts
+        has_failed and before.counts and not may_be_tried(attempts, policy)
     ):
         state = State.DEAD
     elif not has_failed:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ...events import is_ahead
 from ..records import Entry, Policy, Recorded
+from ..retry_policy import may_be_tried
 from ..views import State
 from .memory_claim import MemoryClaim
 from .memory_records import MemoryEvent, MemoryMessage
@@ -64,7 +65,7 @@ class MemoryRecording:
         has_died = False
         is_pending = event.state is State.PENDING
         if policy and is_pending != settled and not self._store.is_held(message):
-            if settled or event.attempts < policy.max_attempts:
+            if settled or may_be_tried(event.attempts, policy):
                 due_at = event.begin_try(now) if is_pending else None
                 claim = MemoryClaim(self._store, message, event, policy, due_at)
                 message.claimed, message.claimed_at = event, now

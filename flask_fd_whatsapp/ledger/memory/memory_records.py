@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from ...events import DeliveryError, Status, is_ahead, rank_of
 from ..records import Entry, Policy, Tried
 from ..references import storable
-from ..retry_policy import Before, after_try
+from ..retry_policy import Before, after_try, is_done
 from ..views import Event, Message, State
 
 
@@ -64,7 +64,7 @@ class MemoryEvent:
             self.succeeded |= {tried.succeeded}
         if self.state is not State.PENDING:
             return
-        if tried.is_complete and not self.gave_up:
+        if is_done(tried, has_given_up=bool(self.gave_up)):
             self.end(State.DONE)
             return
         now = datetime.now(UTC)

@@ -6,15 +6,16 @@ import secrets
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final, cast
 
 from ...events import Status, is_ahead
 from ..records import Entry, Policy, Recorded
+from ..retry_policy import may_be_tried
 from ..views import State
-from .entries import values_of
 from .fenced_claim import SQLClaim
 from .prepared import PreparedDatabase
-from .rows import Found, Inserted, Settled
+from .rows import Found, Inserted, values_of
 from .statement_parameters import Statement
 
 FIRST_WAIT_SECONDS: Final = 0.01
@@ -31,11 +32,11 @@ class SQLRecording:
         """Insert the event unless it was seen, raise its message's status and claim the message."""
         # One token for all tries: the first may have claimed the message already.
         token = secrets.token_hex(16) if claim else None
-        return self._prepared.database.retried(lambda: self._record(entry, policy, token))
+        return self._prepared.database.retried(partial(self._record, entry, policy, token))
 
     def _record(self, entry: Entry, policy: Policy, token: str | None) -> Recorded:
         database, event = self._prepared.unprepared, entry.event
-        values = {**values_of(entry, database), "token": token}
+        values = {**values_of(entry, database.moment), "token": token}
 
         def insert(cursor: Any) -> Inserted | Found:
             # The times are those of when it is its turn.
@@ -60,9 +61,16 @@ class SQLRecording:
         return Recorded(
             id=inserted.event_id,
             state=State.PENDING,
-            claim=(
-                self._fresh_claim(policy, token, inserted.key, inserted.event_id) if token else None
-            ),
+            claim=SQLClaim(
+                database,
+                policy,
+                token=token,
+                message_key=inserted.key,
+                event_id=inserted.event_id,
+                attempts=1,
+            )
+            if token
+            else None,
             body=entry.body,
             headers=entry.headers,
             previous_status=Status(inserted.previous_status) if inserted.previous_status else None,
@@ -97,7 +105,7 @@ class SQLRecording:
         token = secrets.token_hex(16)
         while True:
             recorded = self._prepared.database.retried(
-                lambda: self._try_to_claim(event_id, policy, token, settled=settled)
+                partial(self._try_to_claim, event_id, policy, token, settled=settled)
             )
             if recorded is None or recorded.claim:
                 return recorded
@@ -146,18 +154,16 @@ class SQLRecording:
 
     def _claim_pending(self, event_id: int, policy: Policy, token: str) -> Recorded | None:
         """A pending event under our claim, if the database has a short way to it."""
-        claimed = self._prepared.database.claim_pending(
+        database = self._prepared.unprepared
+        found = database.claim_pending(
             {
                 "event_id": event_id,
                 "token": token,
                 "max_attempts": policy.max_attempts,
-                **self._prepared.database.times(lease=policy.lease_seconds),
+                **database.times(lease=policy.lease_seconds),
             }
         )
-        if claimed is None:
-            return None
-        found, settled = claimed
-        return self._claimed(found, policy, token, settled)
+        return found and self._claimed(found, policy, token)
 
     def _take_up(
         self,
@@ -183,7 +189,7 @@ class SQLRecording:
             database.release(cursor, parameters, ())
             return found.recorded()
         if not settled:
-            if found.attempts >= policy.max_attempts:
+            if not may_be_tried(found.attempts, policy):
                 if not database.release(cursor, parameters, ()):
                     return found.recorded()
                 statements.dead.execute(cursor, parameters)
@@ -191,17 +197,18 @@ class SQLRecording:
             statements.tried.execute(cursor, {**parameters, "counts": int(found.is_due)})
         statements.handlers.execute(cursor, parameters)
         rows = cursor.fetchall()
-        gave_up = frozenset(name for name, gave_up in rows if gave_up)
-        return self._claimed(
-            found, policy, token, Settled(frozenset(name for name, _ in rows), gave_up)
+        found = found._replace(
+            handlers=frozenset(name for name, _ in rows),
+            gave_up=frozenset(name for name, gave_up in rows if gave_up),
         )
+        return self._claimed(found, policy, token)
 
-    def _claimed(self, found: Found, policy: Policy, token: str, settled: Settled) -> Recorded:
+    def _claimed(self, found: Found, policy: Policy, token: str) -> Recorded:
         """An event that was there already, under our claim."""
         is_pending = found.state is State.PENDING
         attempts = found.attempts + bool(is_pending and found.is_due)
         claim = SQLClaim(
-            self._prepared.database,
+            self._prepared.unprepared,
             policy,
             token=token,
             message_key=found.message_key,
@@ -209,25 +216,14 @@ class SQLRecording:
             attempts=attempts,
             state=found.state,
             due_at=found.due_at if is_pending and not found.is_due else None,
-            gave_up=settled.gave_up,
+            gave_up=found.gave_up,
         )
-        called = settled.handlers if is_pending else settled.handlers - settled.gave_up
+        called = found.handlers if is_pending else found.handlers - found.gave_up
         return found.recorded(claim=claim, succeeded=called, attempt=attempts)
-
-    def _fresh_claim(self, policy: Policy, token: str, key: int, event_id: int) -> SQLClaim:
-        """The claim of an event recorded just now."""
-        return SQLClaim(
-            self._prepared.database,
-            policy,
-            token=token,
-            message_key=key,
-            event_id=event_id,
-            attempts=1,
-        )
 
 
 def found_by(cursor: Any, statement: Statement, parameters: Mapping[str, Any]) -> Found | None:
     """The event that a statement finds."""
     statement.execute(cursor, parameters)
     row = cursor.fetchone()
-    return None if row is None else Found._make(row)
+    return None if row is None else Found(*row)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from functools import partial
 from threading import Lock
 from typing import Any, Final, TypeVar
 
 from ...exceptions import ClaimLost
 from ..records import Policy, Tried
 from ..references import storable
-from ..retry_policy import Before, after_try
+from ..retry_policy import Before, after_try, is_done
 from ..views import State
 from .dialects.base import Database
 from .handler_transaction import HandlerTransaction
@@ -71,6 +72,7 @@ class SQLClaim:
 
         with self._recording:
             self._write(write, is_step=not is_again)
+            self._next_transaction()
             self._succeeded = handler
 
     def finish(self, tried: Tried) -> State:
@@ -87,7 +89,7 @@ class SQLClaim:
             return State.DONE
 
         with self._recording:
-            if tried.is_complete and not self._gave_up and self._state is State.PENDING:
+            if self._state is State.PENDING and is_done(tried, has_given_up=bool(self._gave_up)):
                 state = self._write(complete)
             else:
                 state = self._write(let_go, is_step=False)
@@ -109,7 +111,7 @@ class SQLClaim:
         def let_go(cursor: Any, is_durable: bool) -> State:
             return self._let_go(cursor, tried, [])
 
-        return self._database.retried(lambda: self._write_alone(let_go, is_step=False))
+        return self._database.retried(partial(self._write_alone, let_go, is_step=False))
 
     def renew(self) -> None:
         """Renew the lease; for another thread than that of the handler being called."""
@@ -131,7 +133,7 @@ class SQLClaim:
         self.transaction = HandlerTransaction(self._database, self._policy.handler_seconds)
         return ended
 
-    def _write(self, write: Callable[[Any, bool], T], *, is_step: bool = True) -> T:
+    def _write(self, write: Callable[..., T], *, is_step: bool = True) -> T:
         """Write in the handler's transaction and commit it, or in one of its own.
 
         :param write: gets a cursor, and whether what it writes has to outlive a power cut.
@@ -140,19 +142,18 @@ class SQLClaim:
         if self._is_abandoned:
             raise ClaimLost.of_hanging_handler()
         if self.transaction.end():
-            result = self.transaction.commit(lambda cursor: write(cursor, True))
+            result = self.transaction.commit(partial(write, is_durable=True))
         else:
-            result = self._database.retried(lambda: self._write_alone(write, is_step=is_step))
-        self._next_transaction()
+            result = self._database.retried(partial(self._write_alone, write, is_step=is_step))
         return result
 
-    def _write_alone(self, write: Callable[[Any, bool], T], *, is_step: bool) -> T:
+    def _write_alone(self, write: Callable[..., T], *, is_step: bool) -> T:
         if not is_step:
             with self._database.transaction() as cursor:
-                return write(cursor, True)
+                return write(cursor, is_durable=True)
         # After a power cut, or a crash of the database's server, a handler that is not in the
         # transaction may be called again.
-        return self._database.step(lambda cursor: write(cursor, False), is_durable=False)
+        return self._database.step(partial(write, is_durable=False), is_durable=False)
 
     def _values(
         self, *, lease: float | None = None, delay: float = 0, is_durable: bool = True

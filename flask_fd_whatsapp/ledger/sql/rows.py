@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final, NamedTuple
 
 from ...events import DeliveryError, Status, is_ahead, rank_of
-from ..records import Claim, Recorded
+from ..forgotten import digest_of
+from ..records import Claim, Entry, Recorded
+from ..references import KeptReference, storable
 from ..views import State
 
 
@@ -39,15 +43,12 @@ class Handled(NamedTuple):
     is_superseded: bool
 
 
-class Settled(NamedTuple):
-    """The handlers of an event that are not to be called again, and which of them gave up."""
-
-    handlers: frozenset[str] = frozenset()
-    gave_up: frozenset[str] = frozenset()
-
-
 class Found(NamedTuple):
-    """A row of the statements ``find`` and ``find_by_id``."""
+    """A row of the statements ``find`` and ``find_by_id``.
+
+    :param handlers: those not to be called again, if the event is claimed.
+    :param gave_up: which of them gave up.
+    """
 
     event_id: int
     message_key: int
@@ -69,6 +70,8 @@ class Found(NamedTuple):
     due_at: Any
     is_due: bool
     postponed: int
+    handlers: frozenset[str] = frozenset()
+    gave_up: frozenset[str] = frozenset()
 
     def lacks(self, error: DeliveryError | None) -> bool:
         """Whether *error* would tell more than is known of why the message failed."""
@@ -105,3 +108,47 @@ class Found(NamedTuple):
             postponed=self.postponed,
             superseded=is_ahead(self.message_status, of=self.status),
         )
+
+
+_TIME_COLUMNS: Final[dict[str, str]] = {status: f"{status.lower()}_at" for status in Status}
+_NONE: Final[dict[str, Any]] = {
+    **dict.fromkeys(_TIME_COLUMNS.values()),
+    "known_status": None,
+    "rank": None,
+    "error_code": None,
+    "error_message": None,
+}
+
+
+def values_of(entry: Entry, moment: Callable[[datetime], Any]) -> dict[str, Any]:
+    """*entry* as parameters of the statements that record it, its event's message included.
+
+    :param moment: gives a UTC time as the driver takes it.
+    """
+    event = entry.event
+    timestamp = moment(event.timestamp)
+    given = event.external_reference_id
+    reference = KeptReference.of(given) if given else None
+    values = {
+        **_NONE,
+        "account_id": event.account_id,
+        "message_id": event.message_id,
+        "status": str(event.status),
+        "timestamp": timestamp,
+        "receiver": entry.receiver,
+        "payload": entry.body,
+        "headers": json.dumps(dict(entry.headers)) if entry.headers else "{}",
+        "reference": reference and reference.key,
+        "reference_text": reference and reference.text,
+        "campaign": storable(entry.campaign),
+        "digest": digest_of(event.account_id, event.message_id),
+    }
+    rank = rank_of(event.status)
+    if rank is not None:
+        values["known_status"] = values["status"]
+        values["rank"] = rank
+        values[_TIME_COLUMNS[event.status]] = timestamp
+    if event.error is not None and event.status == Status.FAILED:
+        values["error_code"] = storable(event.error.code)
+        values["error_message"] = storable(event.error.message)
+    return values

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, func
 
 from ..connections import Connections
 from ..reserved_connection import Reserved
-from ..rows import Found, Handled, Inserted, Settled
+from ..rows import Found, Handled, Inserted
 from ..statement_parameters import Statement
 from ..statements import Statements
 
@@ -77,11 +77,11 @@ class Database(Connections):
         row = cursor.fetchone()
         return int(row[0]) if row else None
 
-    def claim_pending(self, values: Mapping[str, Any]) -> tuple[Found, Settled] | None:
+    def claim_pending(self, values: Mapping[str, Any]) -> Found | None:
         """Claim a pending event's message and count the try, where that takes few round trips.
 
         :param values: the event's id, the token, the most attempts, and the times.
-        :return: the event as it was, and the handlers that are settled; ``None``, and nothing has
+        :return: the event as it was, and its handlers that are settled; ``None``, and nothing has
             changed, if it is not to be had, or not in this way.
         """
         return None

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, RootTransaction, event
 
 from ....exceptions import LedgerUnavailable
 from ..connections import Transaction
-from ..rows import Found, Handled, Inserted, Settled
+from ..rows import Found, Handled, Inserted
 from ..statement_parameters import Statement
 from ..tables import metadata
 from .base import Database
@@ -126,7 +126,7 @@ class PostgreSQL(Database):
         """Record successes, end the claim and the event; nothing, and false, if it is another's."""
         return self._record(cursor, self.statements.complete, values, handled)
 
-    def claim_pending(self, values: Mapping[str, Any]) -> tuple[Found, Settled] | None:
+    def claim_pending(self, values: Mapping[str, Any]) -> Found | None:
         """Claim a pending event's message and count the try, in two statements.
 
         The second sees all that the one who had the message before has written.
@@ -143,7 +143,7 @@ class PostgreSQL(Database):
                 self.release(cursor, values, ())
                 return None
             *found, settled, gave_up = row
-            return Found._make(found), Settled(frozenset(settled or ()), frozenset(gave_up or ()))
+            return Found._make((*found, frozenset(settled or ()), frozenset(gave_up or ())))
 
     def _record(
         self,
