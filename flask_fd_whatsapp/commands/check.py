@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import click
@@ -15,7 +15,7 @@ from ..ledger import Ledger
 from ..receiving.receiver import Receiver
 from ..settings import FORM_HEADERS
 from ..signals import EVENT_SIGNALS, NOTICES, status_changed, status_received
-from .masking import MASK, masked_url, without_secrets
+from .masking import masked_settings, without_secrets
 from .options import chosen_receivers, json_option, receiver_option
 from .other_extensions import harm_of_others
 from .output import plain, print_json
@@ -75,7 +75,7 @@ def check(name: str | None, as_json: bool) -> None:
 
 
 def _report(app: Flask, receiver: Receiver) -> Report:
-    report = Report(receiver.name, receiver.url, _masked(receiver), "")
+    report = Report(receiver.name, receiver.url, masked_settings(receiver), "")
     report.findings.extend(_check_settings(receiver))
     try:
         ledger = receiver.ledger
@@ -115,24 +115,6 @@ def _described(ledger: Ledger) -> str:
         f"{type(ledger).__name__} ({'durable' if ledger.durable else 'in memory'})"
         f"{f', the file {path}' if path else ''}"
     )
-
-
-def _masked(receiver: Receiver) -> dict[str, Any]:
-    """The settings by key, without the values of headers and the password of the ledger."""
-    settings = receiver.settings
-    shown: dict[str, Any] = {}
-    for item in fields(settings):
-        value = getattr(settings, item.name)
-        if item.name == "headers":
-            value = {header: [MASK] * len(values) for header, values in value.items()}
-        elif item.name == "ledger_url":
-            value = masked_url(value)
-        elif item.name == "account_ids" and value is not None:
-            value = sorted(value)
-        elif item.name == "campaign" and value is not None:
-            value = "set"
-        shown[f"{receiver.prefix}_{item.name.upper()}"] = value
-    return shown
 
 
 def _check_settings(receiver: Receiver) -> Iterator[Finding]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Final
+from dataclasses import fields
+from typing import Any, Final
 from urllib.parse import unquote
 
 from ..receiving.receiver import Receiver
@@ -41,6 +42,24 @@ def masked_url(url: str) -> str:
     pairs = (query or "").split("&")
     hosts = "&".join(pair for pair in pairs if _HOST.fullmatch(pair))
     return f"{scheme}://{credentials}{place}{hosts and '?'}{hosts}"
+
+
+def masked_settings(receiver: Receiver) -> dict[str, Any]:
+    """The settings by key, without the values of headers and the password of the ledger."""
+    settings = receiver.settings
+    shown: dict[str, Any] = {}
+    for item in fields(settings):
+        value = getattr(settings, item.name)
+        if item.name == "headers":
+            value = {header: [MASK] * len(values) for header, values in value.items()}
+        elif item.name == "ledger_url":
+            value = masked_url(value)
+        elif item.name == "account_ids" and value is not None:
+            value = sorted(value)
+        elif item.name == "campaign" and value is not None:
+            value = "set"
+        shown[f"{receiver.prefix}_{item.name.upper()}"] = value
+    return shown
 
 
 def without_secrets(text: str, receivers: Iterable[Receiver]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Unpack
 
+from .listing import Browser
 from .parts import (
     DeadEvents,
     LastRejections,
@@ -36,6 +37,7 @@ class ComposedLedger:
     replays: Replays
     dead_events: DeadEvents
     overview: Overview
+    browser: Browser
     maintenance: Maintenance
 
     def record(self, entry: Entry, policy: Policy, *, claim: bool = True) -> Recorded:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any, Protocol
 
+from .listing import Browser
 from .parts import (
     DeadEvents,
     LastRejections,
@@ -75,6 +76,11 @@ class Ledger(Recording, Queries, Protocol):
     @property
     def overview(self) -> Overview:
         """How things stand."""
+        ...
+
+    @property
+    def browser(self) -> Browser:
+        """Lists messages page by page."""
         ...
 
     @property

@@ -8,6 +8,7 @@ from typing import Never
 
 from ...exceptions import FreshdeskWhatsAppError
 from ..composed_ledger import ComposedLedger
+from .memory_browser import MemoryBrowser
 from .memory_dead_events import MemoryDeadEvents
 from .memory_maintenance import MemoryMaintenance
 from .memory_overview import MemoryOverview
@@ -50,6 +51,7 @@ class MemoryLedger(ComposedLedger):
             replays=MemoryReplays(store),
             dead_events=MemoryDeadEvents(store),
             overview=MemoryOverview(store, quarantine),
+            browser=MemoryBrowser(store),
             maintenance=MemoryMaintenance(store),
         )
         self.store = store

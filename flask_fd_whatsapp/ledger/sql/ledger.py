@@ -12,6 +12,7 @@ from .dead_events import SQLDeadEvents
 from .dialects.base import Database
 from .dialects.engines import engine_from_url
 from .maintenance import SQLMaintenance
+from .message_pages import SQLBrowser
 from .overview import SQLOverview
 from .prepared import PreparedDatabase
 from .quarantine import SQLQuarantine
@@ -56,6 +57,7 @@ class SQLLedger(ComposedLedger):
             replays=SQLReplays(prepared),
             dead_events=SQLDeadEvents(prepared),
             overview=SQLOverview(prepared),
+            browser=SQLBrowser(prepared),
             maintenance=SQLMaintenance(prepared),
         )
         self._prepared = prepared

@@ -89,7 +89,7 @@ class SQLQueries:
             )
             for key, status, moment in connection.execute(others):
                 unknown[key][status] = moment
-        return [(row["id"], _message(row, unknown[row["id"]])) for row in rows]
+        return [(row["id"], view_of_message(row, unknown[row["id"]])) for row in rows]
 
     def events(self, **wanted: Unpack[EventFilter]) -> list[Event]:
         """Events that meet every condition given, newest first."""
@@ -126,7 +126,8 @@ def _event(row: RowMapping) -> Event:
     return Event(**{**values, "state": state, "is_superseded": is_superseded})
 
 
-def _message(row: RowMapping, unknown: Mapping[str, datetime]) -> Message:
+def view_of_message(row: RowMapping, unknown: Mapping[str, datetime]) -> Message:
+    """A message's row as asked for, with the times of statuses that are not documented."""
     times: dict[str, datetime] = {
         status: row[column] for status, column in _TIMES.items() if row[column]
     }

@@ -1,0 +1,115 @@
+"""What can be listed of messages, page by page, and looked at of one: for those who browse."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, NamedTuple, Protocol
+
+from .views import Message
+
+UNHEARD: Final = "UNHEARD"
+"""Stands for a status where none has been heard of."""
+
+
+class Place(NamedTuple):
+    """Where a message stands in the order of a list: by when it was sent, and the ledger's id."""
+
+    sent_on: datetime
+    key: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedMessage:
+    """A message in a list.
+
+    :param place: where it stands, by which to ask for the next page.
+    """
+
+    place: Place
+    message: Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageFilter:
+    """Which messages are wanted: those that meet every condition given.
+
+    :param search: of this id, or with a reference that begins so.
+    :param status: at this status and no further, or :data:`UNHEARD`.
+    :param campaign: of this campaign; ``...`` for any, ``None`` for those without.
+    :param account_id: of this account.
+    :param receiver: of which an event came to the receiver of this name.
+    :param failed: ``True``: those that failed, wherever they are now; ``False``: the others.
+    :param codes: that failed with one of these error codes; ``None`` for a failure without one.
+    :param since: sent at or after this (aware datetime).
+    :param until: sent before this (aware datetime).
+    :param stuck_since: sent before this, and neither delivered nor failed.
+    """
+
+    search: str | None = None
+    status: str | None = None
+    campaign: str | Any | None = ...
+    account_id: str | None = None
+    receiver: str | None = None
+    failed: bool | None = None
+    codes: Collection[str | None] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    stuck_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handling:
+    """What became of one handler of an event.
+
+    :param state: ``done``, ``superseded``, ``gave up``, or ``failed``: to be tried again, unless
+        the event is dead.
+    :param attempts: how often it failed, ``None`` if nobody counted.
+    :param last_error: the type and message of the last failure, or the reason it gave.
+    :param at: when it was done, or tried last (UTC).
+    """
+
+    handler: str
+    state: str
+    attempts: int | None = None
+    last_error: str | None = field(default=None, repr=False)
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventDetail:
+    """What is kept of an event beside what :meth:`Ledger.events` gives.
+
+    :param body: its JSON text as received.
+    :param headers: the values of ``FD_WHATSAPP_DATA_HEADERS`` that came with it.
+    :param handlings: its handlers, as far as they have been called.
+    """
+
+    event_id: Any
+    body: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    handlings: Sequence[Handling]
+
+
+class Browser(Protocol):
+    """The part of a ledger that lists messages, and shows all there is of one."""
+
+    def page(
+        self,
+        wanted: MessageFilter,
+        *,
+        before: Place | None = None,
+        after: Place | None = None,
+        limit: int,
+    ) -> list[ListedMessage]:
+        """The messages that meet *wanted*, latest sent first.
+
+        :param before: only those that come later in that order: the next page.
+        :param after: only those that come earlier, in the reverse order: the page before.
+        """
+        ...
+
+    def details(self, message_id: str, account_id: str) -> list[EventDetail]:
+        """The events of a message in the order they were recorded."""
+        ...

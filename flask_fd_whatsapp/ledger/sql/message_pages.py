@@ -1,0 +1,174 @@
+"""Messages page by page, and all there is of one, in a database."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import ColumnElement, Connection, and_, exists, false, func, or_, select
+
+from ...events import Status
+from ..listing import UNHEARD, EventDetail, Handling, ListedMessage, MessageFilter, Place
+from ..references import KeptReference, is_storable, storable
+from .dialects.base import Database
+from .prepared import PreparedDatabase
+from .queries import view_of_message
+from .tables import event, handling, message
+
+_LAST: Final = "\U0010ffff"
+
+
+class SQLBrowser:
+    """Lists messages, for :class:`SQLLedger`."""
+
+    def __init__(self, prepared: PreparedDatabase) -> None:
+        self._prepared = prepared
+
+    def page(
+        self,
+        wanted: MessageFilter,
+        *,
+        before: Place | None = None,
+        after: Place | None = None,
+        limit: int,
+    ) -> list[ListedMessage]:
+        """The messages that meet *wanted*, latest sent first."""
+        database = self._prepared.database
+        with database.querying(patiently=True) as connection:
+            sent_on = _sent_on(connection)
+            query = select(message).where(*_met(wanted, sent_on, database)).limit(limit)
+            if after is not None:
+                query = query.where(_is_beyond(after, sent_on, is_later=True))
+                query = query.order_by(sent_on, message.c.id)
+            else:
+                if before is not None:
+                    query = query.where(_is_beyond(before, sent_on, is_later=False))
+                query = query.order_by(sent_on.desc(), message.c.id.desc())
+            rows = connection.execute(query).mappings().all()
+        return [
+            ListedMessage(
+                place=Place(row["sent_on"] or row["queued_at"] or row["first_seen"], row["id"]),
+                message=view_of_message(row, {}),
+            )
+            for row in rows
+        ]
+
+    def details(self, message_id: str, account_id: str) -> list[EventDetail]:
+        """The events of a message in the order they were recorded."""
+        if not (is_storable(message_id) and is_storable(account_id)):
+            return []
+        of_message = (message.c.message_id == message_id) & (message.c.account_id == account_id)
+        events = (
+            select(event.c.id, event.c.payload, event.c.headers)
+            .join_from(event, message)
+            .where(of_message)
+            .order_by(event.c.id)
+        )
+        handlers = (
+            select(handling)
+            .join_from(handling, event)
+            .join(message)
+            .where(of_message)
+            .order_by(handling.c.handled_at, handling.c.handler)
+        )
+        done: defaultdict[int, list[Handling]] = defaultdict(list)
+        with self._prepared.database.querying() as connection:
+            rows = connection.execute(events).all()
+            for row in connection.execute(handlers).mappings():
+                done[row["event_id"]].append(
+                    Handling(
+                        handler=row["handler"],
+                        state="superseded"
+                        if row["is_superseded"]
+                        else "gave up"
+                        if row["gave_up"]
+                        else "done",
+                        at=row["handled_at"],
+                    )
+                )
+        return [
+            EventDetail(
+                event_id=event_id,
+                body=payload,
+                headers=json.loads(headers),
+                handlings=done[event_id],
+            )
+            for event_id, payload, headers in rows
+        ]
+
+
+def _sent_on(connection: Connection) -> ColumnElement[datetime]:
+    """When a message was sent: the indexed column, if it is filled for all of them.
+
+    It is not in rows of the previous version, until a report or ``prune`` has filled it.
+    """
+    lacks = select(message.c.id).where(message.c.sent_on.is_(None)).limit(1)
+    if connection.execute(lacks).first() is None:
+        return message.c.sent_on
+    return func.coalesce(message.c.sent_on, message.c.queued_at, message.c.first_seen)
+
+
+def _met(
+    wanted: MessageFilter, sent_on: ColumnElement[datetime], database: Database
+) -> Iterator[ColumnElement[bool]]:
+    table = message.c
+    if wanted.search is not None:
+        yield _is_found(wanted.search, database)
+    if wanted.status == UNHEARD:
+        yield table.status.is_(None)
+    elif wanted.status is not None:
+        yield table.status == wanted.status
+    if wanted.campaign is None:
+        yield table.campaign.is_(None)
+    elif wanted.campaign is not ...:
+        yield table.campaign == storable(wanted.campaign)
+    if wanted.account_id is not None:
+        yield table.account_id == storable(wanted.account_id)
+    if wanted.receiver is not None:
+        heard = exists().where(
+            event.c.message_key == table.id, event.c.receiver == storable(wanted.receiver)
+        )
+        yield or_(table.receiver == storable(wanted.receiver), heard)
+    if wanted.failed is not None:
+        yield table.failed_at.is_not(None) if wanted.failed else table.failed_at.is_(None)
+    if wanted.codes is not None:
+        codes = [code for code in wanted.codes if code is not None]
+        has_code = table.error_code.in_(codes) if codes else false()
+        without = table.error_code.is_(None) if None in wanted.codes else false()
+        yield and_(table.failed_at.is_not(None), or_(has_code, without))
+    if wanted.since is not None:
+        yield sent_on >= wanted.since
+    if wanted.until is not None:
+        yield sent_on < wanted.until
+    if wanted.stuck_since is not None:
+        yield sent_on < wanted.stuck_since
+        yield or_(table.status.is_(None), table.status.in_((Status.QUEUED, Status.SENT)))
+
+
+def _is_found(search: str, database: Database) -> ColumnElement[bool]:
+    """Whether it is of that id, or its reference begins so: capitals included."""
+    text = storable(search) or ""
+    reference = message.c.external_reference_id
+    if database.is_sqlite or database.is_mariadb:  # which compare byte for byte, with the index
+        begins = and_(reference >= text, reference < text + _LAST)
+    else:
+        begins = reference.startswith(text, autoescape=True)
+    whole = KeptReference.of(search)
+    return or_(message.c.message_id == text, begins, reference == whole.key)
+
+
+def _is_beyond(
+    place: Place, moment: ColumnElement[datetime], *, is_later: bool
+) -> ColumnElement[bool]:
+    key = message.c.id
+    if is_later:
+        past, beside = moment > place.sent_on, key > place.key
+        bound = moment >= place.sent_on
+    else:
+        past, beside = moment < place.sent_on, key < place.key
+        bound = moment <= place.sent_on
+    # The bound alone leads through the index.
+    return and_(bound, or_(past, beside))

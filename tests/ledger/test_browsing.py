@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+
+from flask_fd_whatsapp.events import DeliveryError
+from flask_fd_whatsapp.ledger import Ledger
+from flask_fd_whatsapp.ledger.listing import UNHEARD, MessageFilter, Place
+
+from .entries import MOMENT, POLICY, entry
+
+
+def listed(ledger: Ledger, wanted: MessageFilter | None = None) -> list[str]:
+    page = ledger.browser.page(wanted or MessageFilter(), limit=100)
+    return [one.message.message_id for one in page]
+
+
+def record(ledger: Ledger, status: str = "QUEUED", **fields: object) -> None:
+    ledger.record(entry(status, **fields), POLICY, claim=False)  # type: ignore[arg-type]
+
+
+def test_messages_are_listed_by_when_they_were_sent(ledger: Ledger) -> None:
+    """The latest sent comes first, whenever its events were received."""
+    for number, minutes in (("a", 5), ("b", 1), ("c", 9)):
+        record(ledger, message_id=number, timestamp=MOMENT + timedelta(minutes=minutes))
+    assert listed(ledger) == ["c", "a", "b"]
+
+
+def test_pages_go_on_both_ways_without_a_gap(ledger: Ledger) -> None:
+    """Pages before and after a place hold every message once, those of one moment too."""
+    for number in range(7):
+        record(ledger, message_id=f"M{number}", timestamp=MOMENT + timedelta(seconds=number // 3))
+    whole = ledger.browser.page(MessageFilter(), limit=100)
+    assert all(one.place > other.place for one, other in pairwise(whole))
+    forth, place = [], None
+    while batch := ledger.browser.page(MessageFilter(), before=place, limit=2):
+        forth += batch
+        place = batch[-1].place
+    assert forth == whole
+    back, place = [], Place(MOMENT - timedelta(days=1), 0)
+    while batch := ledger.browser.page(MessageFilter(), after=place, limit=3):
+        back += batch
+        place = batch[-1].place
+    assert back == whole[::-1]
+
+
+def fill(ledger: Ledger) -> None:
+    error = DeliveryError("131026", "Message undeliverable")
+    record(ledger, message_id="M1", reference="spring-1", campaign="spring")
+    record(ledger, "READ", message_id="M1")
+    record(ledger, message_id="M2", reference="Spring-2", account_id="2")
+    record(ledger, "FAILED", message_id="M2", account_id="2", error=error)
+    record(ledger, "FAILED", message_id="M3", reference="sp%_-3", receiver="other")
+    later = MOMENT + timedelta(hours=2)
+    record(ledger, "SENT", message_id="M4", reference="x" * 300, timestamp=later)
+    record(ledger, "PLAYED", message_id="M5", timestamp=later)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        pytest.param(MessageFilter(), "M1 M2 M3 M4 M5", id="all"),
+        pytest.param(MessageFilter(search="M4"), "M4", id="id"),
+        pytest.param(MessageFilter(search="spring"), "M1", id="beginning, capitals included"),
+        pytest.param(MessageFilter(search="sp%_"), "M3", id="no pattern"),
+        pytest.param(MessageFilter(search="%"), "", id="nor one alone"),
+        pytest.param(MessageFilter(search="x" * 300), "M4", id="long reference"),
+        pytest.param(MessageFilter(search="\x00\ud800"), "", id="what no database takes"),
+        pytest.param(MessageFilter(status="READ"), "M1", id="status"),
+        pytest.param(MessageFilter(status=UNHEARD), "M5", id="no known status"),
+        pytest.param(MessageFilter(campaign="spring"), "M1", id="campaign"),
+        pytest.param(MessageFilter(campaign=None), "M2 M3 M4 M5", id="without campaign"),
+        pytest.param(MessageFilter(account_id="2"), "M2", id="account"),
+        pytest.param(MessageFilter(receiver="other"), "M3", id="receiver"),
+        pytest.param(MessageFilter(failed=True), "M2 M3", id="failed"),
+        pytest.param(MessageFilter(failed=False), "M1 M4 M5", id="not failed"),
+        pytest.param(MessageFilter(codes=["131026"]), "M2", id="code"),
+        pytest.param(MessageFilter(codes=["131026", None]), "M2 M3", id="codes, or none"),
+        pytest.param(MessageFilter(codes=[]), "", id="no code"),
+        pytest.param(MessageFilter(since=MOMENT + timedelta(hours=1)), "M4 M5", id="since"),
+        pytest.param(MessageFilter(until=MOMENT + timedelta(hours=2)), "M1 M2 M3", id="until"),
+        pytest.param(MessageFilter(stuck_since=MOMENT + timedelta(hours=3)), "M4 M5", id="stuck"),
+        pytest.param(MessageFilter(stuck_since=MOMENT + timedelta(hours=1)), "", id="not yet"),
+    ],
+)
+def test_filters_are_met_together(ledger: Ledger, wanted: MessageFilter, found: str) -> None:
+    """A message is listed if it meets every condition given."""
+    fill(ledger)
+    assert sorted(listed(ledger, wanted)) == found.split()
+
+
+def test_details_of_a_message_hold_its_payloads_and_handlers(ledger: Ledger) -> None:
+    """Each event is told with its body, its headers, and which handlers have succeeded."""
+    body = '{"data": "as it came"}'
+    recorded = ledger.record(
+        entry("SENT", body=body, headers={"X-Tenant": "7"}), POLICY, claim=True
+    )
+    assert recorded.claim is not None
+    recorded.claim.succeeded("tickets.sync")
+    (detail,) = ledger.browser.details("M1", "1")
+    assert (detail.event_id, detail.body) == (recorded.id, body)
+    assert detail.headers == {"X-Tenant": "7"}
+    assert [(one.handler, one.state) for one in detail.handlings] == [("tickets.sync", "done")]
+    assert ledger.browser.details("M1", "2") == []
+    assert ledger.browser.details("\ud800", "1") == []
