@@ -1,13 +1,16 @@
-# Each of make demo, run, test, check, bench and soak works by itself from a fresh clone.
+# Each of make demo, run, test, test-all, check, bench and soak works by itself from a fresh clone.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 BENCH = $(VENV)-bench
+# Side by side, each with databases, queues and ports of its own; much of their time is waiting.
+WORKERS ?= 4
+TESTS = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 SERVED = $(VENV)/.served
 INSTALLED = $(VENV)/.installed
 
-.PHONY: demo run test check bench soak format clean
+.PHONY: demo run test test-all check bench soak format clean
 
 demo: $(SERVED)
 	$(BIN)/python -u -m examples.demo
@@ -16,8 +19,13 @@ run: $(SERVED)
 	FLASK_FD_WHATSAPP_LEDGER_URL=sqlite:///ledger.db $(BIN)/python -m gunicorn \
 		--chdir examples/quickstart --workers 2 --threads 8 --bind 127.0.0.1:8000 app:app
 
+# What tells of a mistake within five minutes: all but the tests that are marked slow.
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(TESTS) -m "not slow" $(ARGS)
+
+# Those too that kill processes for minutes. `make test-all ARGS=--cov` measures coverage.
+test-all: $(INSTALLED)
+	$(TESTS) $(ARGS)
 
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .

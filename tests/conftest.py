@@ -4,7 +4,7 @@ import copy
 import json
 import signal as signals
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,22 @@ Payload = Callable[..., dict[str, Any]]
 
 # A shell's background jobs ignore Ctrl-C, and so would the processes that tests interrupt.
 signals.signal(signals.SIGINT, signals.default_int_handler)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, Any, Any]:
+    """Escape lone surrogates in what a process beside the others reports: it is sent as UTF-8."""
+    return _encodable((yield))
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_encodable(each) for each in value]
+    return value
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +68,18 @@ def make_app(tmp_path: Path) -> MakeApp:
         return app
 
     return make
+
+
+@pytest.fixture(scope="session")
+def empty_ledger_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with an empty ledger, to be copied: to make one takes a quarter of a second."""
+    from flask_fd_whatsapp.ledger.sql import SQLLedger
+
+    path = tmp_path_factory.mktemp("empty") / "ledger.db"
+    ledger = SQLLedger.from_url(f"sqlite:///{path}", Flask("host"))
+    ledger.upgrade()
+    ledger.engine.dispose()  # which leaves one file
+    return path
 
 
 @pytest.fixture

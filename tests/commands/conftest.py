@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -83,11 +84,13 @@ def tickets() -> Tickets:
 
 
 @pytest.fixture
-def make_durable(make_app: MakeApp, tmp_path: Path) -> Iterator[MakeApp]:
+def make_durable(make_app: MakeApp, tmp_path: Path, empty_ledger_file: Path) -> Iterator[MakeApp]:
     """Like ``make_app``, with a ledger in a SQLite file, the same for all of a test."""
     made: list[Flask] = []
 
     def make(blueprint: FreshdeskWhatsApp | None = None, **settings: Any) -> Flask:
+        if blueprint is None and not (tmp_path / "ledger.db").exists():
+            shutil.copy(empty_ledger_file, tmp_path / "ledger.db")
         made.append(make_app(blueprint, **{"LEDGER_URL": url_in(tmp_path), **settings}))
         return made[-1]
 

@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import pytest
 
 from ..conftest import SAMPLES, TOKEN, URL, Payload
 from ..ledger.databases import fresh_database
+from ..ports import free_port
 from ..processes.waiting import wait_until
 from ..queue.brokers import fresh_queue
 
@@ -30,8 +30,7 @@ class Running:
     """The example, started with its script."""
 
     def __init__(self, folder: Path, url: str, broker: dict[str, Any]) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as unused:
-            self.port = int(unused.getsockname()[1])
+        self.port = free_port()
         environment = {
             **os.environ,
             "PORT": str(self.port),

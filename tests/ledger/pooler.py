@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL
 
+from ..ports import free_port
 from ..processes.waiting import TIMEOUT, wait_until
 
 SERVER_CONNECTIONS = {"transaction": 3, "session": 30}
@@ -40,8 +41,7 @@ def pgbouncer(url: URL, mode: str = "transaction") -> Generator[URL]:
     if program is None:
         reason = "pgbouncer is not installed"
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = int(unused.getsockname()[1])
+    port = free_port()
     server = f"host={url.host or '127.0.0.1'} port={url.port or 5432} user={url.username}"
     if url.password:
         server += f" password={url.password}"

@@ -22,6 +22,7 @@ from flask_fd_whatsapp.ledger import State
 from flask_fd_whatsapp.ledger.sql import SQLLedger
 
 from ..conftest import TOKEN, URL
+from ..ports import free_port
 from .burst import make_event
 from .preloaded import effect, metadata
 from .server import ROOT
@@ -42,8 +43,7 @@ def _uwsgi_is_there() -> None:
 @contextmanager
 def serving(folder: Path, url: str, engine: str) -> Generator[int]:
     """The port of a uWSGI that has forked its workers off a process with open connections."""
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = int(unused.getsockname()[1])
+    port = free_port()
     command = [str(UWSGI), "--http-socket", f"127.0.0.1:{port}", "--master", "--need-app"]
     command += ["--processes", str(WORKERS), "--threads", "2", "--enable-threads", "--die-on-term"]
     command += ["--module", "tests.processes.preloaded:create_app()", "--venv", sys.prefix]

@@ -6,6 +6,8 @@ import socket
 import threading
 from contextlib import suppress
 
+from ..ports import free_port
+
 
 class Proxy:
     """Passes bytes on to a server while it is up; its port stays the same.
@@ -16,8 +18,7 @@ class Proxy:
     def __init__(self, target: tuple[str, int] | None) -> None:
         self.target = target
         self.connections = 0
-        with socket.create_server(("127.0.0.1", 0)) as unused:
-            self.port = int(unused.getsockname()[1])
+        self.port = free_port()
         self._listener: socket.socket | None = None
         self._open: list[socket.socket] = []
         self._threads: list[threading.Thread] = []

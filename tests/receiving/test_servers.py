@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from ..conftest import PAYLOADS, TOKEN, URL
+from ..ports import free_port
 from ..processes.waiting import TIMEOUT, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -124,11 +125,6 @@ class Server:
             return False
 
         wait_until(answers, "the server answers")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture(scope="module", params=SERVERS)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -21,12 +22,13 @@ def events() -> EventBuilder:
 
 
 @pytest.fixture
-def make_durable(make_app: MakeApp, tmp_path: Path) -> MakeApp:
+def make_durable(make_app: MakeApp, tmp_path: Path, empty_ledger_file: Path) -> MakeApp:
     """As ``make_app``, with the ledger in a database."""
 
     def make(**settings: object) -> Flask:
-        app = make_app(LEDGER_URL=f"sqlite:///{tmp_path / 'events.db'}", **settings)
-        app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger.upgrade()
-        return app
+        file = tmp_path / "events.db"
+        if not file.exists():
+            shutil.copy(empty_ledger_file, file)
+        return make_app(LEDGER_URL=f"sqlite:///{file}", **settings)
 
     return make
