@@ -179,7 +179,7 @@ def _add_routes(state: BlueprintSetupState, receiver: Receiver) -> None:
         environ = current.environ
         if not accepts(environ):
             return to_response(
-                receiver.reject(
+                receiver.rejections.reject(
                     Result.UNAUTHENTICATED,
                     "A required header is missing or has a wrong value.",
                     f"Header {authenticator.explain(environ)}: see {receiver.prefix}_HEADERS.",
@@ -192,17 +192,19 @@ def _add_routes(state: BlueprintSetupState, receiver: Receiver) -> None:
             allowed = min(limit, request.max_content_length or limit)
             key = "MAX_CONTENT_LENGTH" if allowed < limit else f"{receiver.prefix}_MAX_BODY_BYTES"
             detail = f"The body is larger than {allowed} bytes."
-            return to_response(receiver.reject(Result.TOO_LARGE, detail, f"{detail} See {key}."))
+            return to_response(
+                receiver.rejections.reject(Result.TOO_LARGE, detail, f"{detail} See {key}.")
+            )
         except ClientDisconnected:
             return to_response(
-                receiver.reject(
-                    Result.NOT_JSON,
+                receiver.rejections.reject(
+                    Result.CUT_OFF,
                     "The body did not arrive whole: it was cut off, or the application or its "
                     "server took it before the receiver could.",
                 )
             )
         except BodyNotHandedOver as error:
-            return to_response(receiver.reject(Result.UNREAD, str(error)))
+            return to_response(receiver.rejections.reject(Result.UNREAD, str(error)))
         headers = {name: header_text(environ[key]) for name, key in data_headers if key in environ}
         encoding = environ.get("HTTP_CONTENT_ENCODING", "")
         return to_response(receiver.receive(body, headers, encoding=encoding))

@@ -56,7 +56,7 @@ def log_fields(
 
 
 class about:  # noqa: N801  # reads as contextlib's own; a generator costs thrice as much
-    """While this lasts, what this package logs in this thread is about *event*.
+    """While this lasts, what this package logs in this thread is about one event.
 
     The parameters are those of :func:`log_fields`.
     """
@@ -68,7 +68,7 @@ class about:  # noqa: N801  # reads as contextlib's own; a generator costs thric
     def __init__(
         self,
         receiver: str,
-        event: StatusEvent,
+        event: StatusEvent | None,
         event_id: Any = None,
         attempt: int | None = None,
     ) -> None:

@@ -91,6 +91,13 @@ class Settings:
         settings._check_together(prefix)
         return settings
 
+    def rejects_invalid(self, *, is_durable: bool) -> bool:
+        """Whether an unusable body is answered with an error.
+
+        :param is_durable: the ledger is, and keeps the body.
+        """
+        return not is_durable if self.reject_invalid is None else self.reject_invalid
+
     def _check_together(self, prefix: str) -> None:
         if not self.headers and not self.allow_unauthenticated:
             raise ConfigurationError(

@@ -81,8 +81,7 @@ def _report(app: Flask, receiver: Receiver) -> Report:
         ledger = receiver.ledger
         doubts = ledger.check()
         report.ledger = _described(ledger)
-        rejects = receiver.settings.reject_invalid
-        report.rejects_invalid = not ledger.durable if rejects is None else rejects
+        report.rejects_invalid = receiver.settings.rejects_invalid(is_durable=ledger.durable)
         report.findings.extend(Finding("warning", doubt) for doubt in doubts)
         if not ledger.durable and not (app.debug or app.testing):
             report.findings.append(

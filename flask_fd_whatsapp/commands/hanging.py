@@ -9,14 +9,9 @@ from contextlib import contextmanager, suppress
 from threading import Event, Thread, Timer
 from typing import Final
 
-from flask import Flask
-
-from ..handling.dispatch import bury, notify
-from ..handling.watchdog import Run, watchdog
-from ..ledger import State, Tried
-from ..ledger.context import handling
+from ..handling.attempt import Attempt
+from ..handling.watchdog import watchdog
 from ..log_fields import get_logger, log_fields
-from ..signals import handler_failed
 from .graceful_shutdown import Stop
 
 logger = get_logger(__name__)
@@ -32,7 +27,7 @@ RECORD_SECONDS: Final = 30.0
 
 
 @contextmanager
-def not_for_ever(app: Flask, stop: Stop) -> Generator[None]:
+def not_for_ever(stop: Stop) -> Generator[None]:
     """While this lasts, a handler that hangs has failed, and ends the process with status 75.
 
     It hangs past ``FD_WHATSAPP_HANDLER_SECONDS``, or :data:`STOP_SECONDS` after the command has
@@ -43,12 +38,12 @@ def not_for_ever(app: Flask, stop: Stop) -> Generator[None]:
     def end_in_time() -> None:
         stop.wait_until_asked()
         if not has_ended.wait(STOP_SECONDS):
-            for run in watchdog.running():
-                _record(app, run, f"did not return within {STOP_SECONDS:g} seconds of SIGTERM")
+            for attempt in watchdog.running():
+                _record(attempt, f"did not return within {STOP_SECONDS:g} seconds of SIGTERM")
             _exit()
 
-    def end(run: Run) -> None:
-        if _record(app, run, f"did not return within {run.handler_seconds:g} seconds"):
+    def end(attempt: Attempt) -> None:
+        if _record(attempt, f"did not return within {attempt.handler_seconds:g} seconds"):
             _exit()
 
     Thread(target=end_in_time, name="fd_whatsapp_stop", daemon=True).start()
@@ -61,22 +56,16 @@ def not_for_ever(app: Flask, stop: Stop) -> Generator[None]:
         stop.give_up_waiting()
 
 
-def _record(app: Flask, run: Run, text: str) -> bool:
+def _record(attempt: Attempt, text: str) -> bool:
     """Record that its handler has failed; false if it has come to an end after all."""
-    handler = run.handler or "-"
+    handler = attempt.handler or "-"
     failsafe = Timer(RECORD_SECONDS, _exit)
     failsafe.daemon = True
     failsafe.start()
-    error = TimeoutError(text)
     try:
-        state = run.claim.abandon(Tried(failed={handler: f"TimeoutError: {text}"}))
-        if state is None:
+        if not attempt.abandon(handler, TimeoutError(text)):
             failsafe.cancel()
             return False
-        with handling(app, run.ledger, None):
-            notify(handler_failed, app, event=run.event, handler=handler, exception=error)
-            if state is State.DEAD and not run.is_replay:
-                bury(app, run.event)
     except Exception:
         logger.exception("That handler %s hangs could not be recorded.", handler)
     logger.error(
@@ -84,7 +73,9 @@ def _record(app: Flask, run: Run, text: str) -> bool:
         handler,
         text,
         EXIT_STATUS,
-        extra=log_fields(receiver=run.receiver, event=run.event, event_id=run.event_id),
+        extra=log_fields(
+            receiver=attempt.receiver, event=attempt.event, event_id=attempt.recorded.id
+        ),
     )
     return True
 

@@ -104,7 +104,7 @@ def replay(entry_ids: tuple[int, ...], is_all: bool, name: str | None, as_json: 
     refused: dict[Any, str] = {}
     with (
         stopping() as stop,
-        not_for_ever(chosen_receiver(name).app, stop),
+        not_for_ever(stop),
         progress(chosen, "Replaying", len(named) or None) as shown,
     ):
         for entry in shown:

@@ -218,7 +218,7 @@ def _run(
     apart, next_at = 1 / rate if rate else 0.0, 0.0
     with (
         stopping() as stop,
-        not_for_ever(wanted.receiver.app, stop),
+        not_for_ever(stop),
         progress(planned, "Replaying", plan.count) as shown,
     ):
         for event in shown:

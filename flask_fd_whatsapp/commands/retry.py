@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import click
-from flask import Flask, current_app
 from flask.cli import with_appcontext
 
 from ..ledger import State
@@ -63,13 +62,8 @@ def retry(follows: bool, dead: bool, event_id: int | None, name: str | None, as_
 
 
 def _follow(receivers: list[Receiver]) -> Tally:
-    with stopping() as stop, not_for_ever(_app(), stop):
+    with stopping() as stop, not_for_ever(stop):
         return follow(receivers, stop)
-
-
-def _app() -> Flask:
-    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-    return app
 
 
 def _one(receiver: Receiver, event_id: int) -> Tally:
@@ -87,14 +81,14 @@ def _one(receiver: Receiver, event_id: int) -> Tally:
     elif event.state is State.DONE:
         click.echo(f"Event {event_id} is done already.", err=True)
     tally = Tally()
-    with stopping() as stop, not_for_ever(_app(), stop):
+    with stopping() as stop, not_for_ever(stop):
         tally.add(receiver, try_one(receiver, event_id))
     return tally
 
 
 def _all(receivers: list[Receiver], *, is_dead: bool) -> Tally:
     tally = Tally()
-    with stopping() as stop, not_for_ever(_app(), stop):
+    with stopping() as stop, not_for_ever(stop):
         with progress(_swept(receivers, stop, tally, is_dead=is_dead), "Retrying") as shown:
             for _ in shown:
                 pass

@@ -8,16 +8,15 @@ and ends when none has been running for a while.
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Event, Lock, Thread, get_ident
+from threading import Event, Lock, Thread
 from time import monotonic
-from typing import Any, Final
+from typing import Final
 
-from ..events import StatusEvent
 from ..exceptions import ClaimLost, LedgerUnavailable
-from ..ledger import Claim, Ledger, Policy
 from ..log_fields import get_logger, log_fields
 from ..per_process import PerProcess
 from ..throttle import Throttle
+from .attempt import Attempt
 from .thread_stack import stack_of
 
 logger = get_logger(__name__)
@@ -42,105 +41,36 @@ _NO_THREAD: Final = (
 )
 
 
-class Run:
-    """A try whose handlers are being called.
-
-    :param is_replay: the event was settled before, and stays so.
-    :ivar handler: the one that is running, or that was the last to.
-    :ivar since: when it was called, on the monotonic clock.
-    :ivar pace: the most seconds between two looks at it.
-    """
-
-    __slots__ = (
-        "attempt",
-        "claim",
-        "event",
-        "event_id",
-        "handler",
-        "handler_seconds",
-        "is_replay",
-        "is_reported",
-        "lease_seconds",
-        "ledger",
-        "pace",
-        "receiver",
-        "renew_at",
-        "since",
-        "thread",
-        "watched",
-    )
-
-    def __init__(
-        self,
-        claim: Claim,
-        policy: Policy,
-        *,
-        ledger: Ledger,
-        receiver: str,
-        event: StatusEvent,
-        event_id: Any,
-        attempt: int = 1,
-        is_replay: bool = False,
-    ) -> None:
-        self.claim = claim
-        self.ledger = ledger
-        self.receiver = receiver
-        self.event = event
-        self.event_id = event_id
-        self.attempt = attempt
-        self.is_replay = is_replay
-        self.lease_seconds = policy.lease_seconds
-        self.handler_seconds = policy.handler_seconds
-        self.pace = min(self.lease_seconds / 4, self.handler_seconds or self.lease_seconds)
-        self.thread = get_ident()
-        self.watched: dict[int, Run] = {}
-        self.handler: str | None = None
-        self.since = monotonic()
-        self.renew_at = self.since + self.lease_seconds / 2
-        self.is_reported = False
-
-    def begin(self, handler: str) -> None:
-        """Note that *handler* is called now."""
-        self.handler, self.since, self.is_reported = handler, monotonic(), False
-
-    @property
-    def next_look(self) -> float:
-        """When there will be something to do for it."""
-        if self.handler_seconds is None or self.is_reported:
-            return self.renew_at
-        return min(self.renew_at, self.since + self.handler_seconds)
-
-
 class Watchdog:
-    """Watches over the runs of this process.
+    """Watches over the attempts of this process.
 
-    :ivar on_hanging: called in the watchdog's thread with a run whose handler hangs, after it was
-        reported.
+    :ivar on_hanging: called in the watchdog's thread with an attempt whose handler hangs, after
+        it was reported.
     """
 
     def __init__(self) -> None:
-        self.on_hanging: Callable[[Run], None] | None = None
+        self.on_hanging: Callable[[Attempt], None] | None = None
         self._watches: PerProcess[dict[int, _Watch]] = PerProcess(dict)  # by the ledger's id
 
-    def enter(self, run: Run) -> None:
-        """Watch over *run* from now on."""
-        watches, key = self._watches.get(), id(run.ledger)
+    def enter(self, attempt: Attempt) -> None:
+        """Watch over *attempt* from now on."""
+        watches, key = self._watches.get(), id(attempt.ledger)
         watch = watches.get(key)
         if watch is None:
             watch = watches.setdefault(key, _Watch(self))
-        run.watched = watch.runs
-        watch.runs[id(run)] = run
-        if run.pace < watch.pace:
-            watch.quicken(run)
+        attempt.watched = watch.attempts
+        watch.attempts[id(attempt)] = attempt
+        if attempt.pace < watch.pace:
+            watch.quicken(attempt)
 
-    def leave(self, run: Run) -> None:
+    def leave(self, attempt: Attempt) -> None:
         """Watch over it no more."""
-        run.watched.pop(id(run), None)
+        attempt.watched.pop(id(attempt), None)
 
-    def running(self) -> list[Run]:
-        """The runs of this process."""
+    def running(self) -> list[Attempt]:
+        """The attempts of this process."""
         watches = list(self._watches.get().values())
-        return [run for watch in watches for run in list(watch.runs.values())]
+        return [attempt for watch in watches for attempt in list(watch.attempts.values())]
 
 
 class _Watch:
@@ -150,7 +80,7 @@ class _Watch:
     """
 
     def __init__(self, watchdog: Watchdog) -> None:
-        self.runs: dict[int, Run] = {}
+        self.attempts: dict[int, Attempt] = {}
         self.pace = float("inf")
         self._watchdog = watchdog
         self._throttle = Throttle(THROTTLE_SECONDS)
@@ -158,8 +88,8 @@ class _Watch:
         self._lock = Lock()
         self._thread: Thread | None = None
 
-    def quicken(self, run: Run) -> None:
-        """Look as often as *run* wants it; without a thread, the next one's start is tried."""
+    def quicken(self, attempt: Attempt) -> None:
+        """Look as often as *attempt* wants it; without a thread, the next one's start is tried."""
         with self._lock:
             if self._thread is None:
                 thread = Thread(target=self._watch, name="fd_whatsapp_watchdog", daemon=True)
@@ -170,73 +100,78 @@ class _Watch:
                         logger.error("%s", _NO_THREAD % error)
                     return
                 self._thread = thread
-            self.pace = min(self.pace, run.pace)
+            self.pace = min(self.pace, attempt.pace)
         self._wake.set()
 
     def _watch(self) -> None:
         is_idle = False
         while not (is_idle and self._ends()):
             now = monotonic()
-            looks = [run.next_look - now for run in list(self.runs.values())]
+            looks = [attempt.next_look - now for attempt in list(self.attempts.values())]
             is_woken = self._wake.wait(max(min([self.pace, *looks]), SHORTEST_PAUSE))
             self._wake.clear()
-            for run in list(self.runs.values()):
+            for attempt in list(self.attempts.values()):
                 try:
-                    self._look_at(run)
+                    self._look_at(attempt)
                 except LedgerUnavailable as error:
                     if self._throttle.admit("ledger") is not None:
-                        logger.error(_NOT_RENEWED, run.event_id, error)
+                        logger.error(_NOT_RENEWED, attempt.recorded.id, error)
                 except Exception:
-                    logger.exception("Event %s cannot be watched over.", run.event_id)
-            is_idle = not is_woken and not self.runs
+                    logger.exception("Event %s cannot be watched over.", attempt.recorded.id)
+            is_idle = not is_woken and not self.attempts
 
     def _ends(self) -> bool:
-        """End the thread, unless a run has come that may count on it."""
+        """End the thread, unless a attempt has come that may count on it."""
         with self._lock:
             self.pace = float("inf")  # first: whoever comes after this wants another thread
-            paces = [run.pace for run in list(self.runs.values())]
+            paces = [attempt.pace for attempt in list(self.attempts.values())]
             if not paces:
                 self._thread = None
                 return True
             self.pace = min(paces)
             return False
 
-    def _look_at(self, run: Run) -> None:
+    def _look_at(self, attempt: Attempt) -> None:
         now = monotonic()
-        if now >= run.renew_at:
-            run.renew_at = now + run.pace  # should it not succeed
+        if now >= attempt.renew_at:
+            attempt.renew_at = now + attempt.pace  # should it not succeed
             try:
-                run.claim.renew()
+                attempt.claim.renew()
             except ClaimLost:
-                run.renew_at = float("inf")  # as the try itself will find out
+                attempt.renew_at = float("inf")  # as the try itself will find out
             else:
-                run.renew_at = now + run.lease_seconds / 2
-        seconds, handler = run.handler_seconds, run.handler
-        if seconds is None or handler is None or run.is_reported or now < run.since + seconds:
+                attempt.renew_at = now + attempt.lease_seconds / 2
+        seconds, handler = attempt.handler_seconds, attempt.handler
+        if (
+            seconds is None
+            or handler is None
+            or attempt.is_reported
+            or now < attempt.since + seconds
+        ):
             return
-        run.is_reported = True
-        _report(run, handler, now - run.since)
+        attempt.is_reported = True
+        _report(attempt, handler, now - attempt.since)
         if self._watchdog.on_hanging is not None:
-            self._watchdog.on_hanging(run)
+            self._watchdog.on_hanging(attempt)
 
 
-def _report(run: Run, handler: str, seconds: float) -> None:
-    where = stack_of(run.thread).splitlines()
+def _report(attempt: Attempt, handler: str, seconds: float) -> None:
+    where = stack_of(attempt.thread).splitlines()
     # A place of its own for each line: what stands in one is logged as one line.
     text = "\n".join([_HANGS, *["%s"] * len(where)])
     logger.error(
         text,
         handler,
         seconds,
-        run.event.status,
-        run.event.message_id,
-        run.event_id,
+        attempt.event.status,
+        attempt.event.message_id,
+        attempt.recorded.id,
         *where,
         extra=log_fields(
-            receiver=run.receiver,
-            event=run.event,
-            event_id=run.event_id,
-            attempt=run.attempt,
+            receiver=attempt.receiver,
+            event=attempt.event,
+            event_id=attempt.recorded.id,
+            attempt=attempt.recorded.attempt,
             handler=handler,
         ),
     )

@@ -23,7 +23,7 @@ class handling:  # noqa: N801  # reads as contextlib's own; a generator costs th
 
     _token: Token[handling | None]
 
-    def __init__(self, app: Flask, ledger: Ledger, claim: Claim | None) -> None:
+    def __init__(self, app: Flask, ledger: Ledger, claim: Claim | None = None) -> None:
         self.app = app
         self.ledger = ledger
         self.transaction: Any = claim and claim.transaction

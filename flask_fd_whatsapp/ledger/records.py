@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Protocol
 
 from ..events import DeliveryError, Status, StatusEvent
@@ -66,8 +65,9 @@ class Unusable:
     headers: Mapping[str, str] = field(repr=False)
 
 
-class Tried(NamedTuple):
-    """What a try brought that the ledger does not know yet.
+@dataclass(slots=True)
+class Tried:
+    """What a try brought that the ledger does not know yet: filled in while handlers are called.
 
     :param succeeded: the last handler, if it succeeded (earlier ones are recorded already).
     :param superseded: handlers not called because the message has moved past the event.
@@ -79,10 +79,10 @@ class Tried(NamedTuple):
 
     succeeded: str | None = None
     superseded: Sequence[str] = ()
-    failed: Mapping[str, str] = MappingProxyType({})
-    postponed: Mapping[str, str] = MappingProxyType({})
+    failed: dict[str, str] = field(default_factory=dict)
+    postponed: dict[str, str] = field(default_factory=dict)
     retry_after: float | None = None
-    gave_up: Mapping[str, str] = MappingProxyType({})
+    gave_up: dict[str, str] = field(default_factory=dict)
 
 
 class Claim(Protocol):

@@ -8,6 +8,7 @@ from threading import Lock
 from typing import Final
 
 from ..log_fields import get_logger, log_fields
+from ..throttle import Throttle
 
 LINE_SECONDS: Final = 60.0
 
@@ -32,29 +33,28 @@ class Outage:
         self._clock = clock
         self._lock = Lock()
         self._began_at = 0.0
-        self._line_at: float | None = None
+        self._lines = Throttle(LINE_SECONDS, clock)
         self._was_told = False
         self._refused = 0
-        self._untold = 0
 
     def refuse(self, error: Exception, *, with_traceback: bool = False) -> None:
         """A request was answered with 503, since the ledger raised *error*."""
-        now = self._clock()
+        held_back = self._lines.admit(None)
         with self._lock:
             if not self.is_on:
-                self.is_on, self._began_at, self._refused = True, now, 0
+                self.is_on, self._began_at, self._refused = True, self._clock(), 0
             self._refused += 1
-            self._untold += 1
-            if self._line_at is not None and now - self._line_at < LINE_SECONDS:
+            if held_back is None:
                 return
-            self._line_at, self._was_told = now, True
-            untold, self._untold = self._untold, 0
+            self._was_told = True
         logger.critical(
             "The ledger cannot be used: answered with 503. %s `flask fd-whatsapp check --receiver "
             "%s` says more.%s",
             f"{type(error).__name__}." if with_traceback else error,
             self._receiver,
-            f" {untold} requests were refused since the last such line." if untold > 1 else "",
+            f" {held_back + 1} requests were refused since the last such line."
+            if held_back
+            else "",
             exc_info=error if with_traceback else None,
             extra=log_fields(receiver=self._receiver),
         )

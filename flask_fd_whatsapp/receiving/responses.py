@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from enum import Enum
 from http import HTTPStatus
@@ -11,6 +12,8 @@ from typing import Any, Final, NamedTuple
 
 from flask import Response
 
+from ..handling.attempt import Attempt
+from ..ledger import State
 from .auth import CHALLENGE
 
 RETRY_BUSY: Final = 5
@@ -18,13 +21,17 @@ RETRY_UNFINISHED: Final = 30
 RETRY_UNAVAILABLE: Final = 30
 
 
-_RECORDED: Final = 1
-_SETTLED: Final = 2
+_KEPT: Final = 1
+_RECORDED: Final = 2
+_SETTLED: Final = 3
 
 
 class Result(Enum):
     """Name and HTTP status of everything that can become of a request, and of its event.
 
+    One of which nothing more is said is none of what follows, so that nothing relies on it.
+
+    :ivar is_kept: what came in is in the ledger: recorded as an event, or in quarantine.
     :ivar is_recorded: the event is known to be in the ledger, so that nothing else need keep it.
     :ivar is_settled: it is recorded, and done or dead: it will not be due any more.
     """
@@ -32,15 +39,17 @@ class Result(Enum):
     ACCEPTED = "accepted", HTTPStatus.OK, _SETTLED
     DUPLICATE = "duplicate", HTTPStatus.OK, _SETTLED
     DEAD = "dead", HTTPStatus.OK, _SETTLED
-    IGNORED = "ignored", HTTPStatus.OK
-    QUARANTINED = "quarantined", HTTPStatus.OK
+    EMPTY = "ignored", HTTPStatus.OK
+    IGNORED = "ignored", HTTPStatus.OK, _KEPT
+    QUARANTINED = "quarantined", HTTPStatus.OK, _KEPT
     UNAUTHENTICATED = "unauthenticated", HTTPStatus.UNAUTHORIZED
-    ACCOUNT = "account", HTTPStatus.FORBIDDEN
+    ACCOUNT = "account", HTTPStatus.FORBIDDEN, _KEPT
     TOO_LARGE = "too_large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-    NOT_JSON = "not_json", HTTPStatus.BAD_REQUEST
-    ENCODED = "not_json", HTTPStatus.UNSUPPORTED_MEDIA_TYPE
-    NOT_OBJECT = "not_object", HTTPStatus.BAD_REQUEST
-    INVALID = "invalid", HTTPStatus.UNPROCESSABLE_ENTITY
+    CUT_OFF = "not_json", HTTPStatus.BAD_REQUEST
+    NOT_JSON = "not_json", HTTPStatus.BAD_REQUEST, _KEPT
+    ENCODED = "not_json", HTTPStatus.UNSUPPORTED_MEDIA_TYPE, _KEPT
+    NOT_OBJECT = "not_object", HTTPStatus.BAD_REQUEST, _KEPT
+    INVALID = "invalid", HTTPStatus.UNPROCESSABLE_ENTITY, _KEPT
     BUSY = "busy", HTTPStatus.SERVICE_UNAVAILABLE, _RECORDED
     UNFINISHED = "unfinished", HTTPStatus.SERVICE_UNAVAILABLE, _RECORDED
     POSTPONED = "postponed", HTTPStatus.SERVICE_UNAVAILABLE, _RECORDED
@@ -50,6 +59,7 @@ class Result(Enum):
     def __init__(self, label: str, status: HTTPStatus, standing: int = 0) -> None:
         self.label = label
         self.status = status
+        self.is_kept = standing >= _KEPT
         self.is_recorded = standing >= _RECORDED
         self.is_settled = standing >= _SETTLED
 
@@ -92,6 +102,28 @@ UNAVAILABLE: Final = Outcome(
     "The event could not be recorded. Send it again.",
     retry_after=RETRY_UNAVAILABLE,
 )
+
+
+def without_attempt(state: State) -> Outcome:
+    """What is answered for an event in *state* whose handlers were not called."""
+    if state is State.DONE:
+        return Outcome(Result.DUPLICATE)
+    if state is State.DEAD:
+        return Outcome(Result.DEAD)
+    return BUSY
+
+
+def after_attempt(attempt: Attempt) -> Outcome:
+    """What is answered once handlers were called."""
+    if attempt.state is State.DONE:
+        return ACCEPTED
+    tried = attempt.tried
+    if tried.retry_after is None:
+        # No handler is left to call: Freshdesk need not send it again.
+        return UNFINISHED if tried.failed else Outcome(Result.DEAD)
+    unfinished = UNFINISHED if tried.failed else POSTPONED
+    return unfinished._replace(retry_after=max(1, math.ceil(tried.retry_after)))
+
 
 _ANSWERS = {
     result: json.dumps({"result": result.label}).encode() + b"\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, cast
 
 from ..ledger import Claim, Entry, Ledger, Policy, Recorded, State, Tried
@@ -94,9 +95,9 @@ class _ForgetfulClaim:
     def finish(self, tried: Tried) -> State:
         if tried.succeeded is not None and self._ledger.loses(self._event_id, tried.succeeded):
             self._lose()
-            tried = tried._replace(succeeded=None)
+            tried = replace(tried, succeeded=None)
         if self._has_lost and not tried.failed:
-            tried = tried._replace(retry_after=tried.retry_after or 0)
+            tried = replace(tried, retry_after=tried.retry_after or 0)
         return self._claim.finish(tried)
 
     def _lose(self) -> None:

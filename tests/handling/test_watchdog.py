@@ -9,11 +9,13 @@ from threading import Event, Thread, get_ident
 from typing import Any
 
 import pytest
+from flask import Flask
 
 from flask_fd_whatsapp import StatusEvent
 from flask_fd_whatsapp.exceptions import ClaimLost, LedgerUnavailable
-from flask_fd_whatsapp.handling.watchdog import Run, Watchdog
-from flask_fd_whatsapp.ledger import Ledger, MemoryLedger, Policy
+from flask_fd_whatsapp.handling.attempt import Attempt
+from flask_fd_whatsapp.handling.watchdog import Watchdog
+from flask_fd_whatsapp.ledger import Ledger, MemoryLedger, Policy, Recorded, State
 
 from ..ledger.entries import MOMENT
 
@@ -42,44 +44,48 @@ class Renewed:
 LEDGER = MemoryLedger()
 
 
-def a_run(
+def an_attempt(
     claim: Any,
     *,
     lease: float = 0.04,
     handler_seconds: float | None = None,
     ledger: Ledger = LEDGER,
-) -> Run:
-    policy = Policy(lease_seconds=lease, handler_seconds=handler_seconds)
-    return Run(
-        claim,
-        policy,
-        ledger=ledger,
-        receiver="fd_whatsapp",
-        event=EVENT,
-        event_id=12,
+) -> Attempt:
+    recorded = Recorded(
+        id=12,
+        state=State.PENDING,
+        claim=claim,
+        body="{}",
+        headers={},
+        previous_status=None,
+        is_stale=False,
+        external_reference_id=None,
+        campaign=None,
         attempt=3,
     )
+    policy = Policy(lease_seconds=lease, handler_seconds=handler_seconds)
+    return Attempt(Flask("host"), ledger, policy, "fd_whatsapp", recorded, EVENT)
 
 
 @pytest.fixture
 def dog() -> Iterator[Watchdog]:
     watchdog = Watchdog()
     yield watchdog
-    for run in watchdog.running():
-        watchdog.leave(run)
+    for attempt in watchdog.running():
+        watchdog.leave(attempt)
 
 
 def test_one_thread_renews_all_leases(dog: Watchdog) -> None:
     """Leases of all that runs are renewed again and again, by one thread, until it has ended."""
     claims = [Renewed(), Renewed()]
-    runs = [a_run(claim) for claim in claims]
-    for run in runs:
-        dog.enter(run)
+    attempts = [an_attempt(claim) for claim in claims]
+    for attempt in attempts:
+        dog.enter(attempt)
     for claim in claims:
         assert claim.often.wait(TIMEOUT)
     assert len(claims[0].threads | claims[1].threads) == 1
     assert get_ident() not in claims[0].threads
-    dog.leave(runs[0])
+    dog.leave(attempts[0])
     before, left = claims[0].times, claims[1]
     left.often.clear()
     left.times = 0
@@ -89,9 +95,9 @@ def test_one_thread_renews_all_leases(dog: Watchdog) -> None:
 
 def test_a_short_lease_after_a_long_one(dog: Watchdog) -> None:
     """The lease that comes last is renewed in time though the thread sleeps for a longer one."""
-    dog.enter(a_run(Renewed(), lease=3600))
+    dog.enter(an_attempt(Renewed(), lease=3600))
     claim = Renewed()
-    dog.enter(a_run(claim))
+    dog.enter(an_attempt(claim))
     assert claim.often.wait(TIMEOUT)
 
 
@@ -99,7 +105,7 @@ def test_a_ledger_that_is_down(dog: Watchdog, caplog: pytest.LogCaptureFixture) 
     """A renewal that fails is tried again, and an outage said once, without a traceback."""
     claims = [Renewed(*[LedgerUnavailable("down")] * 3) for _ in range(3)]
     for claim in claims:
-        dog.enter(a_run(claim))
+        dog.enter(an_attempt(claim))
     for claim in claims:
         assert claim.often.wait(TIMEOUT)
     (record,) = caplog.records
@@ -108,10 +114,10 @@ def test_a_ledger_that_is_down(dog: Watchdog, caplog: pytest.LogCaptureFixture) 
 
 
 def test_a_fault_of_one(dog: Watchdog, caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever else goes wrong with one run keeps no other from being renewed."""
+    """Whatever else goes wrong with one attempt keeps no other from being renewed."""
     broken, other = Renewed(ValueError("broken")), Renewed()
-    dog.enter(a_run(broken))
-    dog.enter(a_run(other))
+    dog.enter(an_attempt(broken))
+    dog.enter(an_attempt(other))
     assert broken.often.wait(TIMEOUT)
     assert other.often.wait(TIMEOUT)
     assert "Event 12 cannot be watched over." in caplog.text
@@ -132,10 +138,10 @@ class Silent(Renewed):
 def test_a_silent_ledger(dog: Watchdog) -> None:
     """While one ledger does not answer, the leases of another are renewed."""
     silent, other = Silent(), Renewed()
-    dog.enter(a_run(silent))
+    dog.enter(an_attempt(silent))
     assert silent.asked.wait(TIMEOUT)
     try:
-        dog.enter(a_run(other, ledger=MemoryLedger()))
+        dog.enter(an_attempt(other, ledger=MemoryLedger()))
         assert other.often.wait(TIMEOUT)
         assert len(dog.running()) == 2
     finally:
@@ -143,20 +149,20 @@ def test_a_silent_ledger(dog: Watchdog) -> None:
 
 
 def test_a_shorter_limit_with_the_same_lease(dog: Watchdog) -> None:
-    """A handler's limit is kept though the thread sleeps for a run that has a longer one."""
+    """A handler's limit is kept though the thread sleeps for an attempt that has a longer one."""
     hanging = Event()
-    dog.on_hanging = lambda run: hanging.set()
-    dog.enter(a_run(Renewed(), lease=3600))
-    run = a_run(Renewed(), lease=3600, handler_seconds=0.05)
-    dog.enter(run)
-    run.begin("tickets")
+    dog.on_hanging = lambda attempt: hanging.set()
+    dog.enter(an_attempt(Renewed(), lease=3600))
+    attempt = an_attempt(Renewed(), lease=3600, handler_seconds=0.05)
+    dog.enter(attempt)
+    attempt.begin("tickets")
     assert hanging.wait(TIMEOUT)
 
 
 def test_no_thread(
     dog: Watchdog, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If no thread can be started that is said, and the next run tries again, for all."""
+    """If no thread can be started that is said, and the next attempt tries again, for all."""
 
     def start(self: Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -164,15 +170,15 @@ def test_no_thread(
     first, second = Renewed(), Renewed()
     with monkeypatch.context() as patched:
         patched.setattr(Thread, "start", start)
-        dog.enter(a_run(first))
+        dog.enter(an_attempt(first))
     assert "No thread can be started to watch over handlers (can't start new thread)" in caplog.text
-    dog.enter(a_run(second))
+    dog.enter(an_attempt(second))
     assert first.often.wait(TIMEOUT)
     assert second.often.wait(TIMEOUT)
 
 
 def test_idle_thread_ends(dog: Watchdog, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thread that has nothing to watch over ends, and the next run gets another."""
+    """A thread that has nothing to watch over ends, and the next attempt gets another."""
     threads: list[Thread] = []
     start = Thread.start
 
@@ -183,10 +189,10 @@ def test_idle_thread_ends(dog: Watchdog, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(Thread, "start", noted)
     for number in range(2):
         claim = Renewed()
-        run = a_run(claim)
-        dog.enter(run)
+        attempt = an_attempt(claim)
+        dog.enter(attempt)
         assert claim.often.wait(TIMEOUT)
-        dog.leave(run)
+        dog.leave(attempt)
         threads[number].join(TIMEOUT)
         assert not threads[number].is_alive()
 
@@ -194,20 +200,20 @@ def test_idle_thread_ends(dog: Watchdog, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_claim_that_is_lost(dog: Watchdog, caplog: pytest.LogCaptureFixture) -> None:
     """What another has taken is not asked for again."""
     lost, other = Renewed(ClaimLost("taken")), Renewed()
-    dog.enter(a_run(lost))
-    dog.enter(a_run(other))
+    dog.enter(an_attempt(lost))
+    dog.enter(an_attempt(other))
     assert other.often.wait(TIMEOUT)
     assert lost.times == 1
 
 
 def test_quick_handlers_are_not_renewed(dog: Watchdog) -> None:
-    """A run that is over before half its lease costs no renewal."""
+    """A attempt that is over before half its lease costs no renewal."""
     quick, slow = Renewed(), Renewed()
     for _ in range(100):
-        run = a_run(quick, lease=600)
-        dog.enter(run)
-        dog.leave(run)
-    dog.enter(a_run(slow))
+        attempt = an_attempt(quick, lease=600)
+        dog.enter(attempt)
+        dog.leave(attempt)
+    dog.enter(an_attempt(slow))
     assert slow.often.wait(TIMEOUT)
     assert quick.times == 0
 
@@ -221,16 +227,16 @@ def test_reports_what_hangs(dog: Watchdog, caplog: pytest.LogCaptureFixture) -> 
     """Past its time a handler is reported once, with its event, its stack and the log's fields."""
     entered, let_go, hanging = Event(), Event(), Event()
     claim = Renewed()
-    dog.on_hanging = lambda run: hanging.set()
+    dog.on_hanging = lambda attempt: hanging.set()
 
     def handle() -> None:
-        run = a_run(claim, handler_seconds=0.05)
-        dog.enter(run)
+        attempt = an_attempt(claim, handler_seconds=0.05)
+        dog.enter(attempt)
         try:
-            run.begin("tickets")
+            attempt.begin("tickets")
             waits_here(entered, let_go)
         finally:
-            dog.leave(run)
+            dog.leave(attempt)
 
     thread = Thread(target=handle)
     thread.start()
@@ -254,9 +260,9 @@ def test_reports_what_hangs(dog: Watchdog, caplog: pytest.LogCaptureFixture) -> 
 def test_no_limit(dog: Watchdog, caplog: pytest.LogCaptureFixture) -> None:
     """Without a limit nothing is reported, and leases are renewed as ever."""
     claim = Renewed()
-    run = a_run(claim, handler_seconds=None)
-    dog.enter(run)
-    run.begin("tickets")
+    attempt = an_attempt(claim, handler_seconds=None)
+    dog.enter(attempt)
+    attempt.begin("tickets")
     assert claim.often.wait(TIMEOUT)
     assert caplog.records == []
 
@@ -265,14 +271,14 @@ def test_no_limit(dog: Watchdog, caplog: pytest.LogCaptureFixture) -> None:
 def test_forked_process(dog: Watchdog) -> None:
     """A forked process has a thread of its own, and does not renew what its parent is doing."""
     parents = Renewed()
-    dog.enter(a_run(parents))
+    dog.enter(an_attempt(parents))
     assert parents.often.wait(TIMEOUT)
     pid = os.fork()
     if pid == 0:
         status = 1
         try:
             parents.times, claim = 0, Renewed()
-            dog.enter(a_run(claim))
+            dog.enter(an_attempt(claim))
             if claim.often.wait(TIMEOUT) and parents.times == 0:
                 status = 0
         finally:

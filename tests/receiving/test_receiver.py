@@ -38,8 +38,8 @@ def test_a_handler_taken_to_hang_is_not_told_of_as_a_lost_lease(
     """Its attempt was recorded as failed, which has nothing to do with its lease."""
 
     def abandon() -> None:
-        (run,) = watchdog.running()
-        run.claim.abandon(HANGS)
+        (attempt,) = watchdog.running()
+        attempt.claim.abandon(HANGS)
 
     deliver_and_lose(app, payload, abandon)
     assert late_lines(caplog) == [

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_fd_whatsapp.receiving.request_body import MAX_NESTING, NotJSON, NotObject, decode
+from flask_fd_whatsapp.receiving.json_body import MAX_NESTING, NotJSON, NotObject, decode
 
 from ..conftest import PAYLOADS, SAMPLES
 

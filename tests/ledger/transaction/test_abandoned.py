@@ -29,8 +29,8 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 
 def abandon() -> State | None:
-    (run,) = watchdog.running()
-    return run.claim.abandon(HANGS)
+    (attempt,) = watchdog.running()
+    return attempt.claim.abandon(HANGS)
 
 
 def test_during_a_statement(
