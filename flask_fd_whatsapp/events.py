@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 from .failure_reasons import Failure
 
@@ -20,25 +20,32 @@ def is_message_event(event_type: str) -> bool:
 
 
 class Status(StrEnum):
-    """The documented statuses of an outbound message.
+    """The documented statuses of an outbound message, each with its rank.
 
-    Ordering of the strings means nothing: compare :func:`rank_of` or ``event.rank``.
+    Ordering of the strings means nothing: compare :func:`rank_of` or ``event.rank``.  A new status
+    is a line here, and its signal one in :mod:`flask_fd_whatsapp.signals`.
+
+    :ivar rank: the place on a message's way forward; ``None`` for one that moves nothing.
     """
 
-    QUEUED = "QUEUED"
-    SENT = "SENT"
-    DELIVERED = "DELIVERED"
-    READ = "READ"
-    FAILED = "FAILED"
+    _value_: str
+    rank: int | None
+
+    QUEUED = "QUEUED", 0
+    SENT = "SENT", 1
+    DELIVERED = "DELIVERED", 3
+    READ = "READ", 4
+    FAILED = "FAILED", 2
+
+    def __new__(cls, value: str, rank: int | None = None) -> Self:
+        """Make a member, which is the text *value*."""
+        status = str.__new__(cls, value)
+        status._value_ = value
+        status.rank = rank
+        return status
 
 
-_RANKS: Final[Mapping[str, int]] = {
-    Status.QUEUED: 0,
-    Status.SENT: 1,
-    Status.FAILED: 2,
-    Status.DELIVERED: 3,
-    Status.READ: 4,
-}
+_RANKS: Final[Mapping[str, int | None]] = {status: status.rank for status in Status}
 
 
 def rank_of(status: str | None) -> int | None:

@@ -7,7 +7,6 @@ function of a module, or use ``connect_via(app)`` for one defined inside a facto
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from blinker import NamedSignal, Namespace
@@ -26,25 +25,30 @@ status_changed: Final = _namespace.signal(
     doc="A message moved forward: never sent for a stale event or an unknown status. "
     "Argument: ``event``, whose ``previous_status`` says from where.",
 )
-message_queued: Final = _namespace.signal(
-    "message_queued",
-    doc="Freshdesk has the message and will submit it to WhatsApp. Argument: ``event``.",
+_BY_STATUS: Final[dict[str, NamedSignal]] = {}
+
+
+def _message(status: Status, doc: str) -> NamedSignal:
+    """The signal of a status: ``message_<status>``."""
+    signal = _namespace.signal(f"message_{status.lower()}", doc=f"{doc} Argument: ``event``.")
+    _BY_STATUS[status] = signal
+    return signal
+
+
+message_queued: Final = _message(
+    Status.QUEUED, "Freshdesk has the message and will submit it to WhatsApp."
 )
-message_sent: Final = _namespace.signal(
-    "message_sent", doc="The message was submitted to WhatsApp. Argument: ``event``."
+message_sent: Final = _message(Status.SENT, "The message was submitted to WhatsApp.")
+message_delivered: Final = _message(
+    Status.DELIVERED,
+    "The message reached the recipient's device; skipped by WhatsApp now and then when the message "
+    "is read at once.",
 )
-message_delivered: Final = _namespace.signal(
-    "message_delivered",
-    doc="The message reached the recipient's device; skipped by WhatsApp now and then "
-    "when the message is read at once. Argument: ``event``.",
-)
-message_read: Final = _namespace.signal(
-    "message_read", doc="The recipient opened the message. Argument: ``event``."
-)
-message_failed: Final = _namespace.signal(
-    "message_failed",
-    doc="The message failed; ``event.error`` says why, and ``event.is_stale`` is true if it "
-    "had been delivered all the same. Argument: ``event``.",
+message_read: Final = _message(Status.READ, "The recipient opened the message.")
+message_failed: Final = _message(
+    Status.FAILED,
+    "The message failed; ``event.error`` says why, and ``event.is_stale`` is true if it had been "
+    "delivered all the same.",
 )
 webhook_rejected: Final = _namespace.signal(
     "webhook_rejected",
@@ -64,14 +68,6 @@ event_dead: Final = _namespace.signal(
     "``event``.",
 )
 
-_BY_STATUS: Final[Mapping[str, NamedSignal]] = {
-    Status.QUEUED: message_queued,
-    Status.SENT: message_sent,
-    Status.DELIVERED: message_delivered,
-    Status.READ: message_read,
-    Status.FAILED: message_failed,
-}
-
 EVENT_SIGNALS: Final = (*_BY_STATUS.values(), status_changed, status_received)
 """The signals whose handlers are recorded in the ledger, in the order they are sent."""
 
@@ -81,8 +77,11 @@ NOTICES: Final = (webhook_rejected, handler_failed, event_dead)
 
 def signals_of(event: StatusEvent) -> tuple[NamedSignal, ...]:
     """The signals of *event*, in the order they are sent."""
-    if rank_of(event.status) is None:
-        return (status_received,)
+    own = _BY_STATUS.get(event.status)
+    if own is None:  # an unknown status, or one that nobody has given a signal
+        if rank_of(event.status) is None or event.is_stale:
+            return (status_received,)
+        return (status_changed, status_received)
     if event.is_stale:
-        return (_BY_STATUS[event.status], status_received)
-    return (_BY_STATUS[event.status], status_changed, status_received)
+        return (own, status_received)
+    return (own, status_changed, status_received)
