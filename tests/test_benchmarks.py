@@ -211,6 +211,7 @@ def test_load_counts_errors(answering: Any) -> None:
     assert load.errors == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("app", sockets.APPS[2:])
 @pytest.mark.parametrize("worker_class", sockets.WORKER_CLASSES)
 def test_events_over_sockets_are_recorded(
@@ -228,6 +229,7 @@ def test_events_over_sockets_are_recorded(
     assert measured["recorded"] == measured["acknowledged"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database", growth.DATABASES)
 def test_empty_and_full_ledgers_are_compared(
     database: str, capsys: pytest.CaptureFixture[str]
@@ -264,6 +266,7 @@ def test_filled_ledger_has_what_was_asked_for(database: str, tmp_path: Path) -> 
         assert handled == 41
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database", backlog.DATABASES)
 def test_backlog_is_worked_off_by_four(database: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A backlog is worked off by one process and by four, with a quick handler and a slow one."""
@@ -274,6 +277,7 @@ def test_backlog_is_worked_off_by_four(database: str, capsys: pytest.CaptureFixt
     assert all(row["one"] > 0 and row["four"] > 0 for row in rows)
 
 
+@pytest.mark.slow
 def test_worker_of_a_broker_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
     """A worker of a real broker is measured with a full queue and at an account's rate."""
     require("postgresql")
@@ -322,6 +326,7 @@ def test_without_rabbitmq(nowhere: str, monkeypatch: pytest.MonkeyPatch) -> None
     assert "s3cret" not in str(exited.value)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_no_postgresql")
 def test_benchmarks_write_one_page(tmp_path: Path) -> None:
     """All of them write one page, which says what could not be measured and why."""

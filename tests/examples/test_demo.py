@@ -88,6 +88,7 @@ def replace(path: Path, old: str, new: str) -> None:
     path.write_text(source.replace(old, new))
 
 
+@pytest.mark.slow
 def test_demo_handles_everything_once(clone: Path, scratch: Path) -> None:
     """Samples and campaign are handled once, over a crash too, and nothing stays behind."""
     done = run(clone, scratch)
@@ -115,6 +116,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("old", "new", "mistakes"), BROKEN.values(), ids=BROKEN)
 def test_samples_not_as_expected(
     clone: Path, scratch: Path, old: str, new: str, mistakes: int
@@ -129,6 +131,7 @@ def test_samples_not_as_expected(
     assert_nothing_left(done.stdout, 2, scratch)
 
 
+@pytest.mark.slow
 def test_campaign_not_as_expected(clone: Path, scratch: Path) -> None:
     """A ledger or a ticket that is not as the simulator says ends it with exit 1."""
     replace(
@@ -158,6 +161,7 @@ def test_does_not_start(clone: Path, scratch: Path, file: str) -> None:
     assert list(scratch.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "number", "servers"),
     [

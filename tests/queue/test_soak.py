@@ -24,6 +24,7 @@ from .brokers import require as require_broker
 SMALL = ["--events", "1500", "--kill-every", "1", "--json"]
 
 
+@pytest.mark.slow
 def test_small_soak_loses_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     """With processes killed all along, no event is lost or doubled and nothing is left behind."""
     pytest.importorskip("gunicorn")

@@ -59,6 +59,7 @@ def test_workers_call_each_handler_once(make_system: MakeSystem, broker: str, po
     wait_until(lambda: waiting(system.config) == 0, "the queue is empty")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broker", ["rabbitmq", "redis"])
 def test_ledger_down_for_a_while(make_system: MakeSystem, broker: str) -> None:
     """Events that a sweep has handed over are handled soon after an outage, by no other sweep."""
@@ -80,6 +81,7 @@ def test_ledger_down_for_a_while(make_system: MakeSystem, broker: str) -> None:
     assert [system.calls(message_id) for message_id in message_ids] == [ONCE] * 5
 
 
+@pytest.mark.slow
 def test_process_killed(make_system: MakeSystem) -> None:
     """A task whose process is killed in a handler comes again, and waits for the lease."""
     system = make_system("rabbitmq", "postgresql", lease=3)
@@ -88,6 +90,7 @@ def test_process_killed(make_system: MakeSystem) -> None:
     assert_taken_by_another(system, killed, fine)
 
 
+@pytest.mark.slow
 def test_worker_killed(make_system: MakeSystem) -> None:
     """The event of a worker killed in a handler is taken by another's sweep after the lease."""
     system = make_system("redis", "postgresql", lease=3, **SWEEP_EVERY_SECOND)
@@ -100,6 +103,7 @@ def test_worker_killed(make_system: MakeSystem) -> None:
     assert sum(worker.process.poll() is None for worker in workers) == 1
 
 
+@pytest.mark.slow
 def test_hanging_handler(make_system: MakeSystem, monkeypatch: pytest.MonkeyPatch) -> None:
     """A handler that hangs is named in the log, and its process ended by the task's time limit,
     which leaves each of the event's two handlers its time.
@@ -151,6 +155,7 @@ def test_twice_at_once(make_system: MakeSystem) -> None:
     assert system.calls(message_id) == Counter(note=2, act=1, acted=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broker", ["rabbitmq", "redis"])
 def test_workers_work_off_a_backlog(make_system: MakeSystem, broker: str) -> None:
     """A sweep has every process of every worker work off a backlog, and fills no queue with it."""

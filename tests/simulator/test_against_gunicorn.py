@@ -73,6 +73,7 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SQLLedger
         engine.dispose()
 
 
+@pytest.mark.slow
 def test_all_agree(ledger: SQLLedger, tmp_path: Path, make_simulator: MakeSimulator) -> None:
     """All is acknowledged, ledger and simulator agree, and handlers ran once for each event."""
     url = ledger.engine.url.render_as_string(hide_password=False)
