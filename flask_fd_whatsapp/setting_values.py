@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 
 from . import campaigns
 from .durations import parse_duration
+from .engagement.groups import zone_of
 from .failure_reasons import FailureClass, code_key
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^`|~0-9A-Za-z-]+")
@@ -335,3 +336,16 @@ def _refuse_none_as_text(value: Any) -> None:
 
 def _kind(value: Any) -> str:
     return "None" if value is None else f"a value of type {type(value).__name__}"
+
+
+def time_zone(value: Any) -> str:
+    """The name of a time zone.
+
+    :raises ValueError: if it is none that is known here.
+    """
+    if not isinstance(value, str):
+        raise ValueError(
+            f"{value!r} is not the name of a time zone. Set it to one such as Europe/Berlin."
+        )
+    zone_of(value)
+    return value

@@ -46,6 +46,8 @@ class Settings:
         that leaves it unfinished makes it dead.
     :param handler_seconds: past this a running handler is reported, ``None``: never.
     :param failure_classes: the host's own classes of error codes, by code in upper case.
+    :param aggregate_years: how long the daily figures of pruned messages stay.
+    :param time_zone: the name of the time zone whose days these go by.
     :param quarantine_max: entries kept in the quarantine.
     :param retention_days: what ``prune`` keeps.
     """
@@ -64,6 +66,8 @@ class Settings:
     give_up_after: float = 7 * 86_400
     handler_seconds: float | None = 300
     failure_classes: Mapping[str, FailureClass] = field(default_factory=dict)
+    aggregate_years: int = 5
+    time_zone: str = "UTC"
     quarantine_max: int = 10_000
     retention_days: int = 90
 
@@ -140,6 +144,8 @@ _PARSERS: Final = {
     "GIVE_UP_AFTER": values.long_duration,
     "HANDLER_SECONDS": values.seconds_or_none,
     "FAILURE_CLASSES": values.failure_classes,
+    "AGGREGATE_YEARS": values.whole_number(minimum=1, maximum=100),
+    "TIME_ZONE": values.time_zone,
     "QUARANTINE_MAX": values.whole_number(minimum=1, maximum=1_000_000_000),
     "RETENTION_DAYS": values.whole_number(
         minimum=MIN_RETENTION_DAYS,

@@ -214,10 +214,10 @@ BELOW = {
     "fields": GROUND,
     "schemas": GROUND | {"fields"},
     "fast_load": GROUND | {"fields", "schemas"},
-    "setting_values": GROUND | {"campaigns"},
+    "engagement": GROUND | {"engagement"},
+    "setting_values": GROUND | {"campaigns", "engagement"},
     "api_settings": GROUND | {"campaigns", "setting_values"},
     "settings": GROUND | {"api_settings", "campaigns", "setting_values"},
-    "engagement": GROUND | {"engagement"},
     "ledger": GROUND | {"engagement", "ledger"},
     "handling": GROUND | {"handling", "ledger", "signals"},
     "receiving": GROUND

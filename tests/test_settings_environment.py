@@ -47,6 +47,8 @@ def from_environment(monkeypatch: pytest.MonkeyPatch) -> Any:
         ("LEASE_SECONDS", "1.5", 1.5),
         ("MAX_ATTEMPTS", "3", 3),
         ("QUARANTINE_MAX", "5", 5),
+        ("AGGREGATE_YEARS", "2", 2),
+        ("TIME_ZONE", "UTC", "UTC"),
         ("RETENTION_DAYS", "40", 40),
     ],
 )

@@ -54,6 +54,7 @@ class Facts(NamedTuple):
     template: str | None
     error_code: str | None
     error_message: str | None
+    receiver: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,14 @@ DATETIMES: Final = TimeFormat(read=_as_it_is, write=_as_it_is)
 """Aware datetimes."""
 
 
+def _as_text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(" ", "microseconds")[:26]
+
+
+TEXT_TIMES: Final = TimeFormat(read=datetime.fromisoformat, write=_as_text)
+"""Text in UTC with microseconds, as SQLite has it."""
+
+
 class Accumulator:
     """Counts messages by group.
 
@@ -84,6 +93,8 @@ class Accumulator:
     :param as_of: the moment by which messages have their age.
     :param times: whether to measure how long things took.
     :param own_classes: the host's own classes of error codes.
+    :param format: how the ledger has its times.
+    :param key_of: gives a message's group, instead of *by*.
     """
 
     def __init__(
@@ -95,6 +106,7 @@ class Accumulator:
         times: bool,
         own_classes: Mapping[str, FailureClass],
         format: TimeFormat = DATETIMES,  # noqa: A002 - the word for it
+        key_of: Callable[[Facts], Any] | None = None,
     ) -> None:
         self.groups: dict[Any, Tally] = {}
         self._times = times
@@ -111,6 +123,7 @@ class Accumulator:
         }
         calendars = {one: self._by_calendar(Calendar(one, zone)) for one in ("day", "hour")}
         self._keys: list[Callable[[Facts], Any]] = [{**keys, **calendars}[one] for one in by]
+        self._given_key_of = key_of
 
     def add(self, rows: Sequence[Sequence[Any]]) -> None:
         """Count messages' rows, each in the order of :class:`Facts`."""
@@ -194,6 +207,8 @@ class Accumulator:
         tally.read_cells[start + _place(seen, sent_on)] += 1
 
     def _key_of(self, facts: Facts) -> Any:
+        if self._given_key_of is not None:
+            return self._given_key_of(facts)
         keys = self._keys
         if not keys:
             return None

@@ -7,10 +7,12 @@ nothing of HTTP, signals or schemas.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from types import EllipsisType
 from typing import Any, Protocol
 
+from ..engagement import Engagement, Feed
 from .listing import Browser
 from .parts import (
     DeadEvents,
@@ -22,6 +24,7 @@ from .parts import (
     Queries,
     Recording,
     Replays,
+    Reports,
     Reservations,
 )
 from .views import Event, Quarantined, Upgraded
@@ -86,6 +89,35 @@ class Ledger(Recording, Queries, Protocol):
     @property
     def maintenance(self) -> Maintenance:
         """What keeps the ledger going."""
+        ...
+
+    @property
+    def reports(self) -> Reports:
+        """What the statuses say."""
+        ...
+
+    def engagement(
+        self,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        by: str | Sequence[str] | None = None,
+        tz: str = "UTC",
+        campaign: str | EllipsisType | None = ...,
+        account_id: str | None = None,
+        receiver: str | None = None,
+        template: str | None = None,
+        times: bool = True,
+    ) -> Engagement:
+        """:meth:`.Reports.engagement`."""
+        ...
+
+    def feed(
+        self,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        receiver: str | None = None,
+    ) -> Feed:
+        """:meth:`.Reports.feed`."""
         ...
 
     def quarantined(

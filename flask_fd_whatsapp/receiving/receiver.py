@@ -101,7 +101,13 @@ class Receiver:
         """Make the ledger, unless that is done."""
         with self._lock:
             if self._ledger is None:
-                self._ledger = self._make_ledger()
+                ledger = self._make_ledger()
+                ledger.reports.rules.adopt(
+                    self.settings.time_zone,
+                    self.settings.failure_classes,
+                    self.settings.aggregate_years,
+                )
+                self._ledger = ledger
             return self._ledger
 
     def queue_problem(self) -> str | None:

@@ -58,6 +58,7 @@ class Journey:
             template=self.template,
             error_code=self.code,
             error_message=None,
+            receiver="fd_whatsapp",
         )
 
 

@@ -16,6 +16,7 @@ from .memory_quarantine import MemoryQuarantine
 from .memory_queries import MemoryQueries
 from .memory_recording import MemoryRecording
 from .memory_rejection_notes import MemoryLastRejections, MemoryLastTokenUses
+from .memory_reports import MemoryReports
 from .memory_reservations import MemoryReplays, MemoryReservations
 from .memory_store import MAX_EVENTS, MemoryStore
 
@@ -53,6 +54,7 @@ class MemoryLedger(ComposedLedger):
             overview=MemoryOverview(store, quarantine),
             browser=MemoryBrowser(store),
             maintenance=MemoryMaintenance(store),
+            reports=MemoryReports(store),
         )
         self.store = store
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from ...engagement.accumulator import Facts
 from ...events import DeliveryError, Status, is_ahead, rank_of
 from ..records import Entry, Policy, Tried
 from ..references import storable
@@ -110,6 +111,7 @@ class MemoryMessage:
     lease_until: float = 0
     claimed: MemoryEvent | None = None
     claimed_at: datetime | None = None
+    is_returned: bool = False
 
     @property
     def is_finished(self) -> bool:
@@ -159,6 +161,37 @@ class MemoryMessage:
                 self.error = DeliveryError(code, message)
         elif self.error.message is None and self.error.code == code:
             self.error = DeliveryError(code, message)
+
+    @property
+    def sent_on(self) -> datetime:
+        """When it was sent: its QUEUED time, else the earliest of any of its events."""
+        queued = self.events.get(Status.QUEUED)
+        if queued is not None:
+            return queued.timestamp
+        return min(event.timestamp for event in self.events.values())
+
+    @property
+    def facts(self) -> Facts:
+        """What reports need of it."""
+        times = {status: event.timestamp for status, event in self.events.items()}
+        return Facts(
+            sent_on=self.sent_on,
+            queued_at=times.get(Status.QUEUED),
+            sent_at=times.get(Status.SENT),
+            failed_at=times.get(Status.FAILED),
+            delivered_at=times.get(Status.DELIVERED),
+            read_at=times.get(Status.READ),
+            is_heard=bool(times),
+            estimated=None,
+            is_returned=self.is_returned,
+            account_id=self.account_id,
+            message_id=self.message_id,
+            campaign=self.campaign,
+            template=None,
+            error_code=self.error.code if self.error else None,
+            error_message=self.error.message if self.error else None,
+            receiver=next(iter(self.events.values())).receiver if self.events else None,
+        )
 
     def view(self) -> Message:
         """The message as asked for."""

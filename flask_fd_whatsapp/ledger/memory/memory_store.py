@@ -12,6 +12,7 @@ from typing import Final
 
 from ...exceptions import LedgerUnavailable
 from ..records import Entry
+from .memory_folds import MemoryFolds
 from .memory_records import MemoryEvent, MemoryMessage
 
 MAX_EVENTS: Final = 10_000
@@ -40,6 +41,7 @@ class MemoryStore:
         self.changed = Condition(self.lock)
         self.messages: dict[str, dict[str, MemoryMessage]] = {}
         self.events: dict[int, tuple[MemoryMessage, MemoryEvent]] = {}
+        self.folds = MemoryFolds()
         self.finished: OrderedDict[tuple[str, str], MemoryMessage] = OrderedDict()
         self._ids = count(1)
         self._max_events = max_events
@@ -58,7 +60,11 @@ class MemoryStore:
         account_id, message_id = entry.event.account_id, entry.event.message_id
         if message is None:
             message = MemoryMessage(
-                account_id=account_id, message_id=message_id, first_seen=now, last_seen=now
+                account_id=account_id,
+                message_id=message_id,
+                first_seen=now,
+                last_seen=now,
+                is_returned=self.folds.has(account_id, message_id),
             )
             self.messages.setdefault(message_id, {})[account_id] = message
         else:
@@ -94,6 +100,7 @@ class MemoryStore:
     def forget(self, message: MemoryMessage) -> None:
         """Drop *message* and its events; who held it until its lease was over has lost it."""
         message.token = None
+        self.folds.add(message.facts)
         self.finished.pop((message.account_id, message.message_id), None)
         for event in message.events.values():
             del self.events[event.id]

@@ -110,6 +110,18 @@ class Connections:
         ):
             yield connection
 
+    @contextmanager
+    def snapshot(self) -> Generator[Connection]:
+        """An SQLAlchemy connection whose queries all see the same moment, and may take long."""
+        with self.querying(patiently=True) as connection:
+            self.begin_snapshot(connection)
+            yield connection
+
+    def begin_snapshot(self, connection: Connection) -> None:
+        """Begin to see one moment."""
+        connection.connection.driver_connection.commit()  # type: ignore[union-attr]
+        connection.execution_options(isolation_level="REPEATABLE READ")
+
     def begin(self, connection: Connection) -> RootTransaction:
         """Begin a transaction at READ COMMITTED (or SQLite's own level), whatever the engine's is.
 

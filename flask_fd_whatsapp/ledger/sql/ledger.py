@@ -20,6 +20,7 @@ from .queries import SQLQueries
 from .rejection_notes import SQLLastRejections, SQLLastTokenUses
 from .replays import SQLReplays
 from .reservations import SQLReservations
+from .sql_reports import SQLReports
 
 
 class SQLLedger(ComposedLedger):
@@ -59,6 +60,7 @@ class SQLLedger(ComposedLedger):
             overview=SQLOverview(prepared),
             browser=SQLBrowser(prepared),
             maintenance=SQLMaintenance(prepared),
+            reports=SQLReports(prepared),
         )
         self._prepared = prepared
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Engine, func
+from sqlalchemy import ColumnElement, Connection, Engine, func
 
+from ....engagement.accumulator import TEXT_TIMES
 from ..connections import Connections
 from ..reserved_connection import Reserved
 from ..rows import Found, Handled, Inserted
@@ -37,6 +38,12 @@ class Database(Connections):
 
     is_prepared = False
     """Whether the tables are known to be up to date."""
+
+    report_times = TEXT_TIMES
+    """How the driver has the times of :meth:`report_time`."""
+
+    reports_by_page = False
+    """Whether a long read keeps others from something, so that a report is read page by page."""
 
     def __init__(self, engine: Engine, statements: Statements, *, is_own: bool) -> None:
         super().__init__(engine, is_own=is_own)
@@ -139,6 +146,14 @@ class Database(Connections):
 
         :raises LedgerUnavailable: if it cannot, with the remedy.
         """
+
+    def report_time(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """A column of times as a report reads it: as text, where the driver is slow to read it."""
+        return column
+
+    def folds(self, connection: Connection) -> Any:
+        """Something that has changed whenever messages were pruned, where that is cheap to tell."""
+        return None
 
     def compact(self) -> None:
         """Give back the space of what has been deleted; see :attr:`compacts`."""

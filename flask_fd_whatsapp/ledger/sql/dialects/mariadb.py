@@ -7,7 +7,16 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, RootTransaction, func, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    RootTransaction,
+    String,
+    cast,
+    func,
+    text,
+)
 from sqlalchemy.exc import InvalidRequestError
 
 from ....exceptions import LedgerUnavailable
@@ -42,6 +51,10 @@ class MariaDB(Database):
     def transaction(self) -> Transaction:
         """A driver's cursor in a transaction at READ COMMITTED."""
         return Transaction(self) if self.is_own else _ReadCommitted(self)
+
+    def report_time(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """As text: PyMySQL takes twelve times as long to make it a datetime."""
+        return cast(column, String(26))
 
     def begin(self, connection: Connection) -> RootTransaction:
         """Begin a transaction at READ COMMITTED, which the ledger's own connections have anyway."""

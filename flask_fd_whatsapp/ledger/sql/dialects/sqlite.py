@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from ....exceptions import LedgerUnavailable
@@ -81,6 +81,16 @@ class SQLite(Database):
         self._look()
         with super().querying() as connection:
             yield connection
+
+    reports_by_page = True  # since the WAL could not be cut off meanwhile
+
+    def begin_snapshot(self, connection: Connection) -> None:
+        """Begin a transaction, which sees one moment from its first query on."""
+        connection.exec_driver_sql("BEGIN")
+
+    def folds(self, connection: Connection) -> Any:
+        """The last row that pruning wrote."""
+        return connection.scalar(text("SELECT MAX(rowid) FROM fd_whatsapp_forgotten"))
 
     def transaction(self) -> Transaction:
         """A driver's cursor in a transaction that may write from its first statement."""

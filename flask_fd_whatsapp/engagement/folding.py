@@ -1,0 +1,206 @@
+"""What remains of messages when they are pruned: their figures, by day and by where they belong.
+
+A message is in exactly one aggregate.  Its times are kept as buckets, and as the counts that the
+curve, the histograms and the late deliveries are made of, which stay exact.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import UTC, datetime, tzinfo
+from typing import Any, Final, NamedTuple
+
+from .accumulator import Accumulator, Facts, TimeFormat, reached_by
+from .definitions import YOUNG, is_failed
+from .elapsed import AGE_SECONDS, Elapsed
+from .figures import OTHER_CODES
+from .groups import Calendar
+from .tally import BINS, CELLS, FailureTally, Tally
+
+CODES: Final = 50
+"""Error codes that are told apart of what else is the same; the others are one."""
+
+CAMPAIGNS: Final = 1000
+"""Campaigns that are told apart of one day; the others are one."""
+
+REASON: Final = "="
+"""Before the code of a message that failed, so that one without a code is told from the rest."""
+
+_MAX_CODE: Final = 200
+_OLD: Final = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+class FoldKey(NamedTuple):
+    """Where a message belongs; empty text for what it has not.
+
+    :param starts_at: when its day began (UTC).
+    :param ends_at: when that ended.
+    :param code: :data:`REASON` and its error's code, if it failed.
+    """
+
+    starts_at: datetime
+    ends_at: datetime
+    account: str
+    receiver: str
+    campaign: str
+    template: str
+    code: str
+
+    @property
+    def digest(self) -> str:
+        """32 characters that are this key's alone."""
+        parts = [*(moment.isoformat() for moment in self[:2]), *self[2:]]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+    @property
+    def midpoint(self) -> datetime:
+        """The moment by which it counts in a period, and in another zone's days."""
+        return self.starts_at + (self.ends_at - self.starts_at) / 2
+
+
+def fold(
+    rows: Iterable[Sequence[Any]], zone: tzinfo, time_format: TimeFormat
+) -> dict[FoldKey, Tally]:
+    """Messages' rows (see :class:`.Facts`) by where they belong; those that returned are dropped.
+
+    :param zone: whose days they go by.
+    """
+    calendar = Calendar("day", zone)
+
+    def key_of(facts: Facts) -> FoldKey:
+        moment = time_format.read(facts.sent_on)
+        span = calendar.span_of(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+        return FoldKey(
+            span.start,
+            span.end,
+            facts.account_id,
+            facts.receiver or "",
+            facts.campaign or "",
+            facts.template or "",
+            code_of(facts),
+        )
+
+    counted = Accumulator(
+        by=(), zone=zone, as_of=_OLD, times=True, own_classes={}, format=time_format, key_of=key_of
+    )
+    counted.add([row for row in rows if not Facts._make(row).is_returned])
+    return counted.groups
+
+
+def code_of(facts: Facts) -> str:
+    """The code of a message that failed, as a key has it."""
+    if not is_failed(reached_by(facts)):
+        return ""
+    code = facts.error_code or ""
+    return REASON + (code if len(code) <= _MAX_CODE else OTHER_CODES)
+
+
+def within_bounds(groups: dict[FoldKey, Tally], known: Collection[FoldKey]) -> dict[FoldKey, Tally]:
+    """The same with what goes past :data:`CODES` and :data:`CAMPAIGNS` as one.
+
+    :param known: the keys of those days that there are already.
+    """
+    campaigns: defaultdict[Any, set[str]] = defaultdict(set)
+    codes: defaultdict[Any, set[str]] = defaultdict(set)
+    for key in known:
+        campaigns[key[:2]].add(key.campaign)
+        codes[key[:6]].add(key.code)
+    bounded: dict[FoldKey, Tally] = {}
+    for key, tally in sorted(groups.items(), key=lambda group: group[0]):
+        if not _has_room(campaigns[key[:2]], key.campaign, CAMPAIGNS):
+            key = key._replace(campaign=OTHER_CODES)
+        if not _has_room(codes[key[:6]], key.code, CODES):
+            key = key._replace(code=REASON + OTHER_CODES)
+        if key in bounded:
+            bounded[key].merge(tally)
+        else:
+            bounded[key] = tally
+    return bounded
+
+
+def _has_room(known: set[str], one: str, limit: int) -> bool:
+    if one in ("", REASON) or one in known:
+        return True
+    if len(known - {"", REASON, OTHER_CODES, REASON + OTHER_CODES}) >= limit:
+        return False
+    known.add(one)
+    return True
+
+
+def to_text(tally: Tally, time_format: TimeFormat) -> tuple[str, str]:
+    """What is kept of a tally: its counts, and its times."""
+
+    def kept(raw: Any) -> str | None:
+        if raw is None:
+            return None
+        moment = time_format.read(raw)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
+
+    failures = FailureTally()
+    for one in tally.failures.values():
+        failures.merge(one)
+    counts = {
+        "kinds": {str(kind): count for kind, count in enumerate(tally.kinds) if count},
+        "sent": [kept(tally.first_sent), kept(tally.last_sent)],
+        "failed": [kept(failures.first), kept(failures.last), failures.text],
+    }
+    figures = {
+        "delivered": _by_place(tally.delivered_cells),
+        "read": _by_place(tally.read_cells),
+        "left_out": sum(tally.left_out),
+        "elapsed": [elapsed.folded() for elapsed in tally.elapsed],
+    }
+    return json.dumps(counts), json.dumps(figures)
+
+
+def from_text(
+    key: FoldKey,
+    counts: str,
+    figures: str | None,
+    *,
+    time_format: TimeFormat,
+    reason_of: Callable[[str | None], Any] = lambda code: code,
+    as_of: datetime = _OLD,
+) -> Tally:
+    """What :func:`to_text` made of a tally.
+
+    :param figures: ``None`` if the times are not asked for.
+    :param reason_of: gives the class and code of a code.
+    :param as_of: the moment by which its messages have their age, that of their day's middle.
+    """
+    tally = Tally(times=figures is not None)
+    kept = json.loads(counts)
+
+    def raw(text: str | None) -> Any:
+        return None if text is None else time_format.write(datetime.fromisoformat(text))
+
+    for kind, count in kept["kinds"].items():
+        tally.kinds[int(kind)] = count
+    number = sum(tally.kinds)
+    tally.folded = number
+    tally.young = number if key.midpoint > as_of - YOUNG else 0
+    tally.first_sent, tally.last_sent = map(raw, kept["sent"])
+    if key.code:
+        first, last, text = kept["failed"]
+        reason = reason_of(key.code.removeprefix(REASON) or None)
+        tally.failures[reason] = FailureTally(number, raw(first), raw(last), text)
+    if figures is not None:
+        _take_times(tally, json.loads(figures), max((as_of - key.midpoint).total_seconds(), 0))
+    return tally
+
+
+def _take_times(tally: Tally, kept: dict[str, Any], age_seconds: float) -> None:
+    reached = sum(age <= age_seconds for age in AGE_SECONDS)
+    start = reached * BINS
+    tally.delivered_cells[start : start + BINS] = kept["delivered"]
+    tally.read_cells[start : start + BINS] = kept["read"]
+    tally.left_out[reached] = kept["left_out"]
+    tally.elapsed = [Elapsed.unfolded(one) for one in kept["elapsed"]]
+
+
+def _by_place(cells: list[int]) -> list[int]:
+    """By how many ages of the curve it took, whatever age had been reached."""
+    return [sum(cells[place:CELLS:BINS]) for place in range(BINS)]

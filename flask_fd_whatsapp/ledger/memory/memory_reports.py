@@ -1,0 +1,115 @@
+"""What the statuses say, from memory."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from types import EllipsisType
+
+from ...engagement import Engagement, Feed
+from ...engagement.elapsed import Elapsed
+from ...engagement.report import Report, ReportRules
+from ...engagement.report_filter import ReportFilter
+from .memory_store import MemoryStore
+
+FEED_PERIOD = timedelta(hours=24)
+
+
+class MemoryReports:
+    """Says what the statuses say, for :class:`MemoryLedger`."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+        self._duplicates: Counter[tuple[str, datetime]] = Counter()
+
+    @property
+    def rules(self) -> ReportRules:
+        """What the settings say about reports."""
+        return self._store.folds.rules
+
+    @rules.setter
+    def rules(self, rules: ReportRules) -> None:
+        self._store.folds.rules = rules
+
+    def engagement(
+        self,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        by: str | Sequence[str] | None = None,
+        tz: str = "UTC",
+        campaign: str | EllipsisType | None = ...,
+        account_id: str | None = None,
+        receiver: str | None = None,
+        template: str | None = None,
+        times: bool = True,
+    ) -> Engagement:
+        """What became of the messages that were sent in a period."""
+        wanted = ReportFilter(
+            since=since,
+            until=until,
+            campaign=campaign,
+            account_id=account_id,
+            receiver=receiver,
+            template=template,
+        )
+        report = Report(
+            wanted, by=by, tz=tz, times=times, as_of=datetime.now(UTC), rules=self.rules
+        )
+        with self._store.lock:
+            facts = [message.facts for message in self._store.all_messages()]
+            folded = self._store.folds.kept()
+        report.add(
+            [
+                one
+                for one in facts
+                if wanted.admits_moment(one.sent_on)
+                and wanted.admits(
+                    account_id=one.account_id,
+                    receiver=one.receiver,
+                    campaign=one.campaign,
+                    template=one.template,
+                )
+            ]
+        )
+        for key, counts, figures in folded:
+            report.add_folded(key, counts, figures)
+        return report.result()
+
+    def feed(
+        self,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        receiver: str | None = None,
+    ) -> Feed:
+        """How the webhooks came in a period, by when they were received."""
+        since = datetime.now(UTC) - FEED_PERIOD if since is None else since
+        wanted = ReportFilter(since=since, until=until, receiver=receiver)
+        lags, events, out_of_order = Elapsed(), 0, 0
+        with self._store.lock:
+            for _, event in self._store.events.values():
+                if wanted.admits_moment(event.received_at) and receiver in (None, event.receiver):
+                    lags.add((event.received_at - event.timestamp).total_seconds())
+                    events += 1
+                    out_of_order += event.is_stale
+            duplicates = sum(
+                count
+                for (name, hour), count in self._duplicates.items()
+                if wanted.admits_moment(hour) and receiver in (None, name)
+            )
+        times = lags.times()
+        return Feed(
+            since=since,
+            until=until,
+            receiver=receiver,
+            events=events,
+            lag_p50=times.p50,
+            lag_p99=times.p99,
+            out_of_order=out_of_order,
+            duplicates=duplicates,
+        )
+
+    def count_duplicates(self, receiver: str, hour: datetime, count: int) -> None:
+        """Count that events came again in an hour."""
+        with self._store.lock:
+            self._duplicates[receiver, hour] += count

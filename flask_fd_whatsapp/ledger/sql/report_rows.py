@@ -1,0 +1,188 @@
+"""The rows that reports are made of, in pages by when the messages were sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC
+from typing import Any, Final
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    case,
+    exists,
+    func,
+    null,
+    or_,
+    select,
+    true,
+    update,
+)
+
+from ...engagement.accumulator import TimeFormat
+from ...engagement.folding import FoldKey
+from ...engagement.report_filter import ReportFilter
+from ..references import storable
+from .dialects.base import Database
+from .tables import aggregate, event, message
+
+PAGE: Final = 4096
+"""Rows of a statement: as many as a process may keep another from the database."""
+
+FILLED_AT_ONCE: Final = 500
+"""One UPDATE of a million rows would hold SQLite's lock for seconds."""
+
+_OF_MESSAGE: Final = event.c.message_key == message.c.id
+
+
+def conditions(wanted: ReportFilter) -> Iterator[ColumnElement[bool]]:
+    """What messages have to meet."""
+    if wanted.since is not None:
+        yield message.c.sent_on >= wanted.since
+    if wanted.until is not None:
+        yield message.c.sent_on < wanted.until
+    if wanted.campaign is None:
+        yield message.c.campaign.is_(None)
+    elif isinstance(wanted.campaign, str):
+        yield message.c.campaign == storable(wanted.campaign)
+    if wanted.account_id is not None:
+        yield message.c.account_id == storable(wanted.account_id)
+    if wanted.receiver is not None:
+        yield message.c.receiver == storable(wanted.receiver)
+    if wanted.template is not None:
+        yield message.c.template == storable(wanted.template)
+
+
+def facts_of(database: Database, by: Sequence[str], *, times: bool) -> list[ColumnElement[Any]]:
+    """The columns of :class:`.Facts`, times as :attr:`.Database.report_times` has them.
+
+    :param by: the dimensions; what belongs to others is not read.
+    :param times: whether other times than ``sent_on`` and ``failed_at`` are asked for themselves,
+        and not just whether there is one.
+    """
+    at = database.report_time
+
+    def reached(column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return at(column) if times else case((column.is_not(None), 1))
+
+    def belongs(dimension: str, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return column if dimension in by else null()
+
+    return [
+        at(message.c.sent_on),
+        reached(message.c.queued_at),
+        reached(message.c.sent_at),
+        at(message.c.failed_at),
+        reached(message.c.delivered_at),
+        reached(message.c.read_at),
+        case((message.c.status.is_not(None), true()), else_=exists().where(_OF_MESSAGE)),
+        message.c.estimated,
+        message.c.is_returned,
+        belongs("account", message.c.account_id),
+        message.c.message_id,
+        belongs("campaign", message.c.campaign),
+        belongs("template", message.c.template),
+        message.c.error_code,
+        message.c.error_message,
+        belongs("receiver", message.c.receiver),
+    ]
+
+
+def pages_of_facts(
+    connect: Callable[[], AbstractContextManager[Connection]],
+    query: Select[Any],
+    time_format: TimeFormat,
+) -> Iterator[list[Any]]:
+    """The rows of a query of messages as the driver has them, a page after the other.
+
+    :param connect: gives the connection for each page.
+    :param query: of :func:`facts_of`, and at the end the messages' keys.
+    """
+    query = query.where(message.c.sent_on.is_not(None)).order_by(message.c.sent_on, message.c.id)
+    page = query
+    while True:
+        with connect() as connection:
+            found = connection.execute(page.limit(PAGE))
+            # Past SQLAlchemy, which would make an object of each row, and a datetime of each time.
+            rows = list(found.cursor.fetchall()) if found.cursor is not None else []
+            found.close()
+        yield rows
+        if len(rows) < PAGE:
+            return
+        sent_on, key = time_format.read(rows[-1][0]), rows[-1][-1]
+        sent_on = sent_on if sent_on.tzinfo else sent_on.replace(tzinfo=UTC)
+        page = query.where(
+            message.c.sent_on >= sent_on, or_(message.c.sent_on > sent_on, message.c.id > key)
+        )
+
+
+def folded_of(wanted: ReportFilter) -> Select[Any]:
+    """The aggregates of pruned messages that may be asked for."""
+    query = select(
+        aggregate.c.starts_at,
+        aggregate.c.ends_at,
+        aggregate.c.account,
+        aggregate.c.receiver,
+        aggregate.c.campaign,
+        aggregate.c.template,
+        aggregate.c.code,
+        aggregate.c.counts,
+        aggregate.c.figures,
+    )
+    if wanted.since is not None:
+        query = query.where(aggregate.c.ends_at > wanted.since)
+    if wanted.until is not None:
+        query = query.where(aggregate.c.starts_at < wanted.until)
+    if wanted.account_id is not None:
+        query = query.where(aggregate.c.account == storable(wanted.account_id))
+    if wanted.receiver is not None:
+        query = query.where(aggregate.c.receiver == storable(wanted.receiver))
+    if wanted.campaign is not ...:
+        query = query.where(aggregate.c.campaign == (storable(wanted.campaign) or ""))
+    if wanted.template is not None:
+        query = query.where(aggregate.c.template == storable(wanted.template))
+    return query
+
+
+def key_of(row: Sequence[Any]) -> FoldKey:
+    """The key of an aggregate's row."""
+    return FoldKey._make(row[:7])
+
+
+def fill_sent_on(database: Database) -> None:
+    """Find out when messages were sent that a process of the previous version recorded."""
+    while database.retried(lambda: _fill_some(database)):
+        pass
+
+
+def _fill_some(database: Database) -> bool:
+    is_unknown = message.c.sent_on.is_(None)
+    with database.querying() as connection:
+        if connection.scalar(select(message.c.id).where(is_unknown).limit(1)) is None:
+            return False
+    earliest = select(func.min(event.c.timestamp)).where(_OF_MESSAGE)
+    first = (
+        select(event.c.receiver).where(_OF_MESSAGE).order_by(event.c.id).limit(1).scalar_subquery()
+    )
+    some = select(message.c.id).where(is_unknown).limit(FILLED_AT_ONCE)
+    with database.writing(patiently=True) as connection:
+        keys = connection.scalars(some.with_for_update(skip_locked=True)).all()
+        if not keys:
+            return False  # others hold them: the next report has them
+        connection.execute(
+            update(message)
+            .where(message.c.id.in_(keys))
+            .values(
+                sent_on=func.coalesce(
+                    message.c.queued_at,
+                    message.c.expected_at,
+                    earliest.where(event.c.source.is_(None)).scalar_subquery(),
+                    earliest.scalar_subquery(),
+                    message.c.first_seen,
+                ),
+                receiver=func.coalesce(message.c.receiver, first),
+            )
+        )
+        return True

@@ -1,0 +1,188 @@
+"""What the statuses say, from a database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
+from types import EllipsisType
+from typing import Any, Final
+
+from sqlalchemy import Connection, Select, func, or_, select, update
+
+from ...engagement import Engagement, Feed
+from ...engagement.elapsed import Elapsed
+from ...engagement.report import Report, ReportRules
+from ...engagement.report_filter import ReportFilter
+from .dialects.base import Database
+from .dialects.upsert import upsert
+from .event_pages import came_to
+from .prepared import PreparedDatabase
+from .report_rows import (
+    PAGE,
+    conditions,
+    facts_of,
+    fill_sent_on,
+    folded_of,
+    key_of,
+    pages_of_facts,
+)
+from .tables import duplicate, event, message
+
+FEED_PERIOD: Final = timedelta(hours=24)
+"""Of the feed where none is given."""
+
+
+class SQLReports:
+    """Says what the statuses say, for :class:`SQLLedger`."""
+
+    def __init__(self, prepared: PreparedDatabase) -> None:
+        self._prepared = prepared
+        self.rules = ReportRules()
+
+    def engagement(
+        self,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        by: str | Sequence[str] | None = None,
+        tz: str = "UTC",
+        campaign: str | EllipsisType | None = ...,
+        account_id: str | None = None,
+        receiver: str | None = None,
+        template: str | None = None,
+        times: bool = True,
+    ) -> Engagement:
+        """What became of the messages that were sent in a period."""
+        wanted = ReportFilter(
+            since=since,
+            until=until,
+            campaign=campaign,
+            account_id=account_id,
+            receiver=receiver,
+            template=template,
+        )
+        database = self._prepared.database
+        as_of = datetime.now(UTC)
+
+        def begun() -> Report:
+            return Report(
+                wanted,
+                by=by,
+                tz=tz,
+                times=times,
+                as_of=as_of,
+                rules=self.rules,
+                format=database.report_times,
+            )
+
+        begun()  # what is asked wrongly costs nothing
+        fill_sent_on(database)
+        return database.retried(lambda: _read(database, begun)).result()
+
+    def feed(
+        self,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        receiver: str | None = None,
+    ) -> Feed:
+        """How the webhooks came in a period, by when they were received."""
+        since = datetime.now(UTC) - FEED_PERIOD if since is None else since
+        wanted = ReportFilter(since=since, until=until, receiver=receiver)
+        return _feed(self._prepared.database, since, wanted)
+
+    def count_duplicates(self, receiver: str, hour: datetime, count: int) -> None:
+        """Count that events came again in an hour."""
+        database = self._prepared.database
+        key = {"receiver": receiver, "hour": hour}
+        add = (
+            update(duplicate)
+            .where(duplicate.c.receiver == receiver, duplicate.c.hour == hour)
+            .values(count=duplicate.c.count + count)
+        )
+        with database.writing() as connection:
+            connection.execute(
+                upsert(database, duplicate, key, {"count": 0}, {"receiver": receiver})
+            )
+            connection.execute(add)
+
+
+def _read(database: Database, begun: Callable[[], Report]) -> Report:
+    """What was asked for, of one moment."""
+    if database.reports_by_page:
+        with database.querying() as connection:
+            before = database.folds(connection)
+        report = begun()
+        for rows in pages_of_facts(database.querying, _facts(database, report), report.format):
+            report.add([row[:-1] for row in rows])
+        with database.querying() as connection:
+            _add_folded(connection, report)
+            if database.folds(connection) == before:
+                return report
+        # Messages were pruned meanwhile, which may be in it twice, or not at all.
+    report = begun()
+    with database.snapshot() as connection:
+        for rows in pages_of_facts(
+            lambda: nullcontext(connection), _facts(database, report), report.format
+        ):
+            report.add([row[:-1] for row in rows])
+        _add_folded(connection, report)
+    return report
+
+
+def _facts(database: Database, report: Report) -> Select[Any]:
+    facts = facts_of(database, report.by, times=report.times)
+    return select(*facts, message.c.id).where(*conditions(report.wanted))
+
+
+def _add_folded(connection: Connection, report: Report) -> None:
+    for row in connection.execute(folded_of(report.wanted)):
+        report.add_folded(key_of(row), row.counts, row.figures)
+
+
+def _feed(database: Database, since: datetime, wanted: ReportFilter) -> Feed:
+    its = [event.c.source.is_(None), event.c.received_at >= since]
+    hours = [duplicate.c.hour >= since]
+    if wanted.until is not None:
+        its.append(event.c.received_at < wanted.until)
+        hours.append(duplicate.c.hour < wanted.until)
+    if wanted.receiver is not None:
+        its.append(came_to(wanted.receiver, event, database))
+        hours.append(duplicate.c.receiver == wanted.receiver)
+    at, read = database.report_time, database.report_times.read
+    query = (
+        select(at(event.c.timestamp), at(event.c.received_at), event.c.is_stale, event.c.id)
+        .where(*its)
+        .order_by(event.c.received_at, event.c.id)
+        .limit(PAGE)
+    )
+    lags, events, out_of_order = Elapsed(), 0, 0
+    page = query
+    while True:
+        with database.querying(patiently=True) as connection:
+            found = connection.execute(page)
+            rows = list(found.cursor.fetchall()) if found.cursor is not None else []
+            found.close()
+        for timestamp, received_at, is_stale, _ in rows:
+            lags.add((read(received_at) - read(timestamp)).total_seconds())
+            events += 1
+            out_of_order += bool(is_stale)
+        if len(rows) < PAGE:
+            break
+        moment, last = read(rows[-1][1]), rows[-1][-1]
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        page = query.where(
+            event.c.received_at >= moment, or_(event.c.received_at > moment, event.c.id > last)
+        )
+    with database.querying() as connection:
+        again = connection.scalar(select(func.sum(duplicate.c.count)).where(*hours))
+    times = lags.times()
+    return Feed(
+        since=since,
+        until=wanted.until,
+        receiver=wanted.receiver,
+        events=events,
+        lag_p50=times.p50,
+        lag_p99=times.p99,
+        out_of_order=out_of_order,
+        duplicates=int(again or 0),
+    )

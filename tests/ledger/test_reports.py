@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from flask_fd_whatsapp.events import DeliveryError
+from flask_fd_whatsapp.ledger import Ledger
+from flask_fd_whatsapp.ledger.sql import SQLLedger
+from flask_fd_whatsapp.ledger.sql.tables import message as message_table
+
+from ..engagement.naive import Journey, figures_of, journeys, told
+from .entries import POLICY, entry, new_memory_ledger
+
+NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
+
+
+def record(ledger: Ledger, known: list[Journey], *, late: bool = False) -> None:
+    """Let all events of the journeys come, in another order if they are late, some twice."""
+    events = [
+        entry(
+            status,
+            account_id=journey.account_id,
+            message_id=journey.message_id,
+            campaign=journey.campaign,
+            timestamp=moment,
+            error=DeliveryError(journey.code, "No.") if status == "FAILED" else None,
+        )
+        for journey in known
+        for status, moment in journey.times.items()
+    ]
+    if late:
+        events = [*events[::-2], *events[::3], *events]
+    for one in events:
+        ledger.record(one, POLICY, claim=False)
+
+
+def sure(seed: int, count: int) -> list[Journey]:
+    """Journeys of which webhooks alone told."""
+    known = journeys(seed, count, now=NOW)
+    for journey in known:
+        journey.estimated.clear()
+        journey.expected_at = journey.template = None
+    return [journey for journey in known if journey.times]
+
+
+@pytest.fixture(autouse=True)
+def _today(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports are as of :data:`NOW`."""
+
+    class Today(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return NOW.astimezone(tz)
+
+    for module in ("sql.sql_reports", "memory.memory_reports"):
+        monkeypatch.setattr(f"flask_fd_whatsapp.ledger.{module}.datetime", Today)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_all_figures_are_those_of_the_definitions(ledger: Ledger, late: bool) -> None:
+    """Whatever order the events come in, and how often, every figure is that of the journeys."""
+    known = sure(11 + late, 50)
+    record(ledger, known, late=late)
+    total = ledger.engagement().total
+    assert told(total) == figures_of(known, NOW)
+    assert total.known == total.delivered + total.failed + total.pending
+
+
+def test_windows_go_by_when_messages_were_sent(ledger: Ledger) -> None:
+    """A message counts in a period that begins when it was sent, and not in one that ends then."""
+    at = datetime(2026, 10, 25, 1, tzinfo=UTC)
+    record(ledger, [Journey("M", times={"SENT": at, "READ": at + timedelta(days=1)})])
+    moment = timedelta(microseconds=1)
+    assert ledger.engagement(since=at).total.known == 1
+    assert ledger.engagement(since=at + moment).total.known == 0
+    assert ledger.engagement(until=at).total.known == 0
+    assert ledger.engagement(until=at + moment).total.read == 1
+
+
+def test_a_late_event_corrects_the_past(ledger: Ledger) -> None:
+    """A message is moved to when it was sent, once an event tells that it was earlier."""
+    day = datetime(2026, 11, 1, tzinfo=UTC)
+    record(ledger, [Journey("M", times={"READ": day + timedelta(days=2)})])
+    assert list(ledger.engagement(by="day").groups) == [(day + timedelta(days=2)).date()]
+    record(ledger, [Journey("M", times={"SENT": day + timedelta(days=1)})])
+    assert list(ledger.engagement(by="day").groups) == [(day + timedelta(days=1)).date()]
+    record(ledger, [Journey("M", times={"QUEUED": day})])
+    assert list(ledger.engagement(by="day").groups) == [day.date()]
+
+
+def test_filters_are_met_all_of_them(ledger: Ledger) -> None:
+    """Messages are found by campaign, those without one, account and receiver."""
+    known = sure(5, 30)
+    record(ledger, known)
+    for campaign in ("spring", None):
+        its = [one for one in known if one.campaign == campaign]
+        assert told(ledger.engagement(campaign=campaign).total) == figures_of(its, NOW)
+    its = [one for one in known if one.account_id == "2" and one.campaign == "spring"]
+    found = ledger.engagement(campaign="spring", account_id="2", receiver="fd_whatsapp").total
+    assert told(found) == figures_of(its, NOW)
+    assert ledger.engagement(campaign="x\0").total.known == 0
+    assert ledger.engagement(receiver="another").total.known == 0
+
+
+@pytest.mark.parametrize(
+    "by", ["campaign", "day", "hour", "account", "failure", ("day", "failure")]
+)
+def test_groups_are_the_same_on_every_ledger(ledger: Ledger, by: Any) -> None:
+    """Groups partition the total, and are what the ledger in memory makes of the same events."""
+
+    known = sure(21, 80)
+    record(ledger, known)
+    memory = new_memory_ledger()
+    record(memory, known)
+    mine = ledger.engagement(by=by, tz="Australia/Lord_Howe")
+    its = memory.engagement(by=by, tz="Australia/Lord_Howe")
+    assert sum(one.known for one in mine.groups.values()) == mine.total.known == len(known)
+    assert mine.groups == its.groups
+    assert list(mine.groups) == list(its.groups)
+
+
+def test_without_times(ledger: Ledger) -> None:
+    """Without times the counts are the same."""
+    known = sure(8, 20)
+    record(ledger, known)
+    counts, whole = ledger.engagement(times=False).total, ledger.engagement().total
+    assert counts.failures == whole.failures
+    assert (counts.known, counts.read, counts.young) == (whole.known, whole.read, whole.young)
+    assert counts.time_to_read is None
+
+
+def test_what_is_asked_wrongly_is_an_error(ledger: Ledger) -> None:
+    """The error says what there is to ask."""
+    with pytest.raises(ValueError, match="campaign, day, hour"):
+        ledger.engagement(by="weather")
+    with pytest.raises(ValueError, match="no time zone"):
+        ledger.engagement(since=datetime(2026, 1, 1))
+    with pytest.raises(ValueError, match="Mars"):
+        ledger.engagement(tz="Mars/Base")
+    with pytest.raises(ValueError, match="since"):
+        ledger.feed(since=datetime(2026, 1, 1))
+
+
+def test_rows_of_the_previous_version_are_filled(sql_ledger: SQLLedger) -> None:
+    """What a process of the previous version recorded has its time found, however much it is."""
+    known = sure(13, 20)
+    record(sql_ledger, known)
+    with sql_ledger.engine.begin() as connection:
+        connection.execute(message_table.update().values(sent_on=None, receiver=None))
+    found = sql_ledger.engagement(receiver="fd_whatsapp").total
+    assert told(found) == figures_of(known, NOW)
+
+
+def test_reports_of_many_pages(sql_ledger: SQLLedger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages follow each other without a gap, though many messages were sent at the same time."""
+    monkeypatch.setattr("flask_fd_whatsapp.ledger.sql.report_rows.PAGE", 7)
+    known = sure(3, 30)
+    for journey in known[:15]:
+        journey.times = {"QUEUED": NOW - timedelta(days=3)}
+    record(sql_ledger, known)
+    assert told(sql_ledger.engagement().total) == figures_of(known, NOW)
+
+
+def test_the_feed(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The feed tells how late events came, how many out of order, and how many again."""
+    monkeypatch.setattr("flask_fd_whatsapp.ledger.sql.sql_reports.PAGE", 2)
+    start = datetime.now(UTC)
+    for status, ago in (("READ", 30), ("DELIVERED", 60), ("SENT", 600)):
+        ledger.record(entry(status, timestamp=start - timedelta(seconds=ago)), POLICY, claim=False)
+    hour = start.replace(minute=0, second=0, microsecond=0)
+    for _ in range(2):
+        ledger.reports.count_duplicates("fd_whatsapp", hour, 2)
+    feed = ledger.feed(since=start - timedelta(hours=2))
+    assert (feed.events, feed.out_of_order, feed.duplicates) == (3, 2, 4)
+    assert feed.lag_p50 is not None
+    assert feed.lag_p99 is not None
+    assert timedelta(seconds=60) <= feed.lag_p50 < timedelta(seconds=90)
+    assert timedelta(seconds=600) <= feed.lag_p99 < timedelta(seconds=630)
+    other = ledger.feed(since=start - timedelta(hours=2), receiver="other")
+    assert (other.events, other.lag_p50, other.duplicates) == (0, None, 0)
