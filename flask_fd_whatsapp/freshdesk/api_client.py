@@ -46,6 +46,8 @@ class FreshdeskClient:
     :raises ConfigurationError: for a proxy of the environment that cannot be used.
     """
 
+    domain = "(not made)"  # for the repr in an error of a wrong argument
+
     def __init__(
         self,
         domain: str,
