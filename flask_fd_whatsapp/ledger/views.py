@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, TypedDict
@@ -38,6 +38,14 @@ class Message:
     campaign: str | None
     times: Mapping[str, datetime]
     error: DeliveryError | None
+
+
+PLAIN: Final = tuple(
+    field.name
+    for field in fields(Message)
+    if field.name not in ("status", "external_reference_id", "times", "error")
+)
+"""The fields of a :class:`Message` that every ledger keeps under the same name and as they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

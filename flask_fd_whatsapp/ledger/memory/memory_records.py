@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 from ...engagement.accumulator import Facts
 from ...events import DeliveryError, Status, is_ahead, rank_of
+from ..learned import LEARNED
 from ..records import Entry, Policy, Tried
 from ..references import storable
 from ..retry_policy import Before, after_try, is_done
-from ..views import Event, Message, State
+from ..views import PLAIN, Event, Message, State
 
 
 @dataclass(slots=True, kw_only=True)
@@ -151,8 +152,9 @@ class MemoryMessage:
             self.external_reference_id = storable(event.external_reference_id)
         if event.error is not None and event.status == Status.FAILED:
             self._learn_error(storable(event.error.code), storable(event.error.message))
-        if self.campaign is None:
-            self.campaign = storable(entry.campaign)
+        for name, given_by in LEARNED.items():
+            if getattr(self, name) is None:
+                setattr(self, name, given_by(entry))
 
     def _learn_error(self, code: str | None, message: str | None) -> None:
         """Take an error where none is known, or the message of one that is."""
@@ -196,11 +198,9 @@ class MemoryMessage:
     def view(self) -> Message:
         """The message as asked for."""
         return Message(
-            account_id=self.account_id,
-            message_id=self.message_id,
+            **{name: getattr(self, name) for name in PLAIN},
             status=self.status,
             external_reference_id=self.external_reference_id,
-            campaign=self.campaign,
             times={status: event.timestamp for status, event in self.events.items()},
             error=self.error,
         )

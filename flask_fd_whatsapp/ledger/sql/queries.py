@@ -13,16 +13,16 @@ from sqlalchemy import ColumnElement, RowMapping, Select, func, select
 from ...events import DeliveryError, Status, is_ahead
 from ...exceptions import AmbiguousMessage
 from ..references import is_storable, storable
-from ..views import Event, EventFilter, Message, State, given, require_condition
+from ..views import PLAIN, Event, EventFilter, Message, State, given, require_condition
 from .dialects.base import CLOCKS_DIFFER
 from .event_pages import has_reference, page_of_events
 from .prepared import PreparedDatabase
-from .tables import event, message
+from .tables import TIME_COLUMNS, event, message
 
 IDS: Final = 1000
 """How many ids a statement asks for at most: databases have a limit for parameters."""
 
-_TIMES: Final = {status: message.c[f"{status.lower()}_at"] for status in Status}
+_TIMES: Final = {status: message.c[column] for status, column in TIME_COLUMNS.items()}
 
 
 def is_free(now: Any) -> ColumnElement[bool]:
@@ -85,7 +85,7 @@ class SQLQueries:
             rows = connection.execute(query).mappings().all()
             others = select(event.c.message_key, event.c.status, event.c.timestamp).where(
                 event.c.message_key.in_([row["id"] for row in rows]),
-                event.c.status.not_in(list(Status)),
+                event.c.status.not_in(list(_TIMES)),
             )
             for key, status, moment in connection.execute(others):
                 unknown[key][status] = moment
@@ -133,11 +133,9 @@ def view_of_message(row: RowMapping, unknown: Mapping[str, datetime]) -> Message
     }
     has_failed = row["error_code"] is not None or row["error_message"] is not None
     return Message(
-        account_id=row["account_id"],
-        message_id=row["message_id"],
+        **{name: row[name] for name in PLAIN},
         status=Status(row["status"]) if row["status"] else None,
         external_reference_id=row["reference_text"] or row["external_reference_id"],
-        campaign=row["campaign"],
         times={**times, **unknown},
         error=DeliveryError(row["error_code"], row["error_message"]) if has_failed else None,
     )

@@ -9,9 +9,11 @@ from typing import Any, Final, NamedTuple
 
 from ...events import DeliveryError, Status, is_ahead, rank_of
 from ..forgotten import digest_of
+from ..learned import LEARNED
 from ..records import Claim, Entry, Recorded
 from ..references import KeptReference, storable
 from ..views import State
+from .tables import TIME_COLUMNS
 
 
 class Inserted(NamedTuple):
@@ -110,9 +112,8 @@ class Found(NamedTuple):
         )
 
 
-_TIME_COLUMNS: Final[dict[str, str]] = {status: f"{status.lower()}_at" for status in Status}
 _NONE: Final[dict[str, Any]] = {
-    **dict.fromkeys(_TIME_COLUMNS.values()),
+    **dict.fromkeys(TIME_COLUMNS.values()),
     "known_status": None,
     "rank": None,
     "error_code": None,
@@ -140,14 +141,15 @@ def values_of(entry: Entry, moment: Callable[[datetime], Any]) -> dict[str, Any]
         "headers": json.dumps(dict(entry.headers)) if entry.headers else "{}",
         "reference": reference and reference.key,
         "reference_text": reference and reference.text,
-        "campaign": storable(entry.campaign),
+        **{column: given_by(entry) for column, given_by in LEARNED.items()},
         "digest": digest_of(event.account_id, event.message_id),
     }
     rank = rank_of(event.status)
     if rank is not None:
         values["known_status"] = values["status"]
         values["rank"] = rank
-        values[_TIME_COLUMNS[event.status]] = timestamp
+        if event.status in TIME_COLUMNS:
+            values[TIME_COLUMNS[event.status]] = timestamp
     if event.error is not None and event.status == Status.FAILED:
         values["error_code"] = storable(event.error.code)
         values["error_message"] = storable(event.error.message)

@@ -8,20 +8,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from ..learned import LEARNED
 from .dialects.dialect_sql import PARTS
 from .statement_parameters import Statement, by_name, by_position
 
 _UPSERT: Final = """
 INSERT INTO {message}
-  (account_id, message_id, external_reference_id, reference_text, campaign, status, status_rank,
+  (account_id, message_id, external_reference_id, reference_text, status, status_rank,
    queued_at, sent_at, delivered_at, read_at, failed_at, error_code, error_message,
    first_seen, last_seen, claim_token, claim_until, claimed_at, claimed_status,
-   sent_on, receiver, is_returned)
+   sent_on, receiver, is_returned{learned_columns})
 VALUES
-  (:account_id, :message_id, :reference, :reference_text, :campaign, :known_status, :rank,
+  (:account_id, :message_id, :reference, :reference_text, :known_status, :rank,
    :queued_at, :sent_at, :delivered_at, :read_at, :failed_at, :error_code, :error_message,
    {now}, {now}, :token, {lease_end}, {now}, :status,
-   :timestamp, :receiver, (SELECT TRUE FROM fd_whatsapp_forgotten WHERE digest = :digest))
+   :timestamp, :receiver,
+   (SELECT TRUE FROM fd_whatsapp_forgotten WHERE digest = :digest){learned_values})
 {on_conflict}
   previous_status = {old}status,
   status = CASE WHEN {new_rank} > COALESCE({old}status_rank, -1)
@@ -31,7 +33,6 @@ VALUES
   reference_text = CASE WHEN {old}external_reference_id IS NULL
                         THEN {new_reference_text} ELSE {old}reference_text END,
   external_reference_id = COALESCE({old}external_reference_id, {new_external_reference_id}),
-  campaign = COALESCE({old}campaign, {new_campaign}),
   error_code = CASE WHEN {old}error_code IS NULL AND {old}error_message IS NULL
                     THEN {new_error_code} ELSE {old}error_code END,
   error_message = CASE WHEN {old}error_message IS NULL
@@ -52,7 +53,7 @@ VALUES
                      THEN {new_claim_token} ELSE {old}claim_token END,
   claim_until = {claim_until},
   claimed_at = {claimed_at},
-  claimed_status = {claimed_status}
+  claimed_status = {claimed_status}{learned}
 RETURNING id, previous_status, status,
   COALESCE(reference_text, external_reference_id) AS external_reference_id, campaign, claim_token
 """
@@ -166,7 +167,6 @@ _NEW: Final = (
     "status",
     "external_reference_id",
     "reference_text",
-    "campaign",
     "queued_at",
     "sent_at",
     "delivered_at",
@@ -202,6 +202,12 @@ def texts_for(dialect: str) -> dict[str, str]:
         on_conflict=parts["on_conflict"],
         message=parts["message"],
         old=parts["old"],
+        learned_columns="".join(f", {column}" for column in LEARNED),
+        learned_values="".join(f", :{column}" for column in LEARNED),
+        learned="".join(
+            f",\n  {column} = COALESCE({parts['old']}{column}, {parts['new'].format(column)})"
+            for column in LEARNED
+        ),
         **{column: parts["if_claimed"].format(column=column, **new) for column in _CLAIMED},
     )
     times["is_over_now"] = is_over.format(of="", at=times["now"])

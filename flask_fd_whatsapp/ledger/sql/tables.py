@@ -17,6 +17,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from ...events import Status
 from .column_types import UTCDateTime, binary, digest, key, long_text, text
 
 PREFIX: Final = "fd_whatsapp_"
@@ -96,6 +97,11 @@ message = Table(
     Index(None, "message_id"),
     Index(None, "first_seen"),
 )
+
+TIME_COLUMNS: Final[dict[str, str]] = {
+    status: column for status in Status if (column := f"{status.lower()}_at") in message.c
+}
+"""Where a message keeps when it reached a status; of others, the status's event has the time."""
 
 for moment in (message.c.first_seen, message.c.sent_on):
     Index(
