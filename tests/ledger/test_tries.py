@@ -265,6 +265,16 @@ def test_only_the_dead_are_revived(ledger: Ledger, is_done: bool) -> None:
     assert ledger.events() == [event]
 
 
+def test_handler_that_gave_up_stays_so_where_nothing_is_revived(ledger: Ledger) -> None:
+    """Asked to revive an event that is pending, the ledger forgets nothing of it."""
+    recorded, claim = claimed(ledger)
+    claim.finish(Tried(gave_up={"bad": "no"}, failed={"other": "ValueError: no"}))
+    assert not ledger.dead_events.revive(recorded.id)
+    make_due(ledger)
+    again, _ = claimed(ledger)
+    assert again.succeeded == {"bad"}
+
+
 def test_successes_outlive_death(ledger: Ledger) -> None:
     """What succeeded before the event died is not called again once it is revived."""
     for _ in range(MAX):

@@ -35,10 +35,12 @@ class SQLDeadEvents:
                     postponed=0,
                 )
             )
+            if revived.rowcount != 1:
+                return False
             connection.execute(
                 delete(handling).where(handling.c.event_id == event_id, handling.c.gave_up)
             )
-            return revived.rowcount == 1
+            return True
 
     def acknowledge(self, *, receiver: str | None = None, event_id: Any = None) -> int:
         """Take note of the events that are dead, so that nobody is told of them again."""
