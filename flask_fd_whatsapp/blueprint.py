@@ -16,13 +16,14 @@ from .commands import group, is_command_running, is_flask_command
 from .exceptions import ConfigurationError
 from .ledger import Ledger
 from .ledger.context import EXTENSION
+from .ledger_urls import MEMORY_URL, forgets
 from .log_fields import get_logger
 from .receiving.auth import environ_key
 from .receiving.receiver import Receiver
 from .receiving.request_body import BodyNotHandedOver, header_text, read_body
 from .receiving.responses import Result, to_response
 from .schemas import OutboundMessageEventSchema
-from .settings import MEMORY_URL, Settings
+from .settings import Settings
 
 logger = get_logger(__name__)
 
@@ -136,11 +137,7 @@ class FreshdeskWhatsApp(Blueprint):
                 shared.setdefault(url, SQLLedger.from_url(url, app))
             return cast(Ledger, shared[url])
         if not (app.debug or app.testing or is_command_running()):
-            logger.warning(
-                "%s_LEDGER_URL is memory://: what was received is forgotten when this process "
-                "ends, and known to no other. Set it to a database for production.",
-                self._config_prefix,
-            )
+            logger.warning("%s", forgets(f"{self._config_prefix}_LEDGER_URL"))
         from .ledger.memory.memory_ledger import MemoryLedger  # most have another
 
         return MemoryLedger(config_prefix=self._config_prefix)

@@ -8,7 +8,6 @@ import importlib.util
 import re
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from types import MappingProxyType
 from typing import Any, Final, cast
 
 from . import campaigns
@@ -16,33 +15,11 @@ from .durations import parse_duration
 from .engagement.groups import zone_of
 from .failure_reasons import FailureClass, code_key
 
-_TOKEN: Final = re.compile(r"[!#$%&'*+.^`|~0-9A-Za-z-]+")
-"""A header name (RFC 9110, ``token``) without the underscore, which WSGI servers drop."""
-
 MAX_SECONDS: Final = 86_400
 MAX_LONG_SECONDS: Final = 365 * 86_400
 
-_VALUE: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
-
 _ACCOUNT_ID: Final = re.compile(r"[^\s,;()\[\]{}'\"\x00-\x1f\x7f]{1,255}")
 """Without what a list has that was not read as one, such as ``['123']``, which is not JSON."""
-
-# As SQLAlchemy takes a URL apart, which is imported only when it is needed.
-_SERVER: Final = re.compile(r"(?:[^:/]*(?::[^@]*)?@)?(?:\[[^/?]+\]|[^/:?]*)(?::(?P<port>[^/?]*))?")
-
-_DRIVERS: Final = {
-    "sqlite": ("sql", ("sqlalchemy", "alembic")),
-    "postgresql+psycopg": ("postgresql", ("sqlalchemy", "alembic", "psycopg")),
-    "mariadb+pymysql": ("mariadb", ("sqlalchemy", "alembic", "pymysql")),
-}
-
-_MEANT: Final = {
-    "postgres": "postgresql+psycopg",
-    "postgresql": "postgresql+psycopg",
-    "mysql": "mariadb+pymysql",
-    "mariadb": "mariadb+pymysql",
-}
-"""What to write for a scheme as hosting services give it, or with another driver."""
 
 
 def without_kept_quotes(value: Any, quotes: str = "'\"") -> Any:
@@ -53,84 +30,6 @@ def without_kept_quotes(value: Any, quotes: str = "'\"") -> Any:
             "env-files take what comes after the = as it is: leave them out there."
         )
     return value
-
-
-def header_name(value: Any) -> str:
-    """A header name that reaches a WSGI application."""
-    if not isinstance(value, str) or not _TOKEN.fullmatch(value):
-        # A value may have slipped in ("Authorization: Bearer ..."): what is no word is not shown.
-        is_word = not isinstance(value, str) or re.fullmatch(r"[\w-]*", value)
-        raise ValueError(
-            f"{repr(value) if is_word else 'a text with spaces or marks'} is no header name that "
-            "arrives: use letters, digits and hyphens "
-            "(WSGI servers drop names with an underscore)."
-        )
-    return value
-
-
-def header_names(value: Any) -> tuple[str, ...]:
-    """Several header names; a lone text is one name."""
-    names = [value] if isinstance(value, str) else value
-    if not isinstance(names, Sequence):
-        raise ValueError(f"has to be a list of header names, not {_kind(value)}.")
-    return _distinct(header_name(name) for name in names)
-
-
-def headers(value: Any) -> Mapping[str, tuple[str, ...]]:
-    """Header names with the accepted values of each."""
-    if not isinstance(value, Mapping):
-        as_text = (
-            """ In the environment write JSON: '{"Authorization": "Bearer <token>"}'."""
-            if isinstance(value, str)
-            else ""
-        )
-        raise ValueError(
-            'has to be a mapping such as {"Authorization": "Bearer <token>"}, '
-            f"not {_kind(value)}.{as_text}"
-        )
-    _distinct(header_name(name) for name in value)
-    return MappingProxyType({name: _header_values(name, entry) for name, entry in value.items()})
-
-
-def _header_values(name: str, entry: Any) -> tuple[str, ...]:
-    entries = entry if isinstance(entry, (list, tuple)) else [entry]
-    if not entries:
-        raise ValueError(f"{name} has no value: give the one entered in Freshdesk's form.")
-    return tuple(_header_value(name, value) for value in entries)
-
-
-def _header_value(name: str, value: Any) -> str:
-    # Messages here never show the value: it is a secret.
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        raise ValueError(
-            f"the value of {name} is a number where text is wanted: quote it "
-            "(in the environment too: '\"123\"')."
-        )
-    if not isinstance(value, str):
-        raise ValueError(
-            f"the value of {name} has to be text or a list of texts, not {_kind(value)}."
-        )
-    try:
-        without_kept_quotes(value)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
-    if not value:
-        raise ValueError(f"the value of {name} is empty: give the one entered in Freshdesk's form.")
-    if not _VALUE.fullmatch(value):
-        raise ValueError(
-            f"the value of {name} has to be visible ASCII without spaces around it: anything "
-            "else does not arrive as it was entered."
-        )
-    return value
-
-
-def _distinct(names: Any) -> tuple[str, ...]:
-    seen: dict[str, str] = {}
-    for name in names:
-        if name.lower() in seen:
-            raise ValueError(f"{name} stands there twice (header names have no case).")
-        seen[name.lower()] = name
-    return tuple(seen.values())
 
 
 def boolean(value: Any) -> bool:
@@ -155,7 +54,7 @@ def account_ids(value: Any) -> frozenset[str] | None:
         return None
     entries = [value] if isinstance(value, (str, int)) else value
     if not isinstance(entries, (Sequence, AbstractSet)) or isinstance(entries, (bytes, bytearray)):
-        raise ValueError(f"has to be a list of account ids, not {_kind(value)}.")
+        raise ValueError(f"has to be a list of account ids, not {kind_of(value)}.")
     if not entries:
         raise ValueError(
             "is empty, so that no event would be taken: list the accounts, or leave it out."
@@ -220,54 +119,12 @@ def long_duration(value: Any) -> float:
     return float(number)
 
 
-def ledger_url(value: Any) -> str:
-    """``memory://`` or the URL of a database whose driver is installed."""
-    known = ", ".join(["memory://", *(f"{scheme}://..." for scheme in _DRIVERS)])
-    if not isinstance(value, str):
-        raise ValueError(f"has to be text, one of {known}; not {_kind(value)}.")
-    # Messages here never show the URL: it may hold a password.
-    scheme, separator, rest = value.partition("://")
-    if scheme == "memory" and separator and not rest:
-        return value
-    if scheme not in _DRIVERS or not separator:
-        server = scheme.partition("+")[0].lower()
-        if separator and (meant := _MEANT.get(server)):
-            raise ValueError(
-                f"is of {server} and does not name a driver that is known here: write {meant}:// "
-                "in place of what is before the host, the rest as it is."
-            )
-        raise ValueError(f"is no URL that is known here: write one of {known}.")
-    place = rest.partition("/")[0]
-    if place.count("@") > 1:
-        raise ValueError("has more than one @: write the one in the password as %40.")
-    if scheme != "sqlite" and "," in place.rpartition("@")[2]:
-        raise ValueError(
-            "has several hosts before the path, as libpq takes them: write them in the query, "
-            f"{scheme}://<user>:<password>@/<database>?host=<one>:5432&host=<other>:5432."
-            if scheme.startswith("postgresql")
-            else "has several hosts, of which the driver takes one: write that of the server that "
-            "takes writes, or of a proxy in front of them."
-        )
-    taken_apart = _SERVER.match(rest)
-    port = taken_apart["port"] if taken_apart and scheme != "sqlite" else None
-    if port is not None and not re.fullmatch("[0-9]{1,5}", port):
-        raise ValueError(
-            "has a port that is no number: write what comes after the host's colon as a number, "
-            "and special characters of user and password as %-codes (: as %3A, / as %2F, @ as %40)."
-        )
-    if scheme == "sqlite" and rest.partition("?")[0] in ("", "/", "/:memory:"):
-        raise ValueError("names no file: write sqlite:///<path>, or memory:// for no file at all.")
-    extra, modules = _DRIVERS[scheme]
-    _require(f"{scheme}://", extra, modules)
-    return value
-
-
 def dispatch(value: Any) -> str:
     """How recorded events come to the handlers."""
     if value not in ("inline", "deferred", "celery"):
         raise ValueError(f'has to be "inline", "deferred" or "celery", not {value!r}.')
     if value == "celery":
-        _require('"celery"', "celery", ("celery",))
+        require_installed('"celery"', "celery", ("celery",))
     return str(value)
 
 
@@ -286,14 +143,14 @@ def campaign(value: Any) -> campaigns.CampaignOf | None:
         return campaigns.from_pattern(pattern)
     if callable(value):
         return cast(campaigns.CampaignOf, value)
-    raise ValueError(f"has to be a callable or a regular expression, not {_kind(value)}.")
+    raise ValueError(f"has to be a callable or a regular expression, not {kind_of(value)}.")
 
 
 def failure_classes(value: Any) -> Mapping[str, FailureClass]:
     """Classes of failures by error code; a class may be given by its value."""
     if not isinstance(value, Mapping):
         raise ValueError(
-            f'has to be a mapping such as {{"131026": "recipient"}}, not {_kind(value)}.'
+            f'has to be a mapping such as {{"131026": "recipient"}}, not {kind_of(value)}.'
         )
     classes: dict[str, FailureClass] = {}
     for code, given in value.items():
@@ -321,7 +178,8 @@ def _failure_class(code: Any, given: Any) -> FailureClass:
         ) from None
 
 
-def _require(what: str, extra: str, modules: Sequence[str]) -> None:
+def require_installed(what: str, extra: str, modules: Sequence[str]) -> None:
+    """Refuse *what* unless the modules of its *extra* are installed."""
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if missing:
         raise ValueError(
@@ -334,7 +192,8 @@ def _refuse_none_as_text(value: Any) -> None:
         raise ValueError(f"is the text {value!r}: in the environment None is written null.")
 
 
-def _kind(value: Any) -> str:
+def kind_of(value: Any) -> str:
+    """What *value* is, for a message that may not show it."""
     return "None" if value is None else f"a value of type {type(value).__name__}"
 
 

@@ -12,19 +12,16 @@ from . import setting_values as values
 from .campaigns import CampaignOf, guarded
 from .exceptions import ConfigurationError
 from .failure_reasons import FailureClass
+from .header_values import header_names, headers, too_many_headers
+from .ledger_urls import MEMORY_URL, ledger_url
 from .log_fields import get_logger
 
 logger = get_logger(__name__)
-
-FORM_HEADERS: Final = 3
-"""How many headers Freshdesk's form takes (vendor's page, "Webhook Setup")."""
 
 MIN_RETENTION_DAYS: Final = 37
 
 MAX_BODY_BYTES: Final = 8 * 2**20
 """MariaDB takes packets of 16 MiB by default, in which a body's quotes are escaped."""
-
-MEMORY_URL: Final = "memory://"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,23 +116,18 @@ class Settings:
                     f"{prefix}_DATA_HEADERS: {name} is in {prefix}_HEADERS too, whose values are "
                     "secrets and never kept. Take it out of one of them."
                 )
-        if len(self.headers) + len(self.data_headers) > FORM_HEADERS:
-            logger.warning(
-                "%s_HEADERS and %s_DATA_HEADERS name more than %d headers, and Freshdesk's form "
-                "takes no more: the others have to be added on the way, by a gateway.",
-                prefix,
-                prefix,
-                FORM_HEADERS,
-            )
+        too_many = too_many_headers(prefix, self.headers, self.data_headers)
+        if too_many is not None:
+            logger.warning("%s", too_many)
 
 
 _PARSERS: Final = {
-    "HEADERS": values.headers,
-    "DATA_HEADERS": values.header_names,
+    "HEADERS": headers,
+    "DATA_HEADERS": header_names,
     "ALLOW_UNAUTHENTICATED": values.boolean,
     "ACCOUNT_IDS": values.account_ids,
     "MAX_BODY_BYTES": values.whole_number(minimum=1, maximum=MAX_BODY_BYTES),
-    "LEDGER_URL": values.ledger_url,
+    "LEDGER_URL": ledger_url,
     "CAMPAIGN": values.campaign,
     "DISPATCH": values.dispatch,
     "REJECT_INVALID": values.boolean_or_none,

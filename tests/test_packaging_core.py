@@ -216,13 +216,16 @@ BELOW = {
     "fast_load": GROUND | {"fields", "schemas"},
     "engagement": GROUND | {"engagement"},
     "setting_values": GROUND | {"campaigns", "engagement"},
+    "header_values": GROUND | {"setting_values"},
+    "ledger_urls": GROUND | {"setting_values"},
     "api_settings": GROUND | {"campaigns", "setting_values"},
-    "settings": GROUND | {"api_settings", "campaigns", "setting_values"},
+    "settings": GROUND
+    | {"api_settings", "campaigns", "header_values", "ledger_urls", "setting_values"},
     "ledger": GROUND | {"engagement", "ledger"},
     "handling": GROUND | {"handling", "ledger", "signals"},
     "receiving": GROUND
     | {"fast_load", "handling", "ledger", "receiving", "schemas", "settings", "signals"},
-    "freshdesk": GROUND | {"api_settings", "freshdesk", "setting_values", "settings"},
+    "freshdesk": GROUND | {"api_settings", "freshdesk", "header_values", "settings"},
 }
 """What stands below each room; what is not named here stands above all of these."""
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from flask_fd_whatsapp import header_values, ledger_urls
 from flask_fd_whatsapp import setting_values as values
 
 TOKEN_CHARACTERS = set(
@@ -49,7 +50,9 @@ def is_taken(function: Callable[[Any], Any], value: Any) -> bool:
 @example("Ünï")
 def test_header_names(name: str) -> None:
     """A header name is a token of RFC 9110 without underscores."""
-    assert is_taken(values.header_name, name) == (bool(name) and set(name) <= TOKEN_CHARACTERS)
+    assert is_taken(header_values.header_name, name) == (
+        bool(name) and set(name) <= TOKEN_CHARACTERS
+    )
 
 
 @given(st.text(max_size=8) | st.text(alphabet=[chr(code) for code in range(31, 129)], max_size=8))
@@ -60,14 +63,14 @@ def test_header_values(value: str) -> None:
     """A header value is non-empty visible ASCII, with spaces inside alone."""
     is_visible = bool(value) and all(" " <= character <= "~" for character in value)
     is_right = is_visible and value == value.strip(" ")
-    assert is_taken(values.headers, {"X-A": value}) == is_right
-    assert is_taken(values.headers, {"X-A": ["right", value]}) == is_right
+    assert is_taken(header_values.headers, {"X-A": value}) == is_right
+    assert is_taken(header_values.headers, {"X-A": ["right", value]}) == is_right
 
 
 def test_the_order_of_header_values_is_kept() -> None:
     """The first of a header's values stays the first, since rotation goes by position."""
     given = ["c", "a", "b"]
-    assert values.headers({"X-A": given})["X-A"] == tuple(given)
+    assert header_values.headers({"X-A": given})["X-A"] == tuple(given)
 
 
 @given(st.sets(st.integers(min_value=0, max_value=10**18) | st.from_regex(r"\A[0-9A-Za-z-]+\Z")))
@@ -125,7 +128,7 @@ def test_ledger_urls_of_what_is_installed(
 ) -> None:
     """A ledger's URL is taken as it is when exactly the packages it needs are installed."""
     installed(*packages)
-    assert values.ledger_url(url) == url
+    assert ledger_urls.ledger_url(url) == url
 
 
 @pytest.mark.parametrize(
@@ -143,7 +146,7 @@ def test_ledger_urls_of_what_is_not_installed(
     """A ledger that needs something not installed says what, and with which extra it comes."""
     installed(*present)
     with pytest.raises(ValueError, match=re.escape(f"needs {missing}: install")) as caught:
-        values.ledger_url(url)
+        ledger_urls.ledger_url(url)
     assert str(caught.value).endswith(f"install flask_fd_whatsapp[{extra}].")
     assert "s3cret" not in str(caught.value)
 
@@ -156,7 +159,7 @@ def test_unknown_ledger_urls(url: str, installed: Installed) -> None:
     """A URL of another scheme is refused, whatever is installed, with those that are known."""
     installed(*OPTIONAL)
     with pytest.raises(ValueError, match=r"write one of memory://, sqlite://\.\.\."):
-        values.ledger_url(url)
+        ledger_urls.ledger_url(url)
 
 
 def test_celery_has_to_be_installed(installed: Installed) -> None:

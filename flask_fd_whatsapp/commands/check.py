@@ -11,9 +11,10 @@ from flask import Flask, current_app
 from flask.cli import with_appcontext
 
 from ..handling.handlers import handlers_of, is_coroutine_function, misconnected_handlers
+from ..header_values import too_many_headers
 from ..ledger import Ledger
+from ..ledger_urls import forgets
 from ..receiving.receiver import Receiver
-from ..settings import FORM_HEADERS
 from ..signals import EVENT_SIGNALS, NOTICES, status_changed, status_received
 from .masking import masked_settings, without_secrets
 from .options import chosen_receivers, json_option, receiver_option
@@ -84,13 +85,7 @@ def _report(app: Flask, receiver: Receiver) -> Report:
         report.rejects_invalid = receiver.settings.rejects_invalid(is_durable=ledger.durable)
         report.findings.extend(Finding("warning", doubt) for doubt in doubts)
         if not ledger.durable and not (app.debug or app.testing):
-            report.findings.append(
-                Finding(
-                    "warning",
-                    "The ledger is in memory: what was received is forgotten when the process "
-                    f"ends, and known to no other. Set {receiver.prefix}_LEDGER_URL to a database.",
-                )
-            )
+            report.findings.append(Finding("warning", forgets(f"{receiver.prefix}_LEDGER_URL")))
     except Exception as error:
         report.ledger = "cannot be used"
         report.findings.append(
@@ -124,12 +119,9 @@ def _check_settings(receiver: Receiver) -> Iterator[Finding]:
             f"Anybody can post events: {prefix}_ALLOW_UNAUTHENTICATED is set and {prefix}_HEADERS "
             "is not.",
         )
-    if len(settings.headers) + len(settings.data_headers) > FORM_HEADERS:
-        yield Finding(
-            "warning",
-            f"{prefix}_HEADERS and {prefix}_DATA_HEADERS name more than {FORM_HEADERS} headers: "
-            "Freshdesk's form takes no more.",
-        )
+    too_many = too_many_headers(prefix, settings.headers, settings.data_headers)
+    if too_many is not None:
+        yield Finding("warning", too_many)
 
 
 def _check_queue(app: Flask, receiver: Receiver) -> Iterator[Finding]:

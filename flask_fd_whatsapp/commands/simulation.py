@@ -12,8 +12,8 @@ from flask import Flask
 from marshmallow import ValidationError
 
 from ..exceptions import FreshdeskWhatsAppError
+from ..header_values import FORM_HEADERS
 from ..receiving.receiver import Receiver
-from ..settings import FORM_HEADERS
 from .form_text import form_refusal
 
 if TYPE_CHECKING:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 from urllib.parse import urlsplit
 
 from marshmallow import Schema, ValidationError, fields, validate, validates
 
 from ..api_settings import is_loopback
-from ..setting_values import header_name
-from ..settings import FORM_HEADERS
+from ..header_values import FORM_HEADERS, header_name, is_header_value
 
 FORM_EMAILS = 2
-
-_VALUE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 
 
 def _check_url(value: str, *, allow_http: bool) -> None:
@@ -81,7 +77,7 @@ class WebhookForm(Schema):
     @validates("headers")
     def _check_header_values(self, headers: dict[str, str], **_: Any) -> None:
         for name, value in headers.items():
-            if not _VALUE.fullmatch(value):  # which is a secret, and not repeated
+            if not is_header_value(value):  # which is a secret, and not repeated
                 raise ValidationError(f"{name} needs a value: visible ASCII without outer spaces.")
 
     @validates("destination_url")
