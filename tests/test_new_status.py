@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import flask_fd_whatsapp
 
 PACKAGE = Path(flask_fd_whatsapp.__file__).parent
@@ -22,15 +24,16 @@ ADDED = {
 """By module: after which line another one is added."""
 
 HOST = """
-import sys
+import os, sys
 from datetime import UTC, datetime
 from flask import Flask
 from flask_fd_whatsapp import FreshdeskWhatsApp, Status, current_ledger
 from flask_fd_whatsapp.signals import EVENT_SIGNALS
 
-app = Flask("host")
+app = Flask("host", instance_path=os.getcwd())
 app.testing = True
 app.config["FD_WHATSAPP_ALLOW_UNAUTHENTICATED"] = True
+app.config["FD_WHATSAPP_LEDGER_URL"] = sys.argv.pop(1)
 app.register_blueprint(FreshdeskWhatsApp())
 seen = []
 
@@ -72,7 +75,7 @@ assert counts == {"QUEUED": 0, "SENT": 0, "DELIVERED": 0, "READ": 0, "PLAYED": 1
 """
 
 
-def check(folder: Path, *modules: str, signals: tuple[str, ...]) -> None:
+def check(folder: Path, *modules: str, signals: tuple[str, ...], url: str = "memory://") -> None:
     """Add the status in *modules* of a copy, and expect the *signals* of an event that has it."""
     copy = folder / PACKAGE.name
     shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
@@ -82,7 +85,7 @@ def check(folder: Path, *modules: str, signals: tuple[str, ...]) -> None:
         assert text.count(before) == 1
         (copy / name).write_text(text.replace(before, before + added))
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", HOST, *signals],
+        [sys.executable, "-W", "error", "-c", HOST, url, *signals],
         env={**os.environ, "PYTHONPATH": str(folder)},
         cwd=folder,
         capture_output=True,
@@ -91,13 +94,15 @@ def check(folder: Path, *modules: str, signals: tuple[str, ...]) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_status_is_added_in_two_lines(tmp_path: Path) -> None:
-    """With its rank and its signal it goes the whole way: schema, ledger in memory, handlers."""
+@pytest.mark.parametrize("url", ["memory://", "sqlite:///ledger.db"])
+def test_a_status_is_added_in_two_lines(tmp_path: Path, url: str) -> None:
+    """With its rank and its signal it goes the whole way: schema, ledger, handlers."""
     check(
         tmp_path,
         "events.py",
         "signals.py",
         signals=("message_played", "status_changed", "status_received"),
+        url=url,
     )
 
 
