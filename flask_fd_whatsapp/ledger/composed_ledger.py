@@ -10,19 +10,16 @@ from typing import Any, Unpack
 
 from ..engagement import Engagement, Feed
 from .listing import Browser
-from .parts import (
+from .operating_parts import (
     DeadEvents,
     LastRejections,
     LastTokenUses,
     Maintenance,
     Overview,
-    Quarantine,
-    Queries,
-    Recording,
     Replays,
-    Reports,
     Reservations,
 )
+from .parts import Quarantine, Queries, Recording, Reports
 from .records import Entry, Policy, Recorded
 from .views import Event, EventFilter, Message, Quarantined, Upgraded
 

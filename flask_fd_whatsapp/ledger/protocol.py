@@ -14,19 +14,16 @@ from typing import Any, Protocol
 
 from ..engagement import Engagement, Feed
 from .listing import Browser
-from .parts import (
+from .operating_parts import (
     DeadEvents,
     LastRejections,
     LastTokenUses,
     Maintenance,
     Overview,
-    Quarantine,
-    Queries,
-    Recording,
     Replays,
-    Reports,
     Reservations,
 )
+from .parts import Quarantine, Queries, Recording, Reports
 from .views import Event, Quarantined, Upgraded
 
 
