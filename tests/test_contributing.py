@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "flask_fd_whatsapp"
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-ROOMS = TEXT.partition("## The house")[2].partition("\n\nImports")[0]
+ROOMS = TEXT.partition("## The house")[2].partition("\n\n[The way")[0]
 
 
 def test_files_that_contributing_names_are_there() -> None:

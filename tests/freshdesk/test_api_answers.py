@@ -155,7 +155,7 @@ def limit_of(total: str, remaining: str) -> Allowance | None:
     return read_allowance({"X-RateLimit-Total": total, "X-RateLimit-Remaining": remaining})
 
 
-def test_allowance() -> None:
+def test_limit_that_an_answer_tells_is_read() -> None:
     """The limit that an answer tells is read, if it is one."""
     assert limit_of("1000", "200") == Allowance(1000, 200)
     assert not Allowance(1000, 200).is_low
