@@ -153,7 +153,7 @@ def _warm_up(url: str) -> None:
             import_module("flask_fd_whatsapp.ledger.memory.memory_ledger")
             return
         with suppress(Exception):  # whatever it is, the first use tells
-            from .ledger.sql.dialects.engines import warm_up  # needs an extra
+            from .ledger.sql.dialects.registry import warm_up  # needs an extra
 
             warm_up(url)
 

@@ -102,9 +102,8 @@ def _report(app: Flask, receiver: Receiver) -> Report:
 
 
 def _described(ledger: Ledger) -> str:
-    """Its class, whether it is durable, and where a SQLite file is."""
-    url = getattr(getattr(ledger, "engine", None), "url", None)
-    path = url.database if url is not None and url.get_backend_name() == "sqlite" else None
+    """Its class, whether it is durable, and where its file is, if it has one."""
+    path = getattr(ledger, "file", None)
     return (
         f"{type(ledger).__name__} ({'durable' if ledger.durable else 'in memory'})"
         f"{f', the file {path}' if path else ''}"

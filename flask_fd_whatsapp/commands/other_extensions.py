@@ -63,9 +63,8 @@ def _dropped_tables(app: Flask, receiver: Receiver) -> Iterator[str]:
 
 
 def _place(url: Any) -> tuple[object, ...]:
-    if url.get_backend_name() == "sqlite":
-        return ("sqlite", str(Path(url.database or "").resolve()))
-    return (url.get_backend_name(), url.host, url.port, url.database)
+    # As if each were in a file: of names on a server this makes paths that differ as they do.
+    return (url.get_backend_name(), url.host, url.port, Path(url.database or "").resolve())
 
 
 def _is_told_by_hand(folder: Path) -> bool:

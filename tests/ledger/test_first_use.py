@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 from flask_fd_whatsapp import FreshdeskWhatsApp
 from flask_fd_whatsapp.exceptions import LedgerUnavailable
 from flask_fd_whatsapp.ledger.sql import SQLLedger
-from flask_fd_whatsapp.ledger.sql.dialects.engines import engine_from_url
+from flask_fd_whatsapp.ledger.sql.dialects.registry import engine_from_url
 from flask_fd_whatsapp.ledger.sql.migrate import upgrade
 from flask_fd_whatsapp.ledger.sql.schema_version import HEAD, VERSION_TABLE, revision
 

@@ -6,7 +6,7 @@ from dataclasses import fields
 
 import pytest
 
-from flask_fd_whatsapp.ledger.sql.dialects.single_statements import single_statements
+from flask_fd_whatsapp.ledger.sql.dialects.postgresql_statements import single_statements
 from flask_fd_whatsapp.ledger.sql.statement_parameters import by_name, by_position
 
 KEPT_BY_PSYCOPG = 4096

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from os import getpid
-from typing import Any, Final, TypeVar, cast
+from typing import Any, ClassVar, Final, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, RootTransaction, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ...exceptions import LedgerUnavailable
 from ..records import IMPORTED_BY
-from .dialects.timeouts import patient
+from .dialects.timeouts import LONG_ANSWER_SECONDS, patient
 from .forks import Owner
 from .pool import Kept, leave
 
@@ -31,11 +31,17 @@ class ConnectionLost(LedgerUnavailable):
 class Connections:
     """The connections of an engine, and what goes wrong with them.
 
-    :param is_own: the engine is the ledger's alone, and made by :func:`.engines.engine_from_url`.
+    :param is_own: the engine is the ledger's alone, and made by :func:`.registry.engine_from_url`.
     """
 
     take_turns = True
     """Whether those that are kept do."""
+
+    time_out_attribute: ClassVar[str | None] = None
+    """Where a driver's connection has its time-out for answers, if the ledger made it."""
+
+    conflicts: ClassVar[Collection[object]] = ()
+    """The codes of errors by which a transaction was given up for another's."""
 
     closes_inherited = False
     """Whether a forked process closes what its parent opened; a server would end it for both."""
@@ -87,7 +93,7 @@ class Connections:
         with (
             self.translated(),
             self.engine.connect() as connection,
-            _waiting(connection, patiently),
+            self.patient(connection) if patiently else nullcontext(),
             self.begin(connection),
         ):
             self.lock(connection)
@@ -106,7 +112,7 @@ class Connections:
         with (
             self.translated(),
             self.engine.connect() as connection,
-            _waiting(connection, patiently),
+            self.patient(connection) if patiently else nullcontext(),
         ):
             yield connection
 
@@ -123,7 +129,7 @@ class Connections:
         connection.execution_options(isolation_level="REPEATABLE READ")
 
     def begin(self, connection: Connection) -> RootTransaction:
-        """Begin a transaction at READ COMMITTED (or SQLite's own level), whatever the engine's is.
+        """Begin a transaction at READ COMMITTED, or the database's own level.
 
         The pool gets the connection back with the level it had.
         """
@@ -174,8 +180,24 @@ class Connections:
                     raise
             except LedgerUnavailable as error:
                 deadlocks += 1
-                if deadlocks > DEADLOCKS or not is_conflict(error.__cause__):
+                if deadlocks > DEADLOCKS or not self.is_conflict(error.__cause__):
                     raise
+
+    @staticmethod
+    def code_of(error: BaseException) -> object:
+        """The database's code of a driver's error, ``None`` if it has none."""
+        return None
+
+    def is_conflict(self, error: BaseException | None) -> bool:
+        """Whether a transaction was given up for another's, so that it can be done again."""
+        driver = getattr(error, "orig", error)  # the driver's, where it came through SQLAlchemy
+        return driver is not None and self.code_of(driver) in self.conflicts
+
+    def patient(
+        self, connection: Connection, seconds: float = LONG_ANSWER_SECONDS
+    ) -> AbstractContextManager[None]:
+        """For the time of the block, wait so long for each answer, if there is a limit at all."""
+        return patient(connection, self.time_out_attribute, seconds)
 
     def renew(self) -> None:
         """Use none of the connections any more that are open, nor those in use once that ends."""
@@ -199,10 +221,6 @@ class Connections:
         if not closing:
             leave(self._engine.pool)
         self._engine.dispose(close=closing)
-
-
-def _waiting(connection: Connection, patiently: bool) -> AbstractContextManager[None]:
-    return patient(connection) if patiently else nullcontext()
 
 
 class Transaction:
@@ -251,17 +269,6 @@ class Transaction:
                 raise database.translate(error, connection.driver_connection) from error
         finally:
             connection.invalidate()
-
-
-def is_conflict(error: BaseException | None) -> bool:
-    """Whether the database gave up a transaction for another's, so that it can be done again.
-
-    PostgreSQL's SQLSTATE 40P01 and MariaDB's 1213, or what stricter isolation has.
-    """
-    error = getattr(error, "orig", error)  # the driver's, where it came through SQLAlchemy
-    return getattr(error, "sqlstate", None) in ("40P01", "40001") or (
-        error is not None and error.args[:1] in ((1213,), (1020,))
-    )
 
 
 def has_timed_out(error: Exception) -> bool:

@@ -116,8 +116,8 @@ def _in_stretch(
         edge = connection.scalar(last) or 0
         is_near = event.c.id >= edge - reach
     met = _met(conditions, event.c.id, database)
-    if database.is_sqlite:  # which would take an index that begins with one of these
-        met = (func.likely(condition) for condition in met)
+    # No index that begins with one of these is to be taken.
+    met = map(database.unselective, met)
     return _page(connection, conditions, _ids(conditions).where(is_near, *met), [event.c.id])
 
 
@@ -138,7 +138,7 @@ def _by_time(
                 continue
             query = query.where(_is_beyond(moment, by_id, is_after=is_after))
             if bound in rest and (moment >= rest[bound]) is is_after:
-                del rest[bound]  # of two bounds SQLite takes one, and perhaps the wider
+                del rest[bound]  # of two bounds a database may take one, and perhaps the wider
     receiver = rest.pop("receiver", None)
     if receiver is not None:
         query = query.where(event.c.receiver == receiver if is_storable(receiver) else false())
@@ -186,7 +186,7 @@ def came_to(receiver: str, table: Table, database: Database) -> ColumnElement[bo
     which there are few.
     """
     condition: ColumnElement[bool] = table.c.receiver == receiver
-    return func.likely(condition) if database.is_sqlite else condition
+    return database.unselective(condition)
 
 
 def has_reference(reference: str) -> ColumnElement[bool]:

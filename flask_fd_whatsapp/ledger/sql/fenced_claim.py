@@ -115,11 +115,13 @@ class SQLClaim:
 
     def renew(self) -> None:
         """Renew the lease; for another thread than that of the handler being called."""
-        if self._database.is_sqlite and self.transaction.is_open:
+        if self._database.has_one_writer and self.transaction.is_open:
             return  # its lock keeps others out, and would keep this from being written
         lease = self._policy.lease_seconds
         seconds = max(lease / 4, LEAST_ANSWER_SECONDS)  # time for another try
-        self._require(self._database.extend(lambda: self._values(lease=lease), seconds=seconds))
+        self._require(
+            self._database.renew_claim(lambda: self._values(lease=lease), seconds=seconds)
+        )
 
     def undo(self) -> bool:
         """Roll the handler's transaction back, if it opened one."""

@@ -13,9 +13,8 @@ from sqlalchemy import event as events
 from sqlalchemy.exc import SQLAlchemyError
 
 from ...exceptions import FreshdeskWhatsAppError, TransactionFailed
-from .connections import is_conflict
 from .dialects.base import Database
-from .dialects.timeouts import LONG_ANSWER_SECONDS, patient
+from .dialects.timeouts import LONG_ANSWER_SECONDS
 
 T = TypeVar("T")
 
@@ -84,7 +83,7 @@ class HandlerTransaction:
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         try:
-            if is_conflict(error):
+            if self._database.is_conflict(error):
                 self.had_conflict = True
             if self._has_ended:  # and did not wait any longer for this statement
                 self._discard()
@@ -121,7 +120,7 @@ class HandlerTransaction:
             result = write(connection.connection.cursor())
             connection.commit()
         except (SQLAlchemyError, self._database.driver_error) as error:
-            self.had_conflict = self.had_conflict or is_conflict(error)
+            self.had_conflict = self.had_conflict or self._database.is_conflict(error)
             self._discard()
             raise TransactionFailed(_NOT_COMMITTED) from error
         except BaseException:
@@ -139,7 +138,7 @@ class HandlerTransaction:
     def _open(self) -> Connection:
         connection = _HandlerConnection(self._database.engine, self)
         try:
-            self._patience.enter_context(patient(connection, self._seconds))
+            self._patience.enter_context(self._database.patient(connection, self._seconds))
             self._database.begin(connection)
             self._database.lock(connection)
             for name in ("commit", "rollback"):

@@ -10,7 +10,7 @@ from ..context import current_transaction
 from .claims import SQLRecording
 from .dead_events import SQLDeadEvents
 from .dialects.base import Database
-from .dialects.engines import engine_from_url
+from .dialects.registry import engine_from_url, kind_of
 from .maintenance import SQLMaintenance
 from .message_pages import SQLBrowser
 from .overview import SQLOverview
@@ -71,7 +71,7 @@ class SQLLedger(ComposedLedger):
         SQLite files are created and upgraded at first use.
         """
         engine = engine_from_url(url, app)
-        return cls(engine, upgrades=engine.dialect.name == "sqlite", is_own=True)
+        return cls(engine, upgrades=kind_of(engine.dialect.name).upgrades_at_first_use, is_own=True)
 
     @property
     def database(self) -> Database:
@@ -87,6 +87,11 @@ class SQLLedger(ComposedLedger):
     def migrated_by_host(self) -> bool:
         """Whether the tables are in the host's own migrations."""
         return self._prepared.migrated_by_host
+
+    @property
+    def file(self) -> str | None:
+        """The path of the database's file, if it is one."""
+        return self._prepared.unprepared.file
 
     @property
     def transaction(self) -> Connection:

@@ -113,7 +113,7 @@ def _by_first_event(
     """What is found of messages all of whose events are finished and came to *receivers*.
 
     By the events' index: of the messages' own, others may keep millions that are as old.  One
-    subquery, since PostgreSQL would answer several from the whole table.
+    subquery, since several may be answered from the whole table.
     """
     first = event.alias("first")
     stays = event.c.due_at.is_not(None) | event.c.receiver.not_in(receivers)

@@ -152,7 +152,7 @@ def _is_found(search: str, database: Database) -> ColumnElement[bool]:
     """Whether it is of that id, or its reference begins so: capitals included."""
     text = storable(search) or ""
     reference = message.c.external_reference_id
-    if database.is_sqlite or database.is_mariadb:  # which compare byte for byte, with the index
+    if database.compares_bytes:  # a range, which leads through the index
         begins = and_(reference >= text, reference < text + _LAST)
     else:
         begins = reference.startswith(text, autoescape=True)

@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Engine, text
 from ...exceptions import FreshdeskWhatsAppError, LedgerUnavailable
 from ...log_fields import get_logger
 from ..views import Upgraded
+from .dialects.registry import kind_of
 from .dialects.timeouts import patient
 from .schema_version import HEAD, is_behind, require_usable, revision
 
@@ -35,23 +36,6 @@ OTHER_SECONDS: Final = 600.0
 """How long to wait for another process that is upgrading."""
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
-
-# Whoever gets it upgrades.  Never waited for in a statement: that would have a snapshot, and an
-# index that is built concurrently waits for all of them.
-_LOCK: Final = {
-    "postgresql": "SELECT pg_try_advisory_xact_lock(hashtext('fd_whatsapp'))",
-    # MariaDB's locks have one namespace for all its databases.
-    "mariadb": "SELECT GET_LOCK(CONCAT('fd_whatsapp.', MD5(DATABASE())), 0)",
-}
-
-# The lock's connection is idle as long as the upgrade takes, which no server should end.
-_STAY: Final = {
-    "postgresql": (
-        "SELECT set_config(name, '0', true) FROM pg_settings "
-        "WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')"
-    ),
-    "mariadb": "SET SESSION wait_timeout = 86400, SESSION idle_transaction_timeout = 0",
-}
 
 _NOISY: Final = ("alembic.runtime.migration", "alembic.runtime.plugins")
 
@@ -140,18 +124,21 @@ def config(
 
 @contextmanager
 def _connected(engine: Engine, patience: float) -> Generator[Connection]:
-    """A connection for one revision: SQLite's has the lock, and is in a transaction.
+    """A connection for one revision, with the lock that keeps others from writing if it takes one.
 
     What the driver allows an answer to take is for requests, and not for building an index.
     """
     from .migrations.online_ddl import patiently
 
-    with engine.connect() as connection, patient(connection):
-        if engine.dialect.name == "sqlite":
+    kind = kind_of(engine.dialect.name)
+    lock = kind.changes.revision_lock
+    with engine.connect() as connection, patient(connection, kind.time_out_attribute):
+        if lock is not None:
             patiently(
-                "taking SQLite's lock",
-                lambda: connection.exec_driver_sql("BEGIN IMMEDIATE"),
+                f"taking {kind.__name__}'s lock",
+                lambda: connection.exec_driver_sql(lock),
                 patience,
+                kind,
             )
         yield connection
         connection.commit()
@@ -159,24 +146,22 @@ def _connected(engine: Engine, patience: float) -> Generator[Connection]:
 
 @contextmanager
 def _alone(engine: Engine, tell: Tell, patience: float) -> Generator[None]:
-    """Let one process upgrade at a time; on SQLite each revision has the file's lock anyway."""
-    dialect = engine.dialect.name
-    if dialect == "sqlite":
+    """Let one process upgrade at a time, unless each revision has a lock of its own anyway."""
+    changes = kind_of(engine.dialect.name).changes
+    lock = changes.upgrade_lock
+    if lock is None:
         yield
         return
-    kind = dialect if dialect == "postgresql" else "mariadb"
     # A connection of its own, since a pooler gives transactions to whatever connection is free.
     with engine.connect() as connection:
         driver: Any = connection.connection.driver_connection
-        if kind == "postgresql":  # between two statements it has no snapshot
-            driver.commit()  # what a listener of the host's began
-            driver.prepare_threshold = None  # what a prepared one leaves open would have one
-            connection.execution_options(isolation_level="READ COMMITTED")
+        changes.before_upgrade_lock(connection)
         connection.detach()  # it may be the only one that the host's pool has room for
-        connection.execute(text(_STAY[kind]))
+        if changes.keep_lock is not None:
+            connection.execute(text(changes.keep_lock))
         deadline = time.monotonic() + OTHER_SECONDS
         is_told = False
-        while not connection.scalar(text(_LOCK[kind])):
+        while not connection.scalar(text(lock)):
             if not is_told:
                 tell("another process is upgrading the ledger: waiting for it ...")
                 is_told = True

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from threading import Lock
+from typing import Final
 
 from sqlalchemy import Engine
 
 from ...exceptions import LedgerUnavailable
 from .dialects.base import Database
-from .dialects.engines import BUSY_SECONDS
 from .dialects.registry import database_of
 from .dialects.timeouts import LOCK_SECONDS
 from .schema_version import is_behind, require_usable, revision
+
+FIRST_USE_SECONDS: Final = 5
+"""For how long locks that others hold are tried for as the tables are upgraded at first use."""
 
 
 class PreparedDatabase:
@@ -73,5 +76,5 @@ class PreparedDatabase:
             if self._upgrades and is_behind(revision(self.engine)):
                 from .migrate import upgrade  # Alembic takes long to import
 
-                upgrade(self.engine, patience=BUSY_SECONDS)
+                upgrade(self.engine, patience=FIRST_USE_SECONDS)
             require_usable(self.engine)

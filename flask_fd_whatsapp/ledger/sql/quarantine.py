@@ -14,7 +14,6 @@ from ..records import Unusable
 from ..references import storable
 from ..views import IGNORED, Quarantined
 from .dialects.base import Database
-from .dialects.upsert import upsert
 from .event_pages import came_to
 from .prepared import PreparedDatabase
 from .tables import quarantine as table
@@ -54,9 +53,7 @@ class SQLQuarantine:
         again = {} if is_replay else {"last_seen": now, "count": table.c.count + 1}
         with self._prepared.database.writing() as connection:
             connection.execute(
-                upsert(
-                    self._prepared.database, table, key, {**first, **judged}, {**judged, **again}
-                )
+                self._prepared.database.upsert(table, key, {**first, **judged}, {**judged, **again})
             )
             return _drop_oldest(connection, at_most, unusable.receiver, is_ignored=is_ignored)
 

@@ -29,7 +29,7 @@ def is_free(now: Any) -> ColumnElement[bool]:
     """Whether nobody is handling a message."""
     is_over: ColumnElement[bool] = message.c.claim_until <= now
     if isinstance(now, datetime):
-        # SQLite's: a claim of later than that is of a clock that was ahead.
+        # By the clock of who asks: a claim of later than that is of one that was ahead.
         is_over |= func.coalesce(message.c.claimed_at, now) > now + CLOCKS_DIFFER
     return message.c.claim_token.is_(None) | is_over
 

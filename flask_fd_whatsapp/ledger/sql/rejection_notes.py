@@ -8,7 +8,6 @@ from sqlalchemy import RowMapping, select, update
 
 from ..references import storable
 from ..views import Rejection, TokenUse
-from .dialects.upsert import upsert
 from .prepared import PreparedDatabase
 from .tables import rejection as table
 from .tables import token_use
@@ -35,7 +34,7 @@ class SQLLastRejections:
             "last_seen": rejection.last_seen,
         }
         with self._prepared.database.writing() as connection:
-            connection.execute(upsert(self._prepared.database, table, key, values, values))
+            connection.execute(self._prepared.database.upsert(table, key, values, values))
 
     def last(self, *, receiver: str | None = None) -> list[Rejection]:
         """The last rejection of each receiver (or of this one) and reason, newest first."""
@@ -80,7 +79,7 @@ class SQLLastTokenUses:
         key = {"receiver": use.receiver, "header": use.header, "position": use.position}
         values = {"last_used": use.last_used}
         with self._prepared.database.writing() as connection:
-            connection.execute(upsert(self._prepared.database, token_use, key, values, values))
+            connection.execute(self._prepared.database.upsert(token_use, key, values, values))
 
     def last(self, *, receiver: str | None = None) -> list[TokenUse]:
         """The last uses of every receiver (or of this one), by header and position."""

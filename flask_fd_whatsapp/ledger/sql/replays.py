@@ -6,7 +6,6 @@ from datetime import datetime
 
 from sqlalchemy import delete, select, update
 
-from .dialects.upsert import upsert
 from .prepared import PreparedDatabase
 from .tables import replay
 
@@ -32,7 +31,7 @@ class SQLReplays:
         with self._prepared.database.writing() as connection:
             held = connection.execute(update(replay).where(is_it, is_free).values(mine))
             if held.rowcount == 0:
-                connection.execute(upsert(self._prepared.database, replay, key, mine, key))
+                connection.execute(self._prepared.database.upsert(replay, key, mine, key))
             holder, until = connection.execute(
                 select(replay.c.token, replay.c.held_until).where(is_it)
             ).one()

@@ -52,7 +52,7 @@ class SQLReservations:
     def reserved(self) -> Mapping[str, int]:
         """How many due events are reserved just now, by receiver."""
         now = self._prepared.database.now()
-        # Counted here: SQLite would group by an index that begins with the receiver.
+        # Counted here: a database may group by an index that begins with the receiver.
         query = select(event.c.receiver).where(event.c.due_at <= now, event.c.reserved_until > now)
         with self._prepared.database.querying() as connection:
             return Counter(connection.scalars(query))
@@ -73,7 +73,7 @@ class SQLReservations:
         query = select(event.c.id).where(event.c.due_at <= now, _is_unreserved(now))
         if receiver is not None:
             query = query.where(came_to(receiver, event, self._prepared.database))
-        # Not joined: MariaDB would lock the messages, too.
+        # Not joined: a database may lock the messages, too.
         has_free_message = exists().where(message.c.id == event.c.message_key, is_free(now))
         return query.where(has_free_message).order_by(event.c.due_at, event.c.id).limit(limit)
 

@@ -15,7 +15,6 @@ from ...engagement.elapsed import Elapsed
 from ...engagement.report import Report, ReportRules
 from ...engagement.report_filter import ReportFilter
 from .dialects.base import Database
-from .dialects.upsert import upsert
 from .event_pages import came_to
 from .prepared import PreparedDatabase
 from .report_rows import (
@@ -101,7 +100,7 @@ class SQLReports:
         )
         with database.writing() as connection:
             connection.execute(
-                upsert(database, duplicate, key, {"count": 0}, {"receiver": receiver})
+                database.upsert(duplicate, key, {"count": 0}, {"receiver": receiver})
             )
             connection.execute(add)
 

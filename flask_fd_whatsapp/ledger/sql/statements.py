@@ -5,12 +5,13 @@ They go past SQLAlchemy's statement machinery, which costs more than the databas
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from ..learned import LEARNED
-from .dialects.dialect_sql import PARTS
-from .statement_parameters import Statement, by_name, by_position
+from .dialects.dialect_sql import DialectSQL
+from .statement_parameters import Statement
 
 _UPSERT: Final = """
 INSERT INTO {message}
@@ -149,8 +150,8 @@ class Statements:
     find: Statement
     find_by_id: Statement
     claim: Statement
+    succeed: Statement
     renew: Statement
-    extend: Statement
     release: Statement
     handled: Statement
     gave_up: Statement
@@ -183,49 +184,50 @@ _NEW: Final = (
 _CLAIMED: Final = ("claim_until", "claimed_at", "claimed_status")
 
 
-def statements_for(dialect: str) -> Statements:
-    """The statements for SQLite or MariaDB, in its driver's parameter style."""
-    in_style = by_position if dialect == "sqlite" else by_name
-    return Statements(**{name: in_style(text) for name, text in texts_for(dialect).items()})
+def statements_for(sql: DialectSQL, in_style: Callable[[str], Statement]) -> Statements:
+    """The statements in a database's words.
+
+    :param in_style: puts a text with ``:name`` into the parameter style of its driver.
+    """
+    return Statements(**{name: in_style(text) for name, text in texts_for(sql).items()})
 
 
-def texts_for(dialect: str) -> dict[str, str]:
-    parts = PARTS[dialect]
-    times = {name: parts[name] for name in ("now", "lease_end", "due", "age")}
-    is_over = parts.get("is_over", "{of}claim_until <= {at}")
-    new = {f"new_{column}": parts["new"].format(column) for column in _NEW}
-    new["new_rank"] = parts["new"].format("status_rank")
-    new["is_over"] = is_over.format(of=parts["old"], at=new["new_last_seen"])
+def texts_for(sql: DialectSQL) -> dict[str, str]:
+    """Their texts, with ``:name`` for parameters."""
+    times = {"now": sql.now, "lease_end": sql.lease_end, "due": sql.due, "age": sql.age}
+    new = {f"new_{column}": sql.new.format(column) for column in _NEW}
+    new["new_rank"] = sql.new.format("status_rank")
+    new["is_over"] = sql.is_over.format(of=sql.old, at=new["new_last_seen"])
     upsert = _UPSERT.format(
         **times,
         **new,
-        on_conflict=parts["on_conflict"],
-        message=parts["message"],
-        old=parts["old"],
+        on_conflict=sql.on_conflict,
+        message=sql.message,
+        old=sql.old,
         learned_columns="".join(f", {column}" for column in LEARNED),
         learned_values="".join(f", :{column}" for column in LEARNED),
         learned="".join(
-            f",\n  {column} = COALESCE({parts['old']}{column}, {parts['new'].format(column)})"
+            f",\n  {column} = COALESCE({sql.old}{column}, {sql.new.format(column)})"
             for column in LEARNED
         ),
-        **{column: parts["if_claimed"].format(column=column, **new) for column in _CLAIMED},
+        **{column: sql.if_claimed.format(column=column, **new) for column in _CLAIMED},
     )
-    times["is_over_now"] = is_over.format(of="", at=times["now"])
-    times["is_over_of_m"] = is_over.format(of="m.", at=times["now"])
+    times["is_over_now"] = sql.is_over.format(of="", at=sql.now)
+    times["is_over_of_m"] = sql.is_over.format(of="m.", at=sql.now)
     by_key = "m.account_id = :account_id AND m.message_id = :message_id AND e.status = :status"
     return {
         "upsert": upsert,
         "insert_event": _INSERT_EVENT.format(
             **times,
-            on_seen=parts["on_seen"],
-            returning_id=parts.get("returning_id", "RETURNING id\n"),
+            on_seen=sql.on_seen,
+            returning_id=sql.returning_id,
         ),
         "seen": _SEEN.format(which=by_key),
         "find": _FIND.format(which=by_key, **times),
         "find_by_id": _FIND.format(which="e.id = :event_id", **times),
         "claim": _CLAIM.format(**times),
+        "succeed": _RENEW.format(**times),
         "renew": _RENEW.format(**times),
-        "extend": _RENEW.format(**times),
         "release": _RELEASE,
         "handled": _HANDLED.format(**times),
         "gave_up": _GAVE_UP.format(**times),

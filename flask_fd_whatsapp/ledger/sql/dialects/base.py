@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Engine, func
+from flask import Flask
+from sqlalchemy import ColumnElement, Insert, Table, func
+from sqlalchemy.engine import URL, Connection, Engine
 
 from ....engagement.accumulator import TEXT_TIMES
 from ..connections import Connections
-from ..reserved_connection import Reserved
+from ..renewal_connection import RenewalConnection
 from ..rows import Found, Handled, Inserted
 from ..statement_parameters import Statement
 from ..statements import Statements
+from .table_changes import TableChanges
 
 T = TypeVar("T")
 
@@ -24,8 +27,23 @@ CLOCKS_DIFFER: Final = timedelta(minutes=1)
 class Database(Connections):
     """What the ledger needs of a database: the class of each says what is different there."""
 
-    is_sqlite = False
-    is_mariadb = False
+    dialects: ClassVar[tuple[str, ...]]
+    """SQLAlchemy's names for it."""
+
+    changes: ClassVar[TableChanges]
+    """How migrations change its tables."""
+
+    insert_into: ClassVar[Any]
+    """SQLAlchemy's ``insert`` for it, where that has ``on_conflict_do_update``."""
+
+    upgrades_at_first_use: ClassVar[bool] = False
+    """Whether the ledger of a URL upgrades its tables by itself."""
+
+    compares_bytes: ClassVar[bool] = False
+    """Whether texts are in the order of their bytes, so that what begins alike is one range."""
+
+    has_one_writer: ClassVar[bool] = False
+    """Whether an open transaction that writes keeps everybody else from writing."""
 
     conflict_ends_transaction = False
     """Whether a deadlock undoes all of its victim's transaction, and lets it go on in a new one."""
@@ -36,6 +54,9 @@ class Database(Connections):
     compacts = ""
     """What they do, and whom they lock out."""
 
+    file: str | None = None
+    """The path of the file that it is, if it is one."""
+
     is_prepared = False
     """Whether the tables are known to be up to date."""
 
@@ -45,10 +66,24 @@ class Database(Connections):
     reports_by_page = False
     """Whether a long read keeps others from something, so that a report is read page by page."""
 
-    def __init__(self, engine: Engine, statements: Statements, *, is_own: bool) -> None:
+    def __init__(self, engine: Engine, *, is_own: bool) -> None:
         super().__init__(engine, is_own=is_own)
-        self.statements = statements
-        self._reserved = Reserved(engine)
+        self.statements = self.new_statements()
+        self._renewals = RenewalConnection(engine, self.time_out_attribute)
+
+    @classmethod
+    def new_statements(cls) -> Statements:
+        """The statements on the way of an event, in its words."""
+        raise NotImplementedError
+
+    @classmethod
+    def new_engine(cls, url: URL, app: Flask) -> Engine:
+        """An engine for the ledger alone."""
+        raise NotImplementedError
+
+    @classmethod
+    def warm_up(cls) -> None:
+        """Import what :meth:`new_engine` does, the driver apart."""
 
     def step(self, work: Callable[[Any], T], *, is_durable: bool = True) -> T:
         """Do *work*, which calls one of the methods below with a cursor, in a transaction.
@@ -98,22 +133,22 @@ class Database(Connections):
 
         :param values: the claim and the times; ``is_durable`` if it is not, as for :meth:`step`.
         """
-        return self._record(cursor, self.statements.renew, values, handled)
+        return self._record(cursor, self.statements.succeed, values, handled)
 
-    def extend(self, values: Callable[[], Mapping[str, Any]], *, seconds: float) -> bool:
-        """Renew a claim that another thread works under, on a connection reserved for that.
+    def renew_claim(self, values: Callable[[], Mapping[str, Any]], *, seconds: float) -> bool:
+        """Renew a claim that another thread works under, on a connection that waits for no pool.
 
         :param values: gives the claim and the times.
         :param seconds: how long to wait for a server's answer.
         :return: whether the claim is held; nothing happened if it is another's.
         """
         with self.translated():
-            return self._reserved.run(
-                lambda cursor: self._extended(cursor, values()), seconds=seconds
+            return self._renewals.run(
+                lambda cursor: self._renewed(cursor, values()), seconds=seconds
             )
 
-    def _extended(self, cursor: Any, values: Mapping[str, Any]) -> bool:
-        self.statements.extend.execute(cursor, values)
+    def _renewed(self, cursor: Any, values: Mapping[str, Any]) -> bool:
+        self.statements.renew.execute(cursor, values)
         return bool(cursor.rowcount == 1)
 
     def release(self, cursor: Any, values: Mapping[str, Any], handled: Sequence[Handled]) -> bool:
@@ -140,6 +175,31 @@ class Database(Connections):
         for one in handled:
             self.statements.handled.execute(cursor, {**values, **one._asdict()})
         return True
+
+    def upsert(
+        self,
+        table: Table,
+        key: Mapping[str, Any],
+        first: Mapping[str, Any],
+        again: Mapping[str, Any],
+    ) -> Insert:
+        """Insert a row or update the one that is there, in one statement.
+
+        Of two processes with the same key at once none may fail.
+
+        :param key: the columns of a unique constraint.
+        :param first: the other columns where there is no such row yet.
+        :param again: what is set where there is.
+        """
+        statement = self.insert_into(table).values(**key, **first)
+        updated: Insert = statement.on_conflict_do_update(
+            index_elements=list(key), set_=dict(again)
+        )
+        return updated
+
+    def unselective(self, condition: ColumnElement[bool]) -> ColumnElement[bool]:
+        """*condition* as one that most rows meet, so that no index is chosen for it."""
+        return condition
 
     def require_suitable(self) -> None:
         """See that the database, as it is connected to, can hold whatever may come.

@@ -1,29 +1,29 @@
-"""What is different on MariaDB."""
+"""All that is different on MariaDB."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Engine,
-    RootTransaction,
-    String,
-    cast,
-    func,
-    text,
-)
+from flask import Flask
+from sqlalchemy import ColumnElement, Insert, String, Table, TextClause, cast, create_engine, event
+from sqlalchemy import func, text
+from sqlalchemy.dialects.mysql import insert
+from sqlalchemy.engine import URL, Connection, Engine, RootTransaction
 from sqlalchemy.exc import InvalidRequestError
 
 from ....exceptions import LedgerUnavailable
 from ..connections import Transaction
-from ..statements import statements_for
+from ..statement_parameters import by_name
+from ..statements import Statements, statements_for
 from ..tables import metadata
 from .base import Database
+from .dialect_sql import DialectSQL
+from .engines import ENGINE_OPTIONS, replace_dead, unless_in
+from .table_changes import TableChanges
+from .timeouts import ANSWER_SECONDS, CONNECT_SECONDS, LOCK_SECONDS, keep_alive
 
 OLDEST: Final = (10, 6)
 """The version from which on it has RETURNING and SKIP LOCKED."""
@@ -33,11 +33,96 @@ _NEEDED: Final = (
     "LOCKED; MySQL is another database and lacks the former."
 )
 
+_READ_COMMITTED: Final = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"
+
+_LOCKED, _DEADLOCK, _CHANGED, _IN_TRANSACTION = 1205, 1213, 1020, 1568
+"""The numbers of errors; of the last, a level was set in the middle of a transaction."""
+
+# It assigns from left to right: claim_token is the new one when claim_until is set, and
+# error_message sees the new error_code, which is then the event's own or was there before.
+_SQL: Final = DialectSQL(
+    now="UTC_TIMESTAMP(6)",
+    lease_end="UTC_TIMESTAMP(6) + INTERVAL :lease * 1000000 MICROSECOND",
+    due="UTC_TIMESTAMP(6) + INTERVAL :delay * 1000000 MICROSECOND",
+    age="TIMESTAMPDIFF(MICROSECOND, COALESCE(revived_at, received_at), UTC_TIMESTAMP(6)) / 1000000",
+    message="fd_whatsapp_message",
+    on_conflict="ON DUPLICATE KEY UPDATE",
+    on_seen="",
+    old="",
+    new="VALUES({})",
+    if_claimed=(
+        "CASE WHEN claim_token = VALUES(claim_token) THEN VALUES({column}) ELSE {column} END"
+    ),
+)
+
+_LIMITS: Final = {"lock_wait_timeout": 1, "innodb_lock_wait_timeout": 1, "max_statement_time": 0}
+"""While a table is changed: seconds for a lock, and none for statements, whose own is for requests.
+"""
+
+
+class _Changes(TableChanges):
+    """A change commits by itself, and waits for tables that refer to its own, too."""
+
+    # The locks have one namespace for all databases.
+    upgrade_lock = "SELECT GET_LOCK(CONCAT('fd_whatsapp.', MD5(DATABASE())), 0)"
+    keep_lock = "SET SESSION wait_timeout = 86400, SESSION idle_transaction_timeout = 0"
+    in_the_way = (_LOCKED, _DEADLOCK)
+    lists_transactions = "SHOW PROCESSLIST"
+
+    def create_index(
+        self, op: Any, name: str, table: str, columns: Sequence[str], where: TextClause | None
+    ) -> None:
+        op.execute(
+            f"CREATE INDEX IF NOT EXISTS {name} ON {table} ({', '.join(columns)}) "
+            "ALGORITHM=INPLACE LOCK=NONE"
+        )
+
+    @contextmanager
+    def limited(
+        self, connection: Connection, patience: float, *, is_beside: bool
+    ) -> Generator[None]:
+        query = f"SELECT {', '.join(f'@@SESSION.{name}' for name in _LIMITS)}"
+        before = connection.exec_driver_sql(query).one()
+        _set(connection, _LIMITS)
+        try:
+            yield
+        finally:
+            _set(connection, dict(zip(_LIMITS, before, strict=True)))
+
+
+def _set(connection: Connection, limits: Mapping[str, object]) -> None:
+    values = ", ".join(f"SESSION {name} = {value}" for name, value in limits.items())
+    connection.exec_driver_sql(f"SET {values}")
+
+
+def _connect(dialect: Any, record: object, arguments: Any, parameters: Any) -> Any:
+    """PyMySQL waits for a greeting as long as for an answer: its connect_timeout is TCP's."""
+    seconds = parameters["read_timeout"]
+    least = min(parameters["connect_timeout"], seconds)
+    connection = dialect.connect(*arguments, **{**parameters, "read_timeout": least})
+    connection._read_timeout = seconds
+    return connection
+
+
+def _set_up(connection: Any, _: object) -> None:
+    if not connection.unix_socket:
+        keep_alive(connection._sock)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SET SESSION innodb_lock_wait_timeout = {LOCK_SECONDS}, "
+            f"lock_wait_timeout = {LOCK_SECONDS}"
+        )
+
 
 class MariaDB(Database):
     """InnoDB, through PyMySQL or another driver that takes ``%(name)s``."""
 
-    is_mariadb = True
+    dialects = ("mariadb", "mysql")
+    # The latter is SQLAlchemy's older name for it; of a MySQL server it is said at first use.
+    changes = _Changes()
+    compares_bytes = True
+    time_out_attribute = "_read_timeout"  # PyMySQL's
+    conflicts = (_DEADLOCK, _CHANGED)
     compacting = tuple(f"OPTIMIZE TABLE {name}" for name in metadata.tables)
     compacts = (
         "OPTIMIZE TABLE builds the tables anew: others go on meanwhile, save for a moment at the "
@@ -45,8 +130,44 @@ class MariaDB(Database):
     )
     conflict_ends_transaction = True
 
-    def __init__(self, engine: Engine, *, is_own: bool) -> None:
-        super().__init__(engine, statements_for("mariadb"), is_own=is_own)
+    @classmethod
+    def new_statements(cls) -> Statements:
+        """The statements on the way of an event, in its words."""
+        return statements_for(_SQL, by_name)
+
+    @classmethod
+    def new_engine(cls, url: URL, app: Flask) -> Engine:
+        """An engine for the ledger alone."""
+        parameters = {
+            "connect_timeout": CONNECT_SECONDS,
+            "read_timeout": ANSWER_SECONDS,
+            "write_timeout": ANSWER_SECONDS,
+        }
+        engine = create_engine(
+            url,
+            connect_args=unless_in(url, parameters),
+            isolation_level="READ COMMITTED",  # fewer locks on gaps, fewer deadlocks
+            **ENGINE_OPTIONS,
+        )
+        event.listen(engine, "do_connect", _connect)
+        event.listen(engine, "connect", _set_up)
+        replace_dead(engine, lambda connection: int(connection._sock.fileno()))
+        return engine
+
+    @staticmethod
+    def code_of(error: BaseException) -> object:
+        """The server's number of the error."""
+        return error.args[0] if error.args else None
+
+    def upsert(
+        self,
+        table: Table,
+        key: Mapping[str, Any],
+        first: Mapping[str, Any],
+        again: Mapping[str, Any],
+    ) -> Insert:
+        """Insert a row or update the one that is there, in one statement."""
+        return insert(table).values(**key, **first).on_duplicate_key_update(dict(again))
 
     def transaction(self) -> Transaction:
         """A driver's cursor in a transaction at READ COMMITTED."""
@@ -69,7 +190,7 @@ class MariaDB(Database):
         try:
             cursor.execute(_READ_COMMITTED)
         except self.driver_error as error:
-            if error.args[:1] != (_IN_TRANSACTION,):
+            if self.code_of(error) != _IN_TRANSACTION:
                 raise
             connection.commit()  # what a listener of the host's began
             cursor.execute(_READ_COMMITTED)
@@ -135,8 +256,3 @@ def _commits_by_itself(driver: Any) -> bool:
     """Whether the connection is in autocommit mode, by whichever name its driver calls that."""
     ask = getattr(driver, "get_autocommit", None)
     return bool(ask() if ask is not None else driver.autocommit)
-
-
-_READ_COMMITTED: Final = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"
-_IN_TRANSACTION: Final = 1568
-"""The error of who sets a level in the middle of a transaction."""

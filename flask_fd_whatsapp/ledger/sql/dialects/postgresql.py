@@ -8,9 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from importlib import import_module
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Engine, RootTransaction, event
+from flask import Flask
+from sqlalchemy import URL, Connection, Engine, RootTransaction, event
+from sqlalchemy.dialects.postgresql import insert
 
 from ....engagement.accumulator import DATETIMES
 from ....exceptions import LedgerUnavailable
@@ -19,7 +22,8 @@ from ..rows import Found, Handled, Inserted
 from ..statement_parameters import Statement
 from ..tables import metadata
 from .base import Database
-from .single_statements import SingleStatements, single_statements
+from .postgresql_changes import PostgreSQLChanges
+from .postgresql_statements import SingleStatements, single_statements
 
 T = TypeVar("T")
 
@@ -34,6 +38,11 @@ class PostgreSQL(Database):
 
     statements: SingleStatements
     report_times = DATETIMES
+    dialects = ("postgresql",)
+    changes = PostgreSQLChanges()
+    insert_into = staticmethod(insert)
+    time_out_attribute = "answer_seconds"  # TimedConnection's
+    conflicts = ("40P01", "40001")  # a deadlock, or what stricter isolation has
     compacting = tuple(f"VACUUM (ANALYZE) {name}" for name in metadata.tables)
     compacts = (
         "VACUUM lets PostgreSQL use the space again, and locks nobody out. Only VACUUM FULL, which "
@@ -41,10 +50,32 @@ class PostgreSQL(Database):
     )
 
     def __init__(self, engine: Engine, *, is_own: bool) -> None:
-        super().__init__(engine, single_statements(), is_own=is_own)
+        super().__init__(engine, is_own=is_own)
         self._alone: type[Transaction] | None = None
         if not is_own and not event.contains(engine, "checkout", _read_times):
             event.listen(engine, "checkout", _read_times)
+
+    @classmethod
+    def new_statements(cls) -> SingleStatements:
+        """The statements on the way of an event, in its words."""
+        return single_statements()
+
+    @classmethod
+    def new_engine(cls, url: URL, app: Flask) -> Engine:
+        """An engine for the ledger alone."""
+        from .psycopg_connection import new_engine  # needs an extra
+
+        return new_engine(url)
+
+    @classmethod
+    def warm_up(cls) -> None:
+        """Import what :meth:`new_engine` does, the driver apart."""
+        import_module(".psycopg_connection", __package__)
+
+    @staticmethod
+    def code_of(error: BaseException) -> object:
+        """The server's SQLSTATE."""
+        return getattr(error, "sqlstate", None)
 
     def require_suitable(self) -> None:
         """See that server and connection are of an encoding that has every character."""
@@ -83,7 +114,7 @@ class PostgreSQL(Database):
     def translate(self, error: Exception, connection: Any = None) -> LedgerUnavailable:
         """What to say of an error; of a pooler's, what to do about it."""
         translated = super().translate(error, connection)
-        if getattr(getattr(error, "orig", error), "sqlstate", None) in _OF_PREPARED:
+        if self.code_of(getattr(error, "orig", error)) in _OF_PREPARED:
             return LedgerUnavailable(f"{translated} Behind a pooler {_UNPREPARED}")
         return translated
 

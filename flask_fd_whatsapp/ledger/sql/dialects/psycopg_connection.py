@@ -7,7 +7,9 @@ from collections.abc import Generator
 from typing import Any, Final
 
 import psycopg
+from sqlalchemy import URL, Engine, create_engine, event
 
+from .engines import ENGINE_OPTIONS, replace_dead, unless_in
 from .timeouts import (
     ANSWER_SECONDS,
     CONNECT_SECONDS,
@@ -85,6 +87,22 @@ class TimedConnection(psycopg.Connection[Any]):
         return (_READ if events & ~select.POLLOUT else 0) | (
             _WRITE if events & ~select.POLLIN else 0
         )
+
+
+def new_engine(url: URL) -> Engine:
+    """An engine for the ledger alone."""
+    engine = create_engine(url, connect_args=unless_in(url, PARAMETERS), **ENGINE_OPTIONS)
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_: object, record: object, arguments: Any, parameters: Any) -> Any:
+        return TimedConnection.connect(*arguments, **parameters)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _: object) -> None:
+        set_up(connection)
+
+    replace_dead(engine, lambda connection: int(connection.fileno()))
+    return engine
 
 
 def set_up(connection: psycopg.Connection[Any]) -> None:

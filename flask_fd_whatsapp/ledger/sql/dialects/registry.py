@@ -1,11 +1,12 @@
-"""Which database an engine is of."""
+"""Which databases a ledger can be kept in."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Protocol
+from typing import Final
 
-from sqlalchemy import Engine
+from flask import Flask
+from sqlalchemy import Engine, make_url
 
 from ....exceptions import ConfigurationError
 from .base import Database
@@ -13,29 +14,47 @@ from .mariadb import MariaDB
 from .postgresql import PostgreSQL
 from .sqlite import SQLite
 
+_KINDS: Final[tuple[type[Database], ...]] = (SQLite, PostgreSQL, MariaDB)
+
+_BY_DIALECT: Final[Mapping[str, type[Database]]] = {
+    dialect: kind for kind in _KINDS for dialect in kind.dialects
+}
+
+
+def kind_of(dialect: str) -> type[Database]:
+    """The class of the database that SQLAlchemy has this dialect for.
+
+    :raises ConfigurationError: if a ledger cannot be kept in it.
+    """
+    if dialect not in _BY_DIALECT:
+        *others, last = (kind.__name__ for kind in _KINDS)
+        raise ConfigurationError(
+            f"The engine's dialect is {dialect!r}, and a ledger is kept in {', '.join(others)} or "
+            f"{last}: give it an engine whose dialect is one of {', '.join(_BY_DIALECT)}."
+        )
+    return _BY_DIALECT[dialect]
+
 
 def database_of(engine: Engine, *, is_own: bool = False) -> Database:
     """The ledger's access to a database through *engine*.
 
-    :param is_own: nobody else uses the engine, and it was made by :mod:`.engines`.
+    :param is_own: nobody else uses the engine, and it was made by :func:`engine_from_url`.
     :raises ConfigurationError: if the engine is of another database.
     """
-    name = engine.dialect.name
-    if name not in _DATABASES:
-        raise ConfigurationError(
-            f"The engine's dialect is {name!r}, and a ledger is kept in SQLite, PostgreSQL or "
-            f"MariaDB: give it an engine whose dialect is one of {', '.join(_DATABASES)}."
-        )
-    return _DATABASES[name](engine, is_own=is_own)
+    return kind_of(engine.dialect.name)(engine, is_own=is_own)
 
 
-class _MakesDatabase(Protocol):
-    def __call__(self, engine: Engine, *, is_own: bool) -> Database: ...
+def engine_from_url(url: str, app: Flask) -> Engine:
+    """An engine for the ledger alone; a relative path is one in ``app.instance_path``."""
+    parsed = make_url(url)
+    return kind_of(parsed.get_backend_name()).new_engine(parsed, app)
 
 
-_DATABASES: Final[Mapping[str, _MakesDatabase]] = {
-    "sqlite": SQLite,
-    "postgresql": PostgreSQL,
-    "mariadb": MariaDB,
-    "mysql": MariaDB,  # SQLAlchemy's older name for it; of a MySQL server it is said at first use
-}
+def warm_up(url: str) -> None:
+    """Import what a ledger at *url* needs; no connection is made and no file opened.
+
+    That takes some hundred milliseconds, which the first request would wait for else.
+    """
+    parsed = make_url(url)
+    parsed.get_dialect().import_dbapi()
+    kind_of(parsed.get_backend_name()).warm_up()

@@ -2,33 +2,64 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DBAPIError
+from flask import Flask
+from sqlalchemy import ColumnElement, TextClause, func, text
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.engine import URL, Connection, Engine
 
 from ....exceptions import LedgerUnavailable
 from ..connections import Transaction
-from ..pool import KeptConnection
-from ..statements import statements_for
-from . import pragmas
+from ..statement_parameters import by_position
+from ..statements import Statements, statements_for
+from . import sqlite_connection
 from .base import CLOCKS_DIFFER, Database
 from .database_file import DatabaseFile, file_of
-from .engines import BUSY_SECONDS
+from .dialect_sql import DialectSQL
 from .group_commit import Batches
-from .writer_lock import Turn, ask_until
+from .sqlite_transaction import BeginsWriting, WritingInTurn, WritingStep
+from .table_changes import TableChanges
+from .writer_lock import Turn
 
 T = TypeVar("T")
+
+# SQLite runs on this machine, so that its clock is this process's, given as :now.
+_SQL: Final = DialectSQL(
+    now=":now",
+    lease_end=":lease_end",
+    due=":due",
+    age="(JULIANDAY(:now) - JULIANDAY(COALESCE(revived_at, received_at))) * 86400",
+    # A claim of later than now is of a clock that was ahead and has been set right.
+    is_over="{of}claim_until <= {at} OR COALESCE({of}claimed_at, {at}) > :ahead",
+    returning_id="",  # it tells the last one anyway, which costs less
+)
+
+
+class _Changes(TableChanges):
+    """A whole revision is one transaction, which nobody else can write in."""
+
+    revision_lock = "BEGIN IMMEDIATE"
+    in_the_way = ("SQLITE_BUSY",)
+
+    def create_index(
+        self, op: Any, name: str, table: str, columns: Sequence[str], where: TextClause | None
+    ) -> None:
+        op.create_index(name, table, [*columns], sqlite_where=where, if_not_exists=True)
 
 
 class SQLite(Database):
     """SQLite through the ``sqlite3`` module."""
 
-    is_sqlite = True
+    dialects = ("sqlite",)
+    changes = _Changes()
+    insert_into = staticmethod(insert)
+    upgrades_at_first_use = True
+    has_one_writer = True
+    compares_bytes = True
     compacting = ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)")
     compacts = (
         "VACUUM writes the file anew: until that is done nobody else can write, so that posts are "
@@ -40,17 +71,38 @@ class SQLite(Database):
     closes_inherited = True
 
     def __init__(self, engine: Engine, *, is_own: bool) -> None:
-        super().__init__(engine, statements_for("sqlite"), is_own=is_own)
+        super().__init__(engine, is_own=is_own)
         # What the URL says of waiting for SQLite's lock goes for the queue before it, too.
         timeout = engine.url.query.get("timeout") if is_own else None
-        seconds = float(timeout) if isinstance(timeout, str) else BUSY_SECONDS
+        seconds = float(timeout) if isinstance(timeout, str) else sqlite_connection.BUSY_SECONDS
         self.turn = Turn(f"{engine.url.database}-turn" if is_own else None, seconds)
-        self._busy_seconds = seconds
-        path = file_of(engine.url.database)
-        self._file = DatabaseFile(path, self.renew) if path else None
+        self._begin_writing = BeginsWriting(self.turn, seconds, self.driver_error)
+        self.file = file_of(engine.url.database)
+        self._file = DatabaseFile(self.file, self.renew) if self.file else None
         self._batches = Batches(
-            self.turn, lambda is_durable: _Step(self, is_durable=is_durable), seconds
+            self.turn,
+            lambda is_durable: WritingStep(self, self._begin_writing, is_durable=is_durable),
+            seconds,
         )
+
+    @classmethod
+    def new_statements(cls) -> Statements:
+        """The statements on the way of an event, in its words."""
+        return statements_for(_SQL, by_position)
+
+    @classmethod
+    def new_engine(cls, url: URL, app: Flask) -> Engine:
+        """An engine for the ledger alone; the path is relative to ``app.instance_path``."""
+        return sqlite_connection.new_engine(url, app)
+
+    @staticmethod
+    def code_of(error: BaseException) -> object:
+        """The name of SQLite's error."""
+        return getattr(error, "sqlite_errorname", None)
+
+    def unselective(self, condition: ColumnElement[bool]) -> ColumnElement[bool]:
+        """*condition* as one that most rows meet: SQLite keeps no statistics that say so."""
+        return func.likely(condition)
 
     def renew(self) -> None:
         """Open new connections, to a file that may have other tables."""
@@ -95,7 +147,7 @@ class SQLite(Database):
     def transaction(self) -> Transaction:
         """A driver's cursor in a transaction that may write from its first statement."""
         self.own()  # before its turn
-        return _Writing(self, is_durable=True)
+        return WritingInTurn(self, self._begin_writing, self.turn)
 
     def step(self, work: Callable[[Any], T], *, is_durable: bool = True) -> T:
         """Do *work* in a transaction, together with what other threads want to do.
@@ -117,9 +169,9 @@ class SQLite(Database):
         self.statements.insert_event.execute(cursor, values)
         return cursor.lastrowid if cursor.rowcount == 1 else None
 
-    def extend(self, values: Callable[[], Mapping[str, Any]], *, seconds: float) -> bool:
+    def renew_claim(self, values: Callable[[], Mapping[str, Any]], *, seconds: float) -> bool:
         """Renew a claim that another thread works under, with what else there is to write."""
-        return self.step(lambda cursor: self._extended(cursor, values()), is_durable=False)
+        return self.step(lambda cursor: self._renewed(cursor, values()), is_durable=False)
 
     @contextmanager
     def writing(self, *, patiently: bool = False) -> Generator[Connection]:
@@ -136,7 +188,7 @@ class SQLite(Database):
         self._look()
         with self.translated(), self.engine.connect() as connection:
             driver: Any = connection.connection.driver_connection
-            with pragmas.lazy(driver), self.turn, connection.begin():
+            with sqlite_connection.lazy(driver), self.turn, connection.begin():
                 self._lock(connection)
                 yield connection
 
@@ -154,44 +206,17 @@ class SQLite(Database):
 
     def _lock(self, connection: Connection) -> None:
         driver: Any = connection.connection.driver_connection
-        with pragmas.impatient(driver) as seconds:
-            self.begin_writing(driver, connection.exec_driver_sql, seconds)
+        with sqlite_connection.impatient(driver) as seconds:
+            self._begin_writing(driver, connection.exec_driver_sql, seconds)
 
     def prepare(self, driver: Any) -> None:
         """Let a kept connection leave the waiting for another's lock to the ledger."""
         driver.execute("PRAGMA busy_timeout = 0")
 
-    def begin_writing(
-        self, driver: Any, execute: Callable[[str], Any], seconds: float | None
-    ) -> None:
-        """Take SQLite's lock at once: a transaction that read first may not get it.
-
-        :param execute: executes a statement on the connection *driver*, which must not wait.
-        :param seconds: how long to ask again; ``None`` for a kept connection's.
-        """
-        if driver.in_transaction:
-            return  # by a listener of the host's
-        refusal = self._refusal_of(execute)
-        if refusal is not None:
-            deadline = time.monotonic() + (self._busy_seconds if seconds is None else seconds)
-            if not ask_until(deadline, lambda: self._refusal_of(execute) is None):
-                raise refusal
-        self.turn.pass_on()
-
-    def _refusal_of(self, execute: Callable[[str], Any]) -> Exception | None:
-        """What SQLite says if another has the lock; else the transaction has begun."""
-        try:
-            execute("BEGIN IMMEDIATE")
-        except (self.driver_error, DBAPIError) as error:
-            if not _is_busy(error):
-                raise
-            return error
-        return None
-
     def doubts(self) -> list[str]:
         """Pragmas with which SQLite forgets, or waits for nobody."""
         with self.querying() as connection:
-            return pragmas.doubts(connection.connection.driver_connection)
+            return sqlite_connection.doubts(connection.connection.driver_connection)
 
     def times(self, *, lease: float | None = None, delay: float = 0) -> dict[str, Any]:
         """The parameters of the statements' times: SQLite's clock is this machine's."""
@@ -227,50 +252,3 @@ class SQLite(Database):
         self.turn.leave()
         self._batches.leave()
         super().leave_to_parent()
-
-
-def _is_busy(error: Exception) -> bool:
-    """Whether another has the lock; of SQLAlchemy's errors the driver's tells."""
-    name = getattr(getattr(error, "orig", error), "sqlite_errorname", "")
-    return bool(name.startswith("SQLITE_BUSY"))
-
-
-class _Step(Transaction):
-    """A transaction of whoever has the turn."""
-
-    _database: SQLite
-
-    def __init__(self, database: SQLite, *, is_durable: bool) -> None:
-        super().__init__(database)
-        self._is_durable = is_durable
-
-    def _begin(self, connection: Any) -> Any:
-        cursor, driver = connection.cursor(), connection.driver_connection
-        if isinstance(connection, KeptConnection):
-            if connection.is_durable is not self._is_durable:
-                cursor.execute(f"PRAGMA synchronous = {'FULL' if self._is_durable else 'NORMAL'}")
-                connection.is_durable = self._is_durable
-            self._database.begin_writing(driver, cursor.execute, None)
-        else:
-            with pragmas.impatient(driver) as seconds:
-                self._database.begin_writing(driver, cursor.execute, seconds)
-        return cursor
-
-
-class _Writing(_Step):
-    """One that waits for its turn."""
-
-    def __enter__(self) -> Any:
-        turn = self._database.turn
-        turn.__enter__()
-        try:
-            return super().__enter__()
-        except BaseException:
-            turn.__exit__()
-            raise
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        try:
-            super().__exit__(kind, error, traceback)
-        finally:
-            self._database.turn.__exit__()

@@ -32,31 +32,32 @@ KEEPALIVE_INTERVAL_SECONDS: Final = 10
 KEEPALIVES: Final = 3
 """A connection is over when so many in a row have not been answered."""
 
-_ATTRIBUTES: Final = ("answer_seconds", "_read_timeout")
-"""Where connections have their time-out: :class:`.psycopg_connection.TimedConnection`, PyMySQL's.
-"""
-
 
 @contextmanager
-def patient(connection: Connection, seconds: float = LONG_ANSWER_SECONDS) -> Generator[None]:
-    """For the time of the block, wait so long for each answer, if there is a limit at all."""
+def patient(
+    connection: Connection, attribute: str | None, seconds: float = LONG_ANSWER_SECONDS
+) -> Generator[None]:
+    """For the time of the block, wait so long for each answer, if there is a limit at all.
+
+    :param attribute: where the driver's connections have their time-out.
+    """
     driver: Any = connection.connection.driver_connection
-    before = {name: found for name in _ATTRIBUTES if (found := getattr(driver, name, None))}
-    for name, found in before.items():
-        setattr(driver, name, max(found, seconds))
+    before = getattr(driver, attribute, None) if attribute else None
+    if not (attribute and before):
+        yield
+        return
+    setattr(driver, attribute, max(before, seconds))
     try:
         yield
     finally:
-        for name, found in before.items():
-            setattr(driver, name, found)
+        setattr(driver, attribute, before)
 
 
-def wait_at_most(driver: Any, seconds: float) -> None:
+def wait_at_most(driver: Any, attribute: str | None, seconds: float) -> None:
     """Wait so long for each answer on a driver's connection from now on, if it has a time-out."""
-    for name in _ATTRIBUTES:
-        found = getattr(driver, name, None)
-        if found:
-            setattr(driver, name, min(found, seconds))
+    found = getattr(driver, attribute, None) if attribute else None
+    if attribute and found:
+        setattr(driver, attribute, min(found, seconds))
 
 
 def keep_alive(sock: socket.socket) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
@@ -22,20 +22,12 @@ from alembic import op
 from sqlalchemy.exc import DBAPIError
 
 from ....exceptions import LedgerUnavailable
-
-LOCK_SECONDS: Final = {"postgresql": 0.3, "mariadb": 1}
-"""How long a change waits for a table, and with it all that comes after; whole on MariaDB."""
+from ..dialects.base import Database
+from ..dialects.registry import kind_of
 
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 5.0
 """Seconds between two tries, doubling from the first to the longest, with jitter."""
-
-_LIMITS: Final = {
-    "lock_wait_timeout": LOCK_SECONDS["mariadb"],
-    "innodb_lock_wait_timeout": LOCK_SECONDS["mariadb"],
-    "max_statement_time": 0,
-}
-"""MariaDB's while a table is changed: its own limit of statements is for requests."""
 
 REPORT_SECONDS: Final = 10.0
 """How often is told that something still goes on."""
@@ -60,133 +52,55 @@ def create_index(
 
     :param where: makes it partial, where the database has such.
     """
-    what = f"building the index {name}"
-    dialect = op.get_context().dialect.name
-    if dialect == "postgresql":
-
-        def build() -> None:
-            if _is_invalid(name):
-                op.drop_index(name, table, postgresql_concurrently=True)
-            op.create_index(
-                name,
-                table,
-                [*columns],
-                postgresql_where=where,
-                postgresql_concurrently=True,
-                if_not_exists=True,
-            )
-
-        _change(what, build, is_concurrent=True)
-    elif dialect == "sqlite":
-        op.create_index(name, table, [*columns], sqlite_where=where, if_not_exists=True)
-    else:
-        _change(
-            what,
-            lambda: op.execute(
-                f"CREATE INDEX IF NOT EXISTS {name} ON {table} ({', '.join(columns)}) "
-                "ALGORITHM=INPLACE LOCK=NONE"
-            ),
-        )
+    changes = _kind().changes
+    _change(
+        f"building the index {name}",
+        lambda: changes.create_index(op, name, table, columns, where),
+        is_beside=changes.builds_beside,
+    )
 
 
 def drop_index(name: str, table: str) -> None:
     """Drop an index, if it is there."""
-    is_concurrent = op.get_context().dialect.name == "postgresql"
-    options: dict[str, Any] = {"postgresql_concurrently": True} if is_concurrent else {}
+    changes = _kind().changes
     _change(
         f"dropping the index {name}",
-        lambda: op.drop_index(name, table, if_exists=True, **options),
-        is_concurrent=is_concurrent,
+        lambda: op.drop_index(name, table, if_exists=True, **changes.index_options),
+        is_beside=changes.builds_beside,
     )
 
 
-def _is_invalid(index: str) -> bool:
-    statement = sa.text("SELECT NOT indisvalid FROM pg_index WHERE indexrelid = to_regclass(:name)")
-    return bool(op.get_bind().scalar(statement, {"name": index}))
+def _kind() -> type[Database]:
+    """What is said of the database that is upgraded."""
+    return kind_of(op.get_context().dialect.name)
 
 
-def _change(what: str, change: Callable[[], None], *, is_concurrent: bool = False) -> None:
-    """Do one change, outside the revision's transaction.
+def _change(what: str, change: Callable[[], None], *, is_beside: bool = False) -> None:
+    """Do one change, outside the revision's transaction, unless that keeps all others out anyway.
 
-    :param is_concurrent: PostgreSQL does it ``CONCURRENTLY``: in no transaction, and waiting for
-        others without keeping anybody waiting.
+    :param is_beside: it is done in no transaction, waiting for others without keeping anybody
+        waiting.
     """
-    context = op.get_context()
+    context, kind = op.get_context(), _kind()
     patience: float = context.opts["patience"]
     with telling(context.opts["tell"], what):
-        if context.dialect.name == "sqlite":
+        if kind.changes.revision_lock is not None:
             change()
             return
-        if context.dialect.name != "postgresql":
-            limits: Any = _in_session
-        else:
-            limits = _without_time_outs if is_concurrent else _in_transaction
         with context.autocommit_block():
 
             def try_once() -> None:
-                with limits(patience):
+                with kind.changes.limited(op.get_bind(), patience, is_beside=is_beside):
                     change()
 
-            patiently(what, try_once, patience)
+            patiently(what, try_once, patience, kind)
 
 
-@contextmanager
-def _in_transaction(_: float) -> Generator[None]:
-    """PostgreSQL: a transaction of its own, whose settings end with it, behind a pooler too."""
-    execute = op.get_bind().exec_driver_sql
-    execute("BEGIN")
-    try:
-        execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS['postgresql'] * 1000:.0f}ms'")
-        yield
-    except BaseException:
-        execute("ROLLBACK")
-        raise
-    execute("COMMIT")
-
-
-@contextmanager
-def _without_time_outs(patience: float) -> Generator[None]:
-    """PostgreSQL: the server's limits are for requests, and not for building an index.
-
-    Behind a pooler they stay as they are: what is set outside a transaction may be set, and reset,
-    on a server process that others use.
-    """
-    bind = op.get_bind()
-    execute = bind.exec_driver_sql
-    driver: Any = bind.connection.driver_connection
-    if execute("SELECT pg_backend_pid()").scalar() != driver.info.backend_pid:
-        yield
-        return
-    execute("SET statement_timeout = 0")
-    execute(f"SET lock_timeout = '{patience * 1000:.0f}ms'")
-    try:
-        yield
-    finally:
-        execute("RESET lock_timeout")
-        execute("RESET statement_timeout")
-
-
-@contextmanager
-def _in_session(_: float) -> Generator[None]:
-    """MariaDB: a change commits by itself, and waits for tables that refer to its own, too."""
-    execute = op.get_bind().exec_driver_sql
-    before = execute(f"SELECT {', '.join(f'@@SESSION.{name}' for name in _LIMITS)}").one()
-    _set(_LIMITS)
-    try:
-        yield
-    finally:
-        _set(dict(zip(_LIMITS, before, strict=True)))
-
-
-def _set(limits: Mapping[str, object]) -> None:
-    values = ", ".join(f"SESSION {name} = {value}" for name, value in limits.items())
-    op.get_bind().exec_driver_sql(f"SET {values}")
-
-
-def patiently(what: str, try_once: Callable[[], T], patience: float) -> T:
+def patiently(what: str, try_once: Callable[[], T], patience: float, kind: type[Database]) -> T:
     """Try until no lock is in the way.
 
     :param patience: for how many seconds.
+    :param kind: the database.
     :raises LedgerUnavailable: if one still is then.
     """
     deadline = time.monotonic() + patience
@@ -195,28 +109,20 @@ def patiently(what: str, try_once: Callable[[], T], patience: float) -> T:
         try:
             return try_once()
         except DBAPIError as error:
-            if not _is_locked(error.orig):
+            if error.orig is None or kind.code_of(error.orig) not in kind.changes.in_the_way:
                 raise
             if time.monotonic() >= deadline:
+                lists = kind.changes.lists_transactions
+                where = f" ({lists} lists them)" if lists else ""
                 raise LedgerUnavailable(
                     f"Gave up {what} after {patience:g} seconds: other transactions held locks "
                     f"all that time ({_first_line(error.orig)}). What is done stays done, and "
-                    "processes go on with it. End transactions that are open for long (in "
-                    "PostgreSQL pg_stat_activity lists them, in MariaDB SHOW PROCESSLIST), or "
+                    f"processes go on with it. End transactions that are open for long{where}, or "
                     "choose a quieter time, and run `flask fd-whatsapp upgrade` again."
                 ) from error
         left = deadline - time.monotonic()
         time.sleep(max(0, min(pause * random.uniform(0.5, 1.5), left)))  # noqa: S311 - no secret
         pause = min(2 * pause, LONGEST_PAUSE)
-
-
-def _is_locked(error: BaseException | None) -> bool:
-    """Whether a lock was not to be had: in time, or without a deadlock."""
-    return (
-        getattr(error, "sqlstate", None) in ("55P03", "40P01")
-        or getattr(error, "sqlite_errorname", None) == "SQLITE_BUSY"
-        or (error is not None and error.args[:1] in ((1205,), (1213,)))
-    )
 
 
 def _first_line(error: BaseException | None) -> str:

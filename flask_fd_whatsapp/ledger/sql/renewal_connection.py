@@ -1,4 +1,4 @@
-"""A connection beside the pool, for what must not wait until a handler gives one back."""
+"""A connection beside the pool to renew claims on, which must not wait for a handler's."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ from .dialects.timeouts import wait_at_most
 T = TypeVar("T")
 
 
-class Reserved:
-    """Opened when it is first needed, and kept; for one thread of each process at a time."""
+class RenewalConnection:
+    """Opened when it is first needed, and kept; for one thread of each process at a time.
 
-    def __init__(self, engine: Engine) -> None:
+    :param time_out_attribute: see :attr:`.Connections.time_out_attribute`.
+    """
+
+    def __init__(self, engine: Engine, time_out_attribute: str | None) -> None:
         self._engine = engine
+        self._time_out_attribute = time_out_attribute
         self._pools: PerProcess[Pool] = PerProcess(lambda: engine.pool.recreate())
         event.listen(engine, "engine_disposed", lambda _: self._close())
 
@@ -46,7 +50,7 @@ class Reserved:
         driver: Any = connection.driver_connection
         dialect = self._engine.dialect
         try:
-            wait_at_most(driver, seconds)
+            wait_at_most(driver, self._time_out_attribute, seconds)
             result = work(connection.cursor())
             connection.commit()
         except dialect.loaded_dbapi.Error as error:

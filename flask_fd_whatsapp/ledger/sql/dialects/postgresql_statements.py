@@ -1,4 +1,4 @@
-"""The statements of a database where a step can be one statement: PostgreSQL's.
+"""PostgreSQL's statements: there a step of an event's way can be one.
 
 The parts of one see the tables as they were when it began.  All that follows the message's part
 selects from it, so that the message's row is locked first.
@@ -11,12 +11,19 @@ from typing import Final
 
 from ..statement_parameters import Statement, by_name
 from ..statements import Statements, texts_for
-from .dialect_sql import CONFLICT, PARTS
+from .dialect_sql import DialectSQL
+
+_SQL: Final = DialectSQL(
+    now="clock_timestamp()",
+    lease_end="clock_timestamp() + make_interval(secs => :lease)",
+    due="clock_timestamp() + make_interval(secs => :delay)",
+    age="EXTRACT(EPOCH FROM clock_timestamp() - COALESCE(revived_at, received_at))",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SingleStatements(Statements):
-    """Where a step can be one statement: :attr:`renew` and :attr:`release` record successes too.
+    """Where a step can be one statement: :attr:`succeed` and :attr:`release` record successes too.
 
     :param insert: the event and its message.
     :param complete: successes, the end of the claim and of the event.
@@ -94,18 +101,17 @@ FROM t, ({found}) AS found, LATERAL (
 
 def single_statements() -> SingleStatements:
     """The statements for PostgreSQL, in psycopg's parameter style."""
-    texts, parts = texts_for("postgresql"), PARTS["postgresql"]
-    now, on_seen = parts["now"], CONFLICT["on_seen"]
+    texts, now, on_seen = texts_for(_SQL), _SQL.now, _SQL.on_seen
 
     def recording(claimed: str, then: str) -> str:
         return _SINGLE_RECORD.format(claimed=claimed, then=then, now=now)
 
     singles = {
         "insert": _SINGLE_INSERT.format(upsert=texts["upsert"], now=now, on_seen=on_seen),
-        "renew": recording(texts["renew"], "SELECT id FROM m"),
+        "succeed": recording(texts["renew"], "SELECT id FROM m"),
         "release": recording(texts["release"], "SELECT id FROM m"),
         "complete": recording(texts["release"], f"{texts['done']} AND EXISTS (SELECT FROM m)"),
-        "claim_of": _CLAIM_OF.format(now=now, lease_end=parts["lease_end"], lazy=_LAZY),
+        "claim_of": _CLAIM_OF.format(now=now, lease_end=_SQL.lease_end, lazy=_LAZY),
         "begin_try": _BEGIN_TRY.format(found=texts["find_by_id"], lazy=_LAZY, now=now),
     }
     return SingleStatements(**{name: by_name(text) for name, text in {**texts, **singles}.items()})

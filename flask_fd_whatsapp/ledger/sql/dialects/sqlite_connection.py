@@ -1,0 +1,114 @@
+"""Connections to a SQLite file: how they are opened, and wait for others' locks and the disk."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from flask import Flask
+from sqlalchemy import URL, Engine, create_engine, event
+
+from ....exceptions import LedgerUnavailable
+from .database_file import require_no_log
+from .engines import ENGINE_OPTIONS
+
+BUSY_SECONDS: Final = 5
+"""How long to wait for another's writing to SQLite to end."""
+
+PAUSE_SECONDS: Final = 0.01
+
+
+def new_engine(url: URL, app: Flask) -> Engine:
+    """An engine for the ledger alone; the path is relative to ``app.instance_path``."""
+    path = Path(app.instance_path, str(url.database))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LedgerUnavailable(f"The folder of the ledger cannot be made: {error}") from error
+    url = url.set(database=str(path)).update_query_dict({"timeout": str(BUSY_SECONDS), **url.query})
+    engine = create_engine(url, **ENGINE_OPTIONS)
+
+    @event.listens_for(engine, "do_connect")
+    def connect(dialect: Any, record: object, arguments: Any, parameters: Any) -> Any:
+        require_no_log(path)
+        if not path.exists():
+            return None  # SQLite makes the file
+        # Should it be moved away just now, SQLite must not make another.
+        return dialect.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, **parameters)
+
+    event.listen(engine, "connect", _set_pragmas)
+    return engine
+
+
+def _set_pragmas(connection: Any, _: object) -> None:
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    _to_wal(cursor)
+    for pragma in ("synchronous = FULL", "foreign_keys = ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _to_wal(cursor: Any) -> None:
+    """Of processes that do so to a new file at once, SQLite refuses some without their waiting."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() > deadline:
+                raise
+            time.sleep(PAUSE_SECONDS)
+        else:
+            return
+
+
+def read(driver: Any, name: str) -> Any:
+    """What a pragma of the driver's connection *driver* is."""
+    (value,) = driver.execute(f"PRAGMA {name}").fetchone()
+    return value
+
+
+@contextmanager
+def impatient(driver: Any) -> Generator[float]:
+    """While this lasts a connection waits for no lock; gives the seconds for which it would."""
+    milliseconds = read(driver, "busy_timeout")
+    driver.execute("PRAGMA busy_timeout = 0")
+    try:
+        yield milliseconds / 1000
+    finally:
+        driver.execute(f"PRAGMA busy_timeout = {milliseconds}")
+
+
+@contextmanager
+def lazy(driver: Any) -> Generator[None]:
+    """While this lasts a connection's commits do not wait for the disk."""
+    before = read(driver, "synchronous")
+    driver.execute("PRAGMA synchronous = NORMAL")
+    try:
+        yield
+    finally:
+        driver.execute(f"PRAGMA synchronous = {before}")
+
+
+def doubts(driver: Any) -> list[str]:
+    """Pragmas with which SQLite forgets, or waits for nobody."""
+    found = {
+        name: str(read(driver, name)).lower()
+        for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+    }
+    wanted = {
+        "journal_mode": (found["journal_mode"] == "wal", "WAL, or readers and writers block"),
+        "synchronous": (found["synchronous"] in ("2", "3"), "FULL, or a power cut loses events"),
+        "foreign_keys": (found["foreign_keys"] == "1", "ON"),
+        "busy_timeout": (int(found["busy_timeout"]) >= 1000, "1000 (milliseconds) or more"),
+    }
+    return [
+        f"SQLite's PRAGMA {name} is {found[name]}: set it to {remedy}."
+        for name, (is_right, remedy) in wanted.items()
+        if not is_right
+    ]
