@@ -31,7 +31,7 @@ MAY_NAME = {
     "ledger/sql/column_types.py",  # how each has a type
     "ledger/sql/tables.py",  # and a partial index
     "ledger/sql/dialects/registry.py",
-    "setting_values.py",  # the URLs, which are read before SQLAlchemy is imported
+    "ledger_urls.py",  # the URLs, which are read before SQLAlchemy is imported
 }
 OWN = ("mariadb", "postgresql", "psycopg", "sqlite")
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ...exceptions import LedgerUnavailable
 from ..records import IMPORTED_BY
-from .dialects.timeouts import LONG_ANSWER_SECONDS, patient
+from .dialects.timeouts import LONG_ANSWER_SECONDS, has_timed_out, patient
 from .forks import Owner
 from .pool import Kept, leave
 
@@ -269,9 +269,3 @@ class Transaction:
                 raise database.translate(error, connection.driver_connection) from error
         finally:
             connection.invalidate()
-
-
-def has_timed_out(error: Exception) -> bool:
-    """Whether a server was waited for in vain, so that it would be waited for again."""
-    driver = getattr(error, "orig", error)
-    return isinstance(driver.__cause__ or driver.__context__, TimeoutError)

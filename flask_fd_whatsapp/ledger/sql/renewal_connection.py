@@ -8,8 +8,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Engine, Pool, event
 
 from ...per_process import PerProcess
-from .connections import has_timed_out
-from .dialects.timeouts import wait_at_most
+from .dialects.timeouts import has_timed_out, wait_at_most
 
 T = TypeVar("T")
 

@@ -8,11 +8,11 @@ from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from flask import Flask
-from sqlalchemy import ColumnElement, Insert, String, Table, TextClause, cast, create_engine, event
-from sqlalchemy import func, text
+from sqlalchemy import Insert, String, Table, TextClause, create_engine, event
 from sqlalchemy.dialects.mysql import insert
 from sqlalchemy.engine import URL, Connection, Engine, RootTransaction
 from sqlalchemy.exc import InvalidRequestError
+from sqlalchemy.sql import ColumnElement, cast, func, text
 
 from ....exceptions import LedgerUnavailable
 from ..connections import Transaction

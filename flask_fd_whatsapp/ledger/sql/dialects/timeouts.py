@@ -81,3 +81,9 @@ def is_readable(descriptor: int) -> bool:
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     return bool(poll.poll(0))
+
+
+def has_timed_out(error: Exception) -> bool:
+    """Whether a server was waited for in vain, so that it would be waited for again."""
+    driver = getattr(error, "orig", error)
+    return isinstance(driver.__cause__ or driver.__context__, TimeoutError)
