@@ -14,6 +14,11 @@ EVENT_TYPE: Final = "outbound_message_event"
 """The only event type that the vendor documents for message updates."""
 
 
+WEBHOOK: Final = "webhook"
+API: Final = "api"
+"""The sources of events: Freshdesk's webhook, and its API when it was asked."""
+
+
 def is_message_event(event_type: str) -> bool:
     """Whether *event_type* is :data:`EVENT_TYPE`, in whatever case and with blanks around it."""
     return event_type.strip().lower() == EVENT_TYPE
@@ -101,7 +106,8 @@ class StatusEvent:
     ``headers`` holds the values of ``FD_WHATSAPP_DATA_HEADERS``.  ``previous_status`` is
     the message's status before this event, and ``is_stale`` says that this event did not
     move the message forward.  ``failure`` says what its ``error`` means: the
-    receiver fills it, and it is ``None`` where there is no error.
+    receiver fills it, and it is ``None`` where there is no error.  ``source`` is ``"webhook"``, or
+    ``"api"`` for what Freshdesk told when it was asked.
     """
 
     account_id: str
@@ -121,11 +127,17 @@ class StatusEvent:
     previous_status: Status | None = None
     is_stale: bool = False
     failure: Failure | None = field(default=None, compare=False)
+    source: str = WEBHOOK
 
     @property
     def rank(self) -> int | None:
         """The place of ``status`` on a message's way, ``None`` for an unknown status."""
         return rank_of(self.status)
+
+    @property
+    def is_time_estimated(self) -> bool:
+        """Whether ``timestamp`` is not WhatsApp's own: the API tells no time of a status."""
+        return self.source == API
 
     @property
     def key(self) -> EventKey:

@@ -84,6 +84,12 @@ class about:  # noqa: N801  # reads as contextlib's own; a generator costs thric
 _about: ContextVar[tuple[Any, ...] | None] = ContextVar("fd_whatsapp_about", default=None)
 
 
+def current_receiver() -> str | None:
+    """The name of the receiver whose event this thread works at, ``None`` if it does not."""
+    known = _about.get()
+    return None if known is None else known[0]
+
+
 def get_logger(name: str) -> logging.Logger:
     """The logger of that name, whose records say what they are :class:`about`.
 

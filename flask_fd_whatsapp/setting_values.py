@@ -8,12 +8,14 @@ import importlib.util
 import re
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 from . import campaigns
 from .durations import parse_duration
 from .engagement.groups import zone_of
 from .failure_reasons import FailureClass, code_key
+
+T = TypeVar("T")
 
 MAX_SECONDS: Final = 86_400
 MAX_LONG_SECONDS: Final = 365 * 86_400
@@ -45,6 +47,16 @@ def boolean_or_none(value: Any) -> bool | None:
     """A boolean, or ``None`` for the default."""
     _refuse_none_as_text(value)
     return None if value is None else boolean(value)
+
+
+def or_none(parse: Callable[[Any], T]) -> Callable[[Any], T | None]:
+    """A parser of what *parse* takes, or ``None`` for nothing."""
+
+    def parse_or_none(value: Any) -> T | None:
+        _refuse_none_as_text(value)
+        return None if value is None else parse(value)
+
+    return parse_or_none
 
 
 def account_ids(value: Any) -> frozenset[str] | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
+from . import api_settings
 from . import setting_values as values
 from .campaigns import CampaignOf, guarded
 from .exceptions import ConfigurationError
@@ -45,6 +46,10 @@ class Settings:
     :param failure_classes: the host's own classes of error codes, by code in upper case.
     :param aggregate_years: how long the daily figures of pruned messages stay.
     :param time_zone: the name of the time zone whose days these go by.
+    :param domain: the account's in Freshdesk, for its API.
+    :param api_key: an agent's key for the API; never part of the ``repr``.
+    :param sender: the account's WhatsApp number; never part of the ``repr``.
+    :param calls_a_minute: what all processes together ask of the API.
     :param quarantine_max: entries kept in the quarantine.
     :param retention_days: what ``prune`` keeps.
     """
@@ -65,6 +70,10 @@ class Settings:
     failure_classes: Mapping[str, FailureClass] = field(default_factory=dict)
     aggregate_years: int = 5
     time_zone: str = "UTC"
+    domain: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    sender: str | None = field(default=None, repr=False)
+    calls_a_minute: int = 600
     quarantine_max: int = 10_000
     retention_days: int = 90
 
@@ -109,6 +118,7 @@ class Settings:
                 f"{prefix}_ALLOW_UNAUTHENTICATED = True if something in front of this application "
                 "authenticates."
             )
+        self._check_api(prefix)
         secret = {name.lower() for name in self.headers}
         for name in self.data_headers:
             if name.lower() in secret:
@@ -119,6 +129,21 @@ class Settings:
         too_many = too_many_headers(prefix, self.headers, self.data_headers)
         if too_many is not None:
             logger.warning("%s", too_many)
+
+    def _check_api(self, prefix: str) -> None:
+        if self.api_key is None:
+            return
+        if self.domain is None:
+            raise ConfigurationError(
+                f"{prefix}_API_KEY is set and {prefix}_DOMAIN is not: set it to the account's "
+                'domain, such as "acme.freshdesk.com".'
+            )
+        if self.account_ids is None or len(self.account_ids) != 1:
+            raise ConfigurationError(
+                f"{prefix}_API_KEY needs {prefix}_ACCOUNT_IDS with exactly one account: no answer "
+                "of the API names the account, and with a wrong one every message would be there "
+                "twice. Set it to the account_id of the webhook's payloads."
+            )
 
 
 _PARSERS: Final = {
@@ -138,6 +163,10 @@ _PARSERS: Final = {
     "FAILURE_CLASSES": values.failure_classes,
     "AGGREGATE_YEARS": values.whole_number(minimum=1, maximum=100),
     "TIME_ZONE": values.time_zone,
+    "DOMAIN": values.or_none(api_settings.api_domain),
+    "API_KEY": values.or_none(api_settings.api_key),
+    "SENDER": values.or_none(api_settings.sender),
+    "CALLS_A_MINUTE": values.whole_number(minimum=1, maximum=1_000_000),
     "QUARANTINE_MAX": values.whole_number(minimum=1, maximum=1_000_000_000),
     "RETENTION_DAYS": values.whole_number(
         minimum=MIN_RETENTION_DAYS,

@@ -225,7 +225,8 @@ BELOW = {
     "handling": GROUND | {"handling", "ledger", "signals"},
     "receiving": GROUND
     | {"fast_load", "handling", "ledger", "receiving", "schemas", "settings", "signals"},
-    "freshdesk": GROUND | {"api_settings", "freshdesk", "header_values", "settings"},
+    "freshdesk": GROUND
+    | {"api_settings", "freshdesk", "header_values", "ledger", "receiving", "settings"},
 }
 """What stands below each room; what is not named here stands above all of these."""
 

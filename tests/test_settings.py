@@ -27,6 +27,10 @@ DEFAULTS: dict[str, Any] = {
     "failure_classes": {},
     "aggregate_years": 5,
     "time_zone": "UTC",
+    "domain": None,
+    "api_key": None,
+    "sender": None,
+    "calls_a_minute": 600,
     "quarantine_max": 10_000,
     "retention_days": 90,
 }

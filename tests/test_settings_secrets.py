@@ -45,6 +45,11 @@ def read(**given: Any) -> Settings:
         ("LEDGER_URL", f"mariadb+pymysql://user:{SECRET}@{SECRET}@db:3306/events"),
         ("LEDGER_URL", f"sqlite://?key={SECRET}"),
         ("LEDGER_URL", [f"postgresql+psycopg://user:{SECRET}@db/events"]),
+        ("API_KEY", f"{SECRET} "),
+        ("API_KEY", SECRET.encode()),
+        ("API_KEY", f'"{SECRET}"'),
+        ("API_KEY", SECRET),
+        ("SENDER", f" {SECRET}"),
         ("HEADRES", {"Authorization": SECRET}),
     ],
 )
@@ -54,6 +59,31 @@ def test_errors_never_show_a_secret(key: str, value: Any) -> None:
         read(**{key: value})
     shown = [str(caught.value), repr(caught.value), *traceback.format_exception(caught.value)]
     assert not any(SECRET in text for text in shown)
+
+
+API = {"API_KEY": SECRET, "DOMAIN": "acme.freshdesk.com", "ACCOUNT_IDS": ["1"]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"DOMAIN": None}, "FD_WHATSAPP_DOMAIN"),
+        ({"ACCOUNT_IDS": None}, "FD_WHATSAPP_ACCOUNT_IDS with exactly one account"),
+        ({"ACCOUNT_IDS": ["1", "2"]}, "exactly one account"),
+        ({"DOMAIN": "http://acme.freshdesk.com"}, "FD_WHATSAPP_DOMAIN: begins with http://"),
+        ({"CALLS_A_MINUTE": 0}, "FD_WHATSAPP_CALLS_A_MINUTE: has to be at least 1"),
+        ({"SENDER": 4930123456}, "FD_WHATSAPP_SENDER: has to be text"),
+    ],
+)
+def test_the_api_key_needs_a_domain_and_one_account(changes: dict[str, Any], told: str) -> None:
+    """Without what belongs to it a key is an error that says what to set, and not the key."""
+    with pytest.raises(ConfigurationError, match=told) as caught:
+        read(**{**API, **changes})
+    assert SECRET not in str(caught.value)
+    settings = read(**API, SENDER="+4930123456")
+    assert (settings.api_key, settings.domain) == (SECRET, "acme.freshdesk.com")
+    assert SECRET not in repr(settings)
+    assert "4930123456" not in repr(settings)
 
 
 def test_a_numeric_secret_is_not_shown_either() -> None:

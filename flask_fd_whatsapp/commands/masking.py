@@ -52,6 +52,8 @@ def masked_settings(receiver: Receiver) -> dict[str, Any]:
         value = getattr(settings, item.name)
         if item.name == "headers":
             value = {header: [MASK] * len(values) for header, values in value.items()}
+        elif item.name in ("api_key", "sender") and value is not None:
+            value = MASK
         elif item.name == "ledger_url":
             value = masked_url(value)
         elif item.name == "account_ids" and value is not None:
@@ -70,8 +72,11 @@ def without_secrets(text: str, receivers: Iterable[Receiver]) -> str:
         credentials = url.partition("://")[2].rpartition("@")[0]
         password = credentials.partition(":")[2]
         headers = [value for values in receiver.settings.headers.values() for value in values]
+        of_api = [one for one in (receiver.settings.api_key, receiver.settings.sender) if one]
         # The longest first: one may be part of another, of which nothing is to be left.
-        for secret in sorted({password, unquote(password), *headers}, key=len, reverse=True):
+        for secret in sorted(
+            {password, unquote(password), *headers, *of_api}, key=len, reverse=True
+        ):
             text = _pattern(secret).sub(MASK, text) if len(secret) >= SHORTEST else text
     return text
 

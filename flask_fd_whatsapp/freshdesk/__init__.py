@@ -21,6 +21,8 @@ from .template_message import Document, Image, TemplateMessage, URLButton, Video
 
 if TYPE_CHECKING:
     from .api_client import FreshdeskClient
+    from .reconciler import Reconciliation, reconcile
+    from .recording_client import RecordingClient, client_for, current_client
 
 __all__ = [
     "AlreadySent",
@@ -34,6 +36,8 @@ __all__ = [
     "NotSent",
     "OutboundMessage",
     "RateLimited",
+    "Reconciliation",
+    "RecordingClient",
     "Refused",
     "SendUnknown",
     "Sent",
@@ -43,13 +47,25 @@ __all__ = [
     "UnusableAnswer",
     "Video",
     "WebhookForm",
+    "client_for",
+    "current_client",
+    "reconcile",
 ]
+
+_MODULES = {
+    "FreshdeskClient": "api_client",
+    "Reconciliation": "reconciler",
+    "RecordingClient": "recording_client",
+    "client_for": "recording_client",
+    "current_client": "recording_client",
+    "reconcile": "reconciler",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import the client when it is asked for: it needs an extra."""
-    if name != "FreshdeskClient":
+    """Import the clients when they are asked for: they need an extra."""
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from .api_client import FreshdeskClient
+    from importlib import import_module
 
-    return FreshdeskClient
+    return getattr(import_module(f".{_MODULES[name]}", __name__), name)

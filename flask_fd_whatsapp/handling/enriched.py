@@ -29,6 +29,7 @@ def enriched(
         "campaign": recorded.campaign,
         "previous_status": recorded.previous_status,
         "is_stale": recorded.is_stale,
+        "source": recorded.source,
         "failure": Failure(classify(error.code, classes)) if error else None,
     }
     if type(event) is not StatusEvent:  # a subclass may make more of them

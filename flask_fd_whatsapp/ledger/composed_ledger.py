@@ -9,6 +9,8 @@ from types import EllipsisType
 from typing import Any, Unpack
 
 from ..engagement import Engagement, Feed
+from .api_parts import Asking, Rates, SendRecord
+from .context import only_account
 from .listing import Browser
 from .operating_parts import (
     DeadEvents,
@@ -21,6 +23,7 @@ from .operating_parts import (
 )
 from .parts import Quarantine, Queries, Recording, Reports
 from .records import Entry, Policy, Recorded
+from .send_records import Expected, Send, SendFilter, SendState
 from .views import Event, EventFilter, Message, Quarantined, Upgraded
 
 
@@ -40,6 +43,9 @@ class ComposedLedger:
     browser: Browser
     maintenance: Maintenance
     reports: Reports
+    send_record: SendRecord
+    rates: Rates
+    asking: Asking
 
     def record(self, entry: Entry, policy: Policy, *, claim: bool = True) -> Recorded:
         """Insert the event unless it was seen, raise its message's status and claim the message."""
@@ -132,6 +138,51 @@ class ComposedLedger:
     ) -> list[Quarantined]:
         """What is in quarantine, newest (by when it was first seen) first."""
         return self.quarantine.entries(receiver=receiver, before=before, after=after, limit=limit)
+
+    def sends(
+        self,
+        *,
+        external_reference_id: str | None = None,
+        state: SendState | str | None = None,
+        campaign: str | None = None,
+        limit: int = 100,
+    ) -> list[Send]:
+        """What was sent that meets every condition given, newest first."""
+        return self.send_record.listed(
+            SendFilter(
+                external_reference_id=external_reference_id,
+                state=None if state is None else SendState(state),
+                campaign=campaign,
+                limit=limit,
+            )
+        )
+
+    def expect(
+        self,
+        message_id: str,
+        *,
+        external_reference_id: str | None = None,
+        account_id: str | None = None,
+        campaign: str | None = None,
+        template: str | None = None,
+        language: str | None = None,
+        sent_at: datetime | None = None,
+    ) -> None:
+        """Store a message that a client of the host's own has sent."""
+        if account_id is None:
+            known = self.queries.messages(message_ids=[message_id])
+            account_id = known[0].account_id if len(known) == 1 else only_account(self)
+        self.send_record.expect(
+            Expected(
+                account_id=account_id,
+                message_id=message_id,
+                external_reference_id=external_reference_id,
+                campaign=campaign,
+                template=template,
+                language=language,
+                sent_at=sent_at,
+            )
+        )
 
     def prune(
         self, *, before: datetime, limit: int, receiver: str | Collection[str] | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextvars import ContextVar, Token
 from typing import Any, cast
 
-from flask import Flask, current_app
+from flask import Flask, current_app, has_app_context
 from werkzeug.local import LocalProxy
 
 from ..exceptions import FreshdeskWhatsAppError, NoSuchReceiver
@@ -51,6 +51,38 @@ def current_transaction(ledger: Ledger) -> Any:
             "they run: elsewhere there is no success that could be recorded with your writes."
         )
     return now.transaction.connection
+
+
+def only_account(ledger: Any) -> str:
+    """The one account that the application's receivers with *ledger* list.
+
+    :raises TypeError: if they list none, or several.
+    """
+    receivers = current_app.extensions.get(EXTENSION, {}) if has_app_context() else {}
+    listed = {
+        account_id
+        for receiver in receivers.values()
+        if receiver.ledger is ledger
+        for account_id in receiver.settings.account_ids or ()
+    }
+    if len(listed) != 1:
+        raise TypeError(
+            "expect() needs account_id, unless the receivers' ACCOUNT_IDS list exactly one account."
+        )
+    (account_id,) = listed
+    return cast(str, account_id)
+
+
+def handling_ledger() -> Ledger | None:
+    """The ledger of the event whose handlers are being called, ``None`` outside of any."""
+    now = _handling.get()
+    return None if now is None else now.ledger
+
+
+def has_open_transaction() -> bool:
+    """Whether the handler being called has asked for its transaction."""
+    now = _handling.get()
+    return now is not None and now.transaction is not None and bool(now.transaction.is_open)
 
 
 def _find_ledger() -> Ledger:

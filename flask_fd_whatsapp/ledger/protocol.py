@@ -13,6 +13,7 @@ from types import EllipsisType
 from typing import Any, Protocol
 
 from ..engagement import Engagement, Feed
+from .api_parts import Asking, Rates, SendRecord
 from .listing import Browser
 from .operating_parts import (
     DeadEvents,
@@ -24,6 +25,7 @@ from .operating_parts import (
     Reservations,
 )
 from .parts import Quarantine, Queries, Recording, Reports
+from .send_records import Send, SendState
 from .views import Event, Quarantined, Upgraded
 
 
@@ -115,6 +117,57 @@ class Ledger(Recording, Queries, Protocol):
         receiver: str | None = None,
     ) -> Feed:
         """:meth:`.Reports.feed`."""
+        ...
+
+    @property
+    def send_record(self) -> SendRecord:
+        """What was sent."""
+        ...
+
+    @property
+    def rates(self) -> Rates:
+        """The pace of the API's calls."""
+        ...
+
+    @property
+    def asking(self) -> Asking:
+        """Which messages are to be asked for."""
+        ...
+
+    def sends(
+        self,
+        *,
+        external_reference_id: str | None = None,
+        state: SendState | str | None = None,
+        campaign: str | None = None,
+        limit: int = 100,
+    ) -> list[Send]:
+        """What was sent that meets every condition given, newest first.
+
+        Unknown sends of which it can be told by now what they became are settled.
+
+        :param state: ``"sending"``, ``"sent"``, ``"refused"``, ``"unsent"`` or ``"unknown"``.
+        """
+        ...
+
+    def expect(
+        self,
+        message_id: str,
+        *,
+        external_reference_id: str | None = None,
+        account_id: str | None = None,
+        campaign: str | None = None,
+        template: str | None = None,
+        language: str | None = None,
+        sent_at: datetime | None = None,
+    ) -> None:
+        """Store a message that a client of the host's own has sent, before anything is heard of it.
+
+        :param account_id: may be left out if the message is known, or the receivers' settings list
+            exactly one account.
+        :param sent_at: when it was sent (aware datetime); now, if that is not said.
+        :raises TypeError: if *account_id* is needed.
+        """
         ...
 
     def quarantined(

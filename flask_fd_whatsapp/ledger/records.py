@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
 
-from ..events import DeliveryError, Status, StatusEvent
+from ..events import WEBHOOK, DeliveryError, Status, StatusEvent
 from .views import State
 
 IMPORTED_BY: Final = os.getpid()
@@ -156,6 +156,7 @@ class Recorded(NamedTuple):
     :param superseded: the message has moved past this event since it was recorded.
     :param attempt: which try this is, from 1, if it is claimed.
     :param has_died: the event became dead just now, since the last processes to try it died.
+    :param source: who told it: the webhook, or the API.
     """
 
     id: Any
@@ -173,3 +174,4 @@ class Recorded(NamedTuple):
     superseded: bool = False
     attempt: int = 1
     has_died: bool = False
+    source: str = WEBHOOK

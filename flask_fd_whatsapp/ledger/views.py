@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, TypedDict
 
-from ..events import DeliveryError, Status
+from ..events import WEBHOOK, DeliveryError, Status
 
 IGNORED: Final = "ignored"
 """The reason under which events of other types are quarantined, with a bound of their own."""
@@ -26,9 +26,13 @@ class State(StrEnum):
 class Message:
     """What is known of one message.
 
-    :param status: the furthest status seen, ``None`` if only unknown ones were.
+    :param status: the furthest status seen, ``None`` if none was, or only unknown ones were.
     :param times: when each status was reached (WhatsApp's time, UTC), unknown ones included.
     :param error: why it failed, even where it was delivered all the same.
+    :param template: the name of the template it was sent with, if whoever sent it told.
+    :param language: the template's language, likewise.
+    :param expected_at: when it was sent, likewise (UTC).
+    :param estimated: the statuses whose time is that of asking Freshdesk, not WhatsApp's.
     """
 
     account_id: str
@@ -38,12 +42,16 @@ class Message:
     campaign: str | None
     times: Mapping[str, datetime]
     error: DeliveryError | None
+    template: str | None = None
+    language: str | None = None
+    expected_at: datetime | None = None
+    estimated: frozenset[str] = frozenset()
 
 
 PLAIN: Final = tuple(
     field.name
     for field in fields(Message)
-    if field.name not in ("status", "external_reference_id", "times", "error")
+    if field.name not in ("status", "external_reference_id", "times", "error", "estimated")
 )
 """The fields of a :class:`Message` that every ledger keeps under the same name and as they are."""
 
@@ -64,6 +72,7 @@ class Event:
     :param last_error: by handler, why the last try did not finish the event: the type and message
         of a failure, or the reason for which it asked to be called later, or gave up.
     :param due_at: when the sweep may try it again (UTC), ``None`` once it is done or dead.
+    :param source: ``"webhook"``, or ``"api"`` for what Freshdesk told when it was asked.
     """
 
     id: Any
@@ -82,6 +91,7 @@ class Event:
     due_at: datetime | None
     external_reference_id: str | None
     campaign: str | None
+    source: str = WEBHOOK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +229,7 @@ class EventFilter(TypedDict, total=False):
     ``state`` are those of an :class:`Event`.
 
     :param receiver: taken in by the receiver of this name.
+    :param source: ``"webhook"`` or ``"api"``.
     :param unhandled_by: not done by the handler of this name: it is to be called still, or was
         not connected when the others were.
     :param since: received at or after this (aware datetime).
@@ -235,6 +246,7 @@ class EventFilter(TypedDict, total=False):
     message_id: str | None
     state: State | None
     receiver: str | None
+    source: str | None
     unhandled_by: str | None
     since: datetime | None
     until: datetime | None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from threading import Lock
 from typing import Any
 
 from flask import Flask
 from marshmallow import Schema, ValidationError
 
-from ..events import StatusEvent
+from ..events import API, StatusEvent
 from ..exceptions import ClaimLost, LedgerUnavailable
 from ..handling.attempt import Attempt
 from ..handling.dispatch import dispatch, dispatch_one
@@ -150,6 +151,19 @@ class Receiver:
             self._outage.end()
         return outcome
 
+    def tell(self, body: bytes) -> Outcome:
+        """Take in what Freshdesk's API told, in a webhook's shape, on a webhook's way.
+
+        :raises LedgerUnavailable: if the ledger cannot be used.
+        """
+        try:
+            event, text = self._intake.take(body, "")
+        except NotTaken as reason:
+            return self.rejections.refuse(reason, {}, self.ledger)
+        event = replace(event, source=API)
+        with about(self.name, event):
+            return self.accept(event, text, {})
+
     def accept(self, event: StatusEvent, body: str, headers: Mapping[str, str]) -> Outcome:
         """Record an event and, where dispatch is inline, call its handlers."""
         campaign_of, reference = self.settings.campaign, event.external_reference_id
@@ -171,6 +185,8 @@ class Receiver:
             if waited is None:
                 return Outcome(Result.DUPLICATE)  # handled, and dropped, in the meantime
             recorded = waited
+        if recorded.source != event.source:  # it was there already, and another told it
+            event = self._reloaded(recorded) or event
         return self.handle(event, recorded)
 
     def handle(self, event: StatusEvent, recorded: Recorded) -> Outcome:

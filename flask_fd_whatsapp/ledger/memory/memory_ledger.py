@@ -8,6 +8,7 @@ from typing import Never
 
 from ...exceptions import FreshdeskWhatsAppError
 from ..composed_ledger import ComposedLedger
+from .memory_asking import MemoryAsking
 from .memory_browser import MemoryBrowser
 from .memory_dead_events import MemoryDeadEvents
 from .memory_maintenance import MemoryMaintenance
@@ -18,6 +19,7 @@ from .memory_recording import MemoryRecording
 from .memory_rejection_notes import MemoryLastRejections, MemoryLastTokenUses
 from .memory_reports import MemoryReports
 from .memory_reservations import MemoryReplays, MemoryReservations
+from .memory_sends import MemoryRates, MemorySendRecord
 from .memory_store import MAX_EVENTS, MemoryStore
 
 
@@ -42,6 +44,7 @@ class MemoryLedger(ComposedLedger):
         self._url_key = f"{config_prefix}_LEDGER_URL"
         store = MemoryStore(max_events=max_events, clock=clock, url_key=self._url_key)
         quarantine = MemoryQuarantine()
+        send_record = MemorySendRecord(store)
         super().__init__(
             recording=MemoryRecording(store),
             queries=MemoryQueries(store),
@@ -53,8 +56,11 @@ class MemoryLedger(ComposedLedger):
             dead_events=MemoryDeadEvents(store),
             overview=MemoryOverview(store, quarantine),
             browser=MemoryBrowser(store),
-            maintenance=MemoryMaintenance(store),
             reports=MemoryReports(store),
+            maintenance=MemoryMaintenance(store, send_record),
+            send_record=send_record,
+            rates=MemoryRates(store),
+            asking=MemoryAsking(store),
         )
         self.store = store
 

@@ -7,14 +7,16 @@ from datetime import datetime
 from itertools import islice
 
 from ..views import Upgraded
+from .memory_sends import MemorySendRecord
 from .memory_store import MemoryStore
 
 
 class MemoryMaintenance:
     """Keeps the ledger going, for :class:`MemoryLedger`."""
 
-    def __init__(self, store: MemoryStore) -> None:
+    def __init__(self, store: MemoryStore, sends: MemorySendRecord) -> None:
         self._store = store
+        self._sends = sends
 
     def prune(
         self, *, before: datetime, limit: int, receiver: str | Collection[str] | None = None
@@ -36,6 +38,7 @@ class MemoryMaintenance:
             oldest = list(islice(old, limit))
             for message in oldest:
                 self._store.forget(message)
+            self._sends.prune(before, names)
         return len(oldest)
 
     @property

@@ -52,7 +52,7 @@ class MemoryQueries:
             if external_reference_id is not None:
                 reference = storable(external_reference_id)
                 found = (one for one in found if one.external_reference_id == reference)
-            return [message.view() for message in sorted(found, key=_first_event_id)]
+            return [message.view() for message in sorted(found, key=_number)]
 
     def events(self, **wanted: Unpack[EventFilter]) -> list[Event]:
         """Events that meet every condition given, newest first."""
@@ -107,6 +107,7 @@ _EQUAL: Final = (
     "message_id",
     "state",
     "receiver",
+    "source",
 )
 
 _COMPARED: Final[Mapping[str, Callable[[Event, Any], bool]]] = {
@@ -117,5 +118,5 @@ _COMPARED: Final[Mapping[str, Callable[[Event, Any], bool]]] = {
 }
 
 
-def _first_event_id(message: MemoryMessage) -> int:
-    return min(event.id for event in message.events.values())
+def _number(message: MemoryMessage) -> int:
+    return message.number

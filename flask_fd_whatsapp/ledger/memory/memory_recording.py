@@ -30,6 +30,8 @@ class MemoryRecording:
             event = message.events.get(given.status) if message else None
             if message is None or event is None:
                 message, event = self._store.insert(message, entry, now)
+            else:
+                message.correct(entry)
             message.learn(entry, now)
             return self._recorded(message, event, policy if claim else None, now)
 
@@ -89,4 +91,5 @@ class MemoryRecording:
             superseded=is_ahead(message.status, of=event.status),
             attempt=event.attempts,
             has_died=has_died,
+            source=event.source,
         )

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from ...engagement.accumulator import Facts
-from ...events import DeliveryError, Status, is_ahead, rank_of
+from ...events import WEBHOOK, DeliveryError, Status, is_ahead, rank_of
+from ..asking import ESTIMATED_BITS, estimated_bit
 from ..learned import LEARNED
 from ..records import Entry, Policy, Tried
 from ..references import storable
 from ..retry_policy import Before, after_try, is_done
+from ..send_records import Expected
 from ..views import PLAIN, Event, Message, State
 
 
@@ -37,6 +39,8 @@ class MemoryEvent:
     is_acknowledged: bool = False
     succeeded: frozenset[str] = frozenset()
     reserved_until: float = 0
+    source: str = WEBHOOK
+    is_estimated: bool = False
     gave_up: frozenset[str] = frozenset()
 
     def begin_try(self, now: datetime) -> datetime | None:
@@ -106,6 +110,13 @@ class MemoryMessage:
     external_reference_id: str | None = None
     campaign: str | None = None
     error: DeliveryError | None = None
+    number: int = 0
+    template: str | None = None
+    language: str | None = None
+    expected_at: datetime | None = None
+    ask_at: datetime | None = None
+    asks: int = 0
+    not_found: int = 0
     events: dict[str, MemoryEvent] = field(default_factory=dict)
     token: object | None = None
     is_awaited: bool = False
@@ -140,9 +151,34 @@ class MemoryMessage:
             previous_status=before,
             is_stale=not moves and rank_of(event.status) is not None,
             due_at=now,
+            source=event.source,
+            is_estimated=estimated_bit(event) > 0,
         )
         self.events[event.status] = added
         return added
+
+    def correct(self, entry: Entry) -> None:
+        """Take a webhook in place of what the API had told of the same status."""
+        event = self.events[entry.event.status]
+        if event.source != WEBHOOK and entry.event.source == WEBHOOK:
+            event.body, event.headers = entry.body, entry.headers
+            event.timestamp, event.source = entry.event.timestamp, WEBHOOK
+            event.is_estimated = False
+
+    def expect(self, expected: Expected, now: datetime) -> None:
+        """Take what it lacks from whoever sent it."""
+        if self.external_reference_id is None:
+            self.external_reference_id = storable(expected.external_reference_id)
+        if self.campaign is None:
+            self.campaign = storable(expected.campaign)
+        self.template = self.template or storable(expected.template)
+        self.language = self.language or storable(expected.language)
+        self.expected_at = self.expected_at or expected.sent_at or now
+
+    @property
+    def estimated(self) -> frozenset[str]:
+        """The known statuses whose time is not WhatsApp's, but that of asking."""
+        return frozenset(event.status for event in self.events.values() if event.is_estimated)
 
     def learn(self, entry: Entry, now: datetime) -> None:
         """Take the reference, the campaign and the error from whichever event carries them."""
@@ -166,11 +202,16 @@ class MemoryMessage:
 
     @property
     def sent_on(self) -> datetime:
-        """When it was sent: its QUEUED time, else the earliest of any of its events."""
+        """When it was sent: its QUEUED time, else when it was expected, else the earliest of any of
+        its events, an estimated one only if there is no other.
+        """
         queued = self.events.get(Status.QUEUED)
         if queued is not None:
             return queued.timestamp
-        return min(event.timestamp for event in self.events.values())
+        if self.expected_at is not None:
+            return self.expected_at
+        times = [(event.is_estimated, event.timestamp) for event in self.events.values()]
+        return min(times)[1]
 
     @property
     def facts(self) -> Facts:
@@ -184,12 +225,12 @@ class MemoryMessage:
             delivered_at=times.get(Status.DELIVERED),
             read_at=times.get(Status.READ),
             is_heard=bool(times),
-            estimated=None,
+            estimated=sum(ESTIMATED_BITS[Status(status)] for status in self.estimated) or None,
             is_returned=self.is_returned,
             account_id=self.account_id,
             message_id=self.message_id,
             campaign=self.campaign,
-            template=None,
+            template=self.template,
             error_code=self.error.code if self.error else None,
             error_message=self.error.message if self.error else None,
             receiver=next(iter(self.events.values())).receiver if self.events else None,
@@ -203,6 +244,7 @@ class MemoryMessage:
             external_reference_id=self.external_reference_id,
             times={status: event.timestamp for status, event in self.events.items()},
             error=self.error,
+            estimated=self.estimated,
         )
 
     def view_of(self, event: MemoryEvent) -> Event:
@@ -224,4 +266,5 @@ class MemoryMessage:
             due_at=event.due_at,
             external_reference_id=self.external_reference_id,
             campaign=self.campaign,
+            source=event.source,
         )

@@ -12,6 +12,7 @@ from typing import Final
 
 from ...exceptions import LedgerUnavailable
 from ..records import Entry
+from ..send_records import Expected
 from .memory_folds import MemoryFolds
 from .memory_records import MemoryEvent, MemoryMessage
 
@@ -43,8 +44,11 @@ class MemoryStore:
         self.events: dict[int, tuple[MemoryMessage, MemoryEvent]] = {}
         self.folds = MemoryFolds()
         self.finished: OrderedDict[tuple[str, str], MemoryMessage] = OrderedDict()
+        self._unheard: OrderedDict[tuple[str, str], MemoryMessage] = OrderedDict()
         self._ids = count(1)
-        self._max_events = max_events
+        self._numbers = count(1)
+        self.max_events = max_events
+        self._tell_forgotten: list[Callable[[str, str], None]] = []
         self._url_key = url_key
 
     def all_messages(self) -> Iterator[MemoryMessage]:
@@ -59,22 +63,39 @@ class MemoryStore:
         self._make_room(keep=message)
         account_id, message_id = entry.event.account_id, entry.event.message_id
         if message is None:
-            message = MemoryMessage(
-                account_id=account_id,
-                message_id=message_id,
-                first_seen=now,
-                last_seen=now,
-                is_returned=self.folds.has(account_id, message_id),
-            )
-            self.messages.setdefault(message_id, {})[account_id] = message
+            message = self._add(account_id, message_id, now)
         else:
             self.finished.pop((account_id, message_id), None)
+            self._unheard.pop((account_id, message_id), None)
         event = message.add(entry, next(self._ids), now)
         self.events[event.id] = message, event
         return message, event
 
+    def expect(self, expected: Expected, now: datetime) -> None:
+        """Add a message that was sent, or what is not known of it yet."""
+        account_id, message_id = expected.account_id, expected.message_id
+        message = self.messages.get(message_id, {}).get(account_id)
+        if message is None:
+            while len(self._unheard) >= self.max_events:
+                self.forget(next(iter(self._unheard.values())))
+            message = self._add(account_id, message_id, now)
+            self._unheard[account_id, message_id] = message
+        message.expect(expected, now)
+
+    def _add(self, account_id: str, message_id: str, now: datetime) -> MemoryMessage:
+        message = MemoryMessage(
+            account_id=account_id,
+            message_id=message_id,
+            first_seen=now,
+            last_seen=now,
+            number=next(self._numbers),
+            is_returned=self.folds.has(account_id, message_id),
+        )
+        self.messages.setdefault(message_id, {})[account_id] = message
+        return message
+
     def _make_room(self, keep: MemoryMessage | None) -> None:
-        while len(self.events) >= self._max_events:
+        while len(self.events) >= self.max_events:
             idle = (m for m in self.finished.values() if m is not keep and not self.is_held(m))
             oldest = next(idle, None)
             if oldest is None:
@@ -102,9 +123,16 @@ class MemoryStore:
         message.token = None
         self.folds.add(message.facts)
         self.finished.pop((message.account_id, message.message_id), None)
+        self._unheard.pop((message.account_id, message.message_id), None)
         for event in message.events.values():
             del self.events[event.id]
         accounts = self.messages[message.message_id]
         del accounts[message.account_id]
         if not accounts:
             del self.messages[message.message_id]
+        for tell in self._tell_forgotten:
+            tell(message.account_id, message.message_id)
+
+    def on_forgetting(self, tell: Callable[[str, str], None]) -> None:
+        """Let *tell* know the account and the id of each message that is dropped."""
+        self._tell_forgotten.append(tell)

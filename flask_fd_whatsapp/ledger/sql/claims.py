@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final, cast
 
-from ...events import Status, is_ahead
+from ...events import WEBHOOK, Status, StatusEvent, is_ahead
+from ..asking import ESTIMATED_BITS, estimated_bit
 from ..records import Entry, Policy, Recorded
 from ..retry_policy import may_be_tried
 from ..views import State
@@ -20,6 +21,8 @@ from .statement_parameters import Statement
 
 FIRST_WAIT_SECONDS: Final = 0.01
 MAX_WAIT_SECONDS: Final = 0.1
+
+_ALL_BITS: Final = sum(ESTIMATED_BITS.values())
 
 
 class SQLRecording:
@@ -47,7 +50,12 @@ class SQLRecording:
                     return found  # nothing is written, so that no disk is waited for
             return database.insert(cursor, parameters)
 
-        inserted = database.step(insert)
+        if event.source == WEBHOOK:
+            inserted = database.step(insert)
+        else:
+            with database.transaction() as cursor:
+                inserted = insert(cursor)
+                self._mark(cursor, event, inserted)
         if isinstance(inserted, Found):
             return inserted.recorded()
         if token != inserted.holder:
@@ -56,6 +64,8 @@ class SQLRecording:
             parameters = {**values, **database.times(lease=policy.lease_seconds)}
             with database.transaction() as cursor:
                 found = found_by(cursor, database.statements.find, parameters)
+                if event.source == WEBHOOK and found is not None and found.source is not None:
+                    found = self._corrected(cursor, event, found, parameters)
                 # What has just been heard of is not pruned.
                 return self._take_up(cursor, cast(Found, found), policy, token)
         return Recorded(
@@ -78,7 +88,33 @@ class SQLRecording:
             external_reference_id=inserted.reference,
             campaign=inserted.campaign,
             superseded=is_ahead(inserted.status, of=event.status),
+            source=event.source,
         )
+
+    def _mark(self, cursor: Any, event: StatusEvent, inserted: Inserted | Found) -> None:
+        """Note that the API has told a new event, and that its time is that of asking."""
+        if isinstance(inserted, Found) or inserted.event_id is None:
+            return
+        statements, bit = self._prepared.unprepared.statements, estimated_bit(event)
+        if bit:
+            parameters = {"estimated": bit, "message_key": inserted.key}
+            statements.estimated.execute(cursor, parameters)
+        statements.told.execute(cursor, {"source": event.source, "event_id": inserted.event_id})
+
+    def _corrected(
+        self, cursor: Any, event: StatusEvent, found: Found, parameters: Mapping[str, Any]
+    ) -> Found | None:
+        """What the API had told, with the payload and the time of its webhook instead."""
+        statements = self._prepared.unprepared.statements
+        its = {
+            **parameters,
+            "message_key": found.message_key,
+            "event_id": found.event_id,
+            "others": ~ESTIMATED_BITS.get(event.status, 0) & _ALL_BITS,
+        }
+        statements.corrected.execute(cursor, its)
+        statements.replaced.execute(cursor, its)
+        return found_by(cursor, statements.find, parameters)
 
     def _says_nothing_new(self, entry: Entry, found: Found) -> bool:
         """Whether it is a duplicate of what is done or dead, which need not be written at all."""
@@ -89,6 +125,8 @@ class SQLRecording:
         ):
             return False  # what is heard of is not pruned: note it, once a day
         event = entry.event  # which may bring what the message still lacks
+        if found.source is not None and event.source == WEBHOOK:
+            return False
         if event.status == Status.FAILED and found.lacks(event.error):
             return False
         return (found.reference is not None or event.external_reference_id is None) and (

@@ -20,6 +20,7 @@ from sqlalchemy import (
     select,
 )
 
+from ...events import WEBHOOK
 from ..references import KeptReference, is_storable, storable
 from ..views import State
 from .dialects.base import Database
@@ -56,6 +57,7 @@ _EVENTS: Final = select(
     event.c.is_stale,
     event.c.attempts,
     func.coalesce(event.c.postponed, 0).label("postponed"),
+    func.coalesce(event.c.source, WEBHOOK).label("source"),
     event.c.last_error,
     event.c.due_at,
     _REFERENCE.label("external_reference_id"),
@@ -213,6 +215,13 @@ def _met(
             yield _STATES[value]
         elif name == "receiver":
             yield came_to(value, event, database) if is_storable(value) else false()
+        elif name == "source":
+            is_told = event.c.source.is_not(None)
+            yield (
+                event.c.source.is_(None)
+                if value == WEBHOOK
+                else is_told & (event.c.source == value)
+            )
         elif name == "unhandled_by":
             is_handled = (handling.c.event_id == event.c.id) & (
                 handling.c.handler == storable(value)

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Engine
 
 from ..composed_ledger import ComposedLedger
 from ..context import current_transaction
+from .ask_rows import SQLAsking
 from .claims import SQLRecording
 from .dead_events import SQLDeadEvents
 from .dialects.base import Database
@@ -14,12 +15,14 @@ from .dialects.registry import engine_from_url, kind_of
 from .maintenance import SQLMaintenance
 from .message_pages import SQLBrowser
 from .overview import SQLOverview
+from .pace_rows import SQLRates
 from .prepared import PreparedDatabase
 from .quarantine import SQLQuarantine
 from .queries import SQLQueries
 from .rejection_notes import SQLLastRejections, SQLLastTokenUses
 from .replays import SQLReplays
 from .reservations import SQLReservations
+from .send_rows import SQLSendRecord
 from .sql_reports import SQLReports
 
 
@@ -61,6 +64,9 @@ class SQLLedger(ComposedLedger):
             browser=SQLBrowser(prepared),
             maintenance=SQLMaintenance(prepared),
             reports=SQLReports(prepared),
+            send_record=SQLSendRecord(prepared),
+            rates=SQLRates(prepared),
+            asking=SQLAsking(prepared),
         )
         self._prepared = prepared
 

@@ -14,6 +14,7 @@ from .dialects.base import Database
 from .prepared import PreparedDatabase
 from .quarantine import try_writing
 from .queries import is_free
+from .send_pruning import delete_sends, forget_sends, unheard
 from .tables import event, handling, message
 
 
@@ -31,9 +32,15 @@ class SQLMaintenance:
         :param receiver: only messages all of whose events came to the receivers of these names.
         """
         names = [receiver] if isinstance(receiver, str) else receiver
-        return self._prepared.database.retried(
-            lambda: forget(self._prepared.database, before=before, limit=limit, receivers=names)
-        )
+        database = self._prepared.database
+
+        def work() -> int:
+            found = forget(database, before=before, limit=limit, receivers=names)
+            if not found:
+                forget_sends(database, before=before, limit=limit, receivers=names)
+            return found
+
+        return database.retried(work)
 
     @property
     def compacts(self) -> str:
@@ -80,6 +87,7 @@ def forget(
     is_old = (message.c.last_seen < before) & is_free(database.now())
     is_finished = ~exists().where(_OF_MESSAGE, event.c.due_at.is_not(None))
     found = select(message.c.id).limit(limit)
+    of_unheard: Select[Any] | None = None
     if receivers is None:
         goes = is_old & is_finished
         # Most of what was first seen before that is to go, and an index has it in this order.
@@ -87,11 +95,14 @@ def forget(
     else:
         is_others = event.c.receiver.not_in(receivers)
         goes = is_old & is_finished & ~exists().where(_OF_MESSAGE, is_others)
+        of_unheard = unheard(found.where(is_old), before, receivers)
         found = _by_first_event(found.where(is_old), before, receivers)
     locked: list[int] = []
     while True:
         with database.querying(patiently=True) as connection:
             keys = connection.scalars(found.where(message.c.id.not_in(locked))).all()
+            if not keys and of_unheard is not None:
+                keys = connection.scalars(of_unheard.where(message.c.id.not_in(locked))).all()
         if not keys:
             return 0
         # Locked until they are gone, or an event recorded meanwhile would go with them.
@@ -131,6 +142,7 @@ def _by_first_event(
 
 
 def _delete(connection: Connection, keys: Sequence[int]) -> None:
+    delete_sends(connection, keys)
     events = select(event.c.id).where(event.c.message_key.in_(keys))
     connection.execute(delete(handling).where(handling.c.event_id.in_(events)))
     connection.execute(delete(event).where(event.c.message_key.in_(keys)))

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, RowMapping, Select, func, select
 
 from ...events import DeliveryError, Status, is_ahead
 from ...exceptions import AmbiguousMessage
+from ..asking import ESTIMATED_BITS
 from ..references import is_storable, storable
 from ..views import PLAIN, Event, EventFilter, Message, State, given, require_condition
 from .dialects.base import CLOCKS_DIFFER
@@ -138,4 +139,7 @@ def view_of_message(row: RowMapping, unknown: Mapping[str, datetime]) -> Message
         external_reference_id=row["reference_text"] or row["external_reference_id"],
         times={**times, **unknown},
         error=DeliveryError(row["error_code"], row["error_message"]) if has_failed else None,
+        estimated=frozenset(
+            status for status, bit in ESTIMATED_BITS.items() if (row["estimated"] or 0) & bit
+        ),
     )

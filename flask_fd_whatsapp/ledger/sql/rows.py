@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from ...events import DeliveryError, Status, is_ahead, rank_of
+from ...events import WEBHOOK, DeliveryError, Status, is_ahead, rank_of
 from ..forgotten import digest_of
 from ..learned import LEARNED
 from ..records import Claim, Entry, Recorded
@@ -72,6 +72,7 @@ class Found(NamedTuple):
     due_at: Any
     is_due: bool
     postponed: int
+    source: str | None
     handlers: frozenset[str] = frozenset()
     gave_up: frozenset[str] = frozenset()
 
@@ -109,6 +110,7 @@ class Found(NamedTuple):
             attempt=attempt,
             postponed=self.postponed,
             superseded=is_ahead(self.message_status, of=self.status),
+            source=self.source or WEBHOOK,
         )
 
 

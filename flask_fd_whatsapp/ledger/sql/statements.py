@@ -79,7 +79,7 @@ SELECT e.id, m.id, e.attempts, e.due_at IS NOT NULL, e.dead_at IS NOT NULL, e.pa
        COALESCE(m.reference_text, m.external_reference_id), m.campaign,
        m.last_seen, e.status, m.claim_token IS NOT NULL AND NOT ({is_over_of_m}),
        m.error_code, m.error_message,
-       e.due_at, e.due_at <= {now}, COALESCE(e.postponed, 0)
+       e.due_at, e.due_at <= {now}, COALESCE(e.postponed, 0), e.source
 FROM fd_whatsapp_event e JOIN fd_whatsapp_message m ON m.id = e.message_key
 WHERE {which}
 """
@@ -139,6 +139,29 @@ SET due_at = COALESCE(:due_at, {due}), reserved_until = NULL, attempts = :attemp
 WHERE id = :event_id
 """
 
+_TOLD: Final = "UPDATE fd_whatsapp_event SET source = :source WHERE id = :event_id"
+
+_ESTIMATED: Final = """
+UPDATE fd_whatsapp_message SET estimated = COALESCE(estimated, 0) | :estimated
+WHERE id = :message_key
+"""
+
+# A webhook's time in place of that of asking; the message first, since all lock it first.
+_CORRECTED: Final = """
+UPDATE fd_whatsapp_message
+SET queued_at = COALESCE(:queued_at, queued_at), sent_at = COALESCE(:sent_at, sent_at),
+    delivered_at = COALESCE(:delivered_at, delivered_at), read_at = COALESCE(:read_at, read_at),
+    failed_at = COALESCE(:failed_at, failed_at), sent_on = COALESCE(:queued_at, sent_on),
+    estimated = estimated & :others
+WHERE id = :message_key
+"""
+
+_REPLACED: Final = """
+UPDATE fd_whatsapp_event
+SET source = NULL, timestamp = :timestamp, payload = :payload, headers = :headers
+WHERE id = :event_id
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statements:
@@ -162,6 +185,10 @@ class Statements:
     standing: Statement
     unfinished: Statement
     dead: Statement
+    told: Statement
+    estimated: Statement
+    corrected: Statement
+    replaced: Statement
 
 
 _NEW: Final = (
@@ -238,4 +265,8 @@ def texts_for(sql: DialectSQL) -> dict[str, str]:
         "standing": _STANDING.format(**times),
         "unfinished": _UNFINISHED.format(**times),
         "dead": _DEAD.format(**times),
+        "told": _TOLD,
+        "estimated": _ESTIMATED,
+        "corrected": _CORRECTED,
+        "replaced": _REPLACED,
     }

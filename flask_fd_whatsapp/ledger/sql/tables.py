@@ -252,6 +252,7 @@ send = Table(
     UniqueConstraint("receiver", "once_key"),
     Index(None, "reference_digest"),
     Index(None, "message_id", "created_at"),
+    Index(None, "receiver", "created_at"),
 )
 Index(
     None,

@@ -78,6 +78,7 @@ def upgrade() -> None:
     )
     create_index(f"ix_{SEND}_reference_digest", SEND, ["reference_digest"])
     create_index(f"ix_{SEND}_message_id_created_at", SEND, ["message_id", "created_at"])
+    create_index(f"ix_{SEND}_receiver_created_at", SEND, ["receiver", "created_at"])
     create_index(
         f"ix_{SEND}_state_created_at",
         SEND,

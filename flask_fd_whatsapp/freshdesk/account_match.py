@@ -1,0 +1,35 @@
+"""Whether the account that is asked is the one whose webhooks come in."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..receiving.receiver import Receiver
+
+_ACCOUNT: Final = "account"
+
+
+def account_problem(receiver: Receiver) -> str | None:
+    """What is wrong if the receiver's last webhook names another account, ``None`` if it does not.
+
+    No answer of the API names the account, and under a wrong one every message would be there
+    twice.
+
+    :raises LedgerUnavailable: if the ledger cannot be used.
+    """
+    settings, ledger = receiver.settings, receiver.ledger
+    if settings.api_key is None or settings.account_ids is None:
+        return None
+    (account_id,) = settings.account_ids
+    last = ledger.asking.last_webhook(receiver=receiver.name)
+    remedy = (
+        f"{receiver.prefix}_API_KEY, {receiver.prefix}_DOMAIN and {receiver.prefix}_ACCOUNT_IDS "
+        "have to be those of one account."
+    )
+    rejections = ledger.rejections.last(receiver=receiver.name)
+    refused = [one for one in rejections if one.reason == _ACCOUNT and not one.is_acknowledged]
+    if refused and (last is None or refused[0].last_seen > last[1]):
+        return f"The last webhook was of another account than {account_id}. {remedy}"
+    if last is not None and last[0] != account_id:
+        return f"The last webhook was of account {last[0]}, and {account_id} is asked. {remedy}"
+    return None

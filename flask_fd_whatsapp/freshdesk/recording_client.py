@@ -1,0 +1,254 @@
+"""The client that records what it sends: ``current_client``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Final, cast
+
+from flask import current_app
+from werkzeug.local import LocalProxy
+
+from ..exceptions import (
+    ConfigurationError,
+    FreshdeskWhatsAppError,
+    LedgerUnavailable,
+    NoSuchReceiver,
+)
+from ..ledger.context import EXTENSION, handling_ledger, has_open_transaction
+from ..ledger.send_records import Send, SendIntent, SendState
+from ..log_fields import current_receiver, get_logger, log_fields
+from ..receiving.receiver import Receiver
+from .api_client import FreshdeskClient
+from .api_errors import AlreadySent, FreshdeskAPIError, NotAllowed, NotSent, Refused
+from .outbound_message import OutboundMessage, SendRequest, Sent
+from .shared_pace import Paces, paces_of
+from .template_message import TemplateMessage
+
+logger = get_logger(__name__)
+
+CLIENTS: Final = "fd_whatsapp_clients"
+"""The key in ``app.extensions``: a mapping from a receiver's name to its client."""
+
+
+class RecordingClient:
+    """Sends in the name of a receiver's account, and keeps what it sent in the receiver's ledger.
+
+    :raises ConfigurationError: if the receiver has no API key.
+    """
+
+    def __init__(self, receiver: Receiver) -> None:
+        settings = receiver.settings
+        if settings.domain is None or settings.api_key is None:
+            raise ConfigurationError(
+                f"{receiver.prefix}_API_KEY is not set, and without it Freshdesk's API cannot be "
+                f"called: set it, and {receiver.prefix}_DOMAIN."
+            )
+        assert settings.account_ids is not None
+        (self.account_id,) = settings.account_ids
+        self._receiver = receiver
+        self._client = FreshdeskClient(settings.domain, settings.api_key, sender=settings.sender)
+
+    def __repr__(self) -> str:
+        return f"<RecordingClient of {self._receiver.name}>"
+
+    @cached_property
+    def _paces(self) -> Paces:
+        settings, rates = self._receiver.settings, self._receiver.ledger.rates
+        return paces_of(rates, self._client.domain, settings.calls_a_minute)
+
+    @cached_property
+    def _sending(self) -> FreshdeskClient:
+        return self._client.at_pace(self._paces.sending)
+
+    @cached_property
+    def asking(self) -> FreshdeskClient:
+        """The client to catch up with: it goes by the quarter of the calls that is for that."""
+        return self._client.at_pace(self._paces.asking)
+
+    def send(
+        self,
+        *,
+        to: str,
+        template: TemplateMessage,
+        sender: str | None = None,
+        external_reference_id: str | None = None,
+        campaign: str | None = None,
+        once: bool = False,
+        wait: float = 5,
+        note_policy: Mapping[str, Any] | None = None,
+        ticket_properties: Mapping[str, Any] | None = None,
+    ) -> Sent:
+        """Send a message, and keep that it was sent, from before it goes out.
+
+        Call it with no transaction open: a transaction of its own keeps what is about to be sent.
+
+        :param to: the recipient's number, such as ``+4930123456``; it is not kept.
+        :param sender: the account's number, in place of ``FD_WHATSAPP_SENDER``.
+        :param external_reference_id: comes back in webhooks. Without one a ULID is made.
+        :param campaign: in place of what ``FD_WHATSAPP_CAMPAIGN`` takes out of the reference.
+        :param once: whether this receiver may send with this reference only once, whatever process
+            asks; what was refused or not sent does not count.
+        :param wait: seconds to wait for a turn at most, within the limit of calls.
+        :param note_policy: of the note on the ticket when the person replies.
+        :param ticket_properties: ``tags`` and ``custom_fields`` of the ticket that a reply opens.
+        :raises AlreadySent: with *once*, if the reference was used.
+        :raises NotSent: if it was not sent for certain.
+        :raises SendUnknown: if the request went out, and no answer says what became of it.
+        :raises LedgerUnavailable: if it cannot be kept that it is about to be sent; it was not.
+        :raises FreshdeskWhatsAppError: in a handler that has used ``current_ledger.transaction``.
+        :raises ValueError: for a number that is none.
+        """
+        if has_open_transaction():
+            raise FreshdeskWhatsAppError(
+                "current_client.send() inside current_ledger.transaction: what is sent cannot be "
+                "rolled back with it. Send before the handler first uses the transaction, or in a "
+                "handler of its own."
+            )
+        request = self._client.prepare(
+            to=to,
+            template=template,
+            sender=sender,
+            external_reference_id=external_reference_id,
+            note_policy=note_policy,
+            ticket_properties=ticket_properties,
+        )
+        campaign_of = self._receiver.settings.campaign
+        if campaign is None and campaign_of is not None:
+            campaign = campaign_of(request.external_reference_id)
+        send_id = self._intend(
+            SendIntent(
+                receiver=self._receiver.name,
+                account_id=self.account_id,
+                external_reference_id=request.external_reference_id,
+                once=once,
+                campaign=campaign,
+                template=template.name,
+                language=template.language,
+            )
+        )
+        return self._post(request, send_id, wait)
+
+    def retrieve(self, message_id: str, *, wait: float = 60) -> OutboundMessage:
+        """Ask what has become of a message; see :meth:`FreshdeskClient.retrieve`."""
+        return self._sending.retrieve(message_id, wait=wait)
+
+    def _intend(self, intent: SendIntent) -> Any:
+        problem: LedgerUnavailable | None = None
+        known: Any = None
+        try:
+            known = self._receiver.ledger.send_record.intend(intent)
+        except LedgerUnavailable as error:
+            problem = error
+        if problem is not None:
+            raise LedgerUnavailable(
+                "Nothing was sent, since that it is about to be sent could not be kept. On SQLite "
+                "a transaction that the application itself has open keeps it out: commit or roll "
+                f"back before you send. {problem}"
+            ) from problem
+        if isinstance(known, Send):
+            raise AlreadySent(known)
+        return known
+
+    def _post(self, request: SendRequest, send_id: Any, wait: float) -> Sent:
+        problem: FreshdeskAPIError | LedgerUnavailable
+        try:
+            sent = self._sending.post(request, wait=wait)
+        except (FreshdeskAPIError, LedgerUnavailable) as error:
+            problem = error
+        else:
+            self._keep_sent(send_id, sent)
+            return sent
+        self._keep_problem(send_id, problem, request.external_reference_id)
+        raise problem
+
+    def _keep_sent(self, send_id: Any, sent: Sent) -> None:
+        try:
+            self._receiver.ledger.send_record.sent(send_id, sent.message_id)
+        except Exception as error:  # it was sent: whoever sends it again sends it twice
+            logger.error(
+                "Message %s with reference %s was sent, and the ledger could not keep that (%s): "
+                "current_ledger.expect() keeps it.",
+                sent.message_id,
+                sent.external_reference_id,
+                type(error).__name__,
+                extra={
+                    **log_fields(receiver=self._receiver.name),
+                    "account_id": self.account_id,
+                    "message_id": sent.message_id,
+                    "external_reference_id": sent.external_reference_id,
+                },
+            )
+
+    def _keep_problem(self, send_id: Any, problem: Exception, reference: str) -> None:
+        """Keep what went wrong; if that fails, the send counts as unknown after two minutes."""
+        if isinstance(problem, (Refused, NotAllowed)):
+            state = SendState.REFUSED
+        elif isinstance(problem, (NotSent, LedgerUnavailable)):  # the pace is the ledger's
+            state = SendState.UNSENT
+        else:
+            state = SendState.UNKNOWN
+        try:
+            self._receiver.ledger.send_record.failed(send_id, state, str(problem))
+        except Exception as error:
+            logger.error(
+                "The send with reference %s is %s, and the ledger could not keep that (%s): it "
+                "will be listed as unknown.",
+                reference,
+                state.value,
+                type(error).__name__,
+                extra=log_fields(receiver=self._receiver.name),
+            )
+
+
+def client_of(receiver: Receiver) -> RecordingClient:
+    """The client of a receiver, made when it is first asked for.
+
+    :raises ConfigurationError: if the receiver has no API key.
+    """
+    clients: dict[str, RecordingClient]
+    clients = receiver.app.extensions.setdefault(CLIENTS, {})
+    client = clients.get(receiver.name)
+    if client is None:  # of two threads one makes it in vain, which costs nothing
+        client = clients.setdefault(receiver.name, RecordingClient(receiver))
+    return client
+
+
+def client_for(key: str) -> RecordingClient:
+    """The client of the receiver of that name.
+
+    :raises NoSuchReceiver: if there is none of that name.
+    :raises ConfigurationError: if it has no API key.
+    """
+    receivers: Mapping[str, Receiver] = current_app.extensions.get(EXTENSION, {})
+    if key not in receivers:
+        raise NoSuchReceiver(
+            f"client_for({key!r}): there is no such receiver; known are {', '.join(receivers)}."
+        )
+    return client_of(receivers[key])
+
+
+def _find_client() -> RecordingClient:
+    receivers: Mapping[str, Receiver] = current_app.extensions.get(EXTENSION, {})
+    name = current_receiver()
+    if handling_ledger() is not None and name is not None and name in receivers:
+        return client_of(receivers[name])
+    having = [one for one in receivers.values() if one.settings.api_key is not None]
+    if len(having) == 1:
+        return client_of(having[0])
+    if len(receivers) == 1:
+        return client_of(*receivers.values())
+    raise NoSuchReceiver(
+        "current_client: no FreshdeskWhatsApp blueprint is registered on this application."
+        if not receivers
+        else "current_client: outside a handler it cannot tell which of the receivers "
+        f"{', '.join(receivers)} is meant: use client_for(<name>)."
+    )
+
+
+current_client: RecordingClient = cast(RecordingClient, LocalProxy(_find_client))
+"""The client of the receiver that is handling an event, else of the only one with an API key.
+
+:raises NoSuchReceiver: where none is meant, or which one cannot be told.
+:raises ConfigurationError: where the one that is meant has no API key.
+"""

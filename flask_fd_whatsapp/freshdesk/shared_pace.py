@@ -1,0 +1,89 @@
+"""The pace that all processes of a ledger share: three quarters of the calls for sending, and one
+for catching up, so that neither starves the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
+
+from ..ledger.api_parts import Rates
+from ..ledger.pacing import PaceMoments
+from .pace import Pace, Rate, RateState, RateStore
+
+SENDING_SHARE: Final = 0.75
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LONGEST_NAME: Final = 255
+
+
+class LedgerRateStore:
+    """Keeps a pace's state in a ledger, by the ledger's clock.
+
+    :param name: the state's, the same in all processes.
+    """
+
+    def __init__(self, rates: Rates, name: str) -> None:
+        self._rates = rates
+        self._name = name[-_LONGEST_NAME:]
+
+    def change(self, step: Callable[[RateState, float], RateState]) -> tuple[RateState, float]:
+        """See :class:`~flask_fd_whatsapp.freshdesk.pace.RateStore`.
+
+        :raises LedgerUnavailable: if the ledger cannot be used; no call may be made then.
+        """
+        while True:
+            moments, moment = self._rates.read(self._name)
+            before, now = _state(moments), _seconds(moment)
+            after = step(before, now)
+            if after == before or self._rates.replace(self._name, moments, _moments(after)):
+                return before, now
+
+
+class Paces(NamedTuple):
+    """The two paces of an account."""
+
+    sending: Pace
+    asking: Pace
+
+
+def paces_of(rates: Rates, domain: str, calls_a_minute: int) -> Paces:
+    """The paces of an account's calls; what pauses one of them pauses both."""
+    sending = Rate(calls_a_minute * SENDING_SHARE)
+    asking = Rate(calls_a_minute * (1 - SENDING_SHARE))
+    send_store = LedgerRateStore(rates, f"{domain}/send")
+    ask_store = LedgerRateStore(rates, f"{domain}/ask")
+    return Paces(
+        _TwinPace(sending, send_store, asking, ask_store),
+        _TwinPace(asking, ask_store, sending, send_store),
+    )
+
+
+class _TwinPace(Pace):
+    """A pace whose pauses are another's, too."""
+
+    def __init__(self, rate: Rate, store: RateStore, twin: Rate, twin_store: RateStore) -> None:
+        super().__init__(rate, store)
+        self._twin = Pace(twin, twin_store)
+
+    def pause(self, seconds: float) -> None:
+        """Let nobody call for so long, since the API has said so."""
+        super().pause(seconds)
+        self._twin.pause(seconds)
+
+
+def _seconds(moment: datetime) -> float:
+    return (moment - _EPOCH).total_seconds()
+
+
+def _state(moments: PaceMoments | None) -> RateState:
+    if moments is None:
+        return RateState()
+    paused = moments.paused_until
+    return RateState(_seconds(moments.tat), 0.0 if paused is None else _seconds(paused))
+
+
+def _moments(state: RateState) -> PaceMoments:
+    paused = _EPOCH + timedelta(seconds=state.paused_until) if state.paused_until else None
+    return PaceMoments(_EPOCH + timedelta(seconds=state.tat), paused)

@@ -1,0 +1,121 @@
+"""Which messages are to be asked for, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from ..asking import (
+    GIVEN_UP_AFTER,
+    NOT_FOUND_LIMIT,
+    AskCursor,
+    Asked,
+    AskFilter,
+    is_due,
+    step_after,
+)
+from .memory_records import MemoryMessage
+from .memory_store import MemoryStore
+
+
+class MemoryAsking:
+    """Knows which messages are to be asked for, for :class:`MemoryLedger`."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    def due(
+        self, wanted: AskFilter, *, limit: int, after: AskCursor | None = None
+    ) -> Sequence[Asked]:
+        """Those whose turn has come, oldest first, from behind *after*."""
+        now = datetime.now(UTC)
+        with self._store.lock:
+            found = [_asked(one) for one in self._store.all_messages() if _meets(one, wanted, now)]
+        found.sort(key=_place)
+        return [one for one in found if after is None or _place(one) > after][:limit]
+
+    def find(self, account_id: str, message_id: str) -> Asked | None:
+        """One message, whosever turn it is; ``None`` if it is unknown."""
+        with self._store.lock:
+            found = self._store.messages.get(message_id, {}).get(account_id)
+            return None if found is None else _asked(found)
+
+    def claim(self, asked: Asked) -> Asked | None:
+        """Take a message's turn: it comes again after its next step; ``None`` if another has it."""
+        asks = asked.asks + 1
+        claimed = asked._replace(ask_at=datetime.now(UTC) + step_after(asks), asks=asks)
+        return claimed if self._change(asked, claimed) else None
+
+    def put_back(self, claimed: Asked, before: Asked) -> None:
+        """Give a turn back, so that the message is asked for as if it had not been."""
+        self._change(claimed, before)
+
+    def _change(self, before: Asked, after: Asked) -> bool:
+        with self._store.lock:
+            message = self._message(before)
+            if message is None or message.ask_at != before.ask_at:
+                return False
+            message.ask_at, message.asks = after.ask_at, after.asks
+            return True
+
+    def found(self, claimed: Asked, *, is_there: bool) -> None:
+        """Count that Freshdesk did not know a message, or forget that it did not."""
+        with self._store.lock:
+            message = self._message(claimed)
+            if message is not None:
+                message.not_found = 0 if is_there else message.not_found + 1
+
+    def told_since(self, moment: datetime, *, receiver: str) -> int:
+        """How many events the API told, and not the webhook, that were recorded since then."""
+        with self._store.lock:
+            return sum(
+                event.receiver == receiver and event.source != "webhook"
+                for _, event in self._store.events.values()
+                if event.received_at >= moment
+            )
+
+    def last_webhook(self, *, receiver: str) -> tuple[str, datetime] | None:
+        """The account of the last webhook that a receiver took, and when it came (UTC)."""
+        with self._store.lock:
+            came = [
+                (event.received_at, event.id, message.account_id)
+                for message, event in self._store.events.values()
+                if event.receiver == receiver and event.source == "webhook"
+            ]
+        if not came:
+            return None
+        moment, _, account_id = max(came)
+        return account_id, moment
+
+    def _message(self, asked: Asked) -> MemoryMessage | None:
+        return self._store.messages.get(asked.message_id, {}).get(asked.account_id)
+
+
+def _asked(message: MemoryMessage) -> Asked:
+    return Asked(
+        key=message.number,
+        account_id=message.account_id,
+        message_id=message.message_id,
+        status=message.status,
+        ask_at=message.ask_at,
+        asks=message.asks,
+        not_found=message.not_found,
+        first_seen=message.first_seen,
+    )
+
+
+def _place(one: Asked) -> AskCursor:
+    return AskCursor(one.first_seen, one.key)
+
+
+def _meets(message: MemoryMessage, wanted: AskFilter, now: datetime) -> bool:
+    return (
+        message.account_id == wanted.account_id
+        and message.first_seen >= now - GIVEN_UP_AFTER
+        and message.not_found < NOT_FOUND_LIMIT
+        and (message.status is None or message.status in wanted.statuses)
+        and (wanted.is_recheck or message.last_seen < now - wanted.stuck_for)
+        and is_due(_asked(message), wanted, now)
+        and (wanted.since is None or message.first_seen >= wanted.since)
+        and (wanted.until is None or message.first_seen < wanted.until)
+    )

@@ -1,0 +1,251 @@
+"""What was sent, in memory, and the pace of the calls that sent it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import count
+
+from ...exceptions import LedgerUnavailable
+from ..pacing import PaceMoments, PaceRead
+from ..references import storable
+from ..send_records import (
+    Expected,
+    Heard,
+    Send,
+    SendFilter,
+    SendIntent,
+    SendStanding,
+    SendState,
+    WithReference,
+    candidates_of,
+    settlement,
+    state_at,
+)
+from .memory_store import MemoryStore
+
+
+class MemorySendRecord:
+    """Keeps what was sent, for :class:`MemoryLedger`."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+        self._sends: dict[int, Send] = {}
+        self._ids = count(1)
+        store.on_forgetting(self._forget)
+
+    def intend(self, intent: SendIntent) -> int | Send:
+        """Write down what is about to be sent."""
+        with self._store.lock:
+            if intent.once:
+                earlier = self._earlier(intent)
+                if earlier is not None:
+                    self.settle()
+                    return self._seen(self._sends[earlier.id])
+            self._make_room()
+            send = Send(
+                id=next(self._ids),
+                receiver=intent.receiver,
+                account_id=intent.account_id,
+                external_reference_id=storable(intent.external_reference_id) or "",
+                campaign=storable(intent.campaign),
+                template=intent.template,
+                language=intent.language,
+                state=SendState.SENDING,
+                message_id=None,
+                error=None,
+                created_at=datetime.now(UTC),
+                settled_at=None,
+            )
+            self._sends[send.id] = send
+            return int(send.id)
+
+    def _earlier(self, intent: SendIntent) -> Send | None:
+        reference = storable(intent.external_reference_id)
+        of_receiver = (one for one in self._sends.values() if one.receiver == intent.receiver)
+        uses = (one for one in of_receiver if one.external_reference_id == reference)
+        return next((one for one in uses if not one.state.releases), None)
+
+    def _make_room(self) -> None:
+        if len(self._sends) < self._store.max_events:
+            return
+        oldest = next((one.id for one in self._sends.values() if one.state.is_settled), None)
+        if oldest is None:
+            raise LedgerUnavailable(
+                f"The memory ledger holds {len(self._sends)} sends, and of none is known what "
+                "became of it, so that it could make room."
+            )
+        del self._sends[oldest]
+
+    def sent(self, send_id: int, message_id: str) -> None:
+        """Keep the id of what was sent, and its message; it beats what was settled."""
+        with self._store.lock:
+            send = self._sends.get(send_id)
+            if send is not None:
+                self._settle(send, message_id)
+
+    def _settle(self, send: Send, message_id: str) -> None:
+        self._sends[send.id] = replace(
+            send,
+            state=SendState.SENT,
+            message_id=message_id,
+            error=None,
+            settled_at=datetime.now(UTC),
+        )
+        self.expect(
+            Expected(
+                account_id=send.account_id,
+                message_id=message_id,
+                external_reference_id=send.external_reference_id,
+                campaign=send.campaign,
+                template=send.template,
+                language=send.language,
+                sent_at=send.created_at,
+                receiver=send.receiver,
+            )
+        )
+
+    def failed(self, send_id: int, state: SendState, error: str) -> None:
+        """Keep why it is refused, unsent or unknown; what is settled already stays."""
+        with self._store.lock:
+            send = self._sends.get(send_id)
+            if send is not None and not send.state.is_settled:
+                settled_at = datetime.now(UTC) if state.is_settled else None
+                failed = replace(send, state=state, error=storable(error), settled_at=settled_at)
+                self._sends[send_id] = failed
+
+    def close(self, send_id: int) -> bool:
+        """Say of an unknown send that nothing was sent; whether it was unknown."""
+        with self._store.lock:
+            send = self._sends.get(send_id)
+            if send is None or self._seen(send).state is not SendState.UNKNOWN:
+                return False
+            closed = replace(send, state=SendState.UNSENT, settled_at=datetime.now(UTC))
+            self._sends[send_id] = closed
+            return True
+
+    def expect(self, expected: Expected) -> None:
+        """Store the message of a send."""
+        with self._store.lock:
+            self._store.expect(expected, datetime.now(UTC))
+
+    def listed(self, wanted: SendFilter) -> list[Send]:
+        """The sends that meet every condition, newest first; settles those it can."""
+        with self._store.lock:
+            self.settle()
+            found = [one for one in map(self._seen, self._newest()) if self._meets(one, wanted)]
+            return [self._with_candidates(one) for one in found[: wanted.limit]]
+
+    def _newest(self) -> Iterator[Send]:
+        return reversed(self._sends.values())
+
+    def _meets(self, one: Send, wanted: SendFilter) -> bool:
+        pairs = (
+            (storable(wanted.external_reference_id), one.external_reference_id),
+            (wanted.state, one.state),
+            (storable(wanted.campaign), one.campaign),
+            (wanted.receiver, one.receiver),
+        )
+        if any(value is not None and value != its for value, its in pairs):
+            return False
+        if not wanted.is_unheard:
+            return True
+        known = self._store.messages.get(one.message_id or "", {}).get(one.account_id)
+        return one.state is SendState.SENT and not (known and known.events)
+
+    def settle(self) -> int:
+        """Settle the unknown sends that the rule allows; gives how many."""
+        with self._store.lock:
+            sends = [self._seen(one) for one in self._sends.values()]
+            unknown = [one for one in sends if one.state is SendState.UNKNOWN]
+            references = {(one.account_id, one.external_reference_id) for one in unknown}
+            count = 0
+            for account_id, reference in references:
+                free = self._free(account_id, reference)
+                its = [
+                    one
+                    for one in sends
+                    if (one.account_id, one.external_reference_id) == (account_id, reference)
+                ]
+                found = settlement(WithReference(free, its, datetime.now(UTC)))
+                if found is not None:
+                    self._settle(*found)
+                    count += 1
+            return count
+
+    def standing(self, receiver: str) -> SendStanding:
+        """How a receiver's sends stand; settles those it can."""
+        with self._store.lock:
+            self.settle()
+            its = [self._seen(one) for one in self._sends.values() if one.receiver == receiver]
+            came = [
+                event.received_at
+                for _, event in self._store.events.values()
+                if event.receiver == receiver and event.source == "webhook"
+            ]
+            last = max(came, default=None)
+            since = [
+                one.created_at
+                for one in its
+                if one.state is SendState.SENT and (last is None or one.created_at > last)
+            ]
+            unknown = sum(one.state is SendState.UNKNOWN for one in its)
+            return SendStanding(unknown, min(since, default=None))
+
+    def _seen(self, send: Send) -> Send:
+        """The send as it is now: one that has been under way for too long is unknown."""
+        return replace(send, state=state_at(send.state, send.created_at, datetime.now(UTC)))
+
+    def _with_candidates(self, one: Send) -> Send:
+        if one.state is not SendState.UNKNOWN:
+            return one
+        free = self._free(one.account_id, one.external_reference_id)
+        return replace(one, candidates=candidates_of(one, free))
+
+    def _free(self, account_id: str, reference: str) -> Sequence[Heard]:
+        """The messages with a reference that belong to no send."""
+        taken = {one.message_id for one in self._sends.values() if one.account_id == account_id}
+        return [
+            Heard(message.message_id, message.first_seen)
+            for message in self._store.all_messages()
+            if message.account_id == account_id
+            and message.external_reference_id == reference
+            and message.message_id not in taken
+        ]
+
+    def _forget(self, account_id: str, message_id: str) -> None:
+        """The sends of a message go with it."""
+        its = (account_id, message_id)
+        gone = [one.id for one in self._sends.values() if (one.account_id, one.message_id) == its]
+        for send_id in gone:
+            del self._sends[send_id]
+
+    def prune(self, before: datetime, receivers: Collection[str] | None) -> None:
+        """Forget what is older and became no message, of these receivers."""
+        with self._store.lock:
+            for one in list(self._sends.values()):
+                is_old = one.message_id is None and one.created_at < before
+                if is_old and (receivers is None or one.receiver in receivers):
+                    del self._sends[one.id]
+
+
+class MemoryRates:
+    """Keeps what paces remember, for :class:`MemoryLedger`."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+        self._moments: dict[str, PaceMoments] = {}
+
+    def read(self, name: str) -> PaceRead:
+        """What the pace of that name remembers."""
+        with self._store.lock:
+            return PaceRead(self._moments.get(name), datetime.now(UTC))
+
+    def replace(self, name: str, before: PaceMoments | None, after: PaceMoments) -> bool:
+        """Remember *after* in place of *before*; whether nobody was quicker."""
+        with self._store.lock:
+            if self._moments.get(name) != before:
+                return False
+            self._moments[name] = after
+            return True

@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from threading import Barrier
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from flask_fd_whatsapp.events import DeliveryError
+from flask_fd_whatsapp.ledger import Ledger, MemoryLedger, State, Tried
+from flask_fd_whatsapp.ledger.asking import STEPS, AskCursor, Asked, AskFilter, is_due, step_after
+from flask_fd_whatsapp.ledger.pacing import PaceMoments
+from flask_fd_whatsapp.ledger.sql import SQLLedger
+from flask_fd_whatsapp.ledger.sql.tables import message as message_table
+
+from ..concurrency.threads import TIMEOUT
+from .entries import MOMENT, POLICY, RECEIVER, entry, handle, the_message
+
+STUCK = AskFilter(account_id="1")
+RECHECK = replace(STUCK, is_recheck=True)
+HOUR = timedelta(hours=1)
+
+
+def make_messages(ledger: Ledger, **ages: timedelta) -> None:
+    """Set moments of every message to so long ago."""
+    moments = {name: datetime.now(UTC) - age for name, age in ages.items()}
+    if isinstance(ledger, SQLLedger):
+        with ledger.engine.begin() as connection:
+            connection.execute(update(message_table).values(moments))
+    else:
+        assert isinstance(ledger, MemoryLedger)
+        for message in ledger.store.all_messages():
+            for name, moment in moments.items():
+                setattr(message, name, moment)
+
+
+def due(ledger: Ledger, wanted: AskFilter = STUCK, **options: Any) -> list[str]:
+    return [one.message_id for one in ledger.asking.due(wanted, limit=10, **options)]
+
+
+def told(ledger: Ledger, status: str, **fields: Any) -> Any:
+    """Record what the API told."""
+    given = entry(status, **fields)
+    return ledger.record(given._replace(event=replace(given.event, source="api")), POLICY)
+
+
+def test_what_is_stuck(ledger: Ledger) -> None:
+    """Asked for is what has no status, or is QUEUED or SENT, and was not heard of for so long."""
+    ledger.expect("M0", account_id="1")
+    for number, status in enumerate(("QUEUED", "SENT", "DELIVERED", "READ", "FAILED", "PLAYED"), 1):
+        handle(ledger, status, message_id=f"M{number}")
+    handle(ledger, "SENT", message_id="M7", account_id="2")
+    assert due(ledger) == []
+    make_messages(ledger, last_seen=2 * HOUR)
+    assert due(ledger) == ["M0", "M1", "M2", "M6"]
+    assert due(ledger, replace(STUCK, stuck_for=3 * HOUR)) == []
+    assert due(ledger, RECHECK) == ["M0", "M1", "M2", "M3", "M5", "M6"]
+    make_messages(ledger, first_seen=timedelta(days=31))
+    assert due(ledger) == due(ledger, RECHECK) == []
+
+
+def test_windows_and_pages(ledger: Ledger) -> None:
+    """The oldest come first, within a window, and a page goes on where the last one ended."""
+    for number in range(3):
+        handle(ledger, "SENT", message_id=f"M{number}")
+    make_messages(ledger, last_seen=2 * HOUR)
+    found = ledger.asking.due(STUCK, limit=2)
+    assert [one.message_id for one in found] == ["M0", "M1"]
+    after = AskCursor(found[-1].first_seen, found[-1].key)
+    assert due(ledger, after=after) == ["M2"]
+    now = datetime.now(UTC)
+    assert due(ledger, replace(STUCK, since=now)) == []
+    assert due(ledger, replace(STUCK, until=now)) == ["M0", "M1", "M2"]
+    assert due(ledger, replace(STUCK, since=found[1].first_seen)) == ["M1", "M2"]
+
+
+def test_one_turn_for_one_process(ledger: Ledger) -> None:
+    """Of threads that claim one message's turn at once, one gets it."""
+    handle(ledger, "SENT")
+    make_messages(ledger, last_seen=2 * HOUR)
+    (asked,) = ledger.asking.due(STUCK, limit=1)
+    barrier = Barrier(4)
+
+    def claim(_: int) -> bool:
+        barrier.wait(TIMEOUT)
+        return ledger.asking.claim(asked) is not None
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(claim, range(4))) == 1
+    assert due(ledger) == []
+
+
+def test_turns_come_again_later_each_time(ledger: Ledger) -> None:
+    """After a turn the next one comes in 15 minutes, an hour, six hours, and then daily."""
+    ledger.expect("M1", account_id="1")
+    gaps = []
+    for _ in range(6):
+        asked = ledger.asking.find("1", "M1")
+        assert asked is not None
+        before = datetime.now(UTC)
+        claimed = ledger.asking.claim(asked)
+        assert claimed is not None
+        assert claimed.ask_at is not None
+        gaps.append(round((claimed.ask_at - before) / timedelta(minutes=15)))
+        assert ledger.asking.find("1", "M1") == claimed
+    assert gaps == [1, 4, 24, 96, 96, 96]
+
+
+def test_a_turn_is_given_back(ledger: Ledger) -> None:
+    """A turn that brought no answer is put back as it was, unless another has gone on."""
+    ledger.expect("M1", account_id="1")
+    make_messages(ledger, last_seen=2 * HOUR)
+    (asked,) = ledger.asking.due(STUCK, limit=1)
+    claimed = ledger.asking.claim(asked)
+    assert claimed is not None
+    ledger.asking.put_back(claimed, asked)
+    assert ledger.asking.due(STUCK, limit=1) == [asked]
+    claimed = ledger.asking.claim(asked)
+    assert claimed is not None
+    again = ledger.asking.claim(claimed)
+    ledger.asking.put_back(claimed, asked)
+    assert ledger.asking.find("1", "M1") == again
+
+
+@pytest.mark.parametrize("asks", range(1, 7))
+def test_a_recheck_asks_once_in_the_shortest_step(ledger: Ledger, asks: int) -> None:
+    """A recheck asks again for what was asked for a quarter of an hour ago, however often."""
+    handle(ledger, "DELIVERED")
+    asked = ledger.asking.find("1", "M1")
+    for _ in range(asks):
+        assert asked is not None
+        asked = ledger.asking.claim(asked)
+    assert due(ledger, RECHECK) == []
+    make_messages(ledger, ask_at=timedelta(minutes=16) - step_after(asks))
+    assert due(ledger, RECHECK) == ["M1"]
+    make_messages(ledger, ask_at=timedelta(minutes=14) - step_after(asks))
+    assert due(ledger, RECHECK) == []
+
+
+def test_the_steps_of_the_rule_and_of_the_query_agree() -> None:
+    """What the query asks for is what the rule says, with and without a recheck."""
+    now = datetime.now(UTC)
+    asked = Asked(1, "1", "M1", "SENT", now + HOUR, 2, 0, now)
+    assert not is_due(asked, STUCK, now)
+    assert not is_due(asked, RECHECK, now)
+    assert is_due(asked._replace(ask_at=now + HOUR - STEPS[0]), RECHECK, now)
+    assert is_due(asked._replace(ask_at=None), STUCK, now)
+
+
+def test_what_is_not_found_three_times_is_given_up(ledger: Ledger) -> None:
+    """A message that Freshdesk has not known three times is asked for no more."""
+    ledger.expect("M1", account_id="1")
+    make_messages(ledger, last_seen=2 * HOUR)
+    (asked,) = ledger.asking.due(STUCK, limit=1)
+    for _ in range(2):
+        ledger.asking.found(asked, is_there=False)
+    assert due(ledger) == ["M1"]
+    ledger.asking.found(asked, is_there=False)
+    assert due(ledger) == []
+    ledger.asking.found(asked, is_there=True)
+    assert due(ledger) == ["M1"]
+
+
+def test_what_the_api_told_is_marked(ledger: Ledger) -> None:
+    """An event that the API told says so, and its time is no time of WhatsApp's."""
+    handle(ledger, "QUEUED")
+    recorded = told(ledger, "DELIVERED", timestamp=MOMENT)
+    assert recorded.source == "api"
+    assert recorded.claim is not None
+    (event,) = ledger.events(source="api")
+    assert (event.status, event.source) == ("DELIVERED", "api")
+    assert [one.status for one in ledger.events(source="webhook")] == ["QUEUED"]
+    assert the_message(ledger).status == "DELIVERED"
+    assert the_message(ledger).estimated == {"DELIVERED"}
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    assert ledger.asking.told_since(yesterday, receiver=RECEIVER) == 1
+    assert ledger.asking.told_since(yesterday, receiver="other") == 0
+    assert ledger.asking.told_since(datetime.now(UTC) + HOUR, receiver=RECEIVER) == 0
+
+
+def test_of_queued_the_api_tells_the_time(ledger: Ledger) -> None:
+    """Only a time of asking counts as estimated: of QUEUED the API says when it was."""
+    told(ledger, "QUEUED")
+    told(ledger, "PLAYED")
+    assert the_message(ledger).estimated == frozenset()
+    assert len(ledger.events(source="api")) == 2
+
+
+def test_a_later_webhook_replaces_what_the_api_told(ledger: Ledger) -> None:
+    """It is a duplicate that brings payload, time and source; a known error stays."""
+    error = DeliveryError("131026", "undeliverable")
+    recorded = told(ledger, "FAILED", error=error, timestamp=MOMENT, body='{"told": 1}')
+    recorded.claim.finish(Tried())
+    later = MOMENT - 2 * HOUR
+    again = ledger.record(entry("FAILED", timestamp=later, body='{"webhook": 1}'), POLICY)
+    assert (again.state, again.claim, again.source) == (State.DONE, None, "webhook")
+    assert (again.body, again.error) == ('{"webhook": 1}', error)
+    found = the_message(ledger)
+    assert (found.times, found.estimated, found.error) == ({"FAILED": later}, frozenset(), error)
+    assert ledger.events(source="api") == []
+    third = ledger.record(entry("FAILED", timestamp=MOMENT, body='{"third": 1}'), POLICY)
+    assert third.body == '{"webhook": 1}'
+    assert the_message(ledger).times == {"FAILED": later}
+
+
+def test_what_the_api_tells_again_changes_nothing(ledger: Ledger) -> None:
+    """What a webhook has told stays, whatever the API tells of it later."""
+    handle(ledger, "SENT", timestamp=MOMENT)
+    again = told(ledger, "SENT", timestamp=MOMENT + HOUR, body='{"told": 1}')
+    assert again.source == "webhook"
+    assert the_message(ledger).times == {"SENT": MOMENT}
+    assert the_message(ledger).estimated == frozenset()
+
+
+def test_the_account_of_the_last_webhook(ledger: Ledger) -> None:
+    """It is that of the last event which the API has not told."""
+    assert ledger.asking.last_webhook(receiver=RECEIVER) is None
+    handle(ledger, "SENT", account_id="1")
+    handle(ledger, "SENT", account_id="2")
+    told(ledger, "SENT", account_id="3")
+    last = ledger.asking.last_webhook(receiver=RECEIVER)
+    assert last is not None
+    assert last[0] == "2"
+    assert datetime.now(UTC) - last[1] < HOUR
+
+
+def test_paces_are_compared_and_set(ledger: Ledger) -> None:
+    """What a pace remembers is replaced only by who knows it, to the microsecond."""
+    assert ledger.rates.read("a/send").moments is None
+    first = PaceMoments(MOMENT)
+    second = PaceMoments(MOMENT + timedelta(microseconds=1), MOMENT)
+    assert ledger.rates.replace("a/send", None, first)
+    assert not ledger.rates.replace("a/send", None, second)
+    assert not ledger.rates.replace("a/send", second, first)
+    assert ledger.rates.replace("a/send", first, second)
+    read = ledger.rates.read("a/send")
+    assert read.moments == second
+    assert abs(read.now - datetime.now(UTC)) < HOUR
+    assert ledger.rates.read("a/ask").moments is None
