@@ -38,6 +38,20 @@ from flask_fd_whatsapp import (
     webhook_rejected,
 )
 from flask_fd_whatsapp.failure_reasons import Failure
+from flask_fd_whatsapp.freshdesk import (
+    FieldError,
+    FreshdeskClient,
+    Image,
+    MessageNotFound,
+    NotSent,
+    OutboundMessage,
+    RateLimited,
+    Refused,
+    SendUnknown,
+    Sent,
+    TemplateMessage,
+    URLButton,
+)
 from flask_fd_whatsapp.ledger import (
     Event,
     Ledger,
@@ -237,3 +251,26 @@ def rehearse(ledger: Ledger) -> None:
     for message, problem in disagreements(ledger, simulator.messages.values()):
         assert_type(message.final_status, str)
         assert_type(problem, str)
+
+
+def send(client: FreshdeskClient) -> None:
+    template = TemplateMessage(
+        "order_update", "en", body=["Ada"], header=Image("https://x"), buttons=[URLButton(0, "a")]
+    )
+    try:
+        assert_type(client.send(to="+4930123456", template=template), Sent)
+    except Refused as error:
+        assert_type(error.errors, tuple[FieldError, ...])
+    except RateLimited as error:
+        assert_type(error.retry_after, float)
+    except NotSent:
+        raise
+    except SendUnknown as error:
+        assert_type(error.external_reference_id, str)
+    try:
+        told = client.retrieve("01KAB4HHTBE081898E432RCMA7")
+    except MessageNotFound:
+        return
+    assert_type(told, OutboundMessage)
+    assert_type(told.status, Status | str)
+    client.send(to="+4930123456", template="order_update")  # type: ignore[arg-type]
