@@ -173,7 +173,7 @@ class SQLRecording:
             return None
         if found.is_held or (found.state is State.PENDING) == settled:
             return found.recorded()
-        with database.transaction() as cursor:
+        with database.claiming() as cursor:
             database.statements.claim.execute(
                 cursor,
                 {

@@ -80,6 +80,10 @@ class Connections:
         """A driver's cursor in a transaction that may write from its first statement."""
         return Transaction(self)
 
+    def claiming(self) -> Transaction:
+        """The same for a claim, which outlives no power cut: nobody who holds one does."""
+        return self.transaction()
+
     def reading(self) -> Transaction:
         """A driver's cursor for one statement that reads."""
         return Transaction(self)

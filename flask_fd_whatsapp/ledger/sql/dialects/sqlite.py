@@ -147,7 +147,12 @@ class SQLite(Database):
     def transaction(self) -> Transaction:
         """A driver's cursor in a transaction that may write from its first statement."""
         self.own()  # before its turn
-        return WritingInTurn(self, self._begin_writing, self.turn)
+        return WritingInTurn(self, self._begin_writing, self.turn, is_durable=True)
+
+    def claiming(self) -> Transaction:
+        """The same for a claim: it does not wait for the disk while others wait for the file."""
+        self.own()
+        return WritingInTurn(self, self._begin_writing, self.turn, is_durable=False)
 
     def step(self, work: Callable[[Any], T], *, is_durable: bool = True) -> T:
         """Do *work* in a transaction, together with what other threads want to do.

@@ -81,10 +81,12 @@ class WritingStep(Transaction):
 
 
 class WritingInTurn(WritingStep):
-    """A durable one that waits for its turn."""
+    """One that waits for its turn."""
 
-    def __init__(self, database: Connections, begin: BeginsWriting, turn: Turn) -> None:
-        super().__init__(database, begin, is_durable=True)
+    def __init__(
+        self, database: Connections, begin: BeginsWriting, turn: Turn, *, is_durable: bool
+    ) -> None:
+        super().__init__(database, begin, is_durable=is_durable)
         self._turn = turn
 
     def __enter__(self) -> Any:
