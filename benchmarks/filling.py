@@ -30,11 +30,12 @@ _NUMBERS = (
 _MESSAGES = """
 INSERT INTO fd_whatsapp_message
   (id, account_id, message_id, external_reference_id, campaign, status, status_rank,
-   previous_status, queued_at, sent_at, delivered_at, read_at, first_seen, last_seen)
+   previous_status, queued_at, sent_at, delivered_at, read_at, first_seen, last_seen, sent_on,
+   receiver)
 {numbers}
 SELECT n, '{account}', '01KAB4HHTBE0817' || substr(CAST(100000000000 + n AS text), 2),
   'MM-T1-' || CAST(n AS text), 'campaign-' || CAST({campaign} AS text), 'READ', 4, 'DELIVERED',
-  {past}, {past}, {past}, {past}, {past}, {past}
+  {past}, {past}, {past}, {past}, {past}, {past}, {past}, 'fd_whatsapp'
 FROM numbers
 """
 _EVENTS = """

@@ -12,12 +12,15 @@ from ..exceptions import FreshdeskWhatsAppError
 
 NAMES: Final = (
     "acknowledge",
+    "campaigns",
     "check",
     "events",
     "message",
+    "messages",
     "prune",
     "quarantine",
     "replay",
+    "report",
     "retry",
     "setup",
     "simulate",
@@ -26,7 +29,13 @@ NAMES: Final = (
 )
 """The commands; each is defined in a module of its name, save those of :data:`_MODULES`."""
 
-_MODULES: Final = {"events": "event_list", "quarantine": "quarantined_bodies"}
+_MODULES: Final = {
+    "campaigns": "campaign_rule",
+    "events": "event_list",
+    "messages": "message_list",
+    "quarantine": "quarantined_bodies",
+    "report": "engagement_report",
+}
 """Where the command's name is that of another module."""
 
 

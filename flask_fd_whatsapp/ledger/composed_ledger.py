@@ -21,8 +21,9 @@ from .operating_parts import (
     Replays,
     Reservations,
 )
-from .parts import Quarantine, Queries, Recording, Reports
+from .parts import Quarantine, Queries, Recording
 from .records import Entry, Policy, Recorded
+from .report_parts import Campaigns, Reports
 from .send_records import Expected, Send, SendFilter, SendState
 from .views import Event, EventFilter, Message, Quarantined, Upgraded
 
@@ -46,6 +47,7 @@ class ComposedLedger:
     send_record: SendRecord
     rates: Rates
     asking: Asking
+    campaigns: Campaigns
 
     def record(self, entry: Entry, policy: Policy, *, claim: bool = True) -> Recorded:
         """Insert the event unless it was seen, raise its message's status and claim the message."""

@@ -5,13 +5,10 @@ Those that it is operated with are in :mod:`.operating_parts`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
-from types import EllipsisType
 from typing import Any, Protocol, Unpack
 
-from ..engagement import Engagement, Feed
-from ..engagement.report import ReportRules
 from .records import Entry, Policy, Recorded, Unusable
 from .views import (
     Event,
@@ -44,47 +41,6 @@ class Recording(Protocol):
         :param settled: claim it even if the event is done or dead; that counts as no try, and
             finishing such a claim changes nothing of the event.
         """
-        ...
-
-
-class Reports(Protocol):
-    """Says what the statuses say."""
-
-    rules: ReportRules
-    """What the settings of the ledger's receivers say about reports."""
-
-    def engagement(
-        self,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        by: str | Sequence[str] | None = None,
-        tz: str = "UTC",
-        campaign: str | EllipsisType | None = ...,
-        account_id: str | None = None,
-        receiver: str | None = None,
-        template: str | None = None,
-        times: bool = True,
-    ) -> Engagement:
-        """What became of the messages that were sent in a period.
-
-        :raises ValueError: if there is no such dimension or zone, or a moment is not aware.
-        """
-        ...
-
-    def feed(
-        self,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        receiver: str | None = None,
-    ) -> Feed:
-        """How the webhooks came in a period, by when they were received.
-
-        :raises ValueError: if a moment is not aware.
-        """
-        ...
-
-    def count_duplicates(self, receiver: str, hour: datetime, count: int) -> None:
-        """Count that events came again in an hour (UTC)."""
         ...
 
 

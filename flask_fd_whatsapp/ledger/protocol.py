@@ -24,7 +24,8 @@ from .operating_parts import (
     Replays,
     Reservations,
 )
-from .parts import Quarantine, Queries, Recording, Reports
+from .parts import Quarantine, Queries, Recording
+from .report_parts import Campaigns, Reports
 from .send_records import Send, SendState
 from .views import Event, Quarantined, Upgraded
 
@@ -93,6 +94,11 @@ class Ledger(Recording, Queries, Protocol):
     @property
     def reports(self) -> Reports:
         """What the statuses say."""
+        ...
+
+    @property
+    def campaigns(self) -> Campaigns:
+        """The campaign rule, applied to what is recorded."""
         ...
 
     def engagement(

@@ -46,8 +46,11 @@ def full(request: pytest.FixtureRequest, shared: Shared) -> SQLLedger:
                     "campaign": "autumn" if number % 1000 == 250 else "spring",
                     "status": "SENT",
                     "status_rank": 1,
+                    "sent_at": moment,
                     "first_seen": moment,
                     "last_seen": moment,
+                    "sent_on": moment,
+                    "receiver": RECEIVER,
                 }
                 for number, moment in enumerate(times)
             ],
@@ -170,6 +173,13 @@ QUERIES: dict[str, Callable[[SQLLedger], Any]] = {
     "prune of receiver": lambda ledger: ledger.prune(
         before=START + timedelta(minutes=MESSAGES), limit=PAGE, receiver=RECEIVER
     ),
+    "report of a period": lambda ledger: ledger.engagement(
+        since=START + timedelta(minutes=777), until=START + timedelta(minutes=777 + PAGE), by="hour"
+    ),
+    "report of rare campaign": lambda ledger: ledger.engagement(campaign="autumn", by="day"),
+    "feed of a period": lambda ledger: ledger.feed(
+        since=START + timedelta(minutes=MESSAGES - PAGE), receiver=RECEIVER
+    ),
 }
 
 
@@ -203,9 +213,9 @@ def most_rows_read(full: SQLLedger, ask: Callable[[SQLLedger], Any]) -> int:
     """The most rows that a statement of *ask* goes through."""
     asked: list[tuple[str, Any]] = []
 
-    def note(_: Any, __: Any, statement: str, parameters: Any, ___: Any, ____: Any) -> None:
+    def note(_: Any, __: Any, statement: str, parameters: Any, ___: Any, is_many: bool) -> None:
         if not statement.startswith("BEGIN"):
-            asked.append((statement, parameters))
+            asked.append((statement, parameters[0] if is_many else parameters))
 
     event.listen(full.engine, "before_cursor_execute", note)
     ask(full)

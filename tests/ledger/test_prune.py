@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from flask_fd_whatsapp.ledger import Ledger, State
 from flask_fd_whatsapp.ledger.sql import SQLLedger, metadata
+from flask_fd_whatsapp.ledger.sql.tables import aggregate, forgotten
 
 from ..concurrency.threads import TIMEOUT
 from .entries import FAILED, POLICY, RECEIVER, claimed, entry, exhaust, handle
@@ -175,7 +176,7 @@ def test_dead_goes(ledger: Ledger) -> None:
 
 
 def test_nothing_is_left_behind(sql_ledger: SQLLedger) -> None:
-    """No row of a forgotten message stays in any table."""
+    """No row of a forgotten message stays, save its digest and the figures of its day."""
     _, claim = claimed(sql_ledger)
     claim.succeeded("handler")
     sql_ledger.record(entry("SENT"), POLICY)
@@ -184,7 +185,7 @@ def test_nothing_is_left_behind(sql_ledger: SQLLedger) -> None:
     handle(sql_ledger, "SENT")
     assert sql_ledger.prune(before=later(), limit=10) == 1
     with sql_ledger.engine.connect() as connection:
-        for table in metadata.sorted_tables:
+        for table in {*metadata.sorted_tables} - {aggregate, forgotten}:
             assert connection.execute(select(table)).all() == []
 
 

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from flask_fd_whatsapp.engagement.report import ReportRules
 from flask_fd_whatsapp.events import DeliveryError
-from flask_fd_whatsapp.ledger import Ledger
+from flask_fd_whatsapp.ledger import Ledger, Tried
 from flask_fd_whatsapp.ledger.sql import SQLLedger
 from flask_fd_whatsapp.ledger.sql.tables import message as message_table
 
@@ -43,6 +45,13 @@ def sure(seed: int, count: int) -> list[Journey]:
         journey.estimated.clear()
         journey.expected_at = journey.template = None
     return [journey for journey in known if journey.times]
+
+
+@pytest.fixture(autouse=True)
+def _rules(request: pytest.FixtureRequest) -> None:
+    """No test has another's."""
+    for name in {"ledger", "sql_ledger"} & set(request.fixturenames):
+        request.getfixturevalue(name).reports.rules = ReportRules()
 
 
 @pytest.fixture(autouse=True)
@@ -180,3 +189,122 @@ def test_the_feed(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     assert timedelta(seconds=600) <= feed.lag_p99 < timedelta(seconds=630)
     other = ledger.feed(since=start - timedelta(hours=2), receiver="other")
     assert (other.events, other.lag_p50, other.duplicates) == (0, None, 0)
+
+
+def finish(ledger: Ledger) -> None:
+    """Every event is done with, so that its message can be pruned."""
+    for event in ledger.events(limit=10_000):
+        recorded = ledger.claim(event.id, POLICY)
+        if recorded is not None and recorded.claim is not None:
+            recorded.claim.finish(Tried())
+
+
+def prune(ledger: Ledger, limit: int) -> int:
+    """Forget so many, whatever their age."""
+    return ledger.prune(before=datetime.now(UTC) + timedelta(days=1), limit=limit)
+
+
+def roughly(figures: Any) -> dict[str, Any]:
+    """All figures but the percentiles, the examples, and what tells that some are pruned."""
+    made = told(figures)
+    for name in ("time_to_submit", "time_to_deliver", "time_to_read", "sent_to_read"):
+        n, _, _, _, *rest = made[name]
+        made[name] = (n, *rest)
+    made["first_sent"], made["last_sent"] = figures.first_sent, figures.last_sent
+    made["failures"] = {
+        (one.code, one.first, one.last): one.count.numerator for one in figures.failures
+    }
+    return made
+
+
+def assert_same(mine: Any, its: Any) -> None:
+    """The same figures, percentiles within 5 % or a millisecond."""
+    assert roughly(mine) == roughly(its)
+    for name in ("time_to_submit", "time_to_deliver", "time_to_read", "sent_to_read"):
+        for rank in ("p50", "p90", "p99"):
+            one, other = getattr(getattr(mine, name), rank), getattr(getattr(its, name), rank)
+            if other is not None:
+                assert abs(one - other) <= max(other * 0.05, timedelta(milliseconds=1))
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
+def test_figures_stay_when_messages_are_pruned(ledger: Ledger, zone: str) -> None:
+    """Whatever part is pruned, all figures of whole days stay what they were."""
+    ledger.reports.rules.time_zone = zone
+    old = NOW - timedelta(days=100)
+    known = sure(31, 30)
+    for journey in known:
+        journey.times = {one: at - (NOW - old) for one, at in journey.times.items()}
+    record(ledger, known)
+    finish(ledger)
+    asked: list[dict[str, Any]] = [
+        {"by": by, "tz": zone}
+        for by in ("campaign", "day", "account", "failure", ("day", "failure"), None)
+    ]
+    midnight = datetime(2026, 8, 10, tzinfo=ZoneInfo(zone))
+    asked += [{"since": midnight}, {"until": midnight}, {"campaign": None}, {"account_id": "2"}]
+    before = [ledger.engagement(**one) for one in asked]
+    for limit in (7, 1, 12, 100):
+        assert prune(ledger, limit)
+        for one, then in zip(asked, before, strict=True):
+            now = ledger.engagement(**one)
+            assert_same(now.total, then.total)
+            assert now.groups.keys() == then.groups.keys()
+            for key, figures in now.groups.items():
+                assert_same(figures, then.groups[key])
+    assert now.total.folded == now.total.known
+    assert ledger.engagement().folded_days
+    by_hour = ledger.engagement(by="hour")
+    assert (by_hour.total.known, by_hour.not_by_hour) == (0, len(known))
+    assert ledger.engagement(times=False).total.known == len(known)
+
+
+def test_a_message_that_returns_is_counted_once(ledger: Ledger) -> None:
+    """What is heard of again after it was pruned is told as that, and counted nowhere else."""
+    old = NOW - timedelta(days=100)
+    record(ledger, [Journey("M1", times={"SENT": old})])
+    finish(ledger)
+    assert prune(ledger, 10) == 1
+    record(ledger, [Journey("M1", times={"READ": old}), Journey("M2", times={"READ": old})])
+    total = ledger.engagement().total
+    assert (total.known, total.returned, total.read) == (2, 1, 1)
+    finish(ledger)
+    assert prune(ledger, 10) == 2
+    total = ledger.engagement().total
+    assert (total.known, total.returned, total.read) == (2, 0, 1)
+
+
+def test_bounds_of_what_is_kept(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past the bounds, codes and campaigns are one, and no message is lost."""
+    monkeypatch.setattr("flask_fd_whatsapp.engagement.folding.CODES", 2)
+    monkeypatch.setattr("flask_fd_whatsapp.engagement.folding.CAMPAIGNS", 2)
+    old = NOW - timedelta(days=100)
+    record(
+        ledger,
+        [
+            Journey(f"M{n}{c}", times={"FAILED": old}, code=str(n), campaign=f"C{c}")
+            for n in range(4)
+            for c in range(4)
+        ],
+    )
+    finish(ledger)
+    while prune(ledger, 3):
+        pass
+    found = ledger.engagement(by="campaign", times=False)
+    assert {key: one.known for key, one in found.groups.items()} == {"C0": 4, "C1": 4, "other": 8}
+    codes = [len(one.failures) for one in found.groups.values()]
+    assert codes == [3, 3, 3]
+    assert found.total.failed == 16
+
+
+def test_aggregates_end_after_their_years(sql_ledger: SQLLedger) -> None:
+    """What is older than aggregates are kept goes for good, and its digests too."""
+    record(sql_ledger, [Journey("M", times={"SENT": NOW - timedelta(days=800)})])
+    finish(sql_ledger)
+    sql_ledger.reports.rules.aggregate_years = 3
+    assert prune(sql_ledger, 10) == 1
+    assert prune(sql_ledger, 10) == 0
+    assert sql_ledger.engagement().total.known == 1
+    sql_ledger.reports.rules.aggregate_years = 2
+    assert prune(sql_ledger, 10) == 0
+    assert sql_ledger.engagement().total.known == 0

@@ -10,6 +10,7 @@ from ...exceptions import FreshdeskWhatsAppError
 from ..composed_ledger import ComposedLedger
 from .memory_asking import MemoryAsking
 from .memory_browser import MemoryBrowser
+from .memory_campaigns import MemoryCampaigns
 from .memory_dead_events import MemoryDeadEvents
 from .memory_maintenance import MemoryMaintenance
 from .memory_overview import MemoryOverview
@@ -61,6 +62,7 @@ class MemoryLedger(ComposedLedger):
             send_record=send_record,
             rates=MemoryRates(store),
             asking=MemoryAsking(store),
+            campaigns=MemoryCampaigns(store),
         )
         self.store = store
 

@@ -11,6 +11,7 @@ from ...engagement import Engagement, Feed
 from ...engagement.elapsed import Elapsed
 from ...engagement.report import Report, ReportRules
 from ...engagement.report_filter import ReportFilter
+from ...events import WEBHOOK
 from .memory_store import MemoryStore
 
 FEED_PERIOD = timedelta(hours=24)
@@ -88,7 +89,8 @@ class MemoryReports:
         lags, events, out_of_order = Elapsed(), 0, 0
         with self._store.lock:
             for _, event in self._store.events.values():
-                if wanted.admits_moment(event.received_at) and receiver in (None, event.receiver):
+                its = event.source == WEBHOOK and receiver in (None, event.receiver)
+                if its and wanted.admits_moment(event.received_at):
                     lags.add((event.received_at - event.timestamp).total_seconds())
                     events += 1
                     out_of_order += event.is_stale

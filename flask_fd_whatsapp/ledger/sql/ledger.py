@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Engine
 from ..composed_ledger import ComposedLedger
 from ..context import current_transaction
 from .ask_rows import SQLAsking
+from .campaign_rows import SQLCampaigns
 from .claims import SQLRecording
 from .dead_events import SQLDeadEvents
 from .dialects.base import Database
@@ -51,6 +52,7 @@ class SQLLedger(ComposedLedger):
         prepared = PreparedDatabase(
             engine, upgrades=upgrades, migrated_by_host=migrated_by_host, is_own=is_own
         )
+        reports = SQLReports(prepared)
         super().__init__(
             recording=SQLRecording(prepared),
             queries=SQLQueries(prepared),
@@ -62,8 +64,9 @@ class SQLLedger(ComposedLedger):
             dead_events=SQLDeadEvents(prepared),
             overview=SQLOverview(prepared),
             browser=SQLBrowser(prepared),
-            maintenance=SQLMaintenance(prepared),
-            reports=SQLReports(prepared),
+            maintenance=SQLMaintenance(prepared, lambda: reports.rules),
+            reports=reports,
+            campaigns=SQLCampaigns(prepared),
             send_record=SQLSendRecord(prepared),
             rates=SQLRates(prepared),
             asking=SQLAsking(prepared),

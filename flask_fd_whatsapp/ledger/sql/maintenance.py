@@ -8,12 +8,15 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Select, case, delete, exists, func, select
 
+from ...engagement.report import ReportRules
 from ...exceptions import ConfigurationError
 from ..views import Upgraded
+from .aggregates import drop_old, fold_into
 from .dialects.base import Database
 from .prepared import PreparedDatabase
 from .quarantine import try_writing
 from .queries import is_free
+from .report_rows import fill_sent_on
 from .send_pruning import delete_sends, forget_sends, unheard
 from .tables import event, handling, message
 
@@ -21,8 +24,9 @@ from .tables import event, handling, message
 class SQLMaintenance:
     """Keeps the ledger going, for :class:`SQLLedger`."""
 
-    def __init__(self, prepared: PreparedDatabase) -> None:
+    def __init__(self, prepared: PreparedDatabase, rules: Callable[[], ReportRules]) -> None:
         self._prepared = prepared
+        self._rules = rules
 
     def prune(
         self, *, before: datetime, limit: int, receiver: str | Collection[str] | None = None
@@ -32,15 +36,17 @@ class SQLMaintenance:
         :param receiver: only messages all of whose events came to the receivers of these names.
         """
         names = [receiver] if isinstance(receiver, str) else receiver
-        database = self._prepared.database
-
-        def work() -> int:
-            found = forget(database, before=before, limit=limit, receivers=names)
-            if not found:
-                forget_sends(database, before=before, limit=limit, receivers=names)
-            return found
-
-        return database.retried(work)
+        database, rules = self._prepared.database, self._rules()
+        fill_sent_on(database)
+        gone = database.retried(
+            lambda: forget(database, rules, before=before, limit=limit, receivers=names)
+        )
+        if not gone:
+            database.retried(
+                lambda: forget_sends(database, before=before, limit=limit, receivers=names)
+            )
+            database.retried(lambda: drop_old(database, rules))
+        return gone
 
     @property
     def compacts(self) -> str:
@@ -81,9 +87,14 @@ class SQLMaintenance:
 
 
 def forget(
-    database: Database, *, before: datetime, limit: int, receivers: Collection[str] | None
+    database: Database,
+    rules: ReportRules,
+    *,
+    before: datetime,
+    limit: int,
+    receivers: Collection[str] | None,
 ) -> int:
-    """Forget at most *limit* messages; see :meth:`.Ledger.prune`."""
+    """Forget at most *limit* messages, and fold them; see :meth:`.Ledger.prune`."""
     is_old = (message.c.last_seen < before) & is_free(database.now())
     is_finished = ~exists().where(_OF_MESSAGE, event.c.due_at.is_not(None))
     found = select(message.c.id).limit(limit)
@@ -106,10 +117,13 @@ def forget(
         if not keys:
             return 0
         # Locked until they are gone, or an event recorded meanwhile would go with them.
-        still = select(message.c.id).where(message.c.id.in_(keys), goes)
+        has_time = message.c.sent_on.is_not(None)
+        still = select(message.c.id).where(message.c.id.in_(keys), goes, has_time)
         with database.forgetting() as connection:
             gone = connection.scalars(still.with_for_update(skip_locked=True)).all()
-            _delete(connection, gone)
+            if gone:
+                fold_into(database, connection, gone, rules)
+                _delete(connection, gone)
         if gone:
             return len(gone)
         locked += keys  # by others: what is behind them goes

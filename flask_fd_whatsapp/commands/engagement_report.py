@@ -1,0 +1,186 @@
+"""``flask fd-whatsapp report``: what became of the messages, and whether that is well."""
+
+from __future__ import annotations
+
+import csv
+import operator
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+import click
+from flask.cli import with_appcontext
+
+from ..engagement import Comparison, Engagement, Figures, compare
+from ..engagement.definitions import RATES
+from ..engagement.export import table_of
+from ..engagement.groups import DIMENSIONS, zone_of
+from .options import chosen_receiver, json_option, receiver_option, shared_ledger
+from .output import plain, print_json, print_table
+from .periods import beginning, zone_option
+from .report_text import comparisons, name_of, notes, per_cent, tables, title
+
+AGE: Final = timedelta(hours=24)
+"""At which age groups are compared."""
+
+_ALARM: Final = re.compile(rf"\s*({'|'.join(RATES)})\s*(<=|>=|<|>)\s*(\d*\.?\d+)\s*(%?)\s*")
+_COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+@click.command(
+    epilog="\b\nExamples:\n  flask fd-whatsapp report --since 7d --by campaign\n"
+    "  flask fd-whatsapp report --since yesterday --until today --by hour --tz Europe/Berlin\n"
+    "  flask fd-whatsapp report --compare spring autumn\n"
+    "  flask fd-whatsapp report --since 24h --by campaign --alarm 'read_rate<0.4'"
+)
+@click.option("--since", help="Sent from then on: today, yesterday, 7d, 24h, 2026-11, 2026-11-01.")
+@click.option("--until", help="Sent before that, said in the same way.")
+@click.option("--tz", callback=zone_option, help="The time zone: TZ of the environment, or UTC.")
+@click.option(
+    "--by", multiple=True, type=click.Choice(DIMENSIONS), help="Group by that; twice for a pair."
+)
+@click.option("--campaign", help="Of this campaign alone.")
+@click.option("--account", "account_id", metavar="ID", help="Of this account alone.")
+@click.option("--template", help="Of this template alone.")
+@click.option("--no-times", "times", is_flag=True, default=True, flag_value=False, help="Quicker.")
+@click.option(
+    "--compare", "pair", nargs=2, metavar="A B", help="Compare two campaigns, at equal age too."
+)
+@click.option(
+    "--alarm",
+    "alarms",
+    multiple=True,
+    metavar="RATE<SHARE",
+    help="Exit 1 and say so if it is: read_rate<0.4, failure_rate>0.1; in any group.",
+)
+@click.option("--csv", "form", flag_value="csv", help="Print CSV: a row for each group.")
+@click.option("--markdown", "form", flag_value="markdown", help="Print Markdown.")
+@receiver_option
+@json_option
+@with_appcontext
+def report(
+    since: str | None,
+    until: str | None,
+    tz: str,
+    by: tuple[str, ...],
+    campaign: str | None,
+    pair: tuple[str, str] | None,
+    alarms: tuple[str, ...],
+    form: str | None,
+    name: str | None,
+    as_json: bool,
+    **wanted: Any,
+) -> None:
+    """Tell what became of the messages that were sent in a period.
+
+    Every rate is told with its denominator and 95% interval. Messages younger than 24 hours are
+    not final; READ needs read receipts and is a lower bound.
+
+    An alarm on the read rate is worth having: Meta pauses templates whose quality is low.
+    """
+    zone = zone_of(tz)
+    checks = [_alarm(one) for one in alarms]
+    if len(by) > 2 or len(set(by)) < len(by):
+        raise click.UsageError("--by is given at most twice, for two different things.")
+    if pair and (by or campaign):
+        raise click.UsageError("--compare is of two campaigns: leave out --by and --campaign.")
+    ledger = shared_ledger(chosen_receiver(name))
+    found = ledger.engagement(
+        since=beginning(since, zone, "--since"),
+        until=beginning(until, zone, "--until"),
+        by=("campaign",) if pair else by or None,
+        tz=tz,
+        campaign=... if campaign is None else campaign,
+        receiver=name,
+        **wanted,
+    )
+    compared = _compared(found, pair) if pair else []
+    raised = list(_raised(found, checks))
+    if as_json:
+        extra = {"comparison": [one.to_dict() for one in compared]} if pair else {}
+        print_json({**found.to_dict(), **extra, "alarms": raised})
+    elif form == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerows(table_of(found))
+    else:
+        _print(found, compared, pair, is_markdown=form == "markdown")
+    for line in raised:
+        click.echo(f"Alarm: {line}", err=True)
+    if raised:
+        raise SystemExit(1)
+
+
+Alarm = tuple[str, str, float]
+
+
+def _alarm(text: str) -> Alarm:
+    match = _ALARM.fullmatch(text)
+    if match is None:
+        raise click.BadParameter(
+            f"{text!r} is no alarm: write one such as read_rate<0.4 or failure_rate>10%; rates are "
+            f"{', '.join(RATES)}.",
+            param_hint="--alarm",
+        )
+    rate, sign, number, percent = match.groups()
+    return rate, sign, float(number) / (100 if percent else 1)
+
+
+def _raised(found: Engagement, alarms: Sequence[Alarm]) -> Iterator[str]:
+    groups: dict[Any, Figures] = dict(found.groups) or {None: found.total}
+    for rate, sign, bound in alarms:
+        for key, figures in groups.items():
+            its = getattr(figures, rate)
+            if its.value is not None and _COMPARE[sign](its.value, bound):
+                whose = f" of {name_of(key, found.by)}" if found.by else ""
+                yield (
+                    f"{rate}{whose} is {per_cent(its.value)} of {its.denominator:,}, {sign} "
+                    f"{per_cent(bound)}."
+                )
+
+
+def _compared(found: Engagement, pair: tuple[str, str]) -> list[Comparison]:
+    for one in pair:
+        if one not in found.groups:
+            raise click.UsageError(
+                f"No message of campaign {plain(one)!r} was sent in this period: `flask "
+                "fd-whatsapp campaigns` lists those there are."
+            )
+    a, b = (found.groups[one] for one in pair)
+    made = [compare(a, b, rate) for rate in ("delivery_rate", "read_rate", "failure_rate")]
+    if a.curve is not None:
+        for rate in ("delivery_rate", "read_rate"):
+            at_age = compare(a, b, rate, age=AGE)
+            made.append(Comparison(f"{rate} within 24 h", at_age.a, at_age.b))
+    return made
+
+
+def _print(
+    found: Engagement,
+    compared: Sequence[Comparison],
+    pair: tuple[str, str] | None,
+    *,
+    is_markdown: bool,
+) -> None:
+    click.echo(f"## {title(found)}" if is_markdown else title(found))
+    for note in notes(found):
+        click.echo(f"\n> {note}" if is_markdown else note)
+    made = list(tables(found))
+    if pair:
+        compared_table = comparisons(compared, *pair)
+        made = [(f"{plain(pair[0])} against {plain(pair[1])}", compared_table), made[1]]
+    for heading, (heads, rows) in made:
+        click.echo()
+        if heading:
+            click.echo(f"### {heading}\n" if is_markdown else f"{heading}:")
+        if is_markdown:
+            for row in (heads, ["---"] * len(heads), *rows):
+                click.echo(f"| {' | '.join(one.replace('|', chr(92) + '|') for one in row)} |")
+        else:
+            print_table(heads, rows)

@@ -1,0 +1,177 @@
+"""``flask fd-whatsapp messages``: messages by what became of them, for people and for files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any, Final
+
+import click
+from flask.cli import with_appcontext
+
+from ..engagement.export import MESSAGE_HEAD, cell
+from ..engagement.figures import as_json
+from ..engagement.groups import zone_of
+from ..events import Status
+from ..failure_reasons import FailureClass, classify
+from ..ledger import Ledger
+from ..ledger.listing import UNHEARD, ListedMessage, MessageFilter
+from .options import chosen_receiver, receiver_option, shared_ledger
+from .output import print_table, when
+from .parameters import Duration
+from .periods import beginning, zone_option
+
+PAGE: Final = 1000
+"""Messages of a query, each a transaction of its own: whatever is listed, memory stays flat."""
+
+TABLE_ROWS: Final = 50
+
+_HEAD = ("sent", "status", "account", "message", "reference", "campaign", "failure")
+
+
+@click.command(
+    epilog="\b\nExamples:\n  flask fd-whatsapp messages --campaign spring --status FAILED\n"
+    "  flask fd-whatsapp messages --stuck-for 1d\n"
+    "  flask fd-whatsapp messages --since 2026-11 --csv > november.csv"
+)
+@click.option("--status", help=f"Furthest status, such as FAILED, or {UNHEARD}.")
+@click.option("--campaign", help="Of this campaign.")
+@click.option("--account", "account_id", metavar="ID", help="Of this account.")
+@click.option(
+    "--failure-class",
+    type=click.Choice([one.value for one in FailureClass]),
+    help="That failed for such a reason.",
+)
+@click.option("--reference", "search", help="Of this id, or whose reference begins so.")
+@click.option("--stuck-for", type=Duration(), help="Sent so long ago; neither arrived nor failed.")
+@click.option("--since", help="Sent from then on: today, yesterday, 7d, 2026-11, 2026-11-01.")
+@click.option("--until", help="Sent before that, said in the same way.")
+@click.option("--tz", callback=zone_option, help="The time zone: TZ of the environment, or UTC.")
+@click.option("--limit", type=click.IntRange(1), help="At most so many; 50 in a table.")
+@click.option("--csv", "form", flag_value="csv", help="Print CSV, and nothing else.")
+@click.option("--json", "form", flag_value="json", help="Print JSON, and nothing else.")
+@receiver_option
+@with_appcontext
+def messages(
+    status: str | None,
+    campaign: str | None,
+    failure_class: str | None,
+    stuck_for: timedelta | None,
+    since: str | None,
+    until: str | None,
+    tz: str,
+    limit: int | None,
+    form: str | None,
+    name: str | None,
+    **wanted: Any,
+) -> None:
+    """List messages, latest sent first; given several conditions, each has to be met.
+
+    CSV and JSON have all there are, however many: what a spreadsheet would take for a formula has
+    a quote before it.
+    """
+    receiver = chosen_receiver(name)
+    ledger, own_classes = shared_ledger(receiver), receiver.settings.failure_classes
+    zone = zone_of(tz)
+    codes = None
+    if failure_class is not None:
+        total = ledger.engagement(times=False, account_id=wanted["account_id"]).total
+        codes = [one.code for one in total.failures if one.failure_class == failure_class]
+    met = MessageFilter(
+        status=status.upper() if status else None,
+        campaign=... if campaign is None else campaign,
+        receiver=name,
+        failed=True if codes is not None else None,
+        codes=codes,
+        since=beginning(since, zone, "--since"),
+        until=beginning(until, zone, "--until"),
+        stuck_since=datetime.now(UTC) - stuck_for if stuck_for is not None else None,
+        **wanted,
+    )
+    found = all_messages(ledger, met)
+    if form is None:
+        _print(list(islice(found, limit or TABLE_ROWS)), own_classes)
+        return
+    rows = (exported(one, own_classes) for one in islice(found, limit))
+    if form == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(MESSAGE_HEAD)
+        for row in rows:
+            writer.writerow([cell(row[name]) for name in MESSAGE_HEAD])
+    else:
+        _print_json(rows)
+
+
+def all_messages(ledger: Ledger, wanted: MessageFilter) -> Iterator[ListedMessage]:
+    """The messages that meet every condition, latest sent first, a page after the other."""
+    before = None
+    while True:
+        page = ledger.browser.page(wanted, before=before, limit=PAGE)
+        yield from page
+        if len(page) < PAGE:
+            return
+        before = page[-1].place
+
+
+def exported(listed: ListedMessage, own_classes: Mapping[str, FailureClass]) -> dict[str, Any]:
+    """A message as it leaves: see :data:`.MESSAGE_HEAD`."""
+    one, times = listed.message, listed.message.times
+    has_failed = Status.FAILED in times
+    failure_class = classify(one.error.code if one.error else None, own_classes)
+    estimated = [status for status in Status if status in one.estimated]
+    return {
+        "account": one.account_id,
+        "message": one.message_id,
+        "reference": one.external_reference_id,
+        "campaign": one.campaign,
+        "template": one.template,
+        "status": str(one.status) if one.status else None,
+        **{f"{status.lower()}_at": times.get(status) for status in Status},
+        "failure_code": one.error.code if one.error else None,
+        "failure_text": one.error.message if one.error else None,
+        "failure_class": str(failure_class) if has_failed else None,
+        "advice": failure_class.advice if has_failed else None,
+        "permanent": failure_class.is_permanent if has_failed else None,
+        "arrived_all_the_same": one.status in (Status.DELIVERED, Status.READ)
+        if has_failed
+        else None,
+        "source": "api" if estimated else "webhook" if times else None,
+        "estimated": " ".join(estimated) or None,
+    }
+
+
+def _print_json(rows: Iterator[dict[str, Any]]) -> None:
+    """An object with all messages, written as they come."""
+    click.echo('{"messages": [', nl=False)
+    for place, row in enumerate(rows):
+        text = json.dumps({name: as_json(value) for name, value in row.items()})
+        click.echo(f"{',' if place else ''}\n  {text}", nl=False)
+    click.echo("\n]}")
+
+
+def _print(found: list[ListedMessage], own_classes: Mapping[str, FailureClass]) -> None:
+    if not found:
+        click.echo("No messages.")
+        return
+    rows = []
+    for listed in found:
+        one, row = listed.message, exported(listed, own_classes)
+        failure = f"{row['failure_class']} ({row['failure_code'] or 'no code'})"
+        if row["arrived_all_the_same"]:
+            failure += ", arrived all the same"
+        rows.append(
+            (
+                when(listed.place.sent_on),
+                one.status or "-",
+                one.account_id,
+                one.message_id,
+                one.external_reference_id or "-",
+                one.campaign or "-",
+                failure if row["failure_class"] else "-",
+            )
+        )
+    print_table(_HEAD, rows)

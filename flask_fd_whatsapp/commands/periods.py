@@ -1,0 +1,73 @@
+"""Periods as people say them, in a time zone that is always named."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Final
+
+import click
+
+from ..durations import parse_duration
+from ..engagement.groups import zone_of
+
+_MONTH: Final = re.compile(r"(\d{4})-(\d{2})", re.ASCII)
+
+
+def zone_option(context: click.Context, parameter: click.Parameter, value: str | None) -> str:
+    """The time zone that is asked for, else the host's ``TZ``, else UTC."""
+    if value is not None:
+        try:
+            zone_of(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error), context, parameter) from None
+        return value
+    name = os.environ.get("TZ", "").removeprefix(":")
+    try:
+        zone_of(name)
+    except ValueError:
+        return "UTC"
+    return name
+
+
+def beginning(text: str | None, zone: tzinfo, option: str) -> datetime | None:
+    """When something begins: ``today``, ``yesterday``, ``2026-11``, a date or a moment of the zone,
+    or how long ago, such as ``7d``.
+
+    :param option: what it was given to, for the error.
+    :raises click.BadParameter: if it is none of these.
+    """
+    if text is None:
+        return None
+    now = datetime.now(UTC)
+    midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+    said = text.strip().lower()
+    try:
+        if said in ("today", "yesterday"):
+            day = midnight - timedelta(days=said == "yesterday")
+            return day.astimezone(UTC)
+        ago = parse_duration(said)
+        if ago is not None:
+            return now - ago
+        month = _MONTH.fullmatch(said)
+        moment = datetime.fromisoformat(f"{said}-01" if month else text.strip())
+        return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise click.BadParameter(
+            f"{text!r} is no period: write today, yesterday, 7d (days ago), 2026-11, 2026-11-01, "
+            "or 2026-11-01T09:30.",
+            param_hint=option,
+        ) from None
+
+
+def period_in_words(since: datetime | None, until: datetime | None, tz: str) -> str:
+    """A period in the words of its time zone."""
+    zone = zone_of(tz)
+
+    def said(moment: datetime) -> str:
+        return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M")
+
+    start = f"from {said(since)}" if since else "from the first on"
+    end = f"to {said(until)}" if until else "until now"
+    return f"{start} {end} ({tz})"

@@ -1,0 +1,80 @@
+"""The parts of a ledger that say what the statuses say, with a small protocol each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from types import EllipsisType
+from typing import Any, NamedTuple, Protocol
+
+from ..engagement import Engagement, Feed
+from ..engagement.report import ReportRules
+
+
+class Recomputed(NamedTuple):
+    """What applying a campaign rule to some messages did.
+
+    :param last: the last of them, behind which to go on; ``None`` if there are no more.
+    """
+
+    seen: int
+    changed: int
+    last: Any
+
+
+class Campaigns(Protocol):
+    """Applies the campaign rule to what is recorded."""
+
+    def unmatched(self) -> int:
+        """How many messages have a reference and no campaign."""
+        ...
+
+    def recompute(
+        self, campaign_of: Callable[[str], str | None], *, receiver: str, after: Any, limit: int
+    ) -> Recomputed:
+        """Apply a rule to the next messages of a receiver, which may be done again.
+
+        :param after: the last one of the batch before, 0 for the first.
+        """
+        ...
+
+
+class Reports(Protocol):
+    """Says what the statuses say."""
+
+    rules: ReportRules
+    """What the settings of the ledger's receivers say about reports."""
+
+    def engagement(
+        self,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        by: str | Sequence[str] | None = None,
+        tz: str = "UTC",
+        campaign: str | EllipsisType | None = ...,
+        account_id: str | None = None,
+        receiver: str | None = None,
+        template: str | None = None,
+        times: bool = True,
+    ) -> Engagement:
+        """What became of the messages that were sent in a period.
+
+        :raises ValueError: if there is no such dimension or zone, or a moment is not aware.
+        """
+        ...
+
+    def feed(
+        self,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        receiver: str | None = None,
+    ) -> Feed:
+        """How the webhooks came in a period, by when they were received.
+
+        :raises ValueError: if a moment is not aware.
+        """
+        ...
+
+    def count_duplicates(self, receiver: str, hour: datetime, count: int) -> None:
+        """Count that events came again in an hour (UTC)."""
+        ...
