@@ -105,7 +105,7 @@ class _System:
 
     def close(self) -> None:
         """Close the connections to broker and database."""
-        self._receiver._hand_over.close()
+        self._receiver._hand_over._take.close()
         self._ledger.engine.dispose()
 
     def rate(self, workers: int, events: int) -> float:

@@ -6,6 +6,7 @@ from .exceptions import ConfigurationError, FreshdeskWhatsAppError, GiveUp, Retr
 from .failure_reasons import FailureClass
 from .handling.handlers import handler_name
 from .ledger.context import current_ledger
+from .receiving.worker import handle_event
 from .schemas import OutboundMessageEventSchema
 from .signals import (
     event_dead,
@@ -34,6 +35,7 @@ __all__ = [
     "StatusEvent",
     "current_ledger",
     "event_dead",
+    "handle_event",
     "handler_failed",
     "handler_name",
     "message_delivered",

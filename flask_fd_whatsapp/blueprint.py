@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from importlib import import_module
-from typing import Any, cast
+from typing import cast
 
 from flask import Blueprint, Flask, Response, request
 from flask.sansio.blueprints import BlueprintSetupState
@@ -19,6 +20,7 @@ from .ledger.context import EXTENSION
 from .ledger_urls import MEMORY_URL, forgets
 from .log_fields import get_logger
 from .receiving.auth import environ_key
+from .receiving.hand_over import HandOver, Take
 from .receiving.receiver import Receiver
 from .receiving.request_body import BodyNotHandedOver, header_text, read_body
 from .receiving.responses import Result, to_response
@@ -53,6 +55,9 @@ class FreshdeskWhatsApp(Blueprint):
     :param ledger: a ledger, or a callable that makes one of the application, called inside the
         application context at first use; ``None`` for the one of ``LEDGER_URL``, which receivers
         of one application with the same URL share (``memory://`` is never shared).
+    :param hand_over: a callable ``(receiver_name, event_id)`` that takes each recorded event to a
+        queue, whose workers call :func:`flask_fd_whatsapp.handle_event`; dispatch is then
+        deferred.  It may raise, which is logged: the sweep finds the event.
     :raises ConfigurationError: at registration, if a setting is missing, wrong or unknown, or
         another receiver has the same URL.
     """
@@ -65,6 +70,7 @@ class FreshdeskWhatsApp(Blueprint):
         url_prefix: str = "/freshdesk",
         schema: Schema | type[Schema] | None = None,
         ledger: Ledger | LedgerFactory | None = None,
+        hand_over: Take | None = None,
     ) -> None:
         super().__init__(name, "flask_fd_whatsapp", url_prefix=url_prefix)
         if not config_prefix.isidentifier() or not config_prefix.isupper():
@@ -75,20 +81,27 @@ class FreshdeskWhatsApp(Blueprint):
         self._config_prefix = config_prefix.rstrip("_")
         self._schema = schema if schema is not None else OutboundMessageEventSchema
         self._given_ledger = ledger
+        if hand_over is not None and not callable(hand_over):
+            raise ConfigurationError(
+                "hand_over: has to be a callable (receiver_name, event_id), not "
+                f"{type(hand_over).__name__}."
+            )
+        self._given_hand_over = hand_over
         self.record(self._set_up)
 
     def _set_up(self, state: BlueprintSetupState) -> None:
         app = cast(Flask, state.app)
         name = f"{state.name_prefix}.{state.name}".lstrip(".")
-        settings = Settings.from_config(app.config, self._config_prefix)
+        settings = self._settings_of(app)
         if (
             settings.dispatch != "inline"
             and self._given_ledger is None
             and settings.ledger_url == MEMORY_URL
         ):
+            key = f'{self._config_prefix}_DISPATCH: "{settings.dispatch}"'
             raise ConfigurationError(
-                f'{self._config_prefix}_DISPATCH: "{settings.dispatch}" needs a ledger that other '
-                f"processes can read: set {self._config_prefix}_LEDGER_URL to a database."
+                f"{key if self._given_hand_over is None else 'hand_over:'} needs a ledger that "
+                f"other processes can read: set {self._config_prefix}_LEDGER_URL to a database."
             )
         url = (state.url_prefix or "").rstrip("/") + RULE
         if "<" in url:
@@ -105,7 +118,7 @@ class FreshdeskWhatsApp(Blueprint):
             settings=settings,
             schema=self._schema() if isinstance(self._schema, type) else self._schema,
             make_ledger=lambda: self._make_ledger(app, settings),
-            hand_over=_hand_over(app, name) if settings.dispatch == "celery" else None,
+            hand_over=self._hand_over(app, name, settings),
         )
         receivers = app.extensions.setdefault(EXTENSION, {})
         for other in receivers.values():
@@ -120,6 +133,26 @@ class FreshdeskWhatsApp(Blueprint):
             app.cli.add_command(group)
         if self._given_ledger is None:
             _warm_up(settings.ledger_url)
+
+    def _settings_of(self, app: Flask) -> Settings:
+        settings = Settings.from_config(app.config, self._config_prefix)
+        if self._given_hand_over is None:
+            return settings
+        if settings.dispatch == "celery":
+            raise ConfigurationError(
+                f'{self._config_prefix}_DISPATCH is "celery", and hand_over is given too: events '
+                "are handed over by one of them. Leave the other out."
+            )
+        return replace(settings, dispatch="deferred")
+
+    def _hand_over(self, app: Flask, name: str, settings: Settings) -> HandOver | None:
+        if self._given_hand_over is not None:
+            return HandOver(name, self._given_hand_over)
+        if settings.dispatch == "celery":
+            from .queue import Publisher  # needs an extra
+
+            return HandOver(name, Publisher(app))
+        return None
 
     def _make_ledger(self, app: Flask, settings: Settings) -> Ledger:
         given = self._given_ledger
@@ -156,12 +189,6 @@ def _warm_up(url: str) -> None:
             from .ledger.sql.dialects.registry import warm_up  # needs an extra
 
             warm_up(url)
-
-
-def _hand_over(app: Flask, name: str) -> Callable[[Any], None]:
-    from .queue import HandOver  # needs an extra
-
-    return HandOver(app, name)
 
 
 def _add_routes(state: BlueprintSetupState, receiver: Receiver) -> None:

@@ -33,6 +33,7 @@ SIGNALS = (
 NAMES = (
     "FreshdeskWhatsApp OutboundMessageEventSchema StatusEvent Actor DeliveryError Status "
     "current_ledger handler_name ConfigurationError RetryLater GiveUp FreshdeskWhatsAppError "
+    "handle_event "
     "FailureClass " + SIGNALS
 )
 
@@ -174,6 +175,7 @@ def test_the_blueprints_signature() -> None:
         ("url_prefix", "/freshdesk"),
         ("schema", None),
         ("ledger", None),
+        ("hand_over", None),
     ]
     assert [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY] == ["name"]
 

@@ -30,6 +30,7 @@ BLOCKS = [
 STAND_INS = {
     "postgresql+psycopg://user:password@host/database": "sqlite:///readme.db",
     "amqp://guest:guest@127.0.0.1//": "memory://",
+    "redis://127.0.0.1:6379/0": "redis://127.0.0.1:1/0",
 }
 """What the blocks name and a machine without services has not."""
 

@@ -91,7 +91,7 @@ def _report(app: Flask, receiver: Receiver) -> Report:
         report.findings.append(
             Finding("error", f"The ledger cannot be used: {type(error).__name__}: {error}")
         )
-    report.findings.extend(_check_queue(app, receiver))
+    report.findings.extend(_check_queue(receiver))
     report.findings.extend(Finding("error", text) for text in probe(app, receiver))
     report.findings.extend(Finding("warning", text) for text in harm_of_others(app, receiver))
     report.findings = [
@@ -123,13 +123,10 @@ def _check_settings(receiver: Receiver) -> Iterator[Finding]:
         yield Finding("warning", too_many)
 
 
-def _check_queue(app: Flask, receiver: Receiver) -> Iterator[Finding]:
-    if receiver.settings.dispatch == "celery":
-        from ..queue import broker_problem  # needs an extra
-
-        problem = broker_problem(app)
-        if problem is not None:
-            yield Finding("error", problem)
+def _check_queue(receiver: Receiver) -> Iterator[Finding]:
+    problem = receiver.queue_problem()
+    if problem is not None:
+        yield Finding("error", problem)
 
 
 def _check_handlers(app: Flask) -> Iterator[Finding]:

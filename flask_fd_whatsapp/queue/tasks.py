@@ -16,12 +16,12 @@ from weakref import ref
 from celery import shared_task
 from flask import Flask, current_app, has_app_context
 
-from ..exceptions import ConfigurationError, LedgerUnavailable, NoSuchReceiver
+from ..exceptions import ConfigurationError, LedgerUnavailable
 from ..handling.handlers import handlers_of
 from ..ledger.context import EXTENSION
 from ..log_fields import get_logger, log_fields
+from ..receiving import worker
 from ..receiving.receiver import Receiver
-from ..receiving.responses import Result
 from ..signals import EVENT_SIGNALS, status_changed, status_received
 from ..throttle import Throttle
 from .broker import celery_of, connection_to
@@ -65,36 +65,21 @@ LIMIT_AFTER_SECONDS: Final = 15.0
     max_retries=RETRIES,
 )
 def handle_event(task: Any, receiver_name: str, event_id: Any) -> str:
-    """Go on with a recorded event.
+    """Go on with a recorded event; back into the queue while its ledger is down.
 
-    Whatever it is too late, too early or not the only one for, the ledger knows; what it leaves
-    unfinished is due for the sweep.  While the ledger is down the task goes back into the queue,
-    since the sweep that handed it over has the event reserved.
+    The sweep that handed it over has the event reserved, and would not find it for long.
 
     :return: what became of the event.
-    :raises NoSuchReceiver: if this worker's application has no such receiver.
     """
     receivers = _receivers()
-    if receiver_name not in receivers:
-        raise NoSuchReceiver(
-            f"This worker's application has no receiver {receiver_name!r}, only "
-            f"{', '.join(receivers) or 'none'}: the event is left to the sweep. Workers have to "
-            "run the application that the requests come to."
-        )
-    receiver = receivers[receiver_name]
     try:
-        outcome = receiver.resume(event_id, wait=receiver.wait_seconds)
-        if outcome is not None and outcome.result is Result.BUSY:
-            receiver.ledger.reservations.unreserve(
-                [event_id]
-            )  # for the next sweep, when its message is free
+        return worker.handle_event(receiver_name, event_id)
     except LedgerUnavailable as error:
-        _report(receiver, error)
+        _report(receivers[receiver_name], error)
         request = task.request
         if request.is_eager or request.called_directly or request.retries >= task.max_retries:
             return "unavailable"  # the sweep finds it
         raise task.retry(countdown=_countdown(request.retries), exc=error) from error
-    return outcome.result.label if outcome else "gone"
 
 
 def _countdown(retries: int) -> float:

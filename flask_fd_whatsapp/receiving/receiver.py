@@ -22,6 +22,7 @@ from ..log_fields import about, get_logger
 from ..settings import Settings
 from ..throttle import Once
 from .auth import Authenticator
+from .hand_over import HandOver
 from .ingest import Intake, NotTaken
 from .notes import Notes
 from .outage import Outage
@@ -52,8 +53,7 @@ class Receiver:
     :param settings: what its keys say.
     :param schema: loads its events.
     :param make_ledger: makes the ledger, in an application context, when it is first used.
-    :param hand_over: takes the id of a recorded event to where its handlers will be called; it
-        may do nothing, but not raise.
+    :param hand_over: takes the id of a recorded event to where its handlers will be called.
     """
 
     wait_seconds = WAIT_SECONDS
@@ -68,7 +68,7 @@ class Receiver:
         settings: Settings,
         schema: Schema,
         make_ledger: Callable[[], Ledger],
-        hand_over: Callable[[Any], None] | None = None,
+        hand_over: HandOver | None = None,
     ) -> None:
         self.app = app
         self.name = name
@@ -113,8 +113,7 @@ class Receiver:
 
     def queue_problem(self) -> str | None:
         """Why recorded events cannot be handed over, ``None`` if they can or need not be."""
-        problem = getattr(self._hand_over, "problem", None)
-        return problem() if problem else None
+        return self._hand_over.problem() if self._hand_over is not None else None
 
     def receive(
         self,

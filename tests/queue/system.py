@@ -116,5 +116,5 @@ class System:
     def close(self) -> None:
         for process in self._processes:
             process.kill()
-        self.hand_over.close()
+        self.hand_over._take.close()
         self.engine.dispose()

@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from flask_fd_whatsapp.queue import HandOver, broker
+from flask_fd_whatsapp.queue import broker
 from flask_fd_whatsapp.queue.broker import connection_to
+from flask_fd_whatsapp.receiving.hand_over import HandOver
 
 from ..processes.waiting import wait_until
 from .brokers import require, url_of, waiting
@@ -103,7 +104,7 @@ def test_broker_comes_and_goes(
     make_system: MakeSystem, proxy: Proxy, caplog: pytest.LogCaptureFixture, broker: str
 ) -> None:
     """Once the broker is back, events are handed over again; each outage is told of once."""
-    caplog.set_level(logging.INFO, logger="flask_fd_whatsapp.queue.hand_over")
+    caplog.set_level(logging.INFO, logger="flask_fd_whatsapp.receiving.hand_over")
     system = make_system(broker)
     celery_app = system.app.extensions["celery"]
     celery_app.conf.broker_write_url = through(proxy, broker)

@@ -1,39 +1,39 @@
-"""Hands recorded events to the workers."""
+"""Hands recorded events to where their handlers will be called."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from threading import Lock
 from typing import Any, Final
 
-from flask import Flask
-
 from ..log_fields import get_logger, log_fields
-from .broker import Producers, celery_of, reason_of
-from .broker_check import broker_problem
-from .tasks import HANDLE_EVENT, time_limit
 
 logger = get_logger(__name__)
 
 PAUSE_SECONDS: Final = 5.0
 
+Take = Callable[[str, Any], object]
+"""Takes a receiver's name and an event's id to a queue; may raise."""
+
 
 class HandOver:
-    """Puts the ids of one receiver's events into the queue, where the broker takes them.
+    """Puts the ids of one receiver's events into a queue, where that takes them.
 
     The event is in the ledger already, and the sweep finds what is not handed over: so nothing
     is raised, nothing tried twice, and for some seconds after a failure nothing tried at all.
 
-    :param app: the application whose Celery app is used.
     :param receiver: the receiver's name.
+    :param take: puts an id into the queue.  Where it has a method ``problem()``, that says why it
+        cannot, with the remedy, and where it has a method ``reason_of(error)``, that says what an
+        error means without any secret.
     """
 
     pause_seconds = PAUSE_SECONDS
 
-    def __init__(self, app: Flask, receiver: str) -> None:
-        self._app = app
+    def __init__(self, receiver: str, take: Take) -> None:
         self._receiver = receiver
-        self._producers = Producers()
+        self._take = take
         self._again_at: float | None = None
         self._lock = Lock()
 
@@ -43,34 +43,22 @@ class HandOver:
         if was_down and not self._may_try():
             return
         try:
-            self._publish(event_id)
+            self._take(self._receiver, event_id)
         except Exception as error:
             self._pause(error)
         else:
             if was_down:
                 self._again_at = None
                 logger.info(
-                    "Events of %s are handed to Celery again.",
+                    "Events of %s are handed over again.",
                     self._receiver,
                     extra=log_fields(receiver=self._receiver),
                 )
 
     def problem(self) -> str | None:
-        """Why events cannot be handed over, with the remedy; ``None`` if they can."""
-        return broker_problem(self._app)
-
-    def close(self) -> None:
-        """Close the connections to the broker."""
-        self._producers.close()
-
-    def _publish(self, event_id: Any) -> None:
-        celery_app = celery_of(self._app)
-        task = celery_app.tasks[HANDLE_EVENT]
-        with self._producers.producer(celery_app) as producer:
-            limit = time_limit(self._app, self._receiver)
-            task.apply_async(
-                (self._receiver, event_id), producer=producer, retry=False, time_limit=limit
-            )
+        """Why events cannot be handed over, with the remedy; ``None`` if they can, or who knows."""
+        problem = getattr(self._take, "problem", None)
+        return problem() if problem else None
 
     def _may_try(self) -> bool:
         """Whether the pause is over: for one thread, which begins another for the rest."""
@@ -86,9 +74,10 @@ class HandOver:
             is_known = self._again_at is not None
             self._again_at = time.monotonic() + self.pause_seconds
         if not is_known:
+            reason_of = getattr(self._take, "reason_of", _kind_of)
             logger.error(
-                "Events of %s cannot be handed to Celery: they are recorded, and left to the "
-                "sweep until they can. %s `flask fd-whatsapp check` says more.",
+                "Events of %s cannot be handed over: they are recorded, and left to the sweep "
+                "until they can. %s `flask fd-whatsapp check` says more.",
                 self._receiver,
                 reason_of(error),
                 extra=log_fields(receiver=self._receiver),
@@ -96,3 +85,8 @@ class HandOver:
             logger.debug(
                 "The traceback:", exc_info=error, extra=log_fields(receiver=self._receiver)
             )
+
+
+def _kind_of(error: Exception) -> str:
+    """The kind of an error: its words may hold a part of a queue's URL, and of its password."""
+    return f"{type(error).__name__}."
