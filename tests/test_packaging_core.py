@@ -256,7 +256,7 @@ def test_what_watches_stands_above_what_receives() -> None:
         layer = name.split(".")[1] if "." in name else ""
         tops = {target.split(".")[1] for target in targets if target != ROOT}
         if "monitoring" in tops:
-            assert layer in ("monitoring", "commands"), name
+            assert layer in ("monitoring", "commands", "dashboard"), name
         if layer == "monitoring":
             assert not tops & {"blueprint", "commands", "queue", "simulator", "testing"}, name
 

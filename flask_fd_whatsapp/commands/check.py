@@ -20,7 +20,7 @@ from .masking import masked_settings, without_secrets
 from .options import chosen_receivers, json_option, receiver_option
 from .other_extensions import harm_of_others
 from .output import plain, print_json
-from .probe import probe
+from .probe import open_pages, probe
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,8 @@ def check(name: str | None, as_json: bool) -> None:
     """Check routes, settings, ledger and handlers; exit 1 on errors.
 
     Posts through the application's own stack, without credentials, and expects the receiver's
-    401: a CSRF guard, a login hook or an HTTPS redirect in its way is named.
+    401: a CSRF guard, a login hook or an HTTPS redirect in its way is named. Calls the pages of
+    each Dashboard without a session, and expects anything but a 200.
     """
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     reports = [_report(app, receiver) for receiver in chosen_receivers(name)]
@@ -60,7 +61,7 @@ def check(name: str | None, as_json: bool) -> None:
         signal.name: [handler.name for handler in handlers_of([signal], app)]
         for signal in (*EVENT_SIGNALS, *NOTICES)
     }
-    findings = list(_check_handlers(app))
+    findings = [*_check_handlers(app), *(Finding("error", text) for text in open_pages(app))]
     if as_json:
         print_json(
             {

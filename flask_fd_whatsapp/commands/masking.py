@@ -55,7 +55,7 @@ def masked_settings(receiver: Receiver) -> dict[str, Any]:
         elif item.name in ("api_key", "sender") and value is not None:
             value = MASK
         elif item.name == "ledger_url":
-            value = masked_url(value)
+            value = masked_url(settings.ledger_url)
         elif item.name == "account_ids" and value is not None:
             value = sorted(value)
         elif item.name == "campaign" and value is not None:

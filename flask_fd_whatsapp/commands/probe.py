@@ -1,8 +1,9 @@
-"""Posts through the application's own stack, as Freshdesk would, and reads the answer."""
+"""Asks the application through its own stack, as Freshdesk or a stranger would."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 from urllib.parse import urlsplit
 
 from flask import Flask
@@ -11,6 +12,9 @@ from werkzeug.test import TestResponse
 from ..receiving.auth import CHALLENGE
 from ..receiving.receiver import Receiver
 from ..signals import webhook_rejected
+
+DASHBOARDS: Final = "fd_whatsapp_dashboards"
+"""The key in ``app.extensions``: a mapping from the name of each dashboard to its URL."""
 
 
 def probe(app: Flask, receiver: Receiver) -> Iterator[str]:
@@ -33,6 +37,32 @@ def probe(app: Flask, receiver: Receiver) -> Iterator[str]:
         return
     if not _is_ours(answer, receiver):
         yield f"POST {receiver.url} was answered with {_explain(answer, receiver)}"
+
+
+def open_pages(app: Flask) -> Iterator[str]:
+    """The pages that are shown to strangers, or whose guard lets nobody in."""
+    for name, url in app.extensions.get(DASHBOARDS, {}).items():
+        try:
+            status = _get(app, f"{url}/").status_code
+        except Exception as error:
+            yield f"GET {url}/ made the application raise {type(error).__name__}."
+            continue
+        if status == 200:
+            yield (
+                f"The pages {name!r} at {url}/ are shown to whoever asks: their guard gave True to "
+                "a request without a session. It has to ask who is logged in."
+            )
+        elif status == 500:
+            yield (
+                f"The pages {name!r} at {url}/ let nobody in: their guard raised, or gave neither "
+                "True nor False. The log has the reason."
+            )
+
+
+def _get(app: Flask, url: str) -> TestResponse:
+    """A request of a stranger, as it comes from a proxy that ends TLS."""
+    client = app.test_client(use_cookies=False)
+    return client.get(url, url_scheme="https", headers={"X-Forwarded-Proto": "https"})
 
 
 def _owner(app: Flask, receiver: Receiver) -> str | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from ...events import Status
 from ..listing import UNHEARD, EventDetail, Handling, ListedMessage, MessageFilter, Place
 from ..references import storable
@@ -57,15 +55,9 @@ class MemoryBrowser:
 
 
 def _place(one: MemoryMessage) -> Place:
-    return Place(_sent_on(one), min((event.id for event in one.events.values()), default=0))
-
-
-def _sent_on(one: MemoryMessage) -> datetime:
-    """When it was queued, else the earliest time of any of its events."""
-    queued = one.events.get(Status.QUEUED)
-    if queued is not None:
-        return queued.timestamp
-    return min((event.timestamp for event in one.events.values()), default=one.first_seen)
+    # One that is only expected has no id of its own; its object's is, as long as it lives.
+    key = min((event.id for event in one.events.values()), default=None)
+    return Place(one.sent_on, id(one) if key is None else key)
 
 
 def _handlings(event: MemoryEvent) -> list[Handling]:
@@ -74,7 +66,7 @@ def _handlings(event: MemoryEvent) -> list[Handling]:
 
 
 def _meets(one: MemoryMessage, wanted: MessageFilter) -> bool:
-    has_failed, sent_on = Status.FAILED in one.events, _sent_on(one)
+    has_failed, sent_on = Status.FAILED in one.events, one.sent_on
     code = one.error.code if one.error else None
     campaign = wanted.campaign if wanted.campaign is ... else storable(wanted.campaign)
     status = None if wanted.status == UNHEARD else wanted.status

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, false, func, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, exists, false, func, or_, select
 
 from ...events import Status
 from ..listing import UNHEARD, EventDetail, Handling, ListedMessage, MessageFilter, Place
@@ -50,7 +50,7 @@ class SQLBrowser:
             rows = connection.execute(query).mappings().all()
         return [
             ListedMessage(
-                place=Place(row["sent_on"] or row["queued_at"] or row["first_seen"], row["id"]),
+                place=Place(_place(row), row["id"]),
                 message=view_of_message(row, {}),
             )
             for row in rows
@@ -100,6 +100,11 @@ class SQLBrowser:
         ]
 
 
+def _place(row: RowMapping) -> datetime:
+    moment: datetime = row["sent_on"] or row["queued_at"] or row["expected_at"] or row["first_seen"]
+    return moment
+
+
 def _sent_on(connection: Connection) -> ColumnElement[datetime]:
     """When a message was sent: the indexed column, if it is filled for all of them.
 
@@ -108,7 +113,9 @@ def _sent_on(connection: Connection) -> ColumnElement[datetime]:
     lacks = select(message.c.id).where(message.c.sent_on.is_(None)).limit(1)
     if connection.execute(lacks).first() is None:
         return message.c.sent_on
-    return func.coalesce(message.c.sent_on, message.c.queued_at, message.c.first_seen)
+    return func.coalesce(
+        message.c.sent_on, message.c.queued_at, message.c.expected_at, message.c.first_seen
+    )
 
 
 def _met(

@@ -1,0 +1,270 @@
+"""How everything stands, and what needs attention, by the rules of ``flask fd-whatsapp status``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from functools import partial
+from operator import itemgetter
+from typing import Final
+
+from ..commands.masking import without_secrets
+from ..exceptions import LedgerUnavailable
+from ..ledger import Ledger, Rejection
+from ..ledger.views import IGNORED
+from ..monitoring.attention import Finding, findings, limits_of
+from ..monitoring.standing import Standing, standing_of
+from ..receiving.receiver import Receiver
+from .visit import Visit
+from .wordings import counted, length, number, roughly, short_date
+
+LIVE_SECONDS: Final = 5.0
+"""How long it is shared by all who look: what is wrong should be seen soon."""
+
+_MILD: Final = frozenset({"max_failing", "max_handling", "max_pending", "max_silence"})
+
+_WHERE: Final = {
+    "max_dead": ("dead", "Show them", "flask fd-whatsapp retry --dead"),
+    "max_rejected": ("rejections", "Show it", "flask fd-whatsapp check"),
+    "max_overdue": ("backlog", "Show the backlog", "flask fd-whatsapp retry"),
+    "max_failing": ("backlog", "Show the backlog", "flask fd-whatsapp events --state pending"),
+    "max_handling": ("handled", "Show it", None),
+    "max_pending": ("backlog", "Show the backlog", None),
+    "trial_write": (None, "", "flask fd-whatsapp check"),
+    "max_unheard": ("sending", "Show them", "flask fd-whatsapp reconcile"),
+    "max_asked": ("sending", "Show them", "flask fd-whatsapp check"),
+}
+"""For each rule where to look on *Operations*, and the command that helps."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToDo:
+    """Something that needs attention.
+
+    :param level: ``bad`` or ``warn``.
+    :param anchor: of the section of *Operations* that shows it.
+    """
+
+    level: str
+    title: str
+    text: str
+    anchor: str | None
+    label: str
+    command: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One check of the health strip; ``level`` is ``ok``, ``warn``, ``bad``, ``info``, ``none``."""
+
+    level: str
+    label: str
+    value: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stand:
+    """How one receiver stands, with what each rule has found."""
+
+    receiver: Receiver
+    standing: Standing
+    findings: Sequence[Finding]
+
+    @property
+    def problems(self) -> list[Finding]:
+        """What needs attention."""
+        return [finding for finding in self.findings if finding.problem is not None]
+
+
+def stands(visit: Visit) -> list[Stand]:
+    """How each receiver that is looked at stands.
+
+    :raises LedgerUnavailable: if the ledger cannot be read.
+    """
+    return [
+        visit.results.get(
+            ("stand", name, id(visit.ledger)),
+            partial(_stand, receiver),
+            seconds=LIVE_SECONDS,
+        )
+        for receiver in visit.shown
+        for name in [receiver.name]
+    ]
+
+
+def _stand(receiver: Receiver) -> Stand:
+    ledger: Ledger = receiver.ledger
+    standing = standing_of(receiver.name, ledger)
+    if standing.unreadable is not None:
+        raise LedgerUnavailable(standing.unreadable)
+    found = findings(standing, limits_of(receiver))
+    return Stand(receiver=receiver, standing=standing, findings=found)
+
+
+def to_do(visit: Visit, all_stands: Iterable[Stand]) -> list[ToDo]:
+    """What needs attention, bad before mild."""
+    items = []
+    for stand in all_stands:
+        prefix = f"{stand.receiver.name}: " if len(visit.receivers) > 1 else ""
+        for finding in stand.problems:
+            problem = without_secrets(finding.problem or "", [stand.receiver])
+            title, _, rest = problem.partition(": ")
+            anchor, label, command = _WHERE.get(finding.rule, (None, "", None))
+            items.append(
+                ToDo(
+                    level="warn" if finding.rule in _MILD else "bad",
+                    title=prefix + _capitalised(title.rstrip(".")),
+                    text=_capitalised(rest),
+                    anchor=anchor,
+                    label=label,
+                    command=command,
+                )
+            )
+    return sorted(items, key=lambda item: item.level != "bad")
+
+
+def health(all_stands: Sequence[Stand], zone: tzinfo) -> list[Cell]:
+    """The seven checks, in a fixed order."""
+    return [
+        _last_event(all_stands, zone),
+        _ledger(all_stands),
+        _pending(all_stands),
+        _dead(all_stands),
+        _unheard(all_stands),
+        _quarantine(all_stands),
+        _rejected(all_stands),
+    ]
+
+
+def is_empty(all_stands: Sequence[Stand]) -> bool:
+    """Whether no event has ever come."""
+    return all(
+        one.standing.backlog and not one.standing.backlog.last_received for one in all_stands
+    )
+
+
+def _level(all_stands: Sequence[Stand], *rules: str, otherwise: str = "ok") -> str:
+    wrong = {one.rule for stand in all_stands for one in stand.problems} & set(rules)
+    if wrong - _MILD:
+        return "bad"
+    return "warn" if wrong else otherwise
+
+
+def _last_event(all_stands: Sequence[Stand], zone: tzinfo) -> Cell:
+    came = [
+        (one.standing.backlog.last_received, one.standing)
+        for one in all_stands
+        if one.standing.backlog and one.standing.backlog.last_received is not None
+    ]
+    if not came:
+        level = _level(all_stands, "max_silence", otherwise="none")
+        return Cell(level=level, label="Last event", value="None yet", note="waiting for the first")
+    moment, standing = max(came, key=itemgetter(0))
+    return Cell(
+        level=_level(all_stands, "max_silence"),
+        label="Last event",
+        value=f"{_ago(standing, moment)} ago",
+        note=_at(moment, zone),
+    )
+
+
+def _ledger(all_stands: Sequence[Stand]) -> Cell:
+    level = _level(all_stands, "trial_write")
+    ledger = all_stands[0].receiver.ledger
+    note = "shared, and kept" if ledger.durable else "in memory: this process only"
+    value = "Writable" if level == "ok" else "Not writable"
+    return Cell(level=level, label="Ledger", value=value, note=note)
+
+
+def _pending(all_stands: Sequence[Stand]) -> Cell:
+    backlogs = [one.standing.backlog for one in all_stands if one.standing.backlog]
+    oldest = [
+        (one.standing.age(one.standing.backlog.oldest_pending) or timedelta())
+        for one in all_stands
+        if one.standing.backlog and one.standing.backlog.oldest_pending
+    ]
+    return Cell(
+        level=_level(all_stands, "max_pending", "max_overdue", "max_failing", "max_handling"),
+        label="Pending",
+        value=number(sum(one.pending for one in backlogs)),
+        note=f"oldest {length(max(oldest))}" if oldest else "nothing to do",
+    )
+
+
+def _dead(all_stands: Sequence[Stand]) -> Cell:
+    backlogs = [one.standing.backlog for one in all_stands if one.standing.backlog]
+    dead, new = (sum(getattr(one, name) for one in backlogs) for name in ("dead", "unacknowledged"))
+    note = f"{number(new)} not acknowledged" if new else "all acknowledged"
+    return Cell(
+        level=_level(all_stands, "max_dead"),
+        label="Dead",
+        value=number(dead),
+        note=note if dead else "all was handled",
+    )
+
+
+def _unheard(all_stands: Sequence[Stand]) -> Cell:
+    found = [one for stand in all_stands for one in stand.findings if one.rule == "max_unheard"]
+    count = sum(one.found for one in found if isinstance(one.found, int))
+    level = _level(all_stands, "max_unheard", otherwise="ok" if found else "none")
+    note = "sent more than 10 min ago" if count else "nothing is waited for"
+    return Cell(level=level, label="Unheard sends", value=number(count), note=note)
+
+
+def _quarantine(all_stands: Sequence[Stand]) -> Cell:
+    backlogs = [one.standing.backlog for one in all_stands if one.standing.backlog]
+    count, ignored = (
+        sum(getattr(one, name) for one in backlogs) for name in ("quarantined", "ignored")
+    )
+    note = f"and {number(ignored)} ignored" if ignored else "kept, and can be replayed"
+    return Cell(
+        level="info" if count else "ok",
+        label="Quarantine",
+        value=number(count),
+        note=note if count or ignored else "nothing unreadable",
+    )
+
+
+def _rejected(all_stands: Sequence[Stand]) -> Cell:
+    last: tuple[datetime, Rejection, Standing] | None = None
+    for stand in all_stands:
+        for one in stand.standing.rejections:
+            if one.reason != IGNORED and (last is None or one.last_seen > last[0]):
+                last = (one.last_seen, one, stand.standing)
+    level = _level(all_stands, "max_rejected", otherwise="ok" if last else "none")
+    if last is None:
+        return Cell(level=level, label="Rejected", value="None yet", note="nobody was turned away")
+    moment, rejection, standing = last
+    ago = f"{_ago(standing, moment)} ago"
+    if level == "bad":
+        return Cell(
+            level=level,
+            label="Rejected",
+            value=ago,
+            note=f"{rejection.status_code}, and nothing accepted since",
+        )
+    return Cell(
+        level=level, label="Rejected", value="In order", note=f"last {ago}: {rejection.status_code}"
+    )
+
+
+def _at(moment: datetime, zone: tzinfo) -> str:
+    local = moment.astimezone(zone)
+    return f"{short_date(local, local)}, {local:%H:%M}"
+
+
+def _ago(standing: Standing, moment: datetime | None) -> str:
+    return roughly(standing.age(moment))
+
+
+def _capitalised(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def heading(items: Sequence[ToDo]) -> str:
+    """``4 things need attention``."""
+    if not items:
+        return "Nothing needs attention"
+    return f"{counted(len(items), 'thing')} {'needs' if len(items) == 1 else 'need'} attention"

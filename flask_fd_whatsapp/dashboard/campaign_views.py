@@ -1,0 +1,257 @@
+"""*Campaigns*, which are there and which did better, and *Campaign*, how one did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any, Final
+
+from flask import Response, abort, request
+
+from ..engagement import Comparison, Figures, compare
+from . import charts
+from .csv_download import download
+from .overview_page import outcomes
+from .shared_figures import accounts, engagement, timed
+from .visit import Visit, argument
+from .wordings import counted
+
+PAGE: Final = 100
+"""Campaigns in the table; what is more is found by its name, or in the CSV."""
+
+AGES: Final = {
+    "24h": ("24 hours after each was sent", timedelta(hours=24)),
+    "7d": ("7 days after each was sent", timedelta(days=7)),
+    "now": ("as of now", None),
+}
+
+RATES: Final = (
+    ("Read rate", "read_rate", "delivered"),
+    ("Delivery rate", "delivery_rate", "submitted"),
+    ("Failure rate", "failure_rate", "known"),
+)
+
+
+def _share(name: str) -> Callable[[tuple[str | None, Figures]], Any]:
+    return lambda pair: getattr(pair[1], name).value or 0.0
+
+
+_COLUMNS: Final[dict[str, Callable[[tuple[str | None, Figures]], Any]]] = {
+    "campaign": lambda pair: (pair[0] is None, (pair[0] or "").casefold()),
+    "messages": lambda pair: pair[1].known,
+    "delivery_rate": _share("delivery_rate"),
+    "read_rate": _share("read_rate"),
+    "failure_rate": _share("failure_rate"),
+    "pending": lambda pair: pair[1].pending,
+    "last": lambda pair: pair[1].last_sent.timestamp() if pair[1].last_sent else 0.0,
+}
+
+HEADS: Final = (
+    ("campaign", "Campaign"),
+    ("messages", "Messages"),
+    ("delivery_rate", "Delivered"),
+    ("read_rate", "Read"),
+    ("failure_rate", "Failed"),
+    ("pending", "Still open"),
+    ("last", "Sent"),
+)
+
+
+def campaigns(visit: Visit) -> tuple[str, dict[str, Any]]:
+    """The table, and two of them compared."""
+    by_campaign = engagement(visit, by="campaign")
+    rows, sort = _sorted(by_campaign.groups)
+    names = sorted(name for name in by_campaign.groups if name is not None)
+    return "campaigns.html", {
+        "as_of": by_campaign.as_of,
+        "total": by_campaign.total,
+        "count": len(by_campaign.groups),
+        "found": len(rows),
+        "rows": rows[:PAGE],
+        "heads": HEADS,
+        "sort": sort,
+        "name": argument("name"),
+        "names": names[:1000],
+        "ages": AGES,
+        "comparison": _comparison(visit, by_campaign.groups),
+        "accounts": accounts(visit),
+    }
+
+
+def campaigns_csv(visit: Visit) -> Response:
+    """All campaigns of the period."""
+    rows, _ = _sorted(engagement(visit, by="campaign").groups)
+    head = (
+        "campaign",
+        "known",
+        "submitted",
+        "delivered",
+        "read",
+        "failed",
+        "failed_but_arrived",
+        "pending",
+        "delivery_rate",
+        "read_rate",
+        "failure_rate",
+        "first_sent",
+        "last_sent",
+    )
+
+    def lines() -> Iterator[tuple[object, ...]]:
+        for name, one in rows:
+            yield (
+                name,
+                one.known,
+                one.submitted,
+                one.delivered,
+                one.read,
+                one.failed,
+                one.failed_but_arrived,
+                one.pending,
+                one.delivery_rate.value,
+                one.read_rate.value,
+                one.failure_rate.value,
+                one.first_sent,
+                one.last_sent,
+            )
+
+    return download("campaigns", visit, head, lines())
+
+
+def _sorted(groups: Any) -> tuple[list[tuple[str | None, Figures]], tuple[str, bool]]:
+    name = (argument("name") or "").casefold()
+    rows = [pair for pair in groups.items() if name in (pair[0] or "").casefold()]
+    given = argument("sort") or "-messages"
+    column, is_down = given.removeprefix("-"), given.startswith("-")
+    if column not in _COLUMNS:
+        column, is_down = "messages", True
+    rows.sort(key=lambda pair: (pair[0] or "").casefold())
+    rows.sort(key=_COLUMNS[column], reverse=is_down)
+    return rows, (column, is_down)
+
+
+def _comparison(visit: Visit, groups: Any) -> dict[str, Any] | None:
+    """Two campaigns beside each other, at equal age; ``None`` if two are not asked for."""
+    first, second = argument("a"), argument("b")
+    if first is None or second is None:
+        return None
+    age_name = request.args.get("age", "24h")
+    label, age = AGES.get(age_name, AGES["24h"])
+    unknown = [name for name in (first, second) if name not in groups]
+    if unknown or first == second:
+        return {"a": first, "b": second, "age": age_name, "unknown": unknown, "rows": None}
+    sides = [
+        engagement(visit, campaign=name, times=age is not None).total for name in (first, second)
+    ]
+    rows = []
+    for title, rate, noun in RATES:
+        if age is not None and rate == "failure_rate":
+            continue  # nothing is kept of when each failed, relative to its age
+        one = compare(sides[0], sides[1], rate, age=age)
+        rows.append((title, noun if age is None else "submitted and as old", one))
+    return {
+        "a": first,
+        "b": second,
+        "age": age_name,
+        "unknown": [],
+        "label": label,
+        "rows": rows,
+        "verdict": _verdict(first, second, rows[0][2], label),
+        "sides": sides,
+        "chart": charts.difference(
+            [(title, one) for title, _, one in rows],
+            "dif",
+            "The difference, in points",
+            "The dot is what was seen, the line its 95% interval. Where the line crosses 0, it may "
+            "be chance.",
+            left=second,
+            right=first,
+        ),
+    }
+
+
+def _verdict(first: str, second: str, read: Comparison, label: str) -> dict[str, Any]:
+    if read.difference is None:
+        return {"title": "There is nothing to compare yet", "is_sure": False, "leads": None}
+    leads = first if read.difference > 0 else second
+    return {
+        "leads": leads,
+        "is_sure": not read.may_be_chance,
+        "difference": abs(read.difference),
+        "text": charts.difference_text(read),
+        "label": label,
+    }
+
+
+def campaign(visit: Visit) -> tuple[str, dict[str, Any]]:
+    """How one campaign did."""
+    name: str | None = argument("campaign")
+    if name is None and "without" not in request.args:
+        abort(404)
+    by_day = engagement(visit, by="hour" if visit.period.days == 1 else "day", campaign=name)
+    total = by_day.total
+    with_times = timed(visit, total, campaign=name)
+    context: dict[str, Any] = {
+        "campaign": name,
+        "as_of": by_day.as_of,
+        "total": total,
+        "timed": with_times,
+        "late": with_times.late if with_times else None,
+        "funnel": charts.funnel(
+            total,
+            "fun",
+            f"Where {counted(total.known, 'message')} got to",
+            "Each bar out of all that are known; each rate out of the stage above.",
+        ),
+        "outcomes": outcomes(visit, by_day),
+        "curve": None,
+        "histogram": None,
+        "by_class": by_class(total),
+        "accounts": accounts(visit),
+        "steps": (),
+    }
+    if with_times and with_times.curve and with_times.time_to_read:
+        context["curve"] = charts.curve(
+            with_times.curve,
+            total.submitted,
+            "cur",
+            "How fast",
+            "The share of what was submitted that had arrived, and been read, by its age.",
+        )
+        context["histogram"] = charts.histogram(
+            with_times.time_to_read,
+            "his",
+            "From delivered to read",
+            f"{counted(with_times.time_to_read.n, 'message')} of which both times are known.",
+            noun="read",
+            column="Time from delivered to read",
+        )
+        context["steps"] = (
+            ("Queued to sent", with_times.time_to_submit),
+            ("Sent to delivered", with_times.time_to_deliver),
+            ("Delivered to read", with_times.time_to_read),
+            ("Sent to read", with_times.sent_to_read),
+        )
+    return "campaign.html", context
+
+
+def by_class(total: Figures) -> list[dict[str, Any]]:
+    """The failures by class, most frequent first, each with its codes."""
+    classes: dict[Any, list[Any]] = {}
+    for one in total.failures:
+        classes.setdefault(one.failure_class, []).append(one)
+    found = [
+        {
+            "failure_class": failure_class,
+            "count": sum(one.count.numerator for one in of_class),
+            "share": sum(one.count.numerator for one in of_class) / total.failed
+            if total.failed
+            else None,
+            "codes": of_class,
+            "example": next((one.example for one in of_class if one.example), None),
+            "last": max((one.last for one in of_class if one.last), default=None),
+            "first": min((one.first for one in of_class if one.first), default=None),
+        }
+        for failure_class, of_class in classes.items()
+    ]
+    return sorted(found, key=lambda one: -one["count"])

@@ -1,0 +1,153 @@
+"""*Operations*: what is left to do, by receiver, and what each part of the feed is at."""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final
+
+from flask import current_app
+
+from ..commands.masking import masked_settings
+from ..handling.handlers import handlers_of
+from ..ledger import Quarantined, State
+from ..ledger.send_records import SendState
+from ..receiving.receiver import Receiver
+from ..signals import EVENT_SIGNALS, NOTICES
+from .attention_list import stands
+from .visit import Visit, argument
+from .wordings import text_of
+
+MOST: Final = 50
+"""Rows of a table; what is more is listed by a command."""
+
+MOST_CHARACTERS: Final = 20_000
+"""Of a quarantined body that is shown."""
+
+PACKAGES: Final = ("flask_fd_whatsapp", "flask", "marshmallow", "blinker", "sqlalchemy", "celery")
+
+MEANINGS: Final[Mapping[str, str]] = {
+    "unauthenticated": "A header was missing or wrong. If the last event is older than this, "
+    "Freshdesk's form and FD_WHATSAPP_HEADERS differ.",
+    "account": "The account is not among FD_WHATSAPP_ACCOUNT_IDS.",
+    "too_large": "Not a webhook of Freshdesk's: those have about 500 bytes.",
+    "not_json": "The body was no JSON, or did not arrive whole.",
+    "not_object": "The JSON was no object.",
+    "invalid": "What makes an event that event was missing or wrong; the body is in quarantine.",
+    "ignored": "An event of another type, or an empty body: nothing to do.",
+}
+"""What each reason of a rejection means."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """A quarantined body that is looked at.
+
+    :param text: as text, with U+FFFD for what is none, and cut.
+    """
+
+    entry: Quarantined
+    text: str
+    is_cut: bool
+
+
+def operations(visit: Visit) -> tuple[str, dict[str, Any]]:
+    """The page."""
+    all_stands = stands(visit)
+    ledger = visit.ledger
+    dead = ledger.events(state=State.DEAD, receiver=visit.narrowed, limit=MOST + 1)
+    quarantined = ledger.quarantined(receiver=visit.narrowed, limit=MOST + 1)
+    return "operations.html", {
+        "stands": all_stands,
+        "unknown_sends": [
+            one
+            for one in ledger.sends(state=SendState.UNKNOWN, limit=MOST)
+            if visit.narrowed in (None, one.receiver)
+        ],
+        "dead": dead[:MOST],
+        "has_more_dead": len(dead) > MOST,
+        "quarantined": quarantined[:MOST],
+        "has_more_quarantined": len(quarantined) > MOST,
+        "body": _body(visit) if visit.options.show_payloads else None,
+        "entry": argument("entry"),
+        "meanings": MEANINGS,
+        "handlers": _handlers(),
+        "settings": [(one, settings_of(one)) for one in visit.shown],
+        "versions": _versions(),
+        "database": _database(visit),
+    }
+
+
+def _body(visit: Visit) -> Body | None:
+    text = argument("entry")
+    if text is None or not re.fullmatch(r"\d{1,18}", text, re.ASCII):
+        return None
+    entry_id = int(text)
+    found = visit.ledger.quarantined(receiver=visit.narrowed, after=entry_id - 1, limit=1)
+    entry = next((one for one in found if one.id == entry_id), None)
+    body = visit.ledger.quarantine.body(entry_id) if entry else None
+    if entry is None or body is None:
+        visit.notes.append(f"Entry {entry_id} is not in quarantine (any more).")
+        return None
+    shown = body[: 4 * MOST_CHARACTERS].decode("utf-8", "replace")
+    if not visit.options.show_actors:
+        shown = without_actors(shown)
+    return Body(
+        entry=entry,
+        text=shown[:MOST_CHARACTERS],
+        is_cut=len(shown) > MOST_CHARACTERS or len(body) > 4 * MOST_CHARACTERS,
+    )
+
+
+def without_actors(text: str) -> str:
+    """A body without the names of agents: of one that cannot be read, without any text after it."""
+    try:
+        loaded = json.loads(text)
+    except (ValueError, RecursionError):
+        # Whatever it is, nobody can say where a name in it ends.
+        begin = re.search(r'"?actor"?', text, re.IGNORECASE)
+        return text if begin is None else f"{text[: begin.start()]}… (hidden from here on)"
+    if not isinstance(loaded, dict) or "actor" not in loaded:
+        return text
+    loaded["actor"] = "(hidden)"
+    return json.dumps(loaded, ensure_ascii=False)
+
+
+def _handlers() -> list[tuple[str, Sequence[str]]]:
+    """The handlers of each signal in the order they are called, in this process."""
+    app = current_app._get_current_object()  # type: ignore[attr-defined]  # senders are no proxies
+    return [
+        (signal.name, [handler.name for handler in handlers_of([signal], app)])
+        for signal in (*EVENT_SIGNALS, *NOTICES)
+    ]
+
+
+def settings_of(receiver: Receiver) -> list[tuple[str, str]]:
+    """The settings that are not at their default, without secrets."""
+    shown = masked_settings(receiver)
+    return [
+        (key.removeprefix(f"{receiver.prefix}_"), text_of(value))
+        for key, value in shown.items()
+        if value not in (None, False, (), [], {})
+    ]
+
+
+def _versions() -> list[tuple[str, str]]:
+    found = [("Python", platform.python_version())]
+    for name in PACKAGES:
+        try:
+            found.append((name, version(name)))
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _database(visit: Visit) -> str:
+    engine = getattr(visit.ledger, "engine", None)
+    if engine is None:
+        return "in memory" if not visit.ledger.durable else type(visit.ledger).__name__
+    return str(engine.dialect.name)

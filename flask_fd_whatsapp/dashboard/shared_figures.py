@@ -1,0 +1,66 @@
+"""The figures of a period, computed once for all who look within a minute."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from flask import request
+
+from ..engagement import Engagement, Figures
+from .visit import Period, Visit
+
+MOST_TIMED: Final = 20_000
+"""Messages whose times are worked out unasked: of many that takes seconds."""
+
+
+def engagement(
+    visit: Visit,
+    *,
+    by: str | tuple[str, str] | None = None,
+    campaign: str | Any | None = ...,
+    times: bool = False,
+    period: Period | None = None,
+) -> Engagement:
+    """What became of the messages of the visit's period, receiver and account."""
+    span = period or visit.period
+    key = ("engagement", by, campaign, times, span.since, span.until, visit.account, visit.narrowed)
+    return visit.shared(
+        (*key, visit.options.zone_name),
+        lambda: visit.ledger.engagement(
+            since=span.since,
+            until=span.until,
+            by=by,
+            tz=visit.options.zone_name,
+            campaign=campaign,
+            account_id=visit.account,
+            receiver=visit.narrowed,
+            times=times,
+        ),
+    )
+
+
+def timed(visit: Visit, counted: Figures, *, campaign: str | Any | None = ...) -> Figures | None:
+    """The figures with their times, if they are few or asked for with ``times`` in the URL."""
+    if counted.known > MOST_TIMED and request.args.get("times") != "yes":
+        return None
+    return engagement(visit, campaign=campaign, times=True).total
+
+
+def accounts(visit: Visit) -> list[str]:
+    """The accounts to choose from, where there are several."""
+    known = {one for receiver in visit.shown for one in receiver.settings.account_ids or ()}
+    if not known:
+        counted = visit.shared(
+            ("accounts", visit.period.since, visit.period.until, visit.narrowed),
+            lambda: visit.ledger.engagement(
+                since=visit.period.since,
+                until=visit.period.until,
+                by="account",
+                receiver=visit.narrowed,
+                times=False,
+            ),
+        )
+        known = {str(account) for account in counted.groups if account is not None}
+    if visit.account:
+        known.add(visit.account)
+    return sorted(known) if len(known) > 1 else []

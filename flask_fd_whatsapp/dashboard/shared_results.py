@@ -1,0 +1,61 @@
+"""What the pages have found out, shared by all who look for a minute."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
+
+SECONDS: Final = 60.0
+MOST: Final = 200
+
+
+@dataclass(slots=True)
+class _Slot:
+    lock: Lock = field(default_factory=Lock)
+    at: float | None = None
+    value: Any = None
+
+
+class SharedResults:
+    """One computation for all who ask within a minute.
+
+    Readers that overlap would keep SQLite's write-ahead log from shrinking, and a million messages
+    take seconds to go through.  What raises is not kept.
+
+    :param seconds: how long a result is given to others.
+    :param clock: in seconds, and never going back.
+    """
+
+    def __init__(
+        self, seconds: float = SECONDS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._lock = Lock()
+        self._slots: OrderedDict[Hashable, _Slot] = OrderedDict()
+
+    def get(self, key: Hashable, compute: Callable[[], T], *, seconds: float | None = None) -> T:
+        """What *compute* gave within the last minute, or gives now.
+
+        :param seconds: instead of a minute.
+        """
+        lasts = self._seconds if seconds is None else seconds
+        with self._lock:
+            slot = self._slots.get(key)
+            if slot is None:
+                slot = self._slots[key] = _Slot()
+            self._slots.move_to_end(key)
+            while len(self._slots) > MOST:
+                self._slots.popitem(last=False)
+        with slot.lock:
+            if slot.at is None or self._clock() - slot.at >= lasts:
+                slot.value = compute()
+                slot.at = self._clock()
+            value: T = slot.value
+            return value

@@ -1,0 +1,82 @@
+"""Somebody else's text for a page: escaped, and with what cannot be seen made visible."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+from markupsafe import Markup, escape
+
+CUT: Final = 80
+"""Characters of a text that a table shows."""
+
+_NAMES: Final = {
+    "\x00": "null",
+    "\x07": "bell",
+    "\x08": "backspace",
+    "\x1b": "escape",
+    "\x7f": "delete",
+    "\u00ad": "soft hyphen",
+    "\ufeff": "byte order mark",
+}
+
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
+
+_SPACES: Final = re.compile("[\t\n\r]+")
+
+# Four marks on one letter are in no language; a hundred would cover the lines above.
+_STACKED: Final = re.compile(
+    r"([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff"
+    r"\ufe20-\ufe2f]{3})[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff"
+    r"\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+"
+)
+
+
+def is_unseen(char: str) -> bool:
+    """Whether *char* has no form of its own, or turns the text beside it around."""
+    return unicodedata.category(char) in _UNSEEN or unicodedata.category(char) == "Cn"
+
+
+def visible(text: object, *, cut: int | None = CUT, lines: bool = False) -> Markup:
+    """*text* in a ``bdi``, each character that cannot be seen as a ``span`` with its number.
+
+    :param cut: characters after which it ends in an ellipsis; the whole is its ``title`` then.
+    :param lines: whether line breaks and tabs stay.
+    """
+    whole = str(text)
+    shown = whole if lines else _SPACES.sub(" ", whole)
+    title = Markup("")
+    if cut is not None and len(shown) > cut:
+        title = Markup(' title="{}"').format(seen(shown[:1000]))
+        shown = shown[: cut - 1] + "…"
+    return Markup("<bdi{}>{}</bdi>").format(title, marked(shown, lines=lines))
+
+
+def marked(text: str, *, lines: bool = False) -> Markup:
+    """*text* escaped, without the ``bdi``."""
+    text = _STACKED.sub(r"\1", text)
+    if text.isprintable():
+        return escape(text)
+    kept = "\n\t" if lines else ""
+    return Markup("").join(
+        _sign(char) if char not in kept and is_unseen(char) else escape(char) for char in text
+    )
+
+
+def seen(text: str) -> str:
+    """*text* for an attribute, with ``[U+202E]`` for what cannot be seen."""
+    text = _STACKED.sub(r"\1", text)
+    if text.isprintable():
+        return text
+    return "".join(f"[{_number(char)}]" if is_unseen(char) else char for char in text)
+
+
+def _number(char: str) -> str:
+    return f"U+{ord(char):04X}"
+
+
+def _sign(char: str) -> Markup:
+    name = _NAMES.get(char) or unicodedata.name(char, "").lower()
+    said = f"{_number(char)} {name}".rstrip()
+    return Markup('<span class="ctl">{}</span>').format(said)

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from flask import Flask
+
+from flask_fd_whatsapp.dashboard import shared_figures
+from flask_fd_whatsapp.exceptions import GiveUp
+from flask_fd_whatsapp.monitoring.attention import limits_of, problems
+from flask_fd_whatsapp.monitoring.standing import standing_of
+from flask_fd_whatsapp.signals import message_read
+from flask_fd_whatsapp.testing import WhatsAppClient
+
+from .conftest import PAGES, MakePages, fill
+
+
+def test_nothing_needs_attention_where_status_is_content(make_pages: MakePages) -> None:
+    """Of a feed that is well the page says so, with figures and their denominators."""
+    app = make_pages()
+    fill(app)
+    text = app.test_client().get(f"{PAGES}/").text
+    assert "Nothing needs attention" in text
+    assert "What became of 6 messages" in text
+    assert re.search(r"[\d.]+% of 6 known", text) or "of 6" in text
+
+
+def test_what_needs_attention_is_what_status_says(make_pages: MakePages) -> None:
+    """Each problem of ``status`` is on the page, with what helps, and no other."""
+    app = make_pages()
+
+    def gives_up(sender: Flask, event: object) -> None:
+        raise GiveUp("never")
+
+    with message_read.connected_to(gives_up, sender=app):
+        fill(app)
+    WhatsAppClient(app).post("{}", headers={"Authorization": "Bearer wrong"})
+    receiver = app.extensions["fd_whatsapp"]["fd_whatsapp"]
+    told = problems(standing_of("fd_whatsapp", receiver.ledger), limits_of(receiver))
+    assert len(told) == 2
+    text = app.test_client().get(f"{PAGES}/").text
+    assert "2 things need attention" in text
+    assert "1 dead event that nobody has acknowledged" in text
+    assert "was rejected (401 unauthenticated)" in text
+    assert f'href="{PAGES}/operations#dead"' in text
+    assert text.count("<div><h3>") == 2
+
+
+def test_times_of_many_messages_are_worked_out_when_asked(
+    make_pages: MakePages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counts come first; a link asks for the times."""
+    monkeypatch.setattr(shared_figures, "MOST_TIMED", 3)
+    app = make_pages()
+    fill(app)
+    client = app.test_client()
+    assert "Work it out" in client.get(f"{PAGES}/").text
+    assert "half within" in client.get(f"{PAGES}/?times=yes").text
+    assert "Work it out" in client.get(f"{PAGES}/campaign?campaign=winter").text
+
+
+def test_a_minutes_visitors_share_one_computation(
+    make_pages: MakePages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger is asked once, and the page says as of when."""
+    app = make_pages()
+    fill(app)
+    ledger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
+    asked: list[object] = []
+    engagement = ledger.engagement
+
+    def counted(**wanted: object) -> object:
+        asked.append(wanted)
+        return engagement(**wanted)
+
+    monkeypatch.setattr(ledger, "engagement", counted)
+    client = app.test_client()
+    client.get(f"{PAGES}/")
+    before = len(asked)
+    assert before
+    assert "as of" in client.get(f"{PAGES}/").text
+    assert len(asked) == before
+
+
+def test_campaigns_are_sorted_and_found(make_pages: MakePages) -> None:
+    """Each column sorts both ways, and a part of a name narrows the table."""
+    app = make_pages()
+    fill(app)
+    client = app.test_client()
+
+    def names(query: str) -> list[str]:
+        text = client.get(f"{PAGES}/campaigns?{query}").text
+        return re.findall(r'href="[^"]*/campaign\?campaign=(\w+)', text)
+
+    assert names("") == ["winter", "spring"]
+    assert names("sort=messages") == ["spring", "winter"]
+    assert names("sort=campaign") == ["spring", "winter"]
+    assert names("sort=-failure_rate") == ["spring", "winter"]
+    assert names("name=WIN") == ["winter"]
+
+
+def test_two_campaigns_are_compared(make_pages: MakePages) -> None:
+    """The page says who did better, and whether that may be chance."""
+    app = make_pages()
+    fill(app)
+    client = app.test_client()
+    for age in ("24h", "7d", "now"):
+        text = client.get(f"{PAGES}/campaigns?a=spring&b=winter&age={age}").text
+        assert re.search("may be chance|was read more|nothing to compare", text)
+    assert "that are not the same" in client.get(f"{PAGES}/campaigns?a=spring&b=spring").text
+    assert "No message of" in client.get(f"{PAGES}/campaigns?a=spring&b=autumn").text
