@@ -16,8 +16,7 @@ demo: $(SERVED)
 	$(BIN)/python -u -m examples.demo
 
 run: $(SERVED)
-	FLASK_FD_WHATSAPP_LEDGER_URL=sqlite:///ledger.db $(BIN)/python -m gunicorn \
-		--chdir examples/quickstart --workers 2 --threads 8 --bind 127.0.0.1:8000 app:app
+	$(BIN)/python -m gunicorn --threads 8 --timeout 300 --bind 127.0.0.1:8000 examples.pages.serve:app
 
 # What tells of a mistake within five minutes: all but the tests that are marked slow.
 test: $(INSTALLED)
@@ -55,7 +54,7 @@ $(BIN)/python:
 # The package with its ledger on SQLite, a server, and what the examples need.
 $(SERVED): Makefile pyproject.toml setup.cfg | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable ".[simulator,sql]" \
-		flask-sqlalchemy gunicorn
+		flask-login flask-sqlalchemy gunicorn
 	touch $@
 
 $(INSTALLED): pyproject.toml setup.cfg | $(BIN)/python

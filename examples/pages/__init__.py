@@ -1,0 +1,1 @@
+"""The pages behind a login, with a week of simulated campaigns to look at."""
