@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -9,7 +10,9 @@ import click
 from flask.cli import with_appcontext
 
 from ..events import Status
-from ..ledger import Event, State
+from ..failure_reasons import classify
+from ..ledger import Event, Ledger, State
+from ..receiving.receiver import Receiver
 from .options import chosen_receiver, json_option, receiver_option, shared_ledger
 from .output import many, plain, print_json, print_table, when
 from .parameters import EventId, Moment
@@ -44,8 +47,9 @@ def events(
 ) -> None:
     """List recorded events, newest first.
 
-    An event is pending until every handler has succeeded, then done; dead is one that was given
-    up after too many failures. Given several conditions, an event has to meet all.
+    The state is about handlers, not about the message: an event is pending until every handler has
+    succeeded, then done; dead is one that was given up after too many failures. A FAILED that was
+    handled is done. Given several conditions, an event has to meet all.
     """
     receiver = chosen_receiver(name)
     found = shared_ledger(receiver).events(
@@ -57,8 +61,14 @@ def events(
     )
     page = found[:limit]
     next_page = page[-1].id if len(found) > limit else None
+    told = _failures(shared_ledger(receiver), receiver, page)
     if as_json:
-        print_json({"events": [asdict(event) for event in page], "before": next_page})
+        print_json(
+            {
+                "events": [{**asdict(event), "failure": told.get(event.id)} for event in page],
+                "before": next_page,
+            }
+        )
         return
     if not page:
         click.echo("No events.")
@@ -67,8 +77,46 @@ def events(
     for event in page:
         if event.last_error and event.state is not State.DONE:
             click.echo(describe(event))
+    for event in page:
+        if event.id in told:
+            click.echo(_in_words(event, told[event.id]))
     if next_page is not None:
         click.echo(f"Older ones: --before {next_page}", err=True)
+
+
+def _failures(ledger: Ledger, receiver: Receiver, page: Sequence[Event]) -> dict[Any, Any]:
+    """Of each FAILED among them, by its event's id, why, and whether it arrived all the same."""
+    failed = [event for event in page if event.status == Status.FAILED]
+    if not failed:
+        return {}
+    messages = {
+        (one.account_id, one.message_id): one
+        for one in ledger.messages(message_ids={event.message_id for event in failed})
+    }
+    told = {}
+    for event in failed:
+        one = messages.get((event.account_id, event.message_id))
+        if one is not None:
+            code = one.error.code if one.error else None
+            failure_class = classify(code, receiver.settings.failure_classes)
+            told[event.id] = {
+                "code": code,
+                "message": one.error.message if one.error else None,
+                "class": failure_class.value,
+                "advice": failure_class.advice,
+                "arrived_all_the_same": one.status in (Status.DELIVERED, Status.READ),
+            }
+    return told
+
+
+def _in_words(event: Event, failure: dict[str, Any]) -> str:
+    """Why a message failed, in one line."""
+    said = ": ".join(text for text in (failure["code"], failure["message"]) if text)
+    arrived = " It arrived all the same." if failure["arrived_all_the_same"] else ""
+    return plain(
+        f"Event {event.id} (FAILED of {event.message_id}) is of class {failure['class']} "
+        f"({said or 'no code'}).{arrived}"
+    )
 
 
 def describe(event: Event) -> str:

@@ -128,3 +128,20 @@ def test_meaningless_filter_is_refused(
     result = run(durable, "events", *arguments)
     assert result.exit_code == 2
     assert f"'{arguments[0]}'" in result.output
+
+
+def test_failures_are_explained(
+    durable: Flask, run: RunCommand, run_json: RunJSON, post: Post
+) -> None:
+    """A FAILED has its code, text and class, and whether its message arrived all the same."""
+    error = {"code": "131026", "message": "Undeliverable"}
+    post(durable, "failed", data__message_id="M1", data__error=error)
+    post(durable, "failed", data__message_id="M2", data__error=error)
+    post(durable, "delivered", data__message_id="M2")
+    told = run(durable, "events").stdout
+    assert "(FAILED of M1) is of class recipient (131026: Undeliverable).\n" in told
+    assert "(FAILED of M2) is of class recipient" in told
+    assert told.count("It arrived all the same.") == 1
+    found = {one["id"]: one["failure"] for one in run_json(durable, "events")["events"]}
+    assert found[3] is None
+    assert (found[2]["class"], found[2]["arrived_all_the_same"]) == ("recipient", True)
