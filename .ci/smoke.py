@@ -17,7 +17,7 @@ PAYLOAD = {
     "data": {"message_id": "M1", "status": "SENT", "timestamp": "2025-11-18T09:25:45.885Z"},
 }
 HEADERS = {"Authorization": "Bearer s3cret"}
-OPTIONAL = ("sqlalchemy", "alembic", "celery", "psycopg", "pymysql", "asgiref")
+OPTIONAL = ("sqlalchemy", "alembic", "celery", "psycopg", "pymysql", "asgiref", "apispec")
 
 installed = [name for name in OPTIONAL if find_spec(name)]
 assert not installed, f"not core: {installed}"

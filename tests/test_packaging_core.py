@@ -17,15 +17,26 @@ ROOT = "flask_fd_whatsapp"
 FOLDER = Path(flask_fd_whatsapp.__file__).parent
 OPTIONAL = {
     "alembic",
+    "apispec",
     "asgiref",
     "celery",
     "flask_sqlalchemy",
+    "opentelemetry",
+    "prometheus_client",
     "psycopg",
     "pymysql",
     "urllib3",
     "sqlalchemy",
+    "yaml",
 }
-MAY_IMPORT_OPTIONAL = ("ledger/sql", "queue", "freshdesk", "simulator", "testing")
+MAY_IMPORT_OPTIONAL = (
+    "ledger/sql",
+    "queue",
+    "freshdesk",
+    "simulator",
+    "testing",
+    "monitoring/openapi",
+)
 SIGNALS = (
     "status_received status_changed message_queued message_sent message_delivered message_read "
     "message_failed webhook_rejected handler_failed event_dead"

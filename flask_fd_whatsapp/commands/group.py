@@ -17,6 +17,7 @@ NAMES: Final = (
     "events",
     "message",
     "messages",
+    "openapi",
     "prune",
     "quarantine",
     "replay",
@@ -33,6 +34,7 @@ _MODULES: Final = {
     "campaigns": "campaign_rule",
     "events": "event_list",
     "messages": "message_list",
+    "openapi": "openapi_printing",
     "quarantine": "quarantined_bodies",
     "report": "engagement_report",
 }

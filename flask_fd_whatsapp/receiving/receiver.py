@@ -76,6 +76,7 @@ class Receiver:
         self.url = url
         self.subdomain = subdomain
         self.settings = settings
+        self.schema = schema
         notes = Notes(name, self.open_ledger)
         self.rejections = Rejections(app, name, prefix, settings, notes)
         self._intake = Intake(schema, settings, prefix)
