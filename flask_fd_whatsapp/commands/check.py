@@ -10,6 +10,8 @@ import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 
+from ..exceptions import LedgerUnavailable
+from ..freshdesk.account_match import account_problem
 from ..handling.handlers import handlers_of, is_coroutine_function, misconnected_handlers
 from ..header_values import too_many_headers
 from ..ledger import Ledger
@@ -93,6 +95,7 @@ def _report(app: Flask, receiver: Receiver) -> Report:
             Finding("error", f"The ledger cannot be used: {type(error).__name__}: {error}")
         )
     report.findings.extend(_check_queue(receiver))
+    report.findings.extend(_check_account(receiver))
     report.findings.extend(Finding("error", text) for text in probe(app, receiver))
     report.findings.extend(Finding("warning", text) for text in harm_of_others(app, receiver))
     report.findings = [
@@ -122,6 +125,15 @@ def _check_settings(receiver: Receiver) -> Iterator[Finding]:
     too_many = too_many_headers(prefix, settings.headers, settings.data_headers)
     if too_many is not None:
         yield Finding("warning", too_many)
+
+
+def _check_account(receiver: Receiver) -> Iterator[Finding]:
+    try:
+        problem = account_problem(receiver)
+    except LedgerUnavailable:
+        return  # which is told of already
+    if problem is not None:
+        yield Finding("error", problem)
 
 
 def _check_queue(receiver: Receiver) -> Iterator[Finding]:

@@ -31,6 +31,7 @@ _HEAD = ("id", "received", "status", "state", "due", "account", "message", "refe
 @click.option("--message", "message_id", metavar="ID", help="Of this message.")
 @click.option("--since", type=Moment(), help="Received at or after: ISO (UTC), or 2h, 3d ago.")
 @click.option("--until", type=Moment(), help="Received before this.")
+@click.option("--source", type=click.Choice(["webhook", "api"]), help="Who told it.")
 @click.option("--state", type=click.Choice([state.value for state in State]))
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
 @click.option("--before", type=EventId(), help="The next page: recorded before the one of this id.")

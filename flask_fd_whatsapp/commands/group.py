@@ -20,9 +20,11 @@ NAMES: Final = (
     "openapi",
     "prune",
     "quarantine",
+    "reconcile",
     "replay",
     "report",
     "retry",
+    "sends",
     "setup",
     "simulate",
     "status",
@@ -37,6 +39,7 @@ _MODULES: Final = {
     "openapi": "openapi_printing",
     "quarantine": "quarantined_bodies",
     "report": "engagement_report",
+    "sends": "send_list",
 }
 """Where the command's name is that of another module."""
 

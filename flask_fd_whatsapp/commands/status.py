@@ -37,6 +37,14 @@ _LIMITS: Final = {
         _LENGTH,
         "The longest one event may be being handled.  [default: FD_WHATSAPP_HANDLER_SECONDS]",
     ),
+    "--max-unheard": (
+        _LENGTH,
+        "How long ago something may have been sent, and no webhook since.  [default: 10m]",
+    ),
+    "--max-told": (
+        _COUNT,
+        "Events that had to be asked for, of the last 24 hours.  [default: 0]",
+    ),
     "--max-silence": (_LENGTH, "The longest time without an event: 2h, 3d.  [default: off]"),
     "--max-pending": (_COUNT, "The most events not handled yet.  [default: off]"),
 }
@@ -110,6 +118,9 @@ def _as_json(receiver: Receiver, standing: Standing, limits: Limits) -> dict[str
         "most_postponed": standing.most_postponed and asdict(standing.most_postponed),
         "dead": backlog and backlog.dead,
         "unacknowledged": backlog and backlog.unacknowledged,
+        "unknown_sends": standing.sends.unknown,
+        "unheard_since": standing.sends.unheard_since,
+        "told_by_api": standing.told,
         "quarantined": backlog and backlog.quarantined,
         "ignored": backlog and backlog.ignored,
         "tokens": [
@@ -164,6 +175,8 @@ def _print(receiver: Receiver, standing: Standing, limits: Limits) -> None:
                 f"    Postponed by a handler: {backlog.postponed}. Postponed most often: {most}"
             )
         click.echo(f"  Dead: {backlog.dead} ({backlog.unacknowledged} not acknowledged)")
+        if standing.sends.unknown:
+            click.echo(f"  Unknown sends: {standing.sends.unknown} (`flask fd-whatsapp sends`)")
         click.echo(f"  Quarantined: {backlog.quarantined} (and {backlog.ignored} ignored)")
         for header, position, use in _positions(receiver, standing):
             last = _ago(standing, None if use is None else use.last_used)

@@ -17,9 +17,10 @@ def account_problem(receiver: Receiver) -> str | None:
 
     :raises LedgerUnavailable: if the ledger cannot be used.
     """
-    settings, ledger = receiver.settings, receiver.ledger
+    settings = receiver.settings
     if settings.api_key is None or settings.account_ids is None:
         return None
+    ledger = receiver.ledger
     (account_id,) = settings.account_ids
     last = ledger.asking.last_webhook(receiver=receiver.name)
     remedy = (

@@ -127,6 +127,9 @@ class SendStanding(NamedTuple):
     unheard_since: datetime | None = None
 
 
+NOTHING_SENT: Final = SendStanding()
+
+
 class Heard(NamedTuple):
     """A message that belongs to no send.
 

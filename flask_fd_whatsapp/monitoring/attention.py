@@ -29,6 +29,8 @@ class Limits:
     :param max_overdue: how long an event may be due without being tried.
     :param max_failing: how long an event's handlers may fail.
     :param max_handling: how long one try at an event may last, all its handlers together.
+    :param max_unheard: how long ago something may have been sent since which no webhook has come.
+    :param max_told: events that the API told in the last 24 hours, since the webhook lost them.
     :param max_silence: how long nothing may come.
     :param max_pending: events that are not handled yet.
     """
@@ -39,6 +41,8 @@ class Limits:
     max_overdue: timedelta | None = timedelta(minutes=15)
     max_failing: timedelta | None = timedelta(hours=1)
     max_handling: timedelta | None = timedelta(minutes=5)
+    max_unheard: timedelta | None = timedelta(minutes=10)
+    max_told: int | None = 0
     max_silence: timedelta | None = None
     max_pending: int | None = None
 
@@ -155,6 +159,27 @@ def _max_handling(standing: Standing, limit: timedelta) -> Found:
     )
 
 
+def _max_unheard(standing: Standing, limit: timedelta) -> Found:
+    age = standing.age(standing.sends.unheard_since)
+    if age is None:
+        return None, None
+    return age, _if(
+        age > limit,
+        f"something was sent {span(age)} ago, which is more than {span(limit)}, and no webhook has "
+        "come since: see that Freshdesk's webhook is on, and its URL and headers are right; then "
+        "`flask fd-whatsapp reconcile --recheck --since <when it broke>` asks for what it lost.",
+    )
+
+
+def _max_told(standing: Standing, limit: int) -> Found:
+    count = standing.told
+    return count, _if(
+        count > limit,
+        f"{many(count, 'event')} of the last 24 hours had to be asked for: the webhook loses "
+        "events. `flask fd-whatsapp events --source api` lists them.",
+    )
+
+
 def _max_silence(standing: Standing, limit: timedelta) -> Found:
     age = standing.age(_backlog(standing).last_received)
     if age is None:
@@ -174,6 +199,8 @@ _RULES: Final[Mapping[str, Callable[[Standing, Any], Found]]] = {
     "max_overdue": _max_overdue,
     "max_failing": _max_failing,
     "max_handling": _max_handling,
+    "max_unheard": _max_unheard,
+    "max_told": _max_told,
     "max_silence": _max_silence,
     "max_pending": _max_pending,
 }

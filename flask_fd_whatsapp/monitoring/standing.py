@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from ..exceptions import LedgerUnavailable
 from ..ledger import Backlog, BeingHandled, Event, Ledger, Rejection, TokenUse
 from ..ledger.protocol import find_event
+from ..ledger.send_records import NOTHING_SENT, SendStanding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,8 @@ class Standing:
     :param being_handled: the events that are being handled right now, longest first.
     :param most_postponed: the event at which handlers have asked most often to be called later.
     :param token_uses: when each entry of a header's list of values was last used.
+    :param sends: what was sent through the API, and is unknown or unheard of.
+    :param told: how many events of the last 24 hours the API told, and not the webhook.
     """
 
     receiver: str
@@ -36,6 +39,8 @@ class Standing:
     being_handled: Sequence[BeingHandled] = ()
     most_postponed: Event | None = None
     token_uses: Sequence[TokenUse] = ()
+    sends: SendStanding = NOTHING_SENT
+    told: int = 0
 
     @classmethod
     def unknown(cls, receiver: str, error: Exception) -> Standing:
@@ -59,6 +64,8 @@ def standing_of(receiver: str, ledger: Ledger, *, tries_to_write: bool = True) -
         being_handled = ledger.overview.being_handled(receiver=receiver)
         most_postponed = find_event(ledger, backlog.most_postponed)
         token_uses = ledger.token_uses.last(receiver=receiver)
+        sends = ledger.send_record.standing(receiver)
+        told = ledger.asking.told_since(datetime.now(UTC) - timedelta(days=1), receiver=receiver)
     except LedgerUnavailable as error:
         return Standing.unknown(receiver, error)
     if tries_to_write:
@@ -75,4 +82,6 @@ def standing_of(receiver: str, ledger: Ledger, *, tries_to_write: bool = True) -
         being_handled=being_handled,
         most_postponed=most_postponed,
         token_uses=token_uses,
+        sends=sends,
+        told=told,
     )

@@ -35,6 +35,9 @@ def test_status_of_a_new_ledger(durable: Flask, run: RunCommand, run_json: RunJS
         "most_postponed": None,
         "dead": 0,
         "unacknowledged": 0,
+        "unknown_sends": 0,
+        "unheard_since": None,
+        "told_by_api": 0,
         "quarantined": 0,
         "ignored": 0,
         "tokens": [],
@@ -47,6 +50,8 @@ def test_status_of_a_new_ledger(durable: Flask, run: RunCommand, run_json: RunJS
                 ("max_overdue", 900, None),
                 ("max_failing", 3600, None),
                 ("max_handling", 300, None),
+                ("max_unheard", 600, None),
+                ("max_told", 0, 0),
                 ("max_silence", None, None),
                 ("max_pending", None, None),
             ]

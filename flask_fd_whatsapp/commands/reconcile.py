@@ -1,0 +1,166 @@
+"""``flask fd-whatsapp reconcile``: asks Freshdesk for what the webhook has not told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+import click
+from flask.cli import with_appcontext
+
+from ..exceptions import LedgerUnavailable
+from ..log_fields import get_logger, log_fields
+from ..receiving.receiver import Receiver
+from .graceful_shutdown import Stop, stopping
+from .options import chosen_receiver, json_option, receiver_option, receivers, shared_ledger
+from .output import many, plain, print_json, progress
+from .parameters import Duration, Moment
+
+if TYPE_CHECKING:
+    from ..freshdesk.reconciler import Reconciliation
+
+logger = get_logger(__name__)
+
+POLL_SECONDS: Final = 30.0
+"""How long ``--follow`` waits between two runs."""
+
+
+@click.command(
+    epilog="\b\nExamples:\n  flask fd-whatsapp reconcile\n  flask fd-whatsapp reconcile --follow\n"
+    "  flask fd-whatsapp reconcile --recheck --since 3d\n"
+    "  flask fd-whatsapp reconcile --ids sent.txt --dry-run"
+)
+@click.option("--follow", "follows", is_flag=True, help="Go on until SIGTERM or Ctrl-C.")
+@click.option(
+    "--stuck-for",
+    type=Duration(),
+    default=timedelta(hours=1),
+    help="Ask for what was not heard of for so long.  [default: 1h]",
+)
+@click.option("--recheck", is_flag=True, help="DELIVERED and FAILED too: after an outage.")
+@click.option("--since", type=Moment(), help="First heard of at or after: ISO (UTC), or 3d ago.")
+@click.option("--until", type=Moment(), help="First heard of before this.")
+@click.option("--ids", type=click.File(), help="Ask for the messages of these ids, one a line.")
+@click.option("--dry-run", is_flag=True, help="Ask for nothing; count what would be.")
+@click.option("--limit", type=click.IntRange(1), help="Ask for so many at most.")
+@receiver_option
+@json_option
+@with_appcontext
+def reconcile(
+    follows: bool,
+    stuck_for: timedelta,
+    recheck: bool,
+    since: datetime | None,
+    until: datetime | None,
+    ids: TextIO | None,
+    dry_run: bool,
+    limit: int | None,
+    name: str | None,
+    as_json: bool,
+) -> None:
+    """Ask Freshdesk for messages that nothing is heard of, and handle what it tells.
+
+    That is what has no status, or is QUEUED or SENT, oldest first; again after 15 minutes, 1, 6 and
+    24 hours, then daily, up to 30 days. --recheck asks for DELIVERED and FAILED as well: a READ
+    that was lost is found no other way. Any number of these may run; each message is asked for by
+    one. It ends early when the account's calls run low.
+
+    Exit 1 if it could not ask, and tell why: a wrong key, five unusable answers in a row, or a
+    webhook of another account than the one that is asked.
+    """
+    if follows and (recheck or dry_run or ids is not None or limit is not None):
+        raise click.UsageError(
+            "--follow goes on by itself: --recheck, --ids, --dry-run and --limit are of one run."
+        )
+    receiver = _chosen(name)
+    options: dict[str, Any] = {
+        "stuck_for": stuck_for,
+        "is_recheck": recheck,
+        "since": since,
+        "until": until,
+        "ids": None if ids is None else [line.strip() for line in ids if line.strip()],
+        "is_dry_run": dry_run,
+        "limit": limit,
+    }
+    with stopping() as stop:
+        result = _follow(receiver, stop, options) if follows else _once(receiver, stop, options)
+    _show(result, as_json=as_json)
+    if result.problem is not None:
+        raise SystemExit(1)
+
+
+def _chosen(name: str | None) -> Receiver:
+    """The receiver of that name, or the only one with an API key."""
+    having = [one for one in receivers().values() if one.settings.api_key is not None]
+    return having[0] if name is None and len(having) == 1 else chosen_receiver(name)
+
+
+def _once(receiver: Receiver, stop: Stop, options: dict[str, Any]) -> Reconciliation:
+    from ..freshdesk.reconciler import Reconciler  # needs an extra
+
+    shared_ledger(receiver)
+    reconciler = Reconciler(receiver, should_stop=stop.is_asked, **options)
+    with progress(reconciler.run(), "Asking") as shown:
+        _exhaust(shown)
+    return reconciler.result
+
+
+def _follow(receiver: Receiver, stop: Stop, options: dict[str, Any]) -> Reconciliation:
+    from ..freshdesk.reconciler import Reconciler, Reconciliation  # needs an extra
+
+    click.echo(f"Following {receiver.name}: SIGTERM or Ctrl-C ends it.", err=True)
+    total = Reconciliation()
+    is_down = False
+    while not stop.is_asked() and total.problem is None:
+        try:
+            reconciler = Reconciler(receiver, should_stop=stop.is_asked, **options)
+            _exhaust(reconciler.run())
+            _add(total, reconciler.result)
+            is_down = False
+        except LedgerUnavailable as error:
+            if not is_down:
+                logger.critical(
+                    "The ledger of %s cannot be used, and is waited for: %s",
+                    receiver.name,
+                    error,
+                    extra=log_fields(receiver=receiver.name),
+                )
+            is_down = True
+        if total.problem is None:
+            stop.wait(POLL_SECONDS)
+    return total
+
+
+def _exhaust(items: Iterable[object]) -> None:
+    for _ in items:
+        pass
+
+
+def _add(total: Reconciliation, one: Reconciliation) -> None:
+    for told, count in one.counts.items():
+        total.counts[told] += count
+    total.settled += one.settled
+    total.stopped, total.problem = one.stopped, one.problem
+
+
+def _show(result: Reconciliation, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"asked": result.asked, **asdict(result)})
+        return
+    counts = {told.value: count for told, count in result.counts.items()}
+    if counts["would_ask"]:
+        click.echo(f"Would ask for {many(counts['would_ask'], 'message')}.")
+    else:
+        click.echo(
+            f"Asked for {many(result.asked, 'message')}: {counts['changed']} with news, "
+            f"{counts['unchanged']} without, {counts['not_found']} not found, "
+            f"{counts['no_answer']} without an answer."
+        )
+    if result.settled:
+        click.echo(f"Settled {many(result.settled, 'unknown send')}.")
+    if result.problem is not None:
+        click.echo(plain(f"Could not ask: {result.problem}"), err=True)
+    elif result.stopped is not None:
+        click.echo(plain(f"Ended early: {result.stopped}. Run it again for the rest."), err=True)

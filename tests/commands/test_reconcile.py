@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from flask_fd_whatsapp.freshdesk import SendUnknown
+
+from ..freshdesk.catching_up import KEY, System, system
+
+TWO_DAYS = timedelta(days=2)
+
+
+def run(host: System, *arguments: str) -> Any:
+    return host.app.test_cli_runner().invoke(args=["fd-whatsapp", *arguments])
+
+
+def test_catching_up() -> None:
+    """The command asks for what is stuck, and says what came of it."""
+    with system() as host:
+        for number in range(3):
+            host.send(f"R{number}")
+        host.clock.skip(TWO_DAYS)
+        assert (
+            "Would ask for 3 messages."
+            in run(host, "reconcile", "--stuck-for", "0s", "--dry-run").output
+        )
+        done = run(host, "reconcile", "--stuck-for", "0s")
+        assert done.exit_code == 0
+        assert "Asked for 3 messages: 3 with news" in done.output
+        assert host.disagreeing() == {}
+        found = json.loads(run(host, "reconcile", "--json").stdout)
+        assert (found["asked"], found["problem"]) == (0, None)
+
+
+def test_ids_from_a_file(tmp_path: Any) -> None:
+    """Ids are read from a file, one a line."""
+    with system() as host:
+        path = tmp_path / "ids"
+        path.write_text("".join(f"{host.simulator.send().id}\n\n" for _ in range(2)))
+        assert "Asked for 2 messages" in run(host, "reconcile", "--ids", str(path)).output
+        assert run(host, "reconcile", "--follow", "--ids", str(path)).exit_code == 2
+
+
+def test_it_could_not_ask() -> None:
+    """A wrong key is exit 1 with the remedy, and without the key."""
+    with system(API_KEY="wr0ngwr0ng") as host:
+        host.ledger.expect("M1")
+        done = run(host, "reconcile", "--stuck-for", "0s")
+        assert done.exit_code == 1
+        assert "FD_WHATSAPP_API_KEY" in done.output
+        assert "wr0ngwr0ng" not in done.output
+
+
+def test_the_list_of_sends() -> None:
+    """Sends are listed for people, as CSV and as JSON; recipients are in none of them."""
+    with system(trouble=["cut-before"]) as host:
+        with pytest.raises(SendUnknown):
+            host.send("=R1", campaign="spring")
+        message_id = host.send("R2")
+        shown = run(host, "sends")
+        assert message_id in shown.output
+        assert "no message heard of yet" in shown.output
+        assert message_id not in run(host, "sends", "--unknown").output
+        assert [one["message_id"] for one in sends(host, "--unheard")] == [message_id]
+        assert [one["state"] for one in sends(host, "--campaign", "spring")] == ["unknown"]
+        assert "'=R1" in run(host, "sends", "--csv").output
+        assert "4930123456" not in shown.output
+        (unknown,) = sends(host, "--unknown")
+        assert run(host, "sends", "--not-sent", str(unknown["id"])).exit_code == 0
+        assert run(host, "sends", "--not-sent", str(unknown["id"])).exit_code == 1
+        assert [one["state"] for one in sends(host, "--campaign", "spring")] == ["unsent"]
+
+
+def sends(host: System, *arguments: str) -> Any:
+    return json.loads(run(host, "sends", "--json", *arguments).stdout)["sends"]
+
+
+def test_status_tells_of_a_webhook_that_loses_events() -> None:
+    """Events that had to be asked for are an alarm, and so is silence after something was sent."""
+    with system() as host:
+        host.send("R1")
+        assert "no webhook has come since" in run(host, "status", "--max-unheard", "0s").output
+        assert "no webhook has come since" not in run(host, "status").output
+        run(host, "reconcile", "--stuck-for", "0s")
+        told = run(host, "status")
+        assert told.exit_code == 1
+        assert "had to be asked for" in told.output
+        listed = json.loads(run(host, "events", "--source", "api", "--json").stdout)
+        assert [one["source"] for one in listed["events"]] == ["api"]
+
+
+def test_check_hides_the_key_and_tells_of_another_account() -> None:
+    """The key is masked; a webhook of another account than the one that is asked is an error."""
+    with system() as host:
+        body = host.simulator.send("R1").posts[0].body()
+        host.app.extensions["fd_whatsapp"]["fd_whatsapp"].receive(
+            body.replace(b"11011399037", b"22222222222"), {}
+        )
+        shown = run(host, "check")
+        assert shown.exit_code == 1
+        assert "another account than 11011399037" in shown.output
+        assert KEY not in shown.output
+        assert "4155550100" not in shown.output

@@ -1,0 +1,231 @@
+"""``reconcile``: what the webhook did not tell is asked for, once each, within the limits."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flask_fd_whatsapp import ConfigurationError
+from flask_fd_whatsapp.exceptions import NoSuchReceiver
+from flask_fd_whatsapp.freshdesk import reconcile
+from flask_fd_whatsapp.freshdesk.reconciler import Reconciler, Told
+from flask_fd_whatsapp.ledger.send_records import Expected
+
+from ..ledger.databases import KINDS, fresh_database
+from .catching_up import ACCOUNT, ALWAYS, System, system
+
+TWO_DAYS = timedelta(days=2)
+
+
+def post(host: System, number: int, step: int = 0) -> Any:
+    """Post a step of a message, as the webhook would."""
+    message = list(host.simulator.messages.values())[number]
+    receiver = host.app.extensions["fd_whatsapp"]["fd_whatsapp"]
+    return receiver.receive(message.posts[step].body(), {}).result.label
+
+
+def test_what_the_webhook_did_not_tell(tmp_path: Path) -> None:
+    """After an outage every message is asked for once, and handlers are called as ever."""
+    with system() as host:
+        for number in range(30):
+            host.send(f"R{number}")
+        post(host, 0)
+        assert len(host.disagreeing()) == 29
+        host.clock.skip(TWO_DAYS)
+        done = reconcile(stuck_for=ALWAYS)
+        assert (done.asked, done.problem, done.stopped) == (30, None, None)
+        assert host.disagreeing() == {}
+        assert len([one for one in host.limit.calls if one[0] == "GET"]) == 30
+        told = [event for event in host.events if event.source == "api"]
+        assert len(told) == done.counts[Told.CHANGED]
+        assert all(event.is_time_estimated for event in told)
+        assert reconcile(stuck_for=ALWAYS).asked == 0
+
+
+def test_what_the_api_told_is_no_more_than_ids_and_status() -> None:
+    """The payload has no recipient, nor what the message says; an error comes along."""
+    with system() as host:
+        for number in range(30):
+            host.send(f"R{number}")
+        host.clock.skip(TWO_DAYS)
+        reconcile(stuck_for=ALWAYS)
+        for event in host.events:
+            assert event.payload.keys() == {"account_id", "event_type", "event_time", "data"}
+            assert "Ada" not in str(event.payload)
+            assert "4930123456" not in str(event.payload)
+            assert (event.error is not None) == (event.status == "FAILED")
+        assert "FAILED" in {event.status for event in host.events}
+
+
+def test_a_later_webhook_is_a_duplicate_with_the_right_time() -> None:
+    """It calls nobody, and its time replaces that of asking."""
+    with system() as host:
+        message_id = host.send("R1")
+        host.clock.skip(TWO_DAYS)
+        reconcile(stuck_for=ALWAYS)
+        message = host.simulator.messages[message_id]
+        step = next(n for n, one in enumerate(message.steps) if one.status == message.status)
+        called = len(host.events)
+        assert post(host, 0, step) == "duplicate"
+        assert len(host.events) == called
+        found = host.ledger.message(message_id)
+        assert found is not None
+        assert found.estimated == frozenset()
+        assert found.times[message.status].year == 2025
+
+
+def test_a_recheck_finds_the_reads_that_were_lost() -> None:
+    """Only a recheck asks for what is DELIVERED or FAILED; READ needs no asking."""
+    with system() as host:
+        for number in range(30):
+            host.send(f"R{number}")
+        for message in host.simulator.messages.values():
+            for number, step in enumerate(message.steps):
+                if step.status in ("QUEUED", "SENT", "DELIVERED", "FAILED"):
+                    receiver = host.app.extensions["fd_whatsapp"]["fd_whatsapp"]
+                    receiver.receive(message.posts[number].body(), {})
+        host.clock.skip(TWO_DAYS)
+        reconcile(stuck_for=ALWAYS)
+        assert {now for _, now in host.disagreeing().values()} == {"READ"}
+        since = datetime.now(UTC) - timedelta(hours=1)
+        assert reconcile(recheck=True, until=since).asked == 0
+        assert reconcile(recheck=True, since=since).asked > 0
+        assert host.disagreeing() == {}
+        assert reconcile(recheck=True, since=since).asked == 0
+
+
+def test_ids_of_a_host_that_registered_nothing() -> None:
+    """Messages that the ledger has never heard of are asked for by their ids."""
+    with system() as host:
+        ids = [host.simulator.send(f"R{number}").id for number in range(3)]
+        assert reconcile(ids=ids, dry_run=True).counts[Told.WOULD_ASK] == 3
+        assert reconcile(ids=ids, limit=2).asked == 2
+        assert reconcile(ids=ids).asked == 1
+        assert host.disagreeing() == {}
+        assert reconcile(ids=ids).asked == 0
+
+
+def test_a_dry_run_asks_for_nothing() -> None:
+    """It counts what would be asked for, and takes no turn."""
+    with system() as host:
+        host.send("R1")
+        calls = len(host.limit.calls)
+        done = reconcile(stuck_for=ALWAYS, dry_run=True)
+        assert (done.asked, done.counts[Told.WOULD_ASK]) == (0, 1)
+        assert len(host.limit.calls) == calls
+        assert reconcile(stuck_for=ALWAYS).asked == 1
+
+
+def test_what_is_not_found_counts_only_where_something_is() -> None:
+    """With a wrong domain every message is unknown: that gives none of them up."""
+    with system() as host:
+        for _ in range(4):
+            host.ledger.send_record.expect(Expected(account_id=ACCOUNT, message_id="M404"))
+            assert reconcile(ids=["M404"]).counts[Told.NOT_FOUND] == 1
+            rewind(host)
+        asked = host.ledger.asking.find(ACCOUNT, "M404")
+        assert asked is not None
+        assert asked.not_found == 0
+        message_id = host.send("R1")
+        for _ in range(3):
+            assert reconcile(ids=["M404", message_id]).counts[Told.NOT_FOUND] == 1
+            rewind(host)
+        asked = host.ledger.asking.find(ACCOUNT, "M404")
+        assert asked is not None
+        assert asked.not_found == 3
+        assert "M404" not in [
+            one.message_id
+            for one in host.ledger.asking.due(
+                Reconciler(host.client._receiver, stuck_for=ALWAYS)._wanted, limit=10
+            )
+        ]
+
+
+def rewind(host: System) -> None:
+    """Let every message's turn come again."""
+    for message in host.ledger.store.all_messages():  # type: ignore[attr-defined]
+        message.ask_at = None
+
+
+def test_a_wrong_key_stops_the_run() -> None:
+    """401 and 403 stop it with the remedy, and the turn is given back."""
+    with system(API_KEY="wr0ngwr0ng") as host:
+        host.ledger.expect("M1")
+        host.ledger.expect("M2")
+        done = reconcile(stuck_for=ALWAYS)
+        assert done.asked == 1
+        assert done.problem is not None
+        assert "FD_WHATSAPP_API_KEY" in done.problem
+        assert len(host.ledger.asking.due(_all(host), limit=10)) == 2
+
+
+def test_five_unreadable_answers_stop_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It could not ask, and all the turns are given back."""
+    monkeypatch.setattr("flask_fd_whatsapp.freshdesk.pace.Pace.rest", lambda *_: None)
+    with system(trouble=["html"] * 100) as host:
+        for number in range(8):
+            host.ledger.expect(f"M{number}")
+        done = reconcile(stuck_for=ALWAYS)
+        assert done.counts[Told.NO_ANSWER] == 5
+        assert done.problem is not None
+        assert len(host.ledger.asking.due(_all(host), limit=10)) == 8
+
+
+def _all(host: System) -> Any:
+    return Reconciler(host.client._receiver, stuck_for=ALWAYS)._wanted
+
+
+def test_a_webhook_of_another_account_stops_the_run() -> None:
+    """What is asked for must be the account whose webhooks come in."""
+    with system() as host:
+        host.send("R1")
+        body = host.simulator.send("R2").posts[0].body().replace(ACCOUNT.encode(), b"22222222222")
+        receiver = host.app.extensions["fd_whatsapp"]["fd_whatsapp"]
+        receiver.receive(body, {})
+        done = reconcile(stuck_for=ALWAYS)
+        assert done.asked == 0
+        assert done.problem is not None
+        assert "another account" in done.problem
+
+
+def test_calls_run_low() -> None:
+    """Below a fifth of what the account may call, the run ends and leaves the rest to the host."""
+    with system(calls_a_minute=10, CALLS_A_MINUTE=1_000_000) as host:
+        for number in range(20):
+            host.ledger.expect(host.simulator.send(f"R{number}").id)
+        done = reconcile(stuck_for=ALWAYS)
+        assert (done.asked, done.problem) == (9, None)
+        assert done.stopped is not None
+        assert "1 are left" in done.stopped
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_three_at_once_ask_once(kind: str, tmp_path: Path) -> None:
+    """Of several reconcilers at once each message is asked for by one."""
+    with fresh_database(kind, tmp_path) as url, system(ledger_url=url) as host:
+        host.ledger.upgrade()
+        for number in range(20):
+            host.ledger.expect(host.simulator.send(f"R{number}").id)
+        host.clock.skip(TWO_DAYS)
+
+        def run(_: int) -> int:
+            with host.app.app_context():
+                return reconcile(stuck_for=ALWAYS).asked
+
+        with ThreadPoolExecutor(3) as pool:
+            assert sum(pool.map(run, range(3))) == 20
+        assert len(host.limit.calls) == 20
+        assert host.disagreeing() == {}
+        host.ledger.engine.dispose()  # type: ignore[attr-defined]
+
+
+def test_which_receiver() -> None:
+    """Without a key it is an error that names it, and an unknown receiver is one."""
+    with system(API_KEY=None), pytest.raises(ConfigurationError, match="API_KEY"):
+        reconcile()
+    with system(), pytest.raises(NoSuchReceiver, match="fd_whatsapp"):
+        reconcile("other")
