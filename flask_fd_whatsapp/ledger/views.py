@@ -192,6 +192,9 @@ class Rejection:
     :param has_no_header: it carried none of the configured headers, and is kept apart from those
         whose headers were wrong: whoever scans the net must not hide a token that was changed.
     :param is_acknowledged: somebody has taken note of it.
+    :param count: how often a request was rejected for this reason; where one is noted, how many are
+        to be added.  ``None`` if nobody counted yet.
+    :param first_seen: when the first of them came (UTC), ``None`` if nobody knows.
     """
 
     receiver: str
@@ -201,6 +204,8 @@ class Rejection:
     last_seen: datetime
     has_no_header: bool = False
     is_acknowledged: bool = False
+    count: int | None = field(default=1, compare=False)
+    first_seen: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

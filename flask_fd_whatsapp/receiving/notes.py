@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from dataclasses import replace
 from datetime import UTC, datetime
+from threading import Lock
 from typing import Final
 
 from ..ledger import Ledger, Rejection, TokenUse
 from ..log_fields import get_logger, log_fields
+from ..per_process import PerProcess
 from ..throttle import Throttle
 from .write_behind import WriteBehind
 
@@ -25,6 +28,23 @@ FIRST_WAIT_SECONDS: Final = 2.0
 LOG_SECONDS: Final = 60
 
 
+class _Counts:
+    """How many of each kind are not written yet, and when the first of them came."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._counts: dict[Hashable, tuple[int, datetime]] = {}
+
+    def add(self, kind: Hashable, count: int, first_seen: datetime) -> None:
+        with self._lock:
+            before, since = self._counts.get(kind, (0, first_seen))
+            self._counts[kind] = before + count, min(since, first_seen)
+
+    def take(self, kind: Hashable) -> tuple[int, datetime]:
+        with self._lock:
+            return self._counts.pop(kind, (0, datetime.now(UTC)))
+
+
 class Notes:
     """Writes notes of one receiver's requests into its ledger, beside the requests.
 
@@ -38,15 +58,26 @@ class Notes:
         self._writes = WriteBehind(INTERVAL_SECONDS)
         self._lines = Throttle(LOG_SECONDS)
         self._wait = FIRST_WAIT_SECONDS
+        self._unwritten = PerProcess(_Counts)
 
     def rejection(self, rejection: Rejection) -> None:
         """Keep the last one of each reason, those that carried no header apart."""
         wait, self._wait = self._wait, WAIT_SECONDS
-        self._put(
-            (rejection.reason, rejection.has_no_header),
-            lambda ledger: ledger.rejections.note(rejection),
-            wait=wait,
-        )
+        kind = (rejection.reason, rejection.has_no_header)
+        unwritten = self._unwritten.get()
+        unwritten.add(kind, 1, rejection.last_seen)
+
+        def note(ledger: Ledger) -> None:
+            count, first_seen = unwritten.take(kind)
+            if not count:
+                return  # a write of later ones took it along
+            try:
+                ledger.rejections.note(replace(rejection, count=count, first_seen=first_seen))
+            except BaseException:
+                unwritten.add(kind, count, first_seen)
+                raise
+
+        self._put(kind, note, wait=wait)
 
     def token_use(self, header: str, position: int) -> None:
         """Keep when a header's entry at *position*, from 1, last let a request in."""

@@ -62,6 +62,9 @@ INSERT INTO fd_whatsapp_aggregate
 VALUES ('abc', {{time}}, {{time}}, '1', 'fd_whatsapp', '', '', '', '{{{{}}}}', '{{{{}}}}');
 INSERT INTO fd_whatsapp_duplicate (receiver, hour, count) VALUES ('fd_whatsapp', {{time}}, 3)
 """
+DATA["0008"] = f"""{DATA["0007"]};
+UPDATE fd_whatsapp_rejection SET count = 2, first_seen = {{time}}
+"""
 
 
 def fill(engine: Engine, at: str) -> None:

@@ -66,3 +66,18 @@ def test_rejections_noted_at_once(ledger: Ledger) -> None:
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(ledger.rejections.note, [REJECTION] * 10 * THREADS))
     assert ledger.rejections.last() == [REJECTION]
+
+
+def test_rejections_of_each_reason_are_counted(ledger: Ledger) -> None:
+    """How often each came is counted, several at once too, and since when."""
+    ledger.rejections.note(REJECTION)
+    later = replace(REJECTION, last_seen=MOMENT + timedelta(1), count=3)
+    ledger.rejections.note(later)
+    ledger.rejections.acknowledge()
+    (found,) = ledger.rejections.last()
+    assert (found.count, found.first_seen) == (4, MOMENT)
+    ledger.rejections.note(replace(REJECTION, reason="account", count=2, first_seen=MOMENT))
+    assert {one.reason: one.count for one in ledger.rejections.last()} == {
+        "unauthenticated": 4,
+        "account": 2,
+    }

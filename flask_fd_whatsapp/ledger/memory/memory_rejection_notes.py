@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from threading import Lock
 
 from ..views import Rejection, TokenUse
 
@@ -11,12 +12,17 @@ class MemoryLastRejections:
     """Knows the last rejection of each receiver and reason, for :class:`MemoryLedger`."""
 
     def __init__(self) -> None:
+        self._lock = Lock()
         self._last: dict[tuple[str, str, bool], Rejection] = {}
 
     def note(self, rejection: Rejection) -> None:
-        """Keep *rejection* as the last of its receiver, reason and ``has_no_header``."""
+        """Keep *rejection* as the last of its receiver, reason and ``has_no_header``; count it."""
         key = (rejection.receiver, rejection.reason, rejection.has_no_header)
-        self._last[key] = rejection
+        with self._lock:
+            before = self._last.get(key)
+            first = before.first_seen if before else rejection.first_seen or rejection.last_seen
+            count = (rejection.count or 1) + (before.count or 0 if before else 0)
+            self._last[key] = replace(rejection, count=count, first_seen=first)
 
     def last(self, *, receiver: str | None = None) -> list[Rejection]:
         """The last rejection of each receiver (or of this one) and reason, newest first."""
@@ -27,8 +33,10 @@ class MemoryLastRejections:
     def acknowledge(self, *, receiver: str | None = None) -> int:
         """Take note of all so far; gives how many nobody had taken note of."""
         new = [one for one in self.last(receiver=receiver) if not one.is_acknowledged]
-        for one in new:
-            self.note(replace(one, is_acknowledged=True))
+        with self._lock:
+            for one in new:
+                key = (one.receiver, one.reason, one.has_no_header)
+                self._last[key] = replace(self._last[key], is_acknowledged=True)
         return len(new)
 
 

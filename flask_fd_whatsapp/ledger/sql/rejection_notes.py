@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import RowMapping, select, update
+from sqlalchemy import RowMapping, func, select, update
 
 from ..references import storable
 from ..views import Rejection, TokenUse
@@ -23,7 +23,7 @@ class SQLLastRejections:
         self._prepared = prepared
 
     def note(self, rejection: Rejection) -> None:
-        """Keep *rejection* as the last of its receiver, reason and ``has_no_header``."""
+        """Keep *rejection* as the last of its receiver, reason and ``has_no_header``; count it."""
         key = {
             "receiver": rejection.receiver,
             "reason": rejection.reason + _NO_HEADER * rejection.has_no_header,
@@ -33,8 +33,15 @@ class SQLLastRejections:
             "detail": storable(rejection.detail),
             "last_seen": rejection.last_seen,
         }
+        more = rejection.count or 1
+        first = {
+            **values,
+            "count": more,
+            "first_seen": rejection.first_seen or rejection.last_seen,
+        }
+        again = {**values, "count": func.coalesce(table.c.count, 0) + more}
         with self._prepared.database.writing() as connection:
-            connection.execute(self._prepared.database.upsert(table, key, values, values))
+            connection.execute(self._prepared.database.upsert(table, key, first, again))
 
     def last(self, *, receiver: str | None = None) -> list[Rejection]:
         """The last rejection of each receiver (or of this one) and reason, newest first."""
@@ -65,6 +72,8 @@ def _rejection(row: RowMapping) -> Rejection:
         last_seen=row["last_seen"],
         has_no_header=reason.endswith(_NO_HEADER),
         is_acknowledged=acknowledged_at is not None and acknowledged_at >= row["last_seen"],
+        count=row["count"],
+        first_seen=row["first_seen"],
     )
 
 

@@ -207,6 +207,9 @@ rejection = Table(
     Column("last_seen", UTCDateTime, nullable=False),
     # What was last seen when somebody took note.
     Column("acknowledged_at", UTCDateTime),
+    # How often it was noted, and since when; NULL in rows of a previous version.
+    Column("count", Integer),
+    Column("first_seen", UTCDateTime),
 )
 
 # When each entry of a header's list of values was last accepted.
