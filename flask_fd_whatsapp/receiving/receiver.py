@@ -22,6 +22,7 @@ from ..log_fields import about, get_logger
 from ..settings import Settings
 from ..throttle import Once
 from .auth import Authenticator
+from .duplicates import Duplicates
 from .hand_over import HandOver
 from .ingest import Intake, NotTaken
 from .notes import Notes
@@ -80,6 +81,7 @@ class Receiver:
         notes = Notes(name, self.open_ledger)
         self.rejections = Rejections(app, name, prefix, settings, notes)
         self._intake = Intake(schema, settings, prefix)
+        self._duplicates = Duplicates(name, lambda: self.ledger)
         self._outage = Outage(name)
         self.authenticator = Authenticator(settings.headers, notes.token_use)
         self._policy = Policy(
@@ -147,6 +149,8 @@ class Receiver:
             # here is the ledger's, and an event that may not be recorded is never acknowledged.
             self._outage.refuse(error, with_traceback=True)
             return UNAVAILABLE
+        if outcome.result is Result.DUPLICATE and not is_replay:
+            self._duplicates.count()
         if self._outage.is_on and outcome.result.is_kept:
             self._outage.end()
         return outcome

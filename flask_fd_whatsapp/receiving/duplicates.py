@@ -1,0 +1,75 @@
+"""How often events came again: counted in each process, and written beside the requests."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+from threading import Lock
+from typing import Final
+
+from ..ledger import Ledger
+from ..log_fields import get_logger, log_fields
+from ..per_process import PerProcess
+from ..throttle import Throttle
+from .write_behind import WriteBehind
+
+logger = get_logger(__name__)
+
+INTERVAL_SECONDS: Final = 10.0
+"""How often a process writes what it has counted; when it is killed, that much is lost."""
+
+LOG_SECONDS: Final = 60
+
+
+class _Count:
+    """By the hour in which they came, what is not written yet."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._by_hour: Counter[datetime] = Counter()
+
+    def add(self, hour: datetime, count: int) -> None:
+        with self._lock:
+            self._by_hour[hour] += count
+
+    def take(self) -> Counter[datetime]:
+        with self._lock:
+            taken, self._by_hour = self._by_hour, Counter()
+        return taken
+
+
+class Duplicates:
+    """Counts the events of one receiver that came again.
+
+    :param name: the receiver's name.
+    :param ledger: gives its ledger; it may raise.
+    """
+
+    def __init__(self, name: str, ledger: Callable[[], Ledger]) -> None:
+        self._name = name
+        self._ledger = ledger
+        self._counts = PerProcess(_Count)
+        self._writes = WriteBehind(INTERVAL_SECONDS)
+        self._lines = Throttle(LOG_SECONDS)
+
+    def count(self) -> None:
+        """Count one that came now."""
+        hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+        self._counts.get().add(hour, 1)
+        self._writes.put(None, self._write)
+
+    def _write(self) -> None:
+        counts = self._counts.get()
+        for hour, count in counts.take().items():
+            try:
+                self._ledger().reports.count_duplicates(self._name, hour, count)
+            except Exception as error:  # whatever a ledger raises, no answer depends on it
+                counts.add(hour, count)  # for the next time
+                if self._lines.admit(None) is not None:
+                    logger.warning(
+                        "%s: how often events came again could not be written: %s",
+                        self._name,
+                        error,
+                        extra=log_fields(receiver=self._name),
+                    )
