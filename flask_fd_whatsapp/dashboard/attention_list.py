@@ -17,12 +17,14 @@ from ..monitoring.attention import Finding, findings, limits_of
 from ..monitoring.standing import Standing, standing_of
 from ..receiving.receiver import Receiver
 from .visit import Visit
-from .wordings import counted, length, number, roughly, short_date
+from .wordings import NOTHING, counted, length, number, roughly, short_date
 
 LIVE_SECONDS: Final = 5.0
 """How long it is shared by all who look: what is wrong should be seen soon."""
 
 _MILD: Final = frozenset({"max_failing", "max_handling", "max_pending", "max_silence"})
+
+_SENDS: Final = ("max_unheard", "max_told")
 
 _WHERE: Final = {
     "max_dead": ("dead", "Show them", "flask fd-whatsapp retry --dead"),
@@ -33,7 +35,7 @@ _WHERE: Final = {
     "max_pending": ("backlog", "Show the backlog", None),
     "trial_write": (None, "", "flask fd-whatsapp check"),
     "max_unheard": ("sending", "Show them", "flask fd-whatsapp reconcile"),
-    "max_asked": ("sending", "Show them", "flask fd-whatsapp check"),
+    "max_told": ("sending", "Show them", "flask fd-whatsapp check"),
 }
 """For each rule where to look on *Operations*, and the command that helps."""
 
@@ -206,11 +208,12 @@ def _dead(all_stands: Sequence[Stand]) -> Cell:
 
 
 def _unheard(all_stands: Sequence[Stand]) -> Cell:
-    found = [one for stand in all_stands for one in stand.findings if one.rule == "max_unheard"]
-    count = sum(one.found for one in found if isinstance(one.found, int))
-    level = _level(all_stands, "max_unheard", otherwise="ok" if found else "none")
-    note = "sent more than 10 min ago" if count else "nothing is waited for"
-    return Cell(level=level, label="Unheard sends", value=number(count), note=note)
+    found = [one.found for stand in all_stands for one in stand.findings if one.rule in _SENDS]
+    ages = [age for age in found if isinstance(age, timedelta)]
+    level = _level(all_stands, *_SENDS, otherwise="ok" if ages else "none")
+    note = "no webhook since a send" if ages else "nothing is waited for"
+    value = f"For {roughly(max(ages))}" if ages else NOTHING
+    return Cell(level=level, label="Unheard sends", value=value, note=note)
 
 
 def _quarantine(all_stands: Sequence[Stand]) -> Cell:
