@@ -42,8 +42,13 @@ class Campaigns(Protocol):
 class Reports(Protocol):
     """Says what the statuses say."""
 
-    rules: ReportRules
-    """What the settings of the ledger's receivers say about reports."""
+    @property
+    def rules(self) -> ReportRules:
+        """What the settings of the ledger's receivers say about reports."""
+        ...
+
+    @rules.setter
+    def rules(self, rules: ReportRules) -> None: ...
 
     def engagement(
         self,

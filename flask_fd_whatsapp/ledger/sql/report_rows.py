@@ -118,19 +118,23 @@ def pages_of_facts(
         )
 
 
+_AGGREGATED: Final = (
+    "starts_at",
+    "ends_at",
+    "account",
+    "receiver",
+    "campaign",
+    "template",
+    "code",
+    "counts",
+    "figures",
+)
+"""The columns of an aggregate's row, as :func:`key_of` and its reader take them."""
+
+
 def folded_of(wanted: ReportFilter) -> Select[Any]:
     """The aggregates of pruned messages that may be asked for."""
-    query = select(
-        aggregate.c.starts_at,
-        aggregate.c.ends_at,
-        aggregate.c.account,
-        aggregate.c.receiver,
-        aggregate.c.campaign,
-        aggregate.c.template,
-        aggregate.c.code,
-        aggregate.c.counts,
-        aggregate.c.figures,
-    )
+    query: Select[Any] = select(*(aggregate.c[name] for name in _AGGREGATED))
     if wanted.since is not None:
         query = query.where(aggregate.c.ends_at > wanted.since)
     if wanted.until is not None:
