@@ -40,7 +40,7 @@ def _encodable(value: Any) -> Any:
     if isinstance(value, dict):
         return {_encodable(key): _encodable(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_encodable(each) for each in value]
+        return type(value)(_encodable(each) for each in value)
     return value
 
 
