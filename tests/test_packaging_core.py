@@ -35,6 +35,8 @@ MAY_IMPORT_OPTIONAL = (
     "freshdesk",
     "simulator",
     "testing",
+    "monitoring/collector",
+    "monitoring/instrumentation",
     "monitoring/openapi",
 )
 SIGNALS = (

@@ -17,6 +17,7 @@ from ..signals import handler_failed
 from .calling import call, failures
 from .handlers import Handler
 from .notices import GAVE_UP, TOO_MUCH, bury, notify
+from .observing import Observer
 
 logger = get_logger(__name__)
 
@@ -32,6 +33,7 @@ class Attempt:
     :param receiver: the name of the receiver that took the event in.
     :param recorded: the event as the ledger knows it, with the claim.
     :param event: the event as its handlers get it.
+    :param observer: looks on, if anybody does.
     :ivar tried: what the ledger does not know yet of what came of it.
     :ivar state: what has become of the event, ``None`` until the attempt has ended.
     :ivar is_replay: the event was settled before, and stays so.
@@ -51,6 +53,7 @@ class Attempt:
         "is_reported",
         "lease_seconds",
         "ledger",
+        "observer",
         "pace",
         "receiver",
         "recorded",
@@ -70,7 +73,9 @@ class Attempt:
         receiver: str,
         recorded: Recorded,
         event: StatusEvent,
+        observer: Observer | None = None,
     ) -> None:
+        self.observer = observer
         self.app = app
         self.ledger = ledger
         self.receiver = receiver
@@ -110,7 +115,11 @@ class Attempt:
         error: BaseException | None = None
         try:
             for _ in range(CALLS):
-                error = self._run(handler)
+                observer = self.observer
+                if observer is None:
+                    error = self._run(handler)
+                else:
+                    error = observer.call(self.receiver, handler, self._run)
                 if error is None:
                     error = self._record(handler.name, is_last=is_last)
                 had_conflict = error is not None and self.claim.undo()

@@ -11,6 +11,7 @@ from typing import Any, Unpack
 from ..engagement import Engagement, Feed
 from .api_parts import Asking, Rates, SendRecord
 from .context import only_account
+from .gauges import GaugeReader
 from .listing import Browser
 from .operating_parts import (
     DeadEvents,
@@ -48,6 +49,7 @@ class ComposedLedger:
     rates: Rates
     asking: Asking
     campaigns: Campaigns
+    gauges: GaugeReader
 
     def record(self, entry: Entry, policy: Policy, *, claim: bool = True) -> Recorded:
         """Insert the event unless it was seen, raise its message's status and claim the message."""

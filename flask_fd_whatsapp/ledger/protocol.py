@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from ..engagement import Engagement, Feed
 from .api_parts import Asking, Rates, SendRecord
+from .gauges import GaugeReader
 from .listing import Browser
 from .operating_parts import (
     DeadEvents,
@@ -84,6 +85,11 @@ class Ledger(Recording, Queries, Protocol):
     @property
     def browser(self) -> Browser:
         """Lists messages page by page."""
+        ...
+
+    @property
+    def gauges(self) -> GaugeReader:
+        """What monitors keep over time."""
         ...
 
     @property

@@ -1,5 +1,21 @@
-"""Watching it: health endpoints, how every receiver stands, and what needs attention."""
+"""Watching it: health endpoints, metrics, traces, how every receiver stands, what needs care."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from .health import health_blueprint
 
-__all__ = ["health_blueprint"]
+if TYPE_CHECKING:
+    from .collector import LedgerCollector
+    from .instrumentation import instrument
+
+__all__ = ["LedgerCollector", "health_blueprint", "instrument"]
+
+_NEEDS_AN_EXTRA = {"LedgerCollector": "collector", "instrument": "instrumentation"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs an extra when it is asked for."""
+    if name not in _NEEDS_AN_EXTRA:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_NEEDS_AN_EXTRA[name]}", __name__), name)

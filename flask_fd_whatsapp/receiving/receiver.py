@@ -17,6 +17,7 @@ from ..handling.attempt import Attempt
 from ..handling.dispatch import dispatch, dispatch_one
 from ..handling.enriched import enriched
 from ..handling.notices import bury
+from ..handling.observing import Observer
 from ..ledger import Entry, Ledger, Policy, Recorded, State, Tried
 from ..log_fields import about, get_logger
 from ..settings import Settings
@@ -93,6 +94,7 @@ class Receiver:
         self._make_ledger = make_ledger
         self._hand_over = hand_over
         self._unheard = Once()
+        self.observer: Observer | None = None
         self._ledger: Ledger | None = None
         self._lock = Lock()
 
@@ -204,13 +206,19 @@ class Receiver:
                 return without_attempt(recorded.state)
             attempt = self._attempt(event, recorded)
             try:
-                dispatch(attempt, self._unheard)
+                if self.observer is None:
+                    dispatch(attempt, self._unheard)
+                else:
+                    with self.observer.handling(self.name, event, recorded):
+                        dispatch(attempt, self._unheard)
             except ClaimLost as error:
                 return _late(error)
         return after_attempt(attempt)
 
     def _attempt(self, event: StatusEvent, recorded: Recorded) -> Attempt:
-        return Attempt(self.app, self.ledger, self._policy, self.name, recorded, event)
+        return Attempt(
+            self.app, self.ledger, self._policy, self.name, recorded, event, self.observer
+        )
 
     def resume(self, event_id: Any, *, wait: float = 0) -> Outcome | None:
         """Go on with a recorded event; ``None`` if there is no such event (any more).

@@ -132,16 +132,28 @@ _ANSWERS = {
 }
 
 
-def to_response(outcome: Outcome) -> Response:
+class Answer(Response):
+    """The answer to a request.
+
+    :ivar result: what became of the request, for those who look on.
+    """
+
+    result: Result
+
+
+def to_response(outcome: Outcome) -> Answer:
     """The answer to a request, with ``Retry-After`` or ``WWW-Authenticate`` where it wants one."""
     body = _ANSWERS.get(outcome.result)
     if body is not None:
-        return Response(body, content_type="application/json")
-    response = Response(
+        answer = Answer(body, content_type="application/json")
+        answer.result = outcome.result
+        return answer
+    response = Answer(
         json.dumps(_problem(outcome)) + "\n",
         status=outcome.result.status,
         content_type="application/problem+json",
     )
+    response.result = outcome.result
     if outcome.retry_after is not None:
         response.headers["Retry-After"] = str(outcome.retry_after)
     if outcome.result is Result.UNAUTHENTICATED:

@@ -152,4 +152,7 @@ def try_one(receiver: Receiver, event_id: Any) -> Swept:
             extra=log_fields(receiver=receiver.name, event_id=event_id),
         )
         return Swept(event_id, Result.UNFINISHED)
-    return Swept(event_id, outcome.result if outcome else Result.DUPLICATE)
+    result = outcome.result if outcome else Result.DUPLICATE
+    if receiver.observer is not None:
+        receiver.observer.swept(receiver.name, result.label)
+    return Swept(event_id, result)

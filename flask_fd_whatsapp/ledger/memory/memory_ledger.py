@@ -12,6 +12,7 @@ from .memory_asking import MemoryAsking
 from .memory_browser import MemoryBrowser
 from .memory_campaigns import MemoryCampaigns
 from .memory_dead_events import MemoryDeadEvents
+from .memory_gauges import MemoryGauges
 from .memory_maintenance import MemoryMaintenance
 from .memory_overview import MemoryOverview
 from .memory_quarantine import MemoryQuarantine
@@ -46,11 +47,12 @@ class MemoryLedger(ComposedLedger):
         store = MemoryStore(max_events=max_events, clock=clock, url_key=self._url_key)
         quarantine = MemoryQuarantine()
         send_record = MemorySendRecord(store)
+        rejections = MemoryLastRejections()
         super().__init__(
             recording=MemoryRecording(store),
             queries=MemoryQueries(store),
             quarantine=quarantine,
-            rejections=MemoryLastRejections(),
+            rejections=rejections,
             token_uses=MemoryLastTokenUses(),
             reservations=MemoryReservations(store),
             replays=MemoryReplays(store),
@@ -63,6 +65,7 @@ class MemoryLedger(ComposedLedger):
             rates=MemoryRates(store),
             asking=MemoryAsking(store),
             campaigns=MemoryCampaigns(store),
+            gauges=MemoryGauges(store, quarantine, rejections, send_record),
         )
         self.store = store
 

@@ -13,6 +13,7 @@ from .claims import SQLRecording
 from .dead_events import SQLDeadEvents
 from .dialects.base import Database
 from .dialects.registry import engine_from_url, kind_of
+from .gauge_rows import SQLGauges
 from .maintenance import SQLMaintenance
 from .message_pages import SQLBrowser
 from .overview import SQLOverview
@@ -70,6 +71,7 @@ class SQLLedger(ComposedLedger):
             send_record=SQLSendRecord(prepared),
             rates=SQLRates(prepared),
             asking=SQLAsking(prepared),
+            gauges=SQLGauges(prepared),
         )
         self._prepared = prepared
 

@@ -12,7 +12,7 @@ from .prepared import PreparedDatabase
 from .tables import rejection as table
 from .tables import token_use
 
-_NO_HEADER: Final = "!no_header"
+NO_HEADER: Final = "!no_header"
 """Ends the reason, which is the row's key, of what carried none of the configured headers."""
 
 
@@ -26,7 +26,7 @@ class SQLLastRejections:
         """Keep *rejection* as the last of its receiver, reason and ``has_no_header``; count it."""
         key = {
             "receiver": rejection.receiver,
-            "reason": rejection.reason + _NO_HEADER * rejection.has_no_header,
+            "reason": rejection.reason + NO_HEADER * rejection.has_no_header,
         }
         values = {
             "status_code": rejection.status_code,
@@ -66,11 +66,11 @@ def _rejection(row: RowMapping) -> Rejection:
     acknowledged_at = row["acknowledged_at"]
     return Rejection(
         receiver=row["receiver"],
-        reason=reason.removesuffix(_NO_HEADER),
+        reason=reason.removesuffix(NO_HEADER),
         status_code=row["status_code"],
         detail=row["detail"],
         last_seen=row["last_seen"],
-        has_no_header=reason.endswith(_NO_HEADER),
+        has_no_header=reason.endswith(NO_HEADER),
         is_acknowledged=acknowledged_at is not None and acknowledged_at >= row["last_seen"],
         count=row["count"],
         first_seen=row["first_seen"],

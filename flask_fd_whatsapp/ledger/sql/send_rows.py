@@ -173,30 +173,11 @@ class SQLSendRecord:
         self.settle()
         database = self._prepared.database
         query = select(send).order_by(send.c.id.desc()).limit(wanted.limit)
-        query = query.where(*self._met(wanted, database))
+        query = query.where(*conditions_of(wanted, database))
         with database.querying(patiently=True) as connection:
             now = _now(connection, database)
             found = [_send(row, now) for row in connection.execute(query).mappings()]
             return [_with_candidates(connection, one) for one in found]
-
-    def _met(self, wanted: SendFilter, database: Database) -> Iterator[ColumnElement[bool]]:
-        if wanted.external_reference_id is not None:
-            yield send.c.reference_digest == digest_of(wanted.external_reference_id)
-        if wanted.receiver is not None:
-            yield send.c.receiver == wanted.receiver
-        if wanted.campaign is not None:
-            yield send.c.campaign == storable(wanted.campaign)
-        if wanted.state is SendState.UNKNOWN:
-            yield _is_unknown(database)
-        elif wanted.state is SendState.SENDING:
-            yield (send.c.state == wanted.state) & ~_is_unknown(database)
-        elif wanted.state is not None:
-            yield send.c.state == wanted.state
-        if wanted.is_unheard:
-            its = message.c.message_id == send.c.message_id
-            is_account = message.c.account_id == send.c.account
-            heard = exists().where(its, is_account, event.c.message_key == message.c.id)
-            yield (send.c.state == SendState.SENT) & ~heard
 
     def settle(self) -> int:
         """Settle the unknown sends that the rule allows; gives how many."""
@@ -251,6 +232,27 @@ class SQLSendRecord:
             if last is not None:
                 since = since.where(send.c.created_at > last)
             return SendStanding(connection.scalar(of_unknown) or 0, connection.scalar(since))
+
+
+def conditions_of(wanted: SendFilter, database: Database) -> Iterator[ColumnElement[bool]]:
+    """What a send has to meet."""
+    if wanted.external_reference_id is not None:
+        yield send.c.reference_digest == digest_of(wanted.external_reference_id)
+    if wanted.receiver is not None:
+        yield send.c.receiver == wanted.receiver
+    if wanted.campaign is not None:
+        yield send.c.campaign == storable(wanted.campaign)
+    if wanted.state is SendState.UNKNOWN:
+        yield _is_unknown(database)
+    elif wanted.state is SendState.SENDING:
+        yield (send.c.state == wanted.state) & ~_is_unknown(database)
+    elif wanted.state is not None:
+        yield send.c.state == wanted.state
+    if wanted.is_unheard:
+        its = message.c.message_id == send.c.message_id
+        is_account = message.c.account_id == send.c.account
+        heard = exists().where(its, is_account, event.c.message_key == message.c.id)
+        yield (send.c.state == SendState.SENT) & ~heard
 
 
 def _template(name: str | None, language: str | None) -> dict[str, str | None]:

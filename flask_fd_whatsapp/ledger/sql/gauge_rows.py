@@ -1,0 +1,124 @@
+"""What monitors keep over time, of a ledger in a database: one statement a scrape."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Select, func, literal, null, select, type_coerce, union_all
+
+from ..gauges import NO_STATUS, UNHEARD_AFTER, WINDOW, Gauges
+from ..send_records import SendFilter, SendState
+from .column_types import UTCDateTime
+from .dialects.base import Database
+from .prepared import PreparedDatabase
+from .rejection_notes import NO_HEADER
+from .send_rows import conditions_of
+from .tables import event, message, quarantine, rejection, send
+
+
+class _Row(NamedTuple):
+    kind: str
+    receiver: str
+    label: str | None
+    number: int
+    moment: datetime | None
+
+
+class SQLGauges:
+    """Reads what monitors keep over time, for :class:`SQLLedger`."""
+
+    def __init__(self, prepared: PreparedDatabase) -> None:
+        self._prepared = prepared
+
+    def read(self, receivers: Collection[str]) -> Mapping[str, Gauges]:
+        """How the receivers of these names stand, with one query however many they are."""
+        gauges = {name: Gauges() for name in receivers}
+        if not gauges:
+            return gauges
+        database = self._prepared.database
+        query = union_all(*_parts(list(gauges), database))
+        with database.querying() as connection:
+            rows = [_Row(*row) for row in connection.execute(query)]
+        for row in rows:
+            _take(gauges[row.receiver], row)
+        return gauges
+
+
+def _take(gauges: Gauges, row: _Row) -> None:
+    if row.kind == "pending":
+        gauges.pending, gauges.oldest_pending = row.number, row.moment
+    elif row.kind == "accepted":
+        gauges.last_accepted = row.moment
+    elif row.kind == "rejected":
+        assert row.label is not None
+        assert row.moment is not None
+        reason = row.label.removesuffix(NO_HEADER)
+        latest = max(row.moment, gauges.rejected.get(reason, row.moment))
+        gauges.rejected = {**gauges.rejected, reason: latest}
+    elif row.kind == "message":
+        gauges.messages = {**gauges.messages, row.label or NO_STATUS: row.number}
+    else:
+        setattr(gauges, row.kind, row.number)
+
+
+def _parts(receivers: list[str], database: Database) -> list[Select[Any]]:
+    """The rows of each kind; the first has all columns, which gives them their types."""
+    since = database.now(after=-WINDOW.total_seconds())
+    is_due = event.c.due_at.is_not(None)
+    parts = [
+        _counted("pending", event.c.receiver, moment=func.min(event.c.received_at))
+        .where(is_due, event.c.receiver.in_(receivers))
+        .group_by(event.c.receiver),
+        _counted("dead", event.c.receiver)
+        .where(event.c.dead_at.is_not(None), event.c.receiver.in_(receivers))
+        .group_by(event.c.receiver),
+        _counted("quarantined", quarantine.c.receiver)
+        .where(quarantine.c.receiver.in_(receivers))
+        .group_by(quarantine.c.receiver),
+        _counted(
+            "rejected", rejection.c.receiver, rejection.c.reason, func.max(rejection.c.last_seen)
+        )
+        .where(rejection.c.receiver.in_(receivers))
+        .group_by(rejection.c.receiver, rejection.c.reason),
+        _counted("message", message.c.receiver, message.c.status)
+        .where(message.c.first_seen >= since, message.c.receiver.in_(receivers))
+        .group_by(message.c.receiver, message.c.status),
+    ]
+    of_sends = {
+        "unheard": [
+            *conditions_of(SendFilter(is_unheard=True), database),
+            send.c.created_at >= since,
+            send.c.created_at <= database.now(after=-UNHEARD_AFTER.total_seconds()),
+        ],
+        "unknown": conditions_of(SendFilter(state=SendState.UNKNOWN), database),
+    }
+    parts += [
+        _counted(kind, send.c.receiver)
+        .where(*conditions, send.c.receiver.in_(receivers))
+        .group_by(send.c.receiver)
+        for kind, conditions in of_sends.items()
+    ]
+    # One look into the index for each: grouped, it would be a look at every event.
+    parts += [
+        select(
+            literal("accepted"),
+            literal(name),
+            null(),
+            literal(0),
+            select(func.max(event.c.received_at)).where(event.c.receiver == name).scalar_subquery(),
+        )
+        for name in receivers
+    ]
+    return parts
+
+
+def _counted(kind: str, receiver: Any, label: Any = None, moment: Any = None) -> Select[Any]:
+    return select(
+        literal(kind),
+        receiver,
+        null() if label is None else label,
+        func.count(),
+        type_coerce(null(), UTCDateTime) if moment is None else moment,
+    )

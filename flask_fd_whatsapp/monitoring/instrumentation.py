@@ -1,0 +1,213 @@
+"""Metrics and traces through OpenTelemetry, of what this process does.
+
+What all processes share is in the ledger: see :mod:`.collector`.  Attributes of metrics are names
+of receivers and handlers and a word for what came of it: no ids, references or campaigns.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from functools import wraps
+from threading import Lock
+from time import perf_counter
+from typing import Any, Final
+
+from flask import Flask
+
+from ..events import StatusEvent
+from ..exceptions import ConfigurationError, GiveUp, RetryLater
+from ..handling.handlers import Handler
+from ..ledger import Recorded
+from ..ledger.context import EXTENSION
+from ..receiving.receiver import Receiver
+
+try:
+    from opentelemetry import metrics, trace
+    from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
+    from opentelemetry.trace import (
+        NoOpTracerProvider,
+        ProxyTracerProvider,
+        StatusCode,
+        Tracer,
+        TracerProvider,
+    )
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "instrument() needs the API of OpenTelemetry: pip install 'flask_fd_whatsapp[otel]'",
+        name=error.name,
+    ) from error
+
+SCOPE: Final = "flask_fd_whatsapp"
+
+_DONE: Final = "fd_whatsapp_instrumented"
+_NO_SPAN: Final = nullcontext()
+
+Attributes = Mapping[str, str]
+
+
+def instrument(
+    app: Flask,
+    *,
+    meter_provider: MeterProvider | None = None,
+    tracer_provider: TracerProvider | None = None,
+) -> None:
+    """Count, time and trace what the receivers of *app* do in this process.
+
+    Call it once, after the blueprints are registered.  Spans are made only once there is a tracer
+    provider that does something with them.
+
+    :param meter_provider: ``None`` for the global one, which may be set later.
+    :param tracer_provider: likewise.
+    :raises ConfigurationError: if no blueprint is registered yet.
+    """
+    receivers: Mapping[str, Receiver] = app.extensions.get(EXTENSION, {})
+    if not receivers:
+        raise ConfigurationError(
+            "instrument(app): no FreshdeskWhatsApp blueprint is registered on this application. "
+            "Call it after app.register_blueprint(...)."
+        )
+    if _DONE in app.extensions:
+        return
+    app.extensions[_DONE] = True
+    observer = OTelObserver(meter_provider, tracer_provider)
+    for name, receiver in receivers.items():
+        receiver.observer = observer
+        endpoint = f"{name}.receive"
+        app.view_functions[endpoint] = _timed(app.view_functions[endpoint], name, observer)
+
+
+def _timed(view: Callable[..., Any], receiver: str, observer: OTelObserver) -> Callable[..., Any]:
+    @wraps(view)
+    def receive(**arguments: Any) -> Any:
+        started = perf_counter()
+        answer = view(**arguments)
+        observer.answered(receiver, answer.result.label, perf_counter() - started)
+        return answer
+
+    return receive
+
+
+class _Counts:
+    """A counter that costs little: it is only read when the metrics are exported."""
+
+    def __init__(self, *names: str) -> None:
+        self._names = names
+        self._counts: Counter[tuple[str, ...]] = Counter()
+        self._lock = Lock()
+
+    def add(self, *values: str) -> None:
+        with self._lock:
+            self._counts[values] += 1
+
+    def observe(self, _: CallbackOptions) -> Iterable[Observation]:
+        with self._lock:
+            counts = dict(self._counts)
+        for values, count in counts.items():
+            yield Observation(count, dict(zip(self._names, values, strict=True)))
+
+
+class OTelObserver:
+    """Looks on for OpenTelemetry."""
+
+    def __init__(
+        self, meter_provider: MeterProvider | None, tracer_provider: TracerProvider | None
+    ) -> None:
+        meter = metrics.get_meter(SCOPE, meter_provider=meter_provider)
+        self._requests = _Counts("receiver", "outcome")
+        self._failures = _Counts("receiver", "handler")
+        self._swept = _Counts("receiver", "outcome")
+        for name, counts, text in (
+            ("requests", self._requests, "Requests, by what was answered."),
+            ("handler.failures", self._failures, "Calls of handlers that failed."),
+            ("sweep.events", self._swept, "Recorded events that were gone on with."),
+        ):
+            meter.create_observable_counter(
+                f"fd_whatsapp.{name}", callbacks=[counts.observe], description=text
+            )
+        self._request_time = meter.create_histogram(
+            "fd_whatsapp.request.duration", unit="s", description="How long an answer took."
+        )
+        self._handler_time = meter.create_histogram(
+            "fd_whatsapp.handler.duration", unit="s", description="How long a handler took."
+        )
+        self._attributes: dict[tuple[str, str], Attributes] = {}
+        self._tracer_provider = tracer_provider
+        self._tracer: Tracer | None = None
+
+    def answered(self, receiver: str, outcome: str, seconds: float) -> None:
+        """A request was answered."""
+        self._requests.add(receiver, outcome)
+        self._request_time.record(seconds, self._named(receiver, "outcome", outcome))
+
+    def swept(self, receiver: str, result: str) -> None:
+        """A recorded event was gone on with."""
+        self._swept.add(receiver, result)
+
+    def handling(
+        self, receiver: str, event: StatusEvent, recorded: Recorded
+    ) -> AbstractContextManager[object]:
+        """The span of an attempt at an event, where there is one."""
+        tracer = self._tracer or self._find_tracer()
+        if tracer is None:
+            return _NO_SPAN
+        return tracer.start_as_current_span(
+            "fd_whatsapp.handle",
+            attributes={
+                "fd_whatsapp.receiver": receiver,
+                "fd_whatsapp.event_id": str(recorded.id),
+                "fd_whatsapp.account_id": event.account_id,
+                "fd_whatsapp.message_id": event.message_id,
+                "fd_whatsapp.status": str(event.status),
+                "fd_whatsapp.attempt": recorded.attempt or 0,
+            },
+            record_exception=False,
+            set_status_on_exception=False,
+        )
+
+    def call(
+        self, receiver: str, handler: Handler, run: Callable[[Handler], BaseException | None]
+    ) -> BaseException | None:
+        """Time a handler, in a span of its own where there is one.
+
+        Of what it raises only the type is told: its text may be about people.
+        """
+        tracer = self._tracer or self._find_tracer()
+        started = perf_counter()
+        if tracer is None:
+            error = run(handler)
+        else:
+            with tracer.start_as_current_span(
+                "fd_whatsapp.handler",
+                attributes={
+                    "fd_whatsapp.handler": handler.name,
+                    "fd_whatsapp.signal": handler.signal.name,
+                },
+                record_exception=False,
+                set_status_on_exception=False,
+            ) as span:
+                error = run(handler)
+                if error is not None:
+                    span.set_attribute("error.type", type(error).__qualname__)
+                    if not isinstance(error, RetryLater):
+                        span.set_status(StatusCode.ERROR)
+        seconds = perf_counter() - started
+        self._handler_time.record(seconds, self._named(receiver, "handler", handler.name))
+        if error is not None and not isinstance(error, (RetryLater, GiveUp)):
+            self._failures.add(receiver, handler.name)
+        return error
+
+    def _named(self, receiver: str, key: str, value: str) -> Attributes:
+        found = self._attributes.get((receiver, value))
+        if found is None:
+            found = self._attributes[receiver, value] = {"receiver": receiver, key: value}
+        return found
+
+    def _find_tracer(self) -> Tracer | None:
+        """A tracer, once there is a provider that does something with spans."""
+        provider = self._tracer_provider or trace.get_tracer_provider()
+        if isinstance(provider, (ProxyTracerProvider, NoOpTracerProvider)):
+            return None
+        self._tracer = provider.get_tracer(SCOPE)
+        return self._tracer
