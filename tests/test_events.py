@@ -29,6 +29,7 @@ FIELDS = [
     "previous_status",
     "is_stale",
     "failure",
+    "source",
 ]
 
 

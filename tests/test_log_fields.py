@@ -64,9 +64,9 @@ def test_a_failing_event(
     logged = []
     for record in caplog.records:
         logged.append((record.module, vars(record).get("handler")))
-        expected = known if record.module == "dispatch" else of_message
+        expected = of_message if record.module == "campaigns" else known
         assert fields_of(record) == expected, record.getMessage()
-    assert logged == [("campaigns", None), ("dispatch", "tickets"), ("dispatch", "alarm")]
+    assert logged == [("campaigns", None), ("attempt", "tickets"), ("notices", "alarm")]
 
     caplog.clear()
     make_due(app)
@@ -88,7 +88,7 @@ def test_a_handler_that_asks_to_be_called_later(
         raise RetryLater(60)
 
     assert_problem(client_of(app).post(URL, json=payload()), 503, "60")
-    (record,) = [record for record in caplog.records if record.module == "dispatch"]
+    (record,) = [record for record in caplog.records if record.module == "attempt"]
     assert {name for name in LOG_FIELDS if hasattr(record, name)} == set(LOG_FIELDS)
     assert record.__dict__["handler"] == "tickets"
 
