@@ -53,10 +53,11 @@ def test_what_is_optional_is_none() -> None:
     """Whatever an event may lack is ``None``, and it is neither stale nor has it headers."""
     event = make()
     required = {"account_id", "message_id", "status", "timestamp"}
-    given = required | {"event_type", "payload", "headers", "is_stale"}
+    given = required | {"event_type", "payload", "headers", "is_stale", "source"}
     assert {name for name in FIELDS if getattr(event, name) is not None} == given
     assert event.event_type == "outbound_message_event"
     assert (event.payload, event.headers, event.is_stale) == ({}, {}, False)
+    assert (event.source, event.is_time_estimated) == ("webhook", False)
 
 
 def test_each_event_has_a_payload_of_its_own() -> None:
