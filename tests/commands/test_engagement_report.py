@@ -86,7 +86,7 @@ def test_a_report_as_markdown(filled: Flask, run: RunCommand) -> None:
     assert "| --- |" in told
 
 
-def test_alarms(filled: Flask, run: RunCommand) -> None:
+def test_alarm_on_a_rate_past_its_bound(filled: Flask, run: RunCommand) -> None:
     """A rate past its bound, in any group, is said, and exits 1; others say nothing."""
     result = run(filled, "report", "--by", "campaign", "--alarm", "read_rate<0.4")
     assert result.exit_code == 1
@@ -147,7 +147,7 @@ def test_messages_for_programs(filled: Flask, run_json: RunJSON) -> None:
     assert one["source"] == "webhook"
 
 
-def test_campaigns(filled: Flask, run: RunCommand, run_json: RunJSON) -> None:
+def test_campaigns_listed_tried_and_recomputed(filled: Flask, run: RunCommand, run_json: RunJSON) -> None:
     """Campaigns are listed with their counts; a rule can be tried, and applied again."""
     told = run(filled, "campaigns").stdout
     assert "spring" in told

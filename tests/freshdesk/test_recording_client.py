@@ -63,7 +63,7 @@ def test_the_campaign_is_that_of_the_reference() -> None:
         assert [one.campaign for one in host.ledger.sends(campaign="spring")] == ["spring"]
 
 
-def test_once(host: System) -> None:
+def test_once_sends_with_a_reference_once(host: System) -> None:
     """With ``once`` a reference is sent with once, and the earlier send is told."""
     message_id = host.send("R1", once=True)
     with pytest.raises(AlreadySent) as caught:
