@@ -1,76 +1,20 @@
+"""The values of settings, but for headers, ledgers' URLs and Freshdesk's API."""
+
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Callable
-from importlib.machinery import ModuleSpec
-from types import ModuleType
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from flask_fd_whatsapp import header_values, ledger_urls
 from flask_fd_whatsapp import setting_values as values
 
-TOKEN_CHARACTERS = set(
-    "!#$%&'*+-.^`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-)
-OPTIONAL = ("sqlalchemy", "alembic", "psycopg", "pymysql", "celery")
+from .installed import Installed, installed
+from .taken_values import is_taken
 
-Installed = Callable[..., None]
-
-
-@pytest.fixture
-def installed(monkeypatch: pytest.MonkeyPatch) -> Installed:
-    """Make exactly these optional packages importable, whatever is installed here."""
-
-    def install(*names: str) -> None:
-        for name in OPTIONAL:
-            module = ModuleType(name) if name in names else None
-            if module is not None:
-                module.__spec__ = ModuleSpec(name, None)
-            monkeypatch.setitem(sys.modules, name, module)
-
-    return install
-
-
-def is_taken(function: Callable[[Any], Any], value: Any) -> bool:
-    try:
-        function(value)
-    except ValueError:
-        return False
-    return True
-
-
-@given(st.text(max_size=8) | st.text(alphabet=sorted(TOKEN_CHARACTERS | set("_: ")), max_size=8))
-@example("X-Token\n")
-@example("X_Token")
-@example("Ünï")
-def test_header_names(name: str) -> None:
-    """A header name is a token of RFC 9110 without underscores."""
-    assert is_taken(header_values.header_name, name) == (
-        bool(name) and set(name) <= TOKEN_CHARACTERS
-    )
-
-
-@given(st.text(max_size=8) | st.text(alphabet=[chr(code) for code in range(31, 129)], max_size=8))
-@example("Bearer a b")
-@example("a\n")
-@example("\ta")
-def test_header_values(value: str) -> None:
-    """A header value is non-empty visible ASCII, with spaces inside alone."""
-    is_visible = bool(value) and all(" " <= character <= "~" for character in value)
-    is_right = is_visible and value == value.strip(" ")
-    assert is_taken(header_values.headers, {"X-A": value}) == is_right
-    assert is_taken(header_values.headers, {"X-A": ["right", value]}) == is_right
-
-
-def test_the_order_of_header_values_is_kept() -> None:
-    """The first of a header's values stays the first, since rotation goes by position."""
-    given = ["c", "a", "b"]
-    assert header_values.headers({"X-A": given})["X-A"] == tuple(given)
+__all__ = ["installed"]  # a fixture
 
 
 @given(st.sets(st.integers(min_value=0, max_value=10**18) | st.from_regex(r"\A[0-9A-Za-z-]+\Z")))
@@ -109,57 +53,6 @@ def test_whole_numbers(value: int, minimum: int) -> None:
     else:
         with pytest.raises(ValueError, match=rf"least {minimum}, not {value} \(of a reason\)"):
             parse(value)
-
-
-@pytest.mark.parametrize(
-    ("url", "packages"),
-    [
-        ("memory://", ()),
-        ("sqlite:///events.db", ("sqlalchemy", "alembic")),
-        ("sqlite:////var/lib/events.db?timeout=5", ("sqlalchemy", "alembic")),
-        ("postgresql+psycopg://u:p@db/events", ("sqlalchemy", "alembic", "psycopg")),
-        ("mariadb+pymysql://u:p@db/events", ("sqlalchemy", "alembic", "pymysql")),
-        ("mariadb+pymysql://u:p%40s@db/a@b?c=@", ("sqlalchemy", "alembic", "pymysql")),
-        ("sqlite:////srv/a@b@c/events.db", ("sqlalchemy", "alembic")),
-    ],
-)
-def test_ledger_urls_of_what_is_installed(
-    url: str, packages: tuple[str, ...], installed: Installed
-) -> None:
-    """A ledger's URL is taken as it is when exactly the packages it needs are installed."""
-    installed(*packages)
-    assert ledger_urls.ledger_url(url) == url
-
-
-@pytest.mark.parametrize(
-    ("url", "present", "missing", "extra"),
-    [
-        ("sqlite:///x.db", (), "sqlalchemy and alembic", "sql"),
-        ("sqlite:///x.db", ("sqlalchemy",), "alembic", "sql"),
-        ("postgresql+psycopg://u:s3cret@db/x", ("sqlalchemy", "alembic"), "psycopg", "postgresql"),
-        ("mariadb+pymysql://u:s3cret@db/x", ("sqlalchemy", "alembic"), "pymysql", "mariadb"),
-    ],
-)
-def test_ledger_urls_of_what_is_not_installed(
-    url: str, present: tuple[str, ...], missing: str, extra: str, installed: Installed
-) -> None:
-    """A ledger that needs something not installed says what, and with which extra it comes."""
-    installed(*present)
-    with pytest.raises(ValueError, match=re.escape(f"needs {missing}: install")) as caught:
-        ledger_urls.ledger_url(url)
-    assert str(caught.value).endswith(f"install flask_fd_whatsapp[{extra}].")
-    assert "s3cret" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["Memory://", "memory:", "memory:///", "sqlite:x.db", "sqlite+aiosqlite:///x", "://", "x"],
-)
-def test_unknown_ledger_urls(url: str, installed: Installed) -> None:
-    """A URL of another scheme is refused, whatever is installed, with those that are known."""
-    installed(*OPTIONAL)
-    with pytest.raises(ValueError, match=r"write one of memory://, sqlite://\.\.\."):
-        ledger_urls.ledger_url(url)
 
 
 def test_celery_has_to_be_installed(installed: Installed) -> None:

@@ -147,7 +147,9 @@ def test_messages_for_programs(filled: Flask, run_json: RunJSON) -> None:
     assert one["source"] == "webhook"
 
 
-def test_campaigns_listed_tried_and_recomputed(filled: Flask, run: RunCommand, run_json: RunJSON) -> None:
+def test_campaigns_listed_tried_and_recomputed(
+    filled: Flask, run: RunCommand, run_json: RunJSON
+) -> None:
     """Campaigns are listed with their counts; a rule can be tried, and applied again."""
     told = run(filled, "campaigns").stdout
     assert "spring" in told
