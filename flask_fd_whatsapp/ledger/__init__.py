@@ -3,13 +3,13 @@
 from typing import TYPE_CHECKING, Any
 
 from .context import current_ledger
+from .event_filter import EventFilter
 from .protocol import Ledger
 from .records import Claim, Entry, Policy, Recorded, Tried, Unusable
 from .views import (
     Backlog,
     BeingHandled,
     Event,
-    EventFilter,
     Message,
     Quarantined,
     Rejection,

@@ -11,6 +11,7 @@ from typing import Any, Unpack
 from ..engagement import Engagement, Feed
 from .api_parts import Asking, Rates, SendRecord
 from .context import only_account
+from .event_filter import EventFilter
 from .gauges import GaugeReader
 from .listing import Browser
 from .operating_parts import (
@@ -26,7 +27,7 @@ from .parts import Quarantine, Queries, Recording
 from .records import Entry, Policy, Recorded
 from .report_parts import Campaigns, Reports
 from .send_records import Expected, Send, SendFilter, SendState
-from .views import Event, EventFilter, Message, Quarantined, Upgraded
+from .views import Event, Message, Quarantined, Upgraded
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -9,10 +9,10 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Protocol, Unpack
 
+from .event_filter import EventFilter
 from .records import Entry, Policy, Recorded, Unusable
 from .views import (
     Event,
-    EventFilter,
     Message,
     Quarantined,
 )

@@ -9,8 +9,9 @@ from typing import Any, Final, Unpack
 
 from ...events import Status
 from ...exceptions import AmbiguousMessage
+from ..event_filter import EventFilter, given, require_condition
 from ..references import storable
-from ..views import Event, EventFilter, Message, given, require_condition
+from ..views import Event, Message
 from .memory_records import MemoryMessage
 from .memory_store import MemoryStore
 

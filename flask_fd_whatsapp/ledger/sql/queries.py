@@ -13,8 +13,9 @@ from sqlalchemy import ColumnElement, RowMapping, Select, func, select
 from ...events import DeliveryError, Status, is_ahead
 from ...exceptions import AmbiguousMessage
 from ..asking import ESTIMATED_BITS
+from ..event_filter import EventFilter, given, require_condition
 from ..references import is_storable, storable
-from ..views import PLAIN, Event, EventFilter, Message, State, given, require_condition
+from ..views import PLAIN, Event, Message, State
 from .dialects.base import CLOCKS_DIFFER
 from .event_pages import has_reference, page_of_events
 from .prepared import PreparedDatabase
