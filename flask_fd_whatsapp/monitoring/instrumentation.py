@@ -42,6 +42,7 @@ except ModuleNotFoundError as error:
 SCOPE: Final = "flask_fd_whatsapp"
 
 _DONE: Final = "fd_whatsapp_instrumented"
+_LOOK_SECONDS: Final = 1.0
 _NO_SPAN: Final = nullcontext()
 
 Attributes = Mapping[str, str]
@@ -135,6 +136,7 @@ class OTelObserver:
         self._attributes: dict[tuple[str, str], Attributes] = {}
         self._tracer_provider = tracer_provider
         self._tracer: Tracer | None = None
+        self._look_at = 0.0
 
     def answered(self, receiver: str, outcome: str, seconds: float) -> None:
         """A request was answered."""
@@ -173,7 +175,7 @@ class OTelObserver:
 
         Of what it raises only the type is told: its text may be about people.
         """
-        tracer = self._tracer or self._find_tracer()
+        tracer = self._tracer  # which `handling` has looked for
         started = perf_counter()
         if tracer is None:
             error = run(handler)
@@ -205,7 +207,11 @@ class OTelObserver:
         return found
 
     def _find_tracer(self) -> Tracer | None:
-        """A tracer, once there is a provider that does something with spans."""
+        """A tracer, once there is a provider that does something; looked for once a second."""
+        now = perf_counter()
+        if now < self._look_at:
+            return None
+        self._look_at = now + _LOOK_SECONDS
         provider = self._tracer_provider or trace.get_tracer_provider()
         if isinstance(provider, (ProxyTracerProvider, NoOpTracerProvider)):
             return None

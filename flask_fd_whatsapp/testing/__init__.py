@@ -26,6 +26,7 @@ else:
 from .builder import EventBuilder, EventFields, Payload
 from .checks import JOURNEYS, assert_same_in_every_order, assert_same_under_duplicates
 from .client import WhatsAppClient
+from .every_payload import assert_handles_every_payload
 from .fixtures import fd_whatsapp_client, fd_whatsapp_events, fd_whatsapp_signals
 from .recorder import SentSignal
 
@@ -36,6 +37,7 @@ __all__ = [
     "Payload",
     "SentSignal",
     "WhatsAppClient",
+    "assert_handles_every_payload",
     "assert_same_in_every_order",
     "assert_same_under_duplicates",
     "fd_whatsapp_client",
