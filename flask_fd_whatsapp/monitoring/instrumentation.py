@@ -53,6 +53,7 @@ def instrument(
     *,
     meter_provider: MeterProvider | None = None,
     tracer_provider: TracerProvider | None = None,
+    times: bool = True,
 ) -> None:
     """Count, time and trace what the receivers of *app* do in this process.
 
@@ -61,6 +62,7 @@ def instrument(
 
     :param meter_provider: ``None`` for the global one, which may be set later.
     :param tracer_provider: likewise.
+    :param times: whether to keep histograms, which cost more than all the rest.
     :raises ConfigurationError: if no blueprint is registered yet.
     """
     receivers: Mapping[str, Receiver] = app.extensions.get(EXTENSION, {})
@@ -72,7 +74,7 @@ def instrument(
     if _DONE in app.extensions:
         return
     app.extensions[_DONE] = True
-    observer = OTelObserver(meter_provider, tracer_provider)
+    observer = OTelObserver(meter_provider, tracer_provider, times=times)
     for name, receiver in receivers.items():
         receiver.observer = observer
         endpoint = f"{name}.receive"
@@ -113,7 +115,11 @@ class OTelObserver:
     """Looks on for OpenTelemetry."""
 
     def __init__(
-        self, meter_provider: MeterProvider | None, tracer_provider: TracerProvider | None
+        self,
+        meter_provider: MeterProvider | None,
+        tracer_provider: TracerProvider | None,
+        *,
+        times: bool,
     ) -> None:
         meter = metrics.get_meter(SCOPE, meter_provider=meter_provider)
         self._requests = _Counts("receiver", "outcome")
@@ -127,21 +133,27 @@ class OTelObserver:
             meter.create_observable_counter(
                 f"fd_whatsapp.{name}", callbacks=[counts.observe], description=text
             )
+        self._has_times = times
+        if times:
+            self._make_histograms(meter)
+        self._attributes: dict[tuple[str, str], Attributes] = {}
+        self._tracer_provider = tracer_provider
+        self._tracer: Tracer | None = None
+        self._look_at = 0.0
+
+    def _make_histograms(self, meter: metrics.Meter) -> None:
         self._request_time = meter.create_histogram(
             "fd_whatsapp.request.duration", unit="s", description="How long an answer took."
         )
         self._handler_time = meter.create_histogram(
             "fd_whatsapp.handler.duration", unit="s", description="How long a handler took."
         )
-        self._attributes: dict[tuple[str, str], Attributes] = {}
-        self._tracer_provider = tracer_provider
-        self._tracer: Tracer | None = None
-        self._look_at = 0.0
 
     def answered(self, receiver: str, outcome: str, seconds: float) -> None:
         """A request was answered."""
         self._requests.add(receiver, outcome)
-        self._request_time.record(seconds, self._named(receiver, "outcome", outcome))
+        if self._has_times:
+            self._request_time.record(seconds, self._named(receiver, "outcome", outcome))
 
     def swept(self, receiver: str, result: str) -> None:
         """A recorded event was gone on with."""
@@ -195,7 +207,8 @@ class OTelObserver:
                     if not isinstance(error, RetryLater):
                         span.set_status(StatusCode.ERROR)
         seconds = perf_counter() - started
-        self._handler_time.record(seconds, self._named(receiver, "handler", handler.name))
+        if self._has_times:
+            self._handler_time.record(seconds, self._named(receiver, "handler", handler.name))
         if error is not None and not isinstance(error, (RetryLater, GiveUp)):
             self._failures.add(receiver, handler.name)
         return error

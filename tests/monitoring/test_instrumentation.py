@@ -187,6 +187,18 @@ def test_no_spans_without_a_provider(app: Flask, payload: Payload) -> None:
     assert watched.points["requests", "fd_whatsapp", "accepted"].value == 1
 
 
+def test_histograms_can_be_left_out(app: Flask, payload: Payload) -> None:
+    """Without times, what happened is counted all the same."""
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader], shutdown_on_exit=False)
+    instrument(app, meter_provider=provider, times=False)
+    status_received.connect(good)
+    app.test_client().post(URL, json=payload(), headers={"Authorization": TOKEN})
+    text = str(reader.get_metrics_data())
+    assert "fd_whatsapp.requests" in text
+    assert "duration" not in text
+
+
 def test_instrument_wants_a_receiver() -> None:
     """Before a blueprint is registered there is nothing to instrument, which is said."""
     with pytest.raises(ConfigurationError, match="register_blueprint"):

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, func, literal, null, select, type_coerce, union_all
+from sqlalchemy import func, literal, null, select, type_coerce, union_all
 
 from ..gauges import NO_STATUS, UNHEARD_AFTER, WINDOW, Gauges
 from ..send_records import SendFilter, SendState
@@ -63,11 +63,11 @@ def _take(gauges: Gauges, row: _Row) -> None:
         setattr(gauges, row.kind, row.number)
 
 
-def _parts(receivers: list[str], database: Database) -> list[Select[Any]]:
+def _parts(receivers: list[str], database: Database) -> list[Any]:
     """The rows of each kind; the first has all columns, which gives them their types."""
     since = database.now(after=-WINDOW.total_seconds())
     is_due = event.c.due_at.is_not(None)
-    parts = [
+    parts: list[Any] = [
         _counted("pending", event.c.receiver, moment=func.min(event.c.received_at))
         .where(is_due, event.c.receiver.in_(receivers))
         .group_by(event.c.receiver),
@@ -114,7 +114,7 @@ def _parts(receivers: list[str], database: Database) -> list[Select[Any]]:
     return parts
 
 
-def _counted(kind: str, receiver: Any, label: Any = None, moment: Any = None) -> Select[Any]:
+def _counted(kind: str, receiver: Any, label: Any = None, moment: Any = None) -> Any:
     return select(
         literal(kind),
         receiver,
