@@ -28,6 +28,12 @@ NOT_FOUND_LIMIT: Final = 3
 ESTIMATED_BITS: Final[Mapping[str, int]] = {status: bit_of(status) for status in Status}
 """What stands for a status whose time is not WhatsApp's, but that of asking."""
 
+UNSURE_BIT: Final = 1 << 14
+"""Beside those in a message's row: so is the time by which it counts as sent, as all it has are.
+
+Higher than any of them, so that a row with it is told by its size.
+"""
+
 
 def estimated_bit(event: StatusEvent) -> int:
     """The bit of an event's status if its time is that of asking, else 0.

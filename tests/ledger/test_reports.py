@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -8,34 +10,73 @@ import pytest
 
 from flask_fd_whatsapp.engagement.report import ReportRules
 from flask_fd_whatsapp.events import DeliveryError
-from flask_fd_whatsapp.ledger import Ledger, Tried
-from flask_fd_whatsapp.ledger.sql import SQLLedger
+from flask_fd_whatsapp.ledger import Entry, Ledger, Tried
+from flask_fd_whatsapp.ledger.send_records import Expected
+from flask_fd_whatsapp.ledger.sql import SQLLedger, maintenance
 from flask_fd_whatsapp.ledger.sql.tables import message as message_table
 
+from ..concurrency.threads import TIMEOUT
 from ..engagement.naive import Journey, figures_of, journeys, told
-from .entries import POLICY, entry, new_memory_ledger
+from ..processes.waiting import wait_until
+from .databases import SERVERS
+from .entries import POLICY, RECEIVER, entry, new_memory_ledger
+
+WAITING = {
+    "postgresql": (
+        "SELECT 1 FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    ),
+    "mariadb": (
+        "SELECT 1 FROM information_schema.innodb_trx t"
+        " JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id"
+        " WHERE t.trx_state = 'LOCK WAIT' AND p.db = DATABASE()"
+    ),
+}
+"""Whether anybody waits for another's lock."""
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 
 
 def record(ledger: Ledger, known: list[Journey], *, late: bool = False) -> None:
     """Let all events of the journeys come, in another order if they are late, some twice."""
-    events = [
-        entry(
-            status,
+    events: list[Entry | Expected] = [
+        event_of(journey, status) for journey in known for status in journey.times
+    ]
+    events += [
+        Expected(
             account_id=journey.account_id,
             message_id=journey.message_id,
             campaign=journey.campaign,
-            timestamp=moment,
-            error=DeliveryError(journey.code, "No.") if status == "FAILED" else None,
+            template=journey.template,
+            sent_at=journey.expected_at,
+            receiver=RECEIVER,
         )
         for journey in known
-        for status, moment in journey.times.items()
+        if journey.expected_at is not None
     ]
     if late:
         events = [*events[::-2], *events[::3], *events]
     for one in events:
-        ledger.record(one, POLICY, claim=False)
+        if isinstance(one, Entry):
+            ledger.record(one, POLICY, claim=False)
+        else:
+            ledger.send_record.expect(one)
+
+
+def event_of(journey: Journey, status: str) -> Entry:
+    """An event of a journey: of the API if its time is estimated, else of a webhook."""
+    moment = journey.times[status]
+    made = entry(
+        status,
+        account_id=journey.account_id,
+        message_id=journey.message_id,
+        campaign=journey.campaign,
+        timestamp=moment,
+        error=DeliveryError(journey.code, "No.") if status == "FAILED" else None,
+    )
+    if status not in journey.estimated:
+        return made
+    return made._replace(event=replace(made.event, source="api", event_time=moment))
 
 
 def sure(seed: int, count: int) -> list[Journey]:
@@ -70,10 +111,15 @@ def _today(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("late", [False, True])
 def test_all_figures_are_those_of_the_definitions(ledger: Ledger, late: bool) -> None:
     """Whatever order the events come in, and how often, every figure is that of the journeys."""
-    known = sure(11 + late, 50)
+    known = [one for one in journeys(11 + late, 80, now=NOW) if one.times or one.expected_at]
+    for journey in known:
+        journey.template = journey.template if journey.expected_at else None
     record(ledger, known, late=late)
-    total = ledger.engagement().total
+    total = ledger.engagement(receiver=RECEIVER).total
     assert told(total) == figures_of(known, NOW)
+    for template in ("order_update", "other"):
+        its = [one for one in known if one.template == template]
+        assert told(ledger.engagement(template=template).total) == figures_of(its, NOW)
     assert total.known == total.delivered + total.failed + total.pending
 
 
@@ -97,6 +143,43 @@ def test_a_late_event_corrects_the_past(ledger: Ledger) -> None:
     assert list(ledger.engagement(by="day").groups) == [(day + timedelta(days=1)).date()]
     record(ledger, [Journey("M", times={"QUEUED": day})])
     assert list(ledger.engagement(by="day").groups) == [day.date()]
+
+
+def test_a_time_of_asking_counts_only_where_there_is_no_other(ledger: Ledger) -> None:
+    """A message was sent when a webhook says, be it later than what the API had told before."""
+    day = datetime(2026, 11, 1, tzinfo=UTC)
+    times = {
+        "SENT": day,
+        "DELIVERED": day + timedelta(days=2),
+        "READ": day + timedelta(days=1),
+        "PLAYED": day + timedelta(days=3),
+    }
+    journey = Journey("M", times=times, estimated={"SENT", "DELIVERED"})
+
+    def days_after(status: str, **changes: Any) -> Any:
+        one = event_of(replace(journey, **changes), status)
+        ledger.record(one, POLICY, claim=False)
+        return [(key - day.date()).days for key in ledger.engagement(by="day").groups]
+
+    assert days_after("DELIVERED") == [2]
+    assert days_after("SENT") == [0]
+    assert days_after("PLAYED") == [3]
+    assert days_after("READ") == [1]
+    assert days_after("PLAYED") == [1]
+    webhook = {**times, "SENT": day + timedelta(hours=30), "DELIVERED": day + timedelta(hours=5)}
+    assert days_after("SENT", estimated=set(), times=webhook) == [1]
+    assert days_after("DELIVERED", estimated=set(), times=webhook) == [0]
+
+
+def test_a_webhook_takes_the_place_of_a_time_of_asking(ledger: Ledger) -> None:
+    """A webhook that tells the same status later corrects when the message was sent."""
+    day = datetime(2026, 11, 1, tzinfo=UTC)
+    for status in ("QUEUED", "SENT", "PLAYED"):
+        asked = Journey(status, times={status: day}, estimated={status})
+        told_late = Journey(status, times={status: day + timedelta(days=1)})
+        for journey in (asked, asked, told_late, asked):
+            ledger.record(event_of(journey, status), POLICY, claim=False)
+    assert list(ledger.engagement(by="day").groups) == [(day + timedelta(days=1)).date()]
 
 
 def test_filters_are_met_all_of_them(ledger: Ledger) -> None:
@@ -272,6 +355,34 @@ def test_a_message_that_returns_is_counted_once(ledger: Ledger) -> None:
     assert prune(ledger, 10) == 2
     total = ledger.engagement().total
     assert (total.known, total.returned, total.read) == (2, 0, 1)
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_message_that_returns_while_it_is_pruned(
+    sql_ledger: SQLLedger, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One whose event waits for the row that is being pruned is known to have been there."""
+    old = NOW - timedelta(days=100)
+    record(sql_ledger, [Journey("M", times={"SENT": old})])
+    finish(sql_ledger)
+    read = event_of(Journey("M", times={"READ": old}), "READ")
+    with ThreadPoolExecutor() as pool, sql_ledger.engine.connect() as observer:
+        recording: list[Future[Any]] = []
+
+        def delete_as_it_comes_again(*given: Any) -> None:
+            recording.append(pool.submit(sql_ledger.record, read, POLICY, claim=False))
+            wait_until(
+                lambda: observer.exec_driver_sql(WAITING[kind]).first() or observer.rollback(),
+                "the event waits for the row",
+            )
+            delete(*given)
+
+        delete = maintenance._delete
+        monkeypatch.setattr(maintenance, "_delete", delete_as_it_comes_again)
+        assert prune(sql_ledger, 10) == 1
+        recording[0].result(TIMEOUT)
+    total = sql_ledger.engagement().total
+    assert (total.known, total.folded, total.returned, total.read) == (1, 1, 1, 0)
 
 
 def test_bounds_of_what_is_kept(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,6 +124,7 @@ class MemoryMessage:
     claimed: MemoryEvent | None = None
     claimed_at: datetime | None = None
     is_returned: bool = False
+    receiver: str | None = None
 
     @property
     def is_finished(self) -> bool:
@@ -174,6 +175,7 @@ class MemoryMessage:
         self.template = self.template or storable(expected.template)
         self.language = self.language or storable(expected.language)
         self.expected_at = self.expected_at or expected.sent_at or now
+        self.receiver = self.receiver or expected.receiver
 
     @property
     def estimated(self) -> frozenset[str]:
@@ -184,6 +186,7 @@ class MemoryMessage:
         """Take the reference, the campaign and the error from whichever event carries them."""
         event = entry.event
         self.last_seen = now
+        self.receiver = self.receiver or entry.receiver
         if self.external_reference_id is None:
             self.external_reference_id = storable(event.external_reference_id)
         if event.error is not None and event.status == Status.FAILED:
@@ -233,7 +236,7 @@ class MemoryMessage:
             template=self.template,
             error_code=self.error.code if self.error else None,
             error_message=self.error.message if self.error else None,
-            receiver=next(iter(self.events.values())).receiver if self.events else None,
+            receiver=self.receiver,
         )
 
     def view(self) -> Message:

@@ -93,13 +93,16 @@ class SQLRecording:
 
     def _mark(self, cursor: Any, event: StatusEvent, inserted: Inserted | Found) -> None:
         """Note that the API has told a new event, and that its time is that of asking."""
-        if isinstance(inserted, Found) or inserted.event_id is None:
+        if isinstance(inserted, Found):
             return
         statements, bit = self._prepared.unprepared.statements, estimated_bit(event)
-        if bit:
-            parameters = {"estimated": bit, "message_key": inserted.key}
-            statements.estimated.execute(cursor, parameters)
-        statements.told.execute(cursor, {"source": event.source, "event_id": inserted.event_id})
+        parameters = {"estimated": bit, "message_key": inserted.key}
+        if inserted.event_id is not None:
+            if bit:
+                statements.estimated.execute(cursor, parameters)
+            its = {"source": event.source, "event_id": inserted.event_id}
+            statements.told.execute(cursor, its)
+        statements.dated.execute(cursor, parameters)
 
     def _corrected(
         self, cursor: Any, event: StatusEvent, found: Found, parameters: Mapping[str, Any]
@@ -114,6 +117,7 @@ class SQLRecording:
         }
         statements.corrected.execute(cursor, its)
         statements.replaced.execute(cursor, its)
+        statements.dated.execute(cursor, its)
         return found_by(cursor, statements.find, parameters)
 
     def _says_nothing_new(self, entry: Entry, found: Found) -> bool:

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from ...engagement.accumulator import TimeFormat
 from ...engagement.folding import FoldKey
 from ...engagement.report_filter import ReportFilter
+from ..asking import ESTIMATED_BITS
 from ..references import storable
 from .dialects.base import Database
 from .tables import aggregate, event, message
@@ -167,6 +168,7 @@ def _fill_some(database: Database) -> bool:
         if connection.scalar(select(message.c.id).where(is_unknown).limit(1)) is None:
             return False
     earliest = select(func.min(event.c.timestamp)).where(_OF_MESSAGE)
+    is_sure = event.c.source.is_(None) | event.c.status.not_in([*ESTIMATED_BITS])
     first = (
         select(event.c.receiver).where(_OF_MESSAGE).order_by(event.c.id).limit(1).scalar_subquery()
     )
@@ -182,7 +184,7 @@ def _fill_some(database: Database) -> bool:
                 sent_on=func.coalesce(
                     message.c.queued_at,
                     message.c.expected_at,
-                    earliest.where(event.c.source.is_(None)).scalar_subquery(),
+                    earliest.where(is_sure).scalar_subquery(),
                     earliest.scalar_subquery(),
                     message.c.first_seen,
                 ),

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from ..asking import ESTIMATED_BITS, UNSURE_BIT
 from ..learned import LEARNED
 from .dialects.dialect_sql import DialectSQL
 from .statement_parameters import Statement
@@ -41,8 +42,9 @@ VALUES
                        THEN {new_error_message} ELSE {old}error_message END,
   receiver = COALESCE({old}receiver, {new_receiver}),
   sent_on = COALESCE({old}queued_at, {new_queued_at}, {old}expected_at,
-                     CASE WHEN {new_sent_on} < {old}sent_on
+                     CASE WHEN {new_sent_on} < {old}sent_on OR {old}estimated >= {unsure}
                           THEN {new_sent_on} ELSE {old}sent_on END),
+  estimated = {old}estimated & ({unsure} - 1),
   queued_at = COALESCE({old}queued_at, {new_queued_at}),
   sent_at = COALESCE({old}sent_at, {new_sent_at}),
   delivered_at = COALESCE({old}delivered_at, {new_delivered_at}),
@@ -151,8 +153,30 @@ _CORRECTED: Final = """
 UPDATE fd_whatsapp_message
 SET queued_at = COALESCE(:queued_at, queued_at), sent_at = COALESCE(:sent_at, sent_at),
     delivered_at = COALESCE(:delivered_at, delivered_at), read_at = COALESCE(:read_at, read_at),
-    failed_at = COALESCE(:failed_at, failed_at), sent_on = COALESCE(:queued_at, sent_on),
-    estimated = estimated & :others
+    failed_at = COALESCE(:failed_at, failed_at), estimated = estimated & :others
+WHERE id = :message_key
+"""
+
+_KNOWN: Final = ", ".join(f"'{status}'" for status in ESTIMATED_BITS)
+
+# After whatever has to do with the API: of all its events, while the message is locked.
+_DATED: Final = """
+UPDATE fd_whatsapp_message
+SET sent_on = COALESCE(
+      queued_at,
+      expected_at,
+      (SELECT MIN(e.timestamp) FROM fd_whatsapp_event e
+       WHERE e.message_key = fd_whatsapp_message.id
+         AND (e.source IS NULL OR e.status NOT IN ({known}))),
+      (SELECT MIN(e.timestamp) FROM fd_whatsapp_event e
+       WHERE e.message_key = fd_whatsapp_message.id),
+      sent_on
+    ),
+    estimated = CASE
+      WHEN EXISTS (SELECT 1 FROM fd_whatsapp_event e
+                   WHERE e.message_key = fd_whatsapp_message.id
+                     AND (e.source IS NULL OR e.status NOT IN ({known})))
+      THEN estimated & ({unsure} - 1) ELSE COALESCE(estimated, 0) | {unsure} END
 WHERE id = :message_key
 """
 
@@ -189,6 +213,7 @@ class Statements:
     estimated: Statement
     corrected: Statement
     replaced: Statement
+    dated: Statement
 
 
 _NEW: Final = (
@@ -228,6 +253,7 @@ def texts_for(sql: DialectSQL) -> dict[str, str]:
     upsert = _UPSERT.format(
         **times,
         **new,
+        unsure=UNSURE_BIT,
         on_conflict=sql.on_conflict,
         message=sql.message,
         old=sql.old,
@@ -269,4 +295,5 @@ def texts_for(sql: DialectSQL) -> dict[str, str]:
         "estimated": _ESTIMATED,
         "corrected": _CORRECTED,
         "replaced": _REPLACED,
+        "dated": _DATED.format(unsure=UNSURE_BIT, known=_KNOWN),
     }
