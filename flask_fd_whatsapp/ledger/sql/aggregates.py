@@ -33,7 +33,7 @@ YEAR: Final = timedelta(days=365.25)
 def fold_into(
     database: Database, connection: Connection, keys: Sequence[int], rules: ReportRules
 ) -> None:
-    """Fold messages, whose rows are locked, into the aggregates, and keep their digests.
+    """Fold messages, whose rows are locked, into the aggregates.
 
     :param keys: the messages' own.
     """
@@ -44,15 +44,24 @@ def fold_into(
     groups = fold(rows, rules.zone, database.report_times)
     if groups:
         _add(database, connection, within_bounds(groups, _known(connection, groups)))
-    today = datetime.now(UTC).date()
+
+
+def keep_digests(database: Database, connection: Connection, keys: Sequence[int]) -> None:
+    """Keep what messages are known again by.
+
+    :param keys: the messages' own.
+    """
+    digests = [{"gone": digest_of(*row)} for row in _ids(connection, keys)]
+    if not digests:
+        return
     connection.execute(
         database.upsert(
             forgotten,
             {"digest": bindparam("gone")},
-            {"day": today},
+            {"day": datetime.now(UTC).date()},
             {"digest": forgotten.c.digest},  # one that had returned is there
         ),
-        [{"gone": digest_of(*row)} for row in _ids(connection, keys)],
+        digests,
     )
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, case, delete, exists, func, select
 from ...engagement.report import ReportRules
 from ...exceptions import ConfigurationError
 from ..views import Upgraded
-from .aggregates import drop_old, fold_into
+from .aggregates import drop_old, fold_into, keep_digests
 from .dialects.base import Database
 from .prepared import PreparedDatabase
 from .quarantine import try_writing
@@ -116,6 +116,10 @@ def forget(
                 keys = connection.scalars(of_unheard.where(message.c.id.not_in(locked))).all()
         if not keys:
             return 0
+        if not database.has_one_writer:
+            # Before its row is locked: an event that waits for it has looked for this already.
+            with database.forgetting() as connection:
+                keep_digests(database, connection, keys)
         # Locked until they are gone, or an event recorded meanwhile would go with them.
         has_time = message.c.sent_on.is_not(None)
         still = select(message.c.id).where(message.c.id.in_(keys), goes, has_time)
@@ -123,6 +127,8 @@ def forget(
             gone = connection.scalars(still.with_for_update(skip_locked=True)).all()
             if gone:
                 fold_into(database, connection, gone, rules)
+                if database.has_one_writer:
+                    keep_digests(database, connection, gone)
                 _delete(connection, gone)
         if gone:
             return len(gone)
