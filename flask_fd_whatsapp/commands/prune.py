@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Hashable, Iterable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -59,36 +59,54 @@ def prune(name: str | None, unregistered: bool, compact: bool, as_json: bool) ->
         # Without one receiver's ledger nobody knows whose messages may be in it.
         if name is None and not problems:
             for together in sharing.values():
-                receiver, ledger = max(together, key=lambda one: one[0].settings.retention_days)
-                names = [one.name for one, _ in together]
-                rest = {
-                    "receivers": names,
-                    "retention_days": receiver.settings.retention_days,
-                    "also_forgotten": 0,
-                    "unregistered": [],
-                }
-                whose = None if unregistered else names
-                with noting(problems, receiver):
-                    for total in _shown("Pruning the rest", _totals(ledger, receiver, stop, whose)):
-                        rest["also_forgotten"] = total
-                    rest["unregistered"] = [
-                        one for one in ledger.overview.receivers() if one not in names
-                    ]
-                databases.append(rest)
+                databases.append(_prune_rest(together, stop, problems, unregistered=unregistered))
         if compact:
             _compact(sharing.values(), problems, stop)
     if as_json:
         print_json({"forgotten": forgotten, "databases": databases, "problems": problems})
     else:
-        for receiver_name, total in forgotten.items():
-            click.echo(f"{receiver_name}: {_in_words(total)} forgotten.")
-        for rest in databases:
-            if rest["also_forgotten"]:
-                click.echo(_told(rest))
-            if rest["unregistered"] and not unregistered:
-                click.echo(_hint(rest))
+        _tell(forgotten, databases, unregistered=unregistered)
     if problems:
         raise SystemExit(1)
+
+
+def _prune_rest(
+    together: list[tuple[Receiver, Ledger]],
+    stop: Stop,
+    problems: list[str],
+    *,
+    unregistered: bool,
+) -> dict[str, Any]:
+    """Forget what came to several of the receivers of one database, or to none; tells what it was.
+
+    :param unregistered: also what came to none that is registered.
+    """
+    receiver, ledger = max(together, key=lambda one: one[0].settings.retention_days)
+    names = [one.name for one, _ in together]
+    rest = {
+        "receivers": names,
+        "retention_days": receiver.settings.retention_days,
+        "also_forgotten": 0,
+        "unregistered": [],
+    }
+    whose = None if unregistered else names
+    with noting(problems, receiver):
+        for total in _shown("Pruning the rest", _totals(ledger, receiver, stop, whose)):
+            rest["also_forgotten"] = total
+        rest["unregistered"] = [one for one in ledger.overview.receivers() if one not in names]
+    return rest
+
+
+def _tell(
+    forgotten: Mapping[str, int], databases: Iterable[Mapping[str, Any]], *, unregistered: bool
+) -> None:
+    for receiver_name, total in forgotten.items():
+        click.echo(f"{receiver_name}: {_in_words(total)} forgotten.")
+    for rest in databases:
+        if rest["also_forgotten"]:
+            click.echo(_told(rest))
+        if rest["unregistered"] and not unregistered:
+            click.echo(_hint(rest))
 
 
 def _compact(
@@ -140,7 +158,7 @@ def _in_words(total: int | None) -> str:
     return many(total or 0, "message")
 
 
-def _told(rest: dict[str, Any]) -> str:
+def _told(rest: Mapping[str, Any]) -> str:
     return (
         f"{_in_words(rest['also_forgotten'])} of several receivers, or of receivers that are not "
         f"registered, forgotten: kept for {rest['retention_days']} days, the longest of "
@@ -148,7 +166,7 @@ def _told(rest: dict[str, Any]) -> str:
     )
 
 
-def _hint(rest: dict[str, Any]) -> str:
+def _hint(rest: Mapping[str, Any]) -> str:
     return (
         "Left, since it may be another application's: what came to receivers that are not "
         f"registered here ({plain(', '.join(rest['unregistered']))}). If nobody needs it, `flask "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -197,6 +197,30 @@ def has_reference(reference: str) -> ColumnElement[bool]:
     return (message.c.external_reference_id == key) & (message.c.reference_text == text)
 
 
+def _told_by(source: str) -> ColumnElement[bool]:
+    """Whether an event is the webhook's, which is not written down, or another's."""
+    told = event.c.source
+    return told.is_(None) if source == WEBHOOK else told.is_not(None) & (told == source)
+
+
+def _not_done_by(handler: str) -> ColumnElement[bool]:
+    """Whether a handler has neither succeeded nor been superseded."""
+    is_done = (handling.c.event_id == event.c.id) & (handling.c.handler == storable(handler))
+    is_done &= handling.c.gave_up.is_not(True)
+    return ~select(handling.c.handler).where(is_done).exists()
+
+
+_MET: Final[Mapping[str, Callable[[Any], ColumnElement[bool]]]] = {
+    "campaign": lambda campaign: message.c.campaign == storable(campaign),
+    "external_reference_id": has_reference,
+    "state": lambda state: _STATES[state],
+    "source": _told_by,
+    "unhandled_by": _not_done_by,
+    "since": lambda since: event.c.received_at >= since,
+    "until": lambda until: event.c.received_at < until,
+}
+
+
 def _met(
     conditions: Mapping[str, Any], place: ColumnElement[int], database: Database
 ) -> Iterator[ColumnElement[bool]]:
@@ -205,33 +229,12 @@ def _met(
     :param place: the event's id, by which the result is ordered.
     """
     for name, value in conditions.items():
-        if name == "campaign":
-            yield message.c.campaign == storable(value)
+        if name in _MET:
+            yield _MET[name](value)
         elif name in _EQUAL:
             yield _EQUAL[name] == value if is_storable(value) else false()
-        elif name == "external_reference_id":
-            yield has_reference(value)
-        elif name == "state":
-            yield _STATES[value]
         elif name == "receiver":
             yield came_to(value, event, database) if is_storable(value) else false()
-        elif name == "source":
-            is_told = event.c.source.is_not(None)
-            yield (
-                event.c.source.is_(None)
-                if value == WEBHOOK
-                else is_told & (event.c.source == value)
-            )
-        elif name == "unhandled_by":
-            is_handled = (handling.c.event_id == event.c.id) & (
-                handling.c.handler == storable(value)
-            )
-            is_handled &= handling.c.gave_up.is_not(True)
-            yield ~select(handling.c.handler).where(is_handled).exists()
-        elif name == "since":
-            yield event.c.received_at >= value
-        elif name == "until":
-            yield event.c.received_at < value
         elif name == "before":
             yield place < value
         elif name == "after":
