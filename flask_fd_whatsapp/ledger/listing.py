@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, NamedTuple, Protocol
 
+from .records import Tried
 from .views import Message
 
 UNHEARD: Final = "UNHEARD"
@@ -63,18 +64,59 @@ class MessageFilter:
 class Handling:
     """What became of one handler of an event.
 
-    :param state: ``done``, ``superseded``, ``gave up``, or ``failed``: to be tried again, unless
-        the event is dead.
-    :param attempts: how often it failed, ``None`` if nobody counted.
-    :param last_error: the type and message of the last failure, or the reason it gave.
-    :param at: when it was done, or tried last (UTC).
+    :param state: ``done``, ``superseded``, ``gave up``, or ``failed`` or ``postponed``: to be
+        tried again, unless the event is dead.
+    :param attempts: how often it failed, before its event was revived too.
+    :param last_error: the type and message of the last failure, or the reason it gave; kept when
+        it has succeeded since.
+    :param last_error_at: when that was (UTC).
+    :param at: when it was settled (UTC); ``None`` if it is not, or the ledger does not keep that.
     """
 
     handler: str
     state: str
-    attempts: int | None = None
+    attempts: int = 0
     last_error: str | None = field(default=None, repr=False)
+    last_error_at: datetime | None = None
     at: datetime | None = None
+
+
+class Unsettled(NamedTuple):
+    """What a handler did in a try other than to succeed.
+
+    :param outcome: ``failed``, ``postponed`` or ``gave up``.
+    :param counts: 1 if that is a failed attempt, else 0.
+    :param said: the type and message of what it raised, or its reason.
+    """
+
+    handler: str
+    outcome: str
+    counts: int
+    said: str
+
+
+def unsettled_by(tried: Tried) -> Iterator[Unsettled]:
+    """The handlers that did not succeed in a try."""
+    for handler, said in tried.failed.items():
+        yield Unsettled(handler, "failed", 1, said)
+    for handler, said in tried.postponed.items():
+        yield Unsettled(handler, "postponed", 0, said)
+    for handler, said in tried.gave_up.items():
+        yield Unsettled(handler, "gave up", 1, said)
+
+
+def told(settled: Iterable[Handling], unsettled: Iterable[Handling]) -> list[Handling]:
+    """The handlers of an event, each once.
+
+    :param settled: those that are not called again.
+    :param unsettled: what handlers have failed with, settled since or not.
+    """
+    errors = {one.handler: one for one in unsettled}
+    both = []
+    for one in settled:
+        error = errors.pop(one.handler, None)
+        both.append(one if error is None else replace(error, state=one.state, at=one.at))
+    return [*both, *errors.values()]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

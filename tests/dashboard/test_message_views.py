@@ -139,3 +139,25 @@ def test_names_and_payloads_are_shown_if_allowed(
         assert ("secret reason" in shown) is show_payloads
     assert ("outbound_message_event" in text) is show_payloads
     assert ("outbound_message_event" in operations) is show_payloads
+
+
+def test_each_handlers_failed_attempts_are_shown(make_pages: MakePages) -> None:
+    """How often it failed, and with what if allowed; after it has succeeded too."""
+    app, answers = make_pages(show_payloads=True), iter([True, False])
+
+    def fails_once(sender: Flask, event: object) -> None:
+        if next(answers):
+            raise OSError("mail server is full")
+
+    message = EventBuilder()
+    with status_received.connected_to(fails_once, sender=app):
+        client = WhatsAppClient(app)
+        for states in ("failed", "done"):
+            client.post(message.queued())
+            text = app.test_client().get(f"{PAGES}/message?id={message.message_id}").text
+            (row,) = re.findall(
+                r"<tr role=\"row\">(?:(?!</tr>).)*fails_once.*?</tr>", text, re.DOTALL
+            )
+            assert f"</svg> {states}" in row
+            assert 'data-label="Failed attempts" class="n">1<' in row
+            assert "OSError: mail server is full" in row

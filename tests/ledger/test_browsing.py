@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
@@ -8,6 +8,7 @@ import pytest
 from flask_fd_whatsapp.events import DeliveryError
 from flask_fd_whatsapp.ledger import Ledger
 from flask_fd_whatsapp.ledger.listing import UNHEARD, MessageFilter, Place
+from flask_fd_whatsapp.ledger.records import Tried
 
 from .entries import MOMENT, POLICY, entry
 
@@ -105,3 +106,37 @@ def test_details_of_a_message_hold_its_payloads_and_handlers(ledger: Ledger) -> 
     assert [(one.handler, one.state) for one in detail.handlings] == [("tickets.sync", "done")]
     assert ledger.browser.details("M1", "2") == []
     assert ledger.browser.details("\ud800", "1") == []
+
+
+def test_each_handler_is_told_with_what_it_failed_with(ledger: Ledger) -> None:
+    """How often, with what and when; of one that has succeeded since, too."""
+    event = ledger.record(entry("SENT"), POLICY)
+    assert event.claim is not None
+    event.claim.finish(Tried(failed={"crm": "OSError: no", "mail": "OSError: 1"}))
+    for retry in (
+        Tried(failed={"mail": "OSError: 2"}, postponed={"shop": "RetryLater: soon"}, retry_after=9),
+        Tried(failed={"mail": "OSError: 3"}, gave_up={"bill": "GiveUp: paid"}, succeeded="crm"),
+    ):
+        again = ledger.claim(event.id, POLICY)
+        assert again is not None
+        assert again.claim is not None
+        again.claim.finish(retry)
+    (detail,) = ledger.browser.details("M1", "1")
+    assert {one.handler: (one.state, one.attempts, one.last_error) for one in detail.handlings} == {
+        "crm": ("done", 1, "OSError: no"),
+        "mail": ("failed", 3, "OSError: 3"),
+        "shop": ("postponed", 0, "RetryLater: soon"),
+        "bill": ("gave up", 1, "GiveUp: paid"),
+    }
+    for one in detail.handlings:
+        assert one.last_error_at is not None
+        assert one.last_error_at.utcoffset() == timedelta()
+
+
+def test_what_handlers_failed_with_is_pruned_with_the_message(ledger: Ledger) -> None:
+    """Nothing of a message that is forgotten keeps it from being forgotten."""
+    event = ledger.record(entry("SENT"), POLICY)
+    assert event.claim is not None
+    event.claim.finish(Tried(gave_up={"bill": "GiveUp: paid"}))
+    assert ledger.prune(before=datetime.now(UTC) + timedelta(days=1), limit=9) == 1
+    assert ledger.browser.details("M1", "1") == []

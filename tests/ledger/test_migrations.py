@@ -65,6 +65,11 @@ INSERT INTO fd_whatsapp_duplicate (receiver, hour, count) VALUES ('fd_whatsapp',
 DATA["0008"] = f"""{DATA["0007"]};
 UPDATE fd_whatsapp_rejection SET count = 2, first_seen = {{time}}
 """
+DATA["0009"] = f"""{DATA["0008"]};
+INSERT INTO fd_whatsapp_handler_error
+  (event_id, handler, outcome, attempts, last_error, last_error_at)
+VALUES (9, 'other', 'failed', 2, 'ValueError: why', {{time}})
+"""
 
 
 def fill(engine: Engine, at: str) -> None:

@@ -224,7 +224,7 @@ def most_rows_read(full: SQLLedger, ask: Callable[[SQLLedger], Any]) -> int:
     return max(rows_read(full.engine, *one) for one in asked)
 
 
-WRITES_A_ROW = {"handled", "gave_up"}  # and reads none
+WRITES_A_ROW = {"handled", "gave_up", "failed_first"}  # and reads none
 
 
 def test_way_of_an_event(full: SQLLedger) -> None:
@@ -259,6 +259,8 @@ def test_way_of_an_event(full: SQLLedger) -> None:
         "estimated": 2,
         "others": 29,
         "handler": "h",
+        "outcome": "failed",
+        "said": "OSError: no",
         "is_durable": True,
         "handled": '{"h": false}',
     }

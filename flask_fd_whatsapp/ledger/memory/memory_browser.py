@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...events import Status
-from ..listing import UNHEARD, EventDetail, Handling, ListedMessage, MessageFilter, Place
+from ..listing import UNHEARD, EventDetail, Handling, ListedMessage, MessageFilter, Place, told
 from ..references import storable
 from .memory_records import MemoryEvent, MemoryMessage
 from .memory_store import MemoryStore
@@ -62,7 +62,8 @@ def _place(one: MemoryMessage) -> Place:
 
 def _handlings(event: MemoryEvent) -> list[Handling]:
     states = dict.fromkeys(event.succeeded, "done") | dict.fromkeys(event.gave_up, "gave up")
-    return [Handling(handler=name, state=state) for name, state in sorted(states.items())]
+    settled = (Handling(handler=name, state=state) for name, state in sorted(states.items()))
+    return told(settled, event.errors)
 
 
 def _meets(one: MemoryMessage, wanted: MessageFilter) -> bool:

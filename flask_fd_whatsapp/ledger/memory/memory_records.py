@@ -10,6 +10,7 @@ from ...engagement.accumulator import Facts
 from ...events import WEBHOOK, DeliveryError, Status, is_ahead, rank_of
 from ..asking import ESTIMATED_BITS, estimated_bit
 from ..learned import LEARNED
+from ..listing import Handling, unsettled_by
 from ..records import Entry, Policy, Tried
 from ..references import storable
 from ..retry_policy import Before, after_try, is_done
@@ -42,6 +43,7 @@ class MemoryEvent:
     source: str = WEBHOOK
     is_estimated: bool = False
     gave_up: frozenset[str] = frozenset()
+    errors: tuple[Handling, ...] = ()
 
     def begin_try(self, now: datetime) -> datetime | None:
         """Count the try, if the event is due; if not, give when it was to be."""
@@ -82,6 +84,7 @@ class MemoryEvent:
             has_given_up=bool(self.gave_up),
         )
         after = after_try(tried, before, policy)
+        self._keep_errors(tried, now)
         self.gave_up |= tried.gave_up.keys()
         self.attempts, self.postponed = after.attempts, after.postponed
         self.reserved_until = 0
@@ -92,6 +95,19 @@ class MemoryEvent:
             self.due_at = now + timedelta(seconds=after.delay_seconds)
         else:
             self.due_at = due_at
+
+    def _keep_errors(self, tried: Tried, now: datetime) -> None:
+        errors = {one.handler: one for one in self.errors}
+        for handler, outcome, counts, said in unsettled_by(tried):
+            before = errors.pop(handler, None)
+            errors[handler] = Handling(
+                handler=handler,
+                state=outcome,
+                attempts=counts + (before.attempts if before else 0),
+                last_error=storable(said),
+                last_error_at=now,
+            )
+        self.errors = tuple(errors.values())
 
     def end(self, state: State) -> None:
         """Nothing is to be done with it any more."""

@@ -8,6 +8,7 @@ from threading import Lock
 from typing import Any, Final, TypeVar
 
 from ...exceptions import ClaimLost
+from ..listing import unsettled_by
 from ..records import Policy, Tried
 from ..references import storable
 from ..retry_policy import Before, after_try, is_done
@@ -181,6 +182,11 @@ class SQLClaim:
         after = after_try(tried, before, self._policy)
         for handler in tried.gave_up:
             statements.gave_up.execute(cursor, {**self._values(), "handler": handler})
+        for each in unsettled_by(tried):
+            said = {**self._values(), **each._asdict(), "said": storable(each.said)}
+            statements.failed_again.execute(cursor, said)
+            if cursor.rowcount != 1:  # nobody else puts it there: the message's row is locked
+                statements.failed_first.execute(cursor, said)
         delay = after.delay_seconds
         values = {
             **self._values(delay=delay or 0),

@@ -18,7 +18,7 @@ from .quarantine import try_writing
 from .queries import is_free
 from .report_rows import fill_sent_on
 from .send_pruning import delete_sends, forget_sends, unheard
-from .tables import event, handling, message
+from .tables import event, handler_error, handling, message
 
 
 class SQLMaintenance:
@@ -164,6 +164,7 @@ def _by_first_event(
 def _delete(connection: Connection, keys: Sequence[int]) -> None:
     delete_sends(connection, keys)
     events = select(event.c.id).where(event.c.message_key.in_(keys))
-    connection.execute(delete(handling).where(handling.c.event_id.in_(events)))
+    for table in (handling, handler_error):
+        connection.execute(delete(table).where(table.c.event_id.in_(events)))
     connection.execute(delete(event).where(event.c.message_key.in_(keys)))
     connection.execute(delete(message).where(message.c.id.in_(keys)))

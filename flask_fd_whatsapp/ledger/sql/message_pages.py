@@ -11,12 +11,12 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, exists, false, func, or_, select
 
 from ...events import Status
-from ..listing import UNHEARD, EventDetail, Handling, ListedMessage, MessageFilter, Place
+from ..listing import UNHEARD, EventDetail, Handling, ListedMessage, MessageFilter, Place, told
 from ..references import KeptReference, is_storable, storable
 from .dialects.base import Database
 from .prepared import PreparedDatabase
 from .queries import view_of_message
-from .tables import event, handling, message
+from .tables import event, handler_error, handling, message
 
 _LAST: Final = "\U0010ffff"
 
@@ -74,7 +74,15 @@ class SQLBrowser:
             .where(of_message)
             .order_by(handling.c.handled_at, handling.c.handler)
         )
+        errors = (
+            select(handler_error)
+            .join_from(handler_error, event)
+            .join(message)
+            .where(of_message)
+            .order_by(handler_error.c.last_error_at, handler_error.c.handler)
+        )
         done: defaultdict[int, list[Handling]] = defaultdict(list)
+        failed: defaultdict[int, list[Handling]] = defaultdict(list)
         with self._prepared.database.querying() as connection:
             rows = connection.execute(events).all()
             for row in connection.execute(handlers).mappings():
@@ -89,12 +97,22 @@ class SQLBrowser:
                         at=row["handled_at"],
                     )
                 )
+            for row in connection.execute(errors).mappings():
+                failed[row["event_id"]].append(
+                    Handling(
+                        handler=row["handler"],
+                        state=row["outcome"],
+                        attempts=row["attempts"],
+                        last_error=row["last_error"],
+                        last_error_at=row["last_error_at"],
+                    )
+                )
         return [
             EventDetail(
                 event_id=event_id,
                 body=payload,
                 headers=json.loads(headers),
-                handlings=done[event_id],
+                handlings=told(done[event_id], failed[event_id]),
             )
             for event_id, payload, headers in rows
         ]

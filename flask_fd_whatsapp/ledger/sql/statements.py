@@ -112,6 +112,18 @@ INSERT INTO fd_whatsapp_handling (event_id, handler, is_superseded, gave_up, han
 VALUES (:event_id, :handler, FALSE, TRUE, {now})
 """
 
+_FAILED_AGAIN: Final = """
+UPDATE fd_whatsapp_handler_error
+SET outcome = :outcome, attempts = attempts + :counts, last_error = :said, last_error_at = {now}
+WHERE event_id = :event_id AND handler = :handler
+"""
+
+_FAILED_FIRST: Final = """
+INSERT INTO fd_whatsapp_handler_error
+  (event_id, handler, outcome, attempts, last_error, last_error_at)
+VALUES (:event_id, :handler, :outcome, :counts, :said, {now})
+"""
+
 _TAKE_UP_AGAIN: Final = """
 DELETE FROM fd_whatsapp_handling WHERE event_id = :event_id AND handler = :handler AND gave_up
 """
@@ -202,6 +214,8 @@ class Statements:
     release: Statement
     handled: Statement
     gave_up: Statement
+    failed_again: Statement
+    failed_first: Statement
     take_up_again: Statement
     handlers: Statement
     tried: Statement
@@ -284,6 +298,8 @@ def texts_for(sql: DialectSQL) -> dict[str, str]:
         "release": _RELEASE,
         "handled": _HANDLED.format(**times),
         "gave_up": _GAVE_UP.format(**times),
+        "failed_again": _FAILED_AGAIN.format(**times),
+        "failed_first": _FAILED_FIRST.format(**times),
         "take_up_again": _TAKE_UP_AGAIN,
         "handlers": _HANDLERS,
         "tried": _TRY.format(**times),

@@ -179,6 +179,19 @@ handling = Table(
     Column("gave_up", Boolean),
 )
 
+# What each handler of an event has failed with, if it ever did; kept when it succeeds at last.
+handler_error = Table(
+    "fd_whatsapp_handler_error",
+    metadata,
+    Column("event_id", key(), ForeignKey(event.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("handler", text(255), primary_key=True),
+    # What it did last: see listing.Unsettled.
+    Column("outcome", text(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("last_error", long_text(), nullable=False),
+    Column("last_error_at", UTCDateTime, nullable=False),
+)
+
 quarantine = Table(
     "fd_whatsapp_quarantine",
     metadata,
