@@ -23,6 +23,7 @@ from .links_out import LinksOut, MessageURL
 from .message_views import message, messages, messages_csv
 from .operations_page import operations
 from .overview_page import overview
+from .page_headers import with_headers
 from .rendering import render, time_tag
 from .shared_results import SharedResults
 from .visit import PERIOD_LABELS, Options, Visit
@@ -31,17 +32,6 @@ logger = get_logger(__name__)
 
 View = Callable[[Visit], "Page | Response"]
 Page = tuple[str, Mapping[str, Any]]
-
-HEADERS: Final = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-}
-"""What every answer of the pages carries, errors and static files included."""
 
 VIEWS: Final[Mapping[str, View]] = {
     "/": overview,
@@ -116,7 +106,7 @@ class Dashboard(Blueprint):
         self._results = SharedResults()
         self.record(_note_url)
         self.before_request(Gatekeeper(guard, name).admit)
-        self.after_request(_with_headers)
+        self.after_request(with_headers)
         self.register_error_handler(FreshdeskWhatsAppError, self._unavailable)
         for rule, view in VIEWS.items():
             self.add_url_rule(rule, view.__name__, self._shown(view), methods=["GET"])
@@ -182,12 +172,6 @@ def _note_url(state: BlueprintSetupState) -> None:
     name = f"{state.name_prefix}.{state.name}".lstrip(".")
     urls = state.app.extensions.setdefault(DASHBOARDS, {})
     urls[name] = (state.url_prefix or "").rstrip("/")
-
-
-def _with_headers(response: Response) -> Response:
-    for name, value in HEADERS.items():
-        response.headers[name] = value
-    return response
 
 
 def _zone(name: str) -> tzinfo:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import pytest
-from flask import Flask, redirect, url_for
+from flask import Flask, Response, redirect, url_for
 from flask_login import LoginManager, UserMixin, current_user, login_user
 from flask_talisman import Talisman
 from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
-from werkzeug.wrappers import Response
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+from flask_fd_whatsapp.dashboard.page_headers import HEADERS
 
 from .conftest import PAGES, MakePages, fill
 
@@ -17,7 +19,7 @@ def test_flask_login_guards_them(make_pages: MakePages) -> None:
     class User(UserMixin):
         id = "1"
 
-    def guard() -> bool | Response:
+    def guard() -> bool | WerkzeugResponse:
         return current_user.is_authenticated or redirect(url_for("log_in"))
 
     app = make_pages(guard=guard)
@@ -44,13 +46,44 @@ def test_csrf_guards_leave_them_alone(make_pages: MakePages) -> None:
     assert app.test_client().get(f"{PAGES}/").status_code == 200
 
 
-def test_talisman_may_stand_before_them(make_pages: MakePages) -> None:
-    """They work with its policy as well as with their own."""
+def test_talisman_does_not_replace_their_headers(make_pages: MakePages) -> None:
+    """Its policy is that of the host's pages; theirs stays as strict, errors and files included."""
     app = make_pages()
-    Talisman(app, force_https=False, content_security_policy={"default-src": "'self'"})
+    policy = {"default-src": "*", "script-src": "'unsafe-inline'"}
+    Talisman(app, force_https=False, content_security_policy=policy)
+
+    @app.get("/other")
+    def other() -> str:
+        return ""
+
+    client = app.test_client()
+    for path in ("/", "/static/style.css", "/messages.csv", "/message"):
+        with client.get(PAGES + path) as answer:
+            assert {name: answer.headers.getlist(name) for name in HEADERS} == {
+                name: [value] for name, value in HEADERS.items()
+            }
+            assert answer.headers["X-Frame-Options"] == "SAMEORIGIN"
+    assert "unsafe-inline" in client.get("/other").headers["Content-Security-Policy"]
+
+
+def test_the_hosts_own_responses_stay_its_own(make_pages: MakePages) -> None:
+    """What the host does to its kind of response afterwards still works."""
+
+    class HostResponse(Response):
+        def sign(self) -> None:
+            self.headers["X-Signed"] = "yes"
+
+    app = make_pages()
+    app.response_class = HostResponse
+
+    @app.after_request
+    def sign(response: HostResponse) -> HostResponse:
+        response.sign()
+        return response
+
     answer = app.test_client().get(f"{PAGES}/")
-    assert answer.status_code == 200
-    assert "'self'" in answer.headers["Content-Security-Policy"]
+    assert answer.headers["X-Signed"] == "yes"
+    assert answer.headers["Cache-Control"] == "no-store"
 
 
 @pytest.mark.parametrize("prefix", ["", "/support"])
