@@ -53,7 +53,8 @@ def events(
     handled is done. Given several conditions, an event has to meet all.
     """
     receiver = chosen_receiver(name)
-    found = shared_ledger(receiver).events(
+    ledger = shared_ledger(receiver)
+    found = ledger.events(
         status=_known(status),
         state=State(state) if state else None,
         receiver=name,
@@ -62,7 +63,7 @@ def events(
     )
     page = found[:limit]
     next_page = page[-1].id if len(found) > limit else None
-    told = _failures(shared_ledger(receiver), receiver, page)
+    told = _failures(ledger, receiver, page)
     if as_json:
         print_json(
             {
