@@ -26,8 +26,8 @@ SENT: Final = bit_of(Status.SENT)
 FAILED: Final = bit_of(Status.FAILED)
 DELIVERED: Final = bit_of(Status.DELIVERED)
 READ: Final = bit_of(Status.READ)
-OTHER: Final = READ << 1
-"""There was an event of a status that is not documented."""
+OTHER: Final = 1 << 1 + max(status.rank for status in Status if status.rank is not None)
+"""There were events, of statuses that are not documented alone: above the bits of all that are."""
 
 KINDS: Final = OTHER << 1
 """How many kinds of messages there are: ``reached`` is below."""

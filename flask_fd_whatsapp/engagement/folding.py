@@ -14,7 +14,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any, Final, NamedTuple
 
 from .accumulator import Accumulator, Facts, TimeFormat, reached_by
-from .definitions import YOUNG, is_failed
+from .definitions import OTHER, YOUNG, is_failed
 from .elapsed import AGE_SECONDS, Elapsed
 from .figures import OTHER_CODES
 from .groups import Calendar
@@ -30,6 +30,7 @@ REASON: Final = "="
 """Before the code of a message that failed, so that one without a code is told from the rest."""
 
 _MAX_CODE: Final = 200
+_OTHER: Final = "other"
 _OLD: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
 
@@ -143,7 +144,7 @@ def to_text(tally: Tally, time_format: TimeFormat) -> tuple[str, str]:
     for one in tally.failures.values():
         failures.merge(one)
     counts = {
-        "kinds": {str(kind): count for kind, count in enumerate(tally.kinds) if count},
+        "kinds": {_word_of(kind): count for kind, count in enumerate(tally.kinds) if count},
         "sent": [kept(tally.first_sent), kept(tally.last_sent)],
         "failed": [kept(failures.first), kept(failures.last), failures.text],
     }
@@ -178,7 +179,7 @@ def from_text(
         return None if text is None else time_format.write(datetime.fromisoformat(text))
 
     for kind, count in kept["kinds"].items():
-        tally.kinds[int(kind)] = count
+        tally.kinds[OTHER if kind == _OTHER else int(kind)] = count
     number = sum(tally.kinds)
     tally.folded = number
     tally.young = number if key.midpoint > as_of - YOUNG else 0
@@ -190,6 +191,11 @@ def from_text(
     if figures is not None:
         _take_times(tally, json.loads(figures), max((as_of - key.midpoint).total_seconds(), 0))
     return tally
+
+
+def _word_of(kind: int) -> str:
+    """A kind as it is kept; that of undocumented statuses moves when there is one status more."""
+    return _OTHER if kind == OTHER else str(kind)
 
 
 def _take_times(tally: Tally, kept: dict[str, Any], age_seconds: float) -> None:
