@@ -104,7 +104,7 @@ def row_of(one: Message, failure_class: FailureClass | None) -> dict[str, object
         "message_id": one.message_id,
         "external_reference_id": one.external_reference_id,
         "campaign": one.campaign,
-        "status": one.status or UNHEARD,
+        "status": one.status or next(iter(one.times), UNHEARD),
         **{f"{status.lower()}_at": one.times.get(status) for status in Status},
         "failure_code": error.code if error else None,
         "failure_text": error.message if error else None,

@@ -11,7 +11,7 @@ from .records import Tried
 from .views import Message
 
 UNHEARD: Final = "UNHEARD"
-"""Stands for a status where none has been heard of."""
+"""Stands for a status where no event has come at all, as the figure of that name counts."""
 
 
 class Place(NamedTuple):

@@ -70,7 +70,7 @@ def fill(ledger: Ledger) -> None:
         pytest.param(MessageFilter(search="x" * 300), "M4", id="long reference"),
         pytest.param(MessageFilter(search="\x00\ud800"), "", id="what no database takes"),
         pytest.param(MessageFilter(status="READ"), "M1", id="status"),
-        pytest.param(MessageFilter(status=UNHEARD), "M5", id="no known status"),
+        pytest.param(MessageFilter(status=UNHEARD), "", id="each has events"),
         pytest.param(MessageFilter(campaign="spring"), "M1", id="campaign"),
         pytest.param(MessageFilter(campaign=None), "M2 M3 M4 M5", id="without campaign"),
         pytest.param(MessageFilter(account_id="2"), "M2", id="account"),
@@ -90,6 +90,17 @@ def test_filters_are_met_together(ledger: Ledger, wanted: MessageFilter, found: 
     """A message is listed if it meets every condition given."""
     fill(ledger)
     assert sorted(listed(ledger, wanted)) == found.split()
+
+
+def test_unheard_is_what_has_no_event_at_all(ledger: Ledger) -> None:
+    """What has reached undocumented statuses alone was heard of, and is listed with them."""
+    fill(ledger)
+    ledger.expect("M6", account_id="1")
+    assert listed(ledger, MessageFilter(status=UNHEARD)) == ["M6"]
+    assert ledger.engagement().total.unheard == 1
+    page = ledger.browser.page(MessageFilter(), limit=10)
+    (m5,) = [one.message for one in page if one.message.message_id == "M5"]
+    assert (m5.status, list(m5.times)) == (None, ["PLAYED"])
 
 
 def test_details_of_a_message_hold_its_payloads_and_handlers(ledger: Ledger) -> None:

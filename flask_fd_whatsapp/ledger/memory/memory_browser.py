@@ -70,10 +70,12 @@ def _meets(one: MemoryMessage, wanted: MessageFilter) -> bool:
     has_failed, sent_on = Status.FAILED in one.events, one.sent_on
     code = one.error.code if one.error else None
     campaign = wanted.campaign if wanted.campaign is ... else storable(wanted.campaign)
-    status = None if wanted.status == UNHEARD else wanted.status
     return (
         (wanted.search is None or _is_found(one, wanted.search))
-        and (wanted.status is None or one.status == status)
+        and (
+            wanted.status is None
+            or (not one.events if wanted.status == UNHEARD else one.status == wanted.status)
+        )
         and (campaign is ... or one.campaign == campaign)
         and wanted.account_id in (None, one.account_id)
         and (

@@ -15,7 +15,7 @@ from ..listing import UNHEARD, EventDetail, Handling, ListedMessage, MessageFilt
 from ..references import KeptReference, is_storable, storable
 from .dialects.base import Database
 from .prepared import PreparedDatabase
-from .queries import view_of_message
+from .queries import unknown_times, view_of_message
 from .tables import event, handler_error, handling, message
 
 _LAST: Final = "\U0010ffff"
@@ -48,10 +48,12 @@ class SQLBrowser:
                     query = query.where(_is_beyond(before, sent_on, is_later=False))
                 query = query.order_by(sent_on.desc(), message.c.id.desc())
             rows = connection.execute(query).mappings().all()
+            # Of the others it is not told, and the events are not looked for.
+            unknown = unknown_times(connection, [row["id"] for row in rows if not row["status"]])
         return [
             ListedMessage(
                 place=Place(_place(row), row["id"]),
-                message=view_of_message(row, {}),
+                message=view_of_message(row, unknown[row["id"]]),
             )
             for row in rows
         ]
@@ -144,6 +146,7 @@ def _met(
         yield _is_found(wanted.search, database)
     if wanted.status == UNHEARD:
         yield table.status.is_(None)
+        yield ~exists().where(event.c.message_key == table.id)
     elif wanted.status is not None:
         yield table.status == wanted.status
     if wanted.campaign is None:

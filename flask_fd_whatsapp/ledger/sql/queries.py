@@ -8,7 +8,7 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any, Final, Unpack
 
-from sqlalchemy import ColumnElement, RowMapping, Select, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, select
 
 from ...events import DeliveryError, Status, is_ahead
 from ...exceptions import AmbiguousMessage
@@ -82,15 +82,9 @@ class SQLQueries:
 
     def _by_key(self, query: Select[Any]) -> list[tuple[int, Message]]:
         """The messages with their keys, in the order of *query*."""
-        unknown: defaultdict[int, dict[str, datetime]] = defaultdict(dict)
         with self._prepared.database.querying() as connection:
             rows = connection.execute(query).mappings().all()
-            others = select(event.c.message_key, event.c.status, event.c.timestamp).where(
-                event.c.message_key.in_([row["id"] for row in rows]),
-                event.c.status.not_in(list(_TIMES)),
-            )
-            for key, status, moment in connection.execute(others):
-                unknown[key][status] = moment
+            unknown = unknown_times(connection, [row["id"] for row in rows])
         return [(row["id"], view_of_message(row, unknown[row["id"]])) for row in rows]
 
     def events(self, **wanted: Unpack[EventFilter]) -> list[Event]:
@@ -126,6 +120,20 @@ def _event(row: RowMapping) -> Event:
     furthest = values.pop("furthest")
     state, is_superseded = State(row["state"]), is_ahead(furthest, of=row["status"])
     return Event(**{**values, "state": state, "is_superseded": is_superseded})
+
+
+def unknown_times(
+    connection: Connection, keys: Collection[int]
+) -> defaultdict[int, dict[str, datetime]]:
+    """By message when it reached which statuses that are not documented."""
+    unknown: defaultdict[int, dict[str, datetime]] = defaultdict(dict)
+    if keys:
+        others = select(event.c.message_key, event.c.status, event.c.timestamp).where(
+            event.c.message_key.in_(keys), event.c.status.not_in(list(_TIMES))
+        )
+        for key, status, moment in connection.execute(others):
+            unknown[key][status] = moment
+    return unknown
 
 
 def view_of_message(row: RowMapping, unknown: Mapping[str, datetime]) -> Message:
