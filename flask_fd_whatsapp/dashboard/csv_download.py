@@ -5,26 +5,13 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Final
 
 from flask import Response, stream_with_context
 
+from ..engagement.export import cell
 from .visit import Visit
-
-_BEGINS_FORMULA: Final = (
-    "=",
-    "+",
-    "-",
-    "@",
-    "\t",
-    "\r",
-    "\n",
-    "|",
-    "%",
-    *"\uff1d\uff0b\uff0d\uff20",
-)
 
 _BATCH: Final = 200
 
@@ -45,22 +32,6 @@ def download(
 
 
 CONTENT_TYPE: Final = "text/csv; charset=utf-8; header=present"
-
-
-def cell(value: object) -> str:
-    """A value as text that no spreadsheet takes for a formula; numbers stay what they are."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, (int, float)):
-        return f"{value:.6f}" if isinstance(value, float) else str(value)
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    if isinstance(value, timedelta):
-        return f"{value.total_seconds():.3f}"
-    text = str(value).replace("\x00", "\ufffd")
-    return f"'{text}" if text.lstrip(" \u00a0\ufeff\u200b").startswith(_BEGINS_FORMULA) else text
 
 
 def _lines(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:

@@ -32,8 +32,11 @@ MESSAGE_HEAD: Final = (
 )
 """Of a message, in this order."""
 
-_ACTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""What a cell begins with that a spreadsheet calculates."""
+_ACTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", *"\uff1d\uff0b\uff0d\uff20")
+"""What a cell begins with that one spreadsheet or another calculates."""
+
+_BLANK: Final = " \u00a0\ufeff\u200b"
+"""What may stand before that."""
 
 
 def cell(value: Any) -> Any:
@@ -50,7 +53,8 @@ def cell(value: Any) -> Any:
         case timedelta():
             return value.total_seconds()
         case str():
-            return f"'{value}" if value.lstrip(" ").startswith(_ACTS) else value
+            text = value.replace("\x00", "\ufffd")
+            return f"'{text}" if text.lstrip(_BLANK).startswith(_ACTS) else text
     return value
 
 

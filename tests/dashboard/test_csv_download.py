@@ -5,29 +5,9 @@ import io
 
 import pytest
 
-from flask_fd_whatsapp.dashboard.csv_download import cell
 from flask_fd_whatsapp.testing import EventBuilder, WhatsAppClient
 
 from .conftest import PAGES, MakePages, fill
-
-FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "\uff1d1", "|cmd", "%x")
-
-
-@pytest.mark.parametrize("text", FORMULAS)
-def test_formulas_are_text(text: str) -> None:
-    """What a spreadsheet would run begins with an apostrophe."""
-    assert cell(text).startswith("'")
-
-
-def test_other_values_stay() -> None:
-    """Numbers are no formulas, and nothing is empty."""
-    assert [cell(one) for one in (-1, None, True, "a-b", 0.5)] == [
-        "-1",
-        "",
-        "yes",
-        "a-b",
-        "0.500000",
-    ]
 
 
 def test_downloads_are_named_and_typed(make_pages: MakePages) -> None:
