@@ -19,7 +19,7 @@ from .server import ROOT
 from .waiting import TIMEOUT
 
 KILLS = 4
-MESSAGES = 60
+MESSAGES = 90
 
 
 def test_killed_pruning_loses_and_doubles_nothing(url: str) -> None:
