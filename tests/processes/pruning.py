@@ -15,6 +15,7 @@ def main(url: str) -> None:
     ledger = SQLLedger.from_url(url, Flask("host"))
     while ledger.prune(before=datetime.now(UTC) + timedelta(days=1), limit=3):
         print("pruned", flush=True)
+    ledger.engine.dispose()
 
 
 if __name__ == "__main__":
