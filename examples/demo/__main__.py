@@ -25,11 +25,11 @@ def main() -> int:
     except (OSError, HTTPException, FreshdeskWhatsAppError) as error:
         print(f"\nThe demonstration broke off: {error}", file=sys.stderr)
         return 1
-    print(f"\n{mistakes} not as expected: see EXPECTED." if mistakes else "\nAll as expected.")
     print(
-        "To look at such a campaign: `make run`, then "
+        "\nTo look at such a campaign: `make run`, then "
         "http://127.0.0.1:8000/freshdesk/whatsapp/dashboard/ (examples/pages)."
     )
+    print(f"\n{mistakes} not as expected: see EXPECTED." if mistakes else "\nAll as expected.")
     return 1 if mistakes else 0
 
 
