@@ -26,7 +26,7 @@ WAIT_SECONDS = 30
 SLOW = {
     "sqlite": (
         "INSERT INTO host_row (note) SELECT 'slow' FROM (WITH RECURSIVE n(i) AS"
-        " (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000) SELECT max(i) FROM n)"
+        " (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400000) SELECT max(i) FROM n)"
     ),
     "postgresql": "INSERT INTO host_row (note) SELECT 'slow' FROM pg_sleep(0.5)",
     "mysql": "INSERT INTO host_row (note) SELECT IF(SLEEP(0.5), 'never', 'slow')",
