@@ -18,7 +18,7 @@ demo: $(SERVED)
 run: $(SERVED)
 	$(BIN)/python -m gunicorn --threads 8 --timeout 300 --bind 127.0.0.1:8000 examples.pages.serve:app
 
-# What tells of a mistake within five minutes: all but the tests that are marked slow.
+# All but the tests that are marked slow.
 test: $(INSTALLED)
 	$(TESTS) -m "not slow" $(ARGS)
 
