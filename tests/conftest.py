@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 
 from flask_fd_whatsapp import FreshdeskWhatsApp
 from flask_fd_whatsapp.ledger import Ledger
+from flask_fd_whatsapp.receiving.write_behind import finish_writes
 from flask_fd_whatsapp.signals import EVENT_SIGNALS, NOTICES
 
 TOKEN = "Bearer s3cret"
@@ -42,6 +43,15 @@ def _encodable(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return type(value)(_encodable(each) for each in value)
     return value
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, Any, Any]:
+    """What a test leaves to be written later is written while its database is still there."""
+    try:
+        return (yield)
+    finally:
+        finish_writes(5)
 
 
 @pytest.fixture(autouse=True)

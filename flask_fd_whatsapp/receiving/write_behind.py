@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import time
 from collections.abc import Callable, Hashable
 from threading import Condition, Thread
+from typing import Final
+from weakref import WeakSet
 
 from ..per_process import PerProcess
 
 Write = Callable[[], None]
+
+EXIT_SECONDS: Final = 2.0
+"""How long a process that ends waits for what is not written yet."""
 
 
 class WriteBehind:
@@ -39,11 +45,13 @@ class _Writer:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
+        self._is_hurried = False
         self._changed = Condition()
         self._due: dict[Hashable, Write] = {}
         self._next_at: dict[Hashable, float] = {}
         self._is_running = False
         self._is_writing = False
+        _writers.get().add(self)
 
     def put(self, kind: Hashable, write: Write, wait: float) -> None:
         with self._changed:
@@ -56,6 +64,14 @@ class _Writer:
             self._changed.notify_all()
             if wait:
                 self._changed.wait_for(lambda: self._is_written(kind, write), wait)
+
+    def finish(self, deadline: float) -> None:
+        """Write all at once, and wait for it until *deadline*, a time of the monotonic clock."""
+        with self._changed:
+            self._is_hurried = True
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: not self._is_running, deadline - time.monotonic())
+            self._is_hurried = False
 
     def _is_written(self, kind: Hashable, write: Write) -> bool:
         return self._due.get(kind) is not write and not self._is_writing
@@ -79,7 +95,9 @@ class _Writer:
     def _write_ready(self) -> None:
         """Write what need not wait, or wait for the first that need not any more."""
         now = time.monotonic()
-        ready = [kind for kind in self._due if self._next_at.get(kind, 0) <= now]
+        ready = [
+            kind for kind in self._due if self._is_hurried or self._next_at.get(kind, 0) <= now
+        ]
         if not ready:
             self._changed.wait(min(self._next_at[kind] for kind in self._due) - now)
             return
@@ -94,3 +112,20 @@ class _Writer:
             self._changed.acquire()
             self._is_writing = False
         self._changed.notify_all()
+
+
+def _none() -> WeakSet[_Writer]:
+    return WeakSet()
+
+
+_writers = PerProcess(_none)
+
+
+def finish_writes(seconds: float) -> None:
+    """Write what this process has put off, and wait for it so many seconds at most."""
+    deadline = time.monotonic() + seconds
+    for writer in list(_writers.get()):
+        writer.finish(deadline)
+
+
+atexit.register(finish_writes, EXIT_SECONDS)

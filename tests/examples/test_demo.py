@@ -74,7 +74,7 @@ def run(clone: Path, scratch: Path) -> subprocess.CompletedProcess[str]:
 
 def assert_nothing_left(output: str, servers: int, scratch: Path) -> None:
     """No server that it started is there any more, and no file."""
-    ports = re.findall(r"http://127\.0\.0\.1:(\d+)/", output)
+    ports = re.findall(r" at http://127\.0\.0\.1:(\d+)/", output)
     assert len(ports) == servers
     for port in ports:
         with socket.socket() as connection:

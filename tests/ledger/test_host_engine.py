@@ -14,8 +14,10 @@ from flask_fd_whatsapp import FreshdeskWhatsApp, StatusEvent, current_ledger, st
 from flask_fd_whatsapp.ledger import State
 from flask_fd_whatsapp.ledger.sql import SQLLedger
 from flask_fd_whatsapp.ledger.sql.dialects.registry import database_of
+from flask_fd_whatsapp.receiving.write_behind import finish_writes
 
 from ..answers import assert_problem, assert_result, client_of
+from ..concurrency.threads import TIMEOUT
 from ..conftest import TOKEN, URL, Payload
 from .entries import POLICY, entry, handle
 
@@ -123,6 +125,7 @@ def test_connections_go_back(app: Flask, db: SQLAlchemy, payload: Payload) -> No
     for name in ("queued", "sent", "queued"):
         client_of(app).post(URL, json=payload(name))
     ledger_of(app).overview.backlog()
+    finish_writes(TIMEOUT)
     with app.app_context():
         assert db.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Barrier, Condition, Event
 
 import pytest
 
 from flask_fd_whatsapp import per_process
 from flask_fd_whatsapp.receiving import write_behind
-from flask_fd_whatsapp.receiving.write_behind import WriteBehind
+from flask_fd_whatsapp.receiving.write_behind import WriteBehind, finish_writes
 
 from ..concurrency.threads import TIMEOUT
 from ..processes.waiting import wait_until
@@ -45,6 +48,35 @@ def test_the_newest_at_the_end_of_the_interval() -> None:
         writes.put("a", noting(written, f"a{number}"), wait=TIMEOUT)
     wait_until(lambda: written[-1] == "a3", "the last is written")
     assert written in (["a0", "a3"], ["a0", "a2", "a3"], ["a0", "a1", "a3"])
+
+
+def test_put_off_and_finished() -> None:
+    """What is put off is written when all is to be finished, and what hangs is not waited for."""
+    written: list[str] = []
+    goes_on = Event()
+    writes = WriteBehind(LONG)
+    for number in range(2):
+        writes.put("a", noting(written, f"a{number}"), wait=TIMEOUT if number == 0 else 0)
+    assert written == ["a0"]
+    finish_writes(TIMEOUT)
+    assert written == ["a0", "a1"]
+    writes.put("b", lambda: goes_on.wait(TIMEOUT) and None)
+    finish_writes(0.01)
+    goes_on.set()
+
+
+def test_what_was_put_off_is_written_when_the_process_ends(tmp_path: Path) -> None:
+    """A process that ends by itself writes before it does what it had put off."""
+    code = """
+import sys
+from pathlib import Path
+from flask_fd_whatsapp.receiving.write_behind import WriteBehind
+writes = WriteBehind(3600)
+writes.put("a", lambda: None, wait=30)
+writes.put("a", lambda: Path(sys.argv[1]).touch() and None)
+"""
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "written")], check=True)
+    assert (tmp_path / "written").exists()
 
 
 def test_a_write_that_hangs() -> None:
