@@ -7,10 +7,12 @@ import weakref
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import Engine
 
 from flask_fd_whatsapp import FreshdeskWhatsApp
 from flask_fd_whatsapp.ledger import Ledger
@@ -52,6 +54,29 @@ def pytest_runtest_call() -> Generator[None, Any, Any]:
         return (yield)
     finally:
         finish_writes(5)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _engines() -> Iterator[WeakSet[Engine]]:
+    """The engines of SQLAlchemy that tests have made, and that are still there."""
+    engines: WeakSet[Engine] = WeakSet()
+
+    def make_and_remember(kind: type[Engine], *_: Any, **__: Any) -> Engine:
+        engine: Engine = object.__new__(kind)
+        engines.add(engine)
+        return engine
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Engine, "__new__", make_and_remember)
+        yield engines
+
+
+@pytest.fixture(autouse=True)
+def _dispose_of_engines(_engines: WeakSet[Engine]) -> Iterator[None]:
+    """No test leaves connections open, which would warn in the middle of another."""
+    yield
+    for engine in list(_engines):
+        engine.dispose()
 
 
 @pytest.fixture(autouse=True)

@@ -111,8 +111,10 @@ class Server:
     def stop(self) -> None:
         """End it in good order, as an operator would."""
         assert self.process is not None
+        wait_until(self.workers, "the server knows what to do on SIGTERM")
         self.process.terminate()
-        assert self.process.wait(TIMEOUT) == 0, self.log
+        code = self.process.wait(TIMEOUT)
+        assert code == 0, f"exit status {code}\n{self.log}"
 
     def flask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run ``flask fd-whatsapp`` with the same settings, in the same conditions."""
