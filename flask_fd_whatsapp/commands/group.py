@@ -12,8 +12,10 @@ from ..exceptions import FreshdeskWhatsAppError
 
 NAMES: Final = (
     "acknowledge",
+    "backup",
     "campaigns",
     "check",
+    "copy",
     "events",
     "message",
     "messages",
@@ -34,6 +36,7 @@ NAMES: Final = (
 
 _MODULES: Final = {
     "campaigns": "campaign_rule",
+    "copy": "ledger_copy",
     "events": "event_list",
     "messages": "message_list",
     "openapi": "openapi_printing",

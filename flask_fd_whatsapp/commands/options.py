@@ -53,6 +53,23 @@ def chosen_receivers(name: str | None) -> list[Receiver]:
     return [chosen_receiver(name)] if name else list(receivers().values())
 
 
+def chosen_ledger(name: str | None) -> tuple[Receiver, Ledger]:
+    """The ledger of the receiver of that name, or the one that all receivers share.
+
+    :return: with the first of the receivers whose it is.
+    :raises click.UsageError: if there are several ledgers, or the receiver is not known.
+    :raises LedgerUnavailable: if it cannot be made.
+    """
+    first, *others = chosen_receivers(name)
+    ledger = ledger_of(first)
+    if any(ledger_of(other) is not ledger for other in others):
+        raise click.UsageError(
+            "There are several ledgers: choose that of a receiver with --receiver "
+            f"({', '.join(receivers())})."
+        )
+    return first, shared_ledger(first)
+
+
 def shared_ledger(receiver: Receiver) -> Ledger:
     """The ledger of *receiver*; one in memory is this process's own, which is said.
 

@@ -61,6 +61,21 @@ def print_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 
 @contextmanager
+def share_of(label: str) -> Generator[Callable[[int, int], None]]:
+    """Gives what to call with how much is done, and of how much: a bar, where somebody looks."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    with click.progressbar(length=1, label=label, file=sys.stderr) as bar:
+
+        def tell(done: int, total: int) -> None:
+            bar.length = max(total, 1)
+            bar.update(done - bar.pos)
+
+        yield tell
+
+
+@contextmanager
 def progress(
     items: Iterable[T],
     label: str,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 from .views import Backlog, BeingHandled, Rejection, TokenUse, Upgraded
@@ -141,6 +142,14 @@ class Maintenance(Protocol):
 
     def compact(self) -> None:
         """Give back the space of what was forgotten."""
+        ...
+
+    def back_up(self, path: Path, *, tell: Callable[[int, int], None]) -> None:
+        """Write the ledger, as it is at one moment, to a new file, while events come in.
+
+        :param tell: is called with how much is done, and of how much.
+        :raises FreshdeskWhatsAppError: if the file exists, or there is another tool for that.
+        """
         ...
 
     def check(self) -> list[str]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from datetime import datetime
 from itertools import islice
+from pathlib import Path
 
+from ...exceptions import FreshdeskWhatsAppError
 from ..views import Upgraded
 from .memory_sends import MemorySendRecord
 from .memory_store import MemoryStore
@@ -48,6 +50,12 @@ class MemoryMaintenance:
 
     def compact(self) -> None:
         """Nothing is to be done."""
+
+    def back_up(self, path: Path, *, tell: Callable[[int, int], None]) -> None:
+        """Memory cannot be backed up."""
+        raise FreshdeskWhatsAppError(
+            "The ledger is in memory: there is nothing that could be backed up."
+        )
 
     def check(self) -> list[str]:
         """Nothing can be wrong with memory."""

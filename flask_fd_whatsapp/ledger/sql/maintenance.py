@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, Select, case, delete, exists, func, select
 
 from ...engagement.report import ReportRules
-from ...exceptions import ConfigurationError
+from ...exceptions import ConfigurationError, FreshdeskWhatsAppError
 from ..views import Upgraded
 from .aggregates import drop_old, fold_into, keep_digests
 from .dialects.base import Database
@@ -56,6 +57,12 @@ class SQLMaintenance:
     def compact(self) -> None:
         """Give back the space of what was forgotten."""
         self._prepared.database.compact()
+
+    def back_up(self, path: Path, *, tell: Callable[[int, int], None]) -> None:
+        """Write the database to a new file, where there is no better tool for that."""
+        if path.exists():
+            raise FreshdeskWhatsAppError(f"{path} exists: name a file that does not.")
+        self._prepared.database.back_up(path, tell)
 
     def check(self) -> list[str]:
         """Whether the database answers, has the tables it should, takes writes and keeps them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar
 
 from flask import Flask
@@ -11,6 +12,7 @@ from sqlalchemy import ColumnElement, Insert, Table, func
 from sqlalchemy.engine import URL, Connection, Engine
 
 from ....engagement.accumulator import TEXT_TIMES
+from ....exceptions import FreshdeskWhatsAppError
 from ..connections import Connections
 from ..renewal_connection import RenewalConnection
 from ..rows import Found, Handled, Inserted
@@ -53,6 +55,9 @@ class Database(Connections):
 
     compacts = ""
     """What they do, and whom they lock out."""
+
+    backup_tool = ""
+    """The command that backs it up, where that is not :meth:`back_up`."""
 
     file: str | None = None
     """The path of the file that it is, if it is one."""
@@ -221,6 +226,20 @@ class Database(Connections):
             alone = connection.execution_options(isolation_level="AUTOCOMMIT")
             for statement in self.compacting:
                 alone.exec_driver_sql(statement)
+
+    def back_up(self, path: Path, tell: Callable[[int, int], None]) -> None:
+        """Write the database, as it is at one moment, to a new file.
+
+        :param tell: is called with how much is done, and of how much.
+        :raises FreshdeskWhatsAppError: if that is for the server's own tool to do.
+        """
+        raise FreshdeskWhatsAppError(
+            f"The ledger is in {type(self).__name__}, which has a tool of its own for that: "
+            f"`{self.backup_tool}` is consistent while events are recorded."
+        )
+
+    def continue_ids(self, connection: Connection, table: Table) -> None:
+        """Give the next row an id after those that were given by hand, where that is not so."""
 
     def doubts(self) -> list[str]:
         """In what the engine, which may be the host's, does not keep what it is told to."""

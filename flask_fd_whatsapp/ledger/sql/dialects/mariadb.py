@@ -128,6 +128,7 @@ class MariaDB(Database):
         "OPTIMIZE TABLE builds the tables anew: others go on meanwhile, save for a moment at the "
         "beginning and at the end of each, and as much free space is needed as the largest has."
     )
+    backup_tool = "mariadb-dump --single-transaction --result-file=FILE DATABASE"
     conflict_ends_transaction = True
 
     @classmethod

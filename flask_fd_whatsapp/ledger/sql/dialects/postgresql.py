@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import Any, Final, TypeVar
 
 from flask import Flask
-from sqlalchemy import URL, Connection, Engine, RootTransaction, event
+from sqlalchemy import URL, Connection, Engine, RootTransaction, Table, event, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from ....engagement.accumulator import DATETIMES
@@ -48,6 +48,8 @@ class PostgreSQL(Database):
         "VACUUM lets PostgreSQL use the space again, and locks nobody out. Only VACUUM FULL, which "
         "locks everybody out until it is done, gives it back to the disk: run that by hand."
     )
+
+    backup_tool = "pg_dump --format=custom --file=FILE DATABASE"
 
     def __init__(self, engine: Engine, *, is_own: bool) -> None:
         super().__init__(engine, is_own=is_own)
@@ -200,6 +202,13 @@ class PostgreSQL(Database):
         text = json.dumps({one.handler: one.is_superseded for one in handled})
         statement.execute(cursor, {"is_durable": True, **values, "handled": text})
         return bool(cursor.rowcount == 1)
+
+    def continue_ids(self, connection: Connection, table: Table) -> None:
+        """Let the table's sequence go on after the last id."""
+        if "id" in table.c:
+            last = select(func.max(table.c.id)).scalar_subquery()
+            sequence = func.pg_get_serial_sequence(table.name, "id")
+            connection.execute(select(func.setval(sequence, last)))
 
     def moment(self, value: datetime) -> Any:
         """A UTC time as the driver takes it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from flask import Flask
@@ -21,6 +22,7 @@ from .base import CLOCKS_DIFFER, Database
 from .database_file import DatabaseFile, file_of
 from .dialect_sql import DialectSQL
 from .group_commit import Batches
+from .sqlite_backup import write_backup
 from .sqlite_transaction import BeginsWriting, WritingInTurn, WritingStep
 from .table_changes import TableChanges
 from .writer_lock import Turn
@@ -202,6 +204,12 @@ class SQLite(Database):
         self._look()
         with self.turn:
             super().compact()
+
+    def back_up(self, path: Path, tell: Callable[[int, int], None]) -> None:
+        """Write the database, as it is at one moment, to a new file; nobody waits for that."""
+        with self.snapshot() as connection:
+            connection.exec_driver_sql("SELECT COUNT(*) FROM sqlite_schema")  # the snapshot's begin
+            write_backup(connection.connection.driver_connection, path, tell)
 
     def lock(self, connection: Connection) -> None:
         """Begin a transaction that may take long; then it is the next one's turn to wait."""

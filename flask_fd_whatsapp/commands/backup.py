@@ -1,0 +1,35 @@
+"""``flask fd-whatsapp backup``: the ledger in a file, while it is in use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from flask.cli import with_appcontext
+
+from .options import chosen_ledger, json_option, receiver_option
+from .output import plain, print_json, share_of
+
+
+@click.command(
+    epilog="\b\nExamples:\n  flask fd-whatsapp backup /backups/ledger.db\n"
+    '  flask fd-whatsapp backup "/backups/$(date +%F).db" --json'
+)
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@receiver_option
+@json_option
+@with_appcontext
+def backup(file: Path, name: str | None, as_json: bool) -> None:
+    """Write a SQLite ledger, as it is at one moment, to FILE, which must not exist.
+
+    Events are recorded meanwhile. The file is there once it is whole and checked, and only its
+    owner can read it. For a ledger on a server it names the server's own tool.
+    """
+    _, ledger = chosen_ledger(name)
+    with share_of("Backing up") as tell:
+        ledger.maintenance.back_up(file, tell=tell)
+    size = file.stat().st_size
+    if as_json:
+        print_json({"file": str(file), "bytes": size})
+    else:
+        click.echo(plain(f"{file}: {size} bytes, checked."))

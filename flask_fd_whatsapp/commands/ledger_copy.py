@@ -1,0 +1,73 @@
+"""``flask fd-whatsapp copy``: the ledger, moved into another database."""
+
+from __future__ import annotations
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+
+from ..exceptions import FreshdeskWhatsAppError
+from ..ledger_urls import MEMORY_URL, ledger_url
+from .options import chosen_ledger, json_option, receiver_option
+from .output import many, print_json, print_table, share_of
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  flask fd-whatsapp copy --to postgresql+psycopg://user@host/database\n"
+    "  FD_WHATSAPP_COPY_TO=... flask fd-whatsapp copy   (keeps a password off the process list)"
+)
+@click.option(
+    "--to",
+    "url",
+    metavar="URL",
+    required=True,
+    envvar="FD_WHATSAPP_COPY_TO",
+    help="An empty database, written as LEDGER_URL is.",
+)
+@receiver_option
+@json_option
+@with_appcontext
+def copy(url: str, name: str | None, as_json: bool) -> None:
+    """Copy the ledger into another database: SQLite, PostgreSQL and MariaDB, each to each.
+
+    The target has to be empty; its tables are made. Copied is what is there at one moment, all of
+    it or nothing, and the rows of both are counted. To move, stop what records events and what
+    handles them first, and change LEDGER_URL before it starts again: Freshdesk sends again what
+    came meanwhile.
+    """
+    _, source = chosen_ledger(name)
+    if not source.durable:
+        raise FreshdeskWhatsAppError("The ledger is in no database, and cannot be copied from.")
+    from ..ledger.sql.copying import copy_ledger  # needs an extra
+    from ..ledger.sql.ledger import SQLLedger
+
+    if not isinstance(source, SQLLedger):
+        raise FreshdeskWhatsAppError(f"A {type(source).__name__} cannot be copied from.")
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    target = SQLLedger.from_url(_target(url), app)
+    try:
+        with share_of("Copying") as tell:
+            copied = copy_ledger(source, target, tell=tell)
+    finally:
+        target.engine.dispose()
+    if as_json:
+        print_json({"rows": copied.rows, "missed": copied.missed})
+    else:
+        print_table(("table", "rows"), copied.rows.items())
+    if copied.missed:
+        click.echo(
+            f"Warning: {many(copied.missed, 'event')} came in meanwhile, and the target does not "
+            "have them. To move the ledger, stop the receivers and copy again, into an empty "
+            "database.",
+            err=True,
+        )
+
+
+def _target(url: str) -> str:
+    try:
+        if ledger_url(url) == MEMORY_URL:
+            raise ValueError("is in memory: write the URL of a database.")
+    except ValueError as error:
+        raise click.UsageError(f"--to: {error}") from None
+    return url

@@ -1,0 +1,53 @@
+"""Writes a SQLite database to another file while it is in use.
+
+A copy of the file alone lacks what is in the write-ahead log beside it, and one of both is torn if
+the log goes into the file meanwhile.  SQLite's own backup reads the pages of one moment.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+from ....exceptions import FreshdeskWhatsAppError
+
+PAGES: Final = 1024
+"""Copied before it is told how far it is: 4 MiB, of SQLite's usual pages."""
+
+
+def write_backup(driver: Any, path: Path, tell: Callable[[int, int], None]) -> None:
+    """Write what *driver* sees to *path*, which is not there before it is whole and checked.
+
+    :param driver: a connection of the ``sqlite3`` module in a transaction that has read, so that
+        no page changes for it, whoever writes.
+    :param tell: is called with how many pages are copied, and of how many.
+    :raises FreshdeskWhatsAppError: if the file cannot be written, or is not sound.
+    """
+    try:
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=f".{path.name}-", suffix=".partial", delete=False
+        ) as made:
+            partial = Path(made.name)
+        try:
+            with closing(sqlite3.connect(partial)) as copy:
+                driver.backup(
+                    copy,
+                    pages=PAGES,
+                    progress=lambda _, left, total: tell(total - left, total),
+                )
+                (found,) = copy.execute("PRAGMA quick_check(1)").fetchone()
+            if found != "ok":
+                raise FreshdeskWhatsAppError(
+                    f"The backup is not sound: {found}. The ledger's file may not be either: look "
+                    "at it with `PRAGMA integrity_check`, and keep the last good backup."
+                )
+            partial.rename(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except (OSError, sqlite3.Error) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise FreshdeskWhatsAppError(f"The backup {path} cannot be written: {reason}") from error

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import shutil
+import stat
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from flask_fd_whatsapp.ledger.sql import SQLLedger
+from flask_fd_whatsapp.ledger.sql.dialects import sqlite_backup
+
+from ..conftest import MakeApp
+from .conftest import Post, RunCommand, RunJSON, ledger_of, states
+
+
+def test_backup_has_what_was_acknowledged(
+    durable: Flask, run_json: RunJSON, post: Post, make_app: MakeApp, tmp_path: Path
+) -> None:
+    """A backup has every event, though the file's log was never written back, and opens alone."""
+    for number in range(5):
+        post(durable, data__message_id=f"M{number}")
+    made = run_json(durable, "backup", str(tmp_path / "backup.db"))
+    size = (tmp_path / "backup.db").stat().st_size
+    assert made == {"file": str(tmp_path / "backup.db"), "bytes": size}
+    (tmp_path / "elsewhere").mkdir()
+    shutil.move(tmp_path / "backup.db", tmp_path / "elsewhere")
+    restored = make_app(LEDGER_URL=f"sqlite:///{tmp_path}/elsewhere/backup.db")
+    assert states(restored) == states(durable) == {f"M{number}": "done" for number in range(5)}
+    assert ledger_of(restored).check() == []
+    ledger_of(restored).engine.dispose()  # type: ignore[attr-defined]
+
+
+def test_backup_under_writes_is_of_one_moment(
+    durable: Flask, run: RunCommand, post: Post, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is recorded while it copies page by page waits for nothing, and is not in it."""
+    post(durable, data__message_id="before")
+    monkeypatch.setattr(sqlite_backup, "PAGES", 5)
+    answers: list[str] = []
+    real = sqlite_backup.write_backup
+
+    def write(driver: Any, path: Path, tell: Any) -> None:
+        def tell_and_post(done: int, total: int) -> None:
+            thread = threading.Thread(
+                target=lambda: answers.append(post(durable, data__message_id=f"M{done}"))
+            )
+            thread.start()
+            thread.join()
+
+        real(driver, path, tell_and_post)
+
+    monkeypatch.setattr("flask_fd_whatsapp.ledger.sql.dialects.sqlite.write_backup", write)
+    assert run(durable, "backup", str(tmp_path / "backup.db")).exit_code == 0
+    assert len(answers) > 3
+    assert set(answers) == {"accepted"}
+    restored = SQLLedger.from_url(f"sqlite:///{tmp_path}/backup.db", durable)
+    assert [one.message_id for one in restored.events()] == ["before"]
+    restored.engine.dispose()
+
+
+def test_file_that_exists_is_kept(durable: Flask, run: RunCommand, tmp_path: Path) -> None:
+    """No file is overwritten: neither an older backup nor the ledger itself."""
+    ledger_of(durable).events()
+    before = (tmp_path / "ledger.db").read_bytes()
+    result = run(durable, "backup", str(tmp_path / "ledger.db"))
+    assert (result.exit_code, result.stderr.endswith("name a file that does not.\n")) == (1, True)
+    assert (tmp_path / "ledger.db").read_bytes() == before
+
+
+def test_only_its_owner_reads_a_backup(durable: Flask, run: RunCommand, tmp_path: Path) -> None:
+    """A backup is for its owner alone, since it has people's references; nothing is left beside."""
+    (tmp_path / "backups").mkdir()
+    run(durable, "backup", str(tmp_path / "backups" / "one.db"))
+    (made,) = (tmp_path / "backups").iterdir()
+    assert (made.name, stat.S_IMODE(made.stat().st_mode)) == ("one.db", 0o600)
+
+
+def test_folder_that_is_not_there(durable: Flask, run: RunCommand, tmp_path: Path) -> None:
+    """A file that cannot be written is one clear line."""
+    result = run(durable, "backup", str(tmp_path / "none" / "one.db"))
+    assert result.exit_code == 1
+    assert "cannot be written: FileNotFoundError" in result.stderr
+
+
+def test_ledger_in_memory(make_app: MakeApp, run: RunCommand, tmp_path: Path) -> None:
+    """There is nothing to back up in memory, and that is an error."""
+    result = run(make_app(), "backup", str(tmp_path / "one.db"))
+    assert (result.exit_code, "in memory" in result.stderr) == (1, True)
