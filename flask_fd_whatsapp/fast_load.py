@@ -14,6 +14,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError
 from marshmallow.fields import Field, Nested
 
 from .fields import Lenient, Text
+from .known_fields import KnownFields
 from .schemas import OutboundMessageEventSchema
 
 _Take = Callable[[Any, str, Mapping[str, Any]], Any]
@@ -27,10 +28,18 @@ class _Unusual(Exception):
     """This is for ``Schema.load`` to judge."""
 
 
-def fast_load_of(schema: Schema) -> Callable[[dict[str, Any]], Any]:
+def _nothing(_: Mapping[str, Any]) -> None: ...
+
+
+def fast_load_of(
+    schema: Schema, unusual: Callable[[Mapping[str, Any]], None] = _nothing
+) -> Callable[[dict[str, Any]], Any]:
     """What ``schema.load`` does, but faster if *schema* is the package's own.
 
     A subclass may have hooks, validators and methods of its own: that is marshmallow's work.
+
+    :param unusual: is called with each payload that is not of the common shape, before it is
+        loaded: one that has fields, or types of fields, that *schema* does not know is among them.
     """
     if (
         type(schema) is not OutboundMessageEventSchema
@@ -38,14 +47,26 @@ def fast_load_of(schema: Schema) -> Callable[[dict[str, Any]], Any]:
         or schema.partial
         or schema.unknown != EXCLUDE
     ):
-        return lambda payload: schema.load(payload)
-    take, make_event = _take_nested(schema), schema._make_event
+
+        def load_unusual(payload: dict[str, Any]) -> Any:
+            unusual(payload)
+            return schema.load(payload)
+
+        return load_unusual
+    take, make_event, is_known = (
+        _take_nested(schema),
+        schema._make_event,
+        KnownFields(schema).has_all_of,
+    )
 
     def load(payload: dict[str, Any]) -> Any:
         try:
             values = take(payload, "", payload)
         except (_Unusual, ValidationError):
+            unusual(payload)
             return schema.load(payload)
+        if not is_known(payload):
+            unusual(payload)
         return make_event(values, payload)
 
     return load

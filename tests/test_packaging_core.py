@@ -228,7 +228,8 @@ BELOW = {
     "campaigns": GROUND,
     "fields": GROUND,
     "schemas": GROUND | {"fields"},
-    "fast_load": GROUND | {"fields", "schemas"},
+    "known_fields": GROUND | {"fields"},
+    "fast_load": GROUND | {"fields", "known_fields", "schemas"},
     "engagement": GROUND | {"engagement"},
     "setting_values": GROUND | {"campaigns", "engagement"},
     "header_values": GROUND | {"setting_values"},
@@ -239,7 +240,16 @@ BELOW = {
     "ledger": GROUND | {"engagement", "ledger"},
     "handling": GROUND | {"handling", "ledger", "signals"},
     "receiving": GROUND
-    | {"fast_load", "handling", "ledger", "receiving", "schemas", "settings", "signals"},
+    | {
+        "fast_load",
+        "handling",
+        "known_fields",
+        "ledger",
+        "receiving",
+        "schemas",
+        "settings",
+        "signals",
+    },
     "freshdesk": GROUND
     | {"api_settings", "freshdesk", "header_values", "ledger", "receiving", "settings"},
 }

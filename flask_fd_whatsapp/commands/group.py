@@ -16,6 +16,7 @@ NAMES: Final = (
     "campaigns",
     "check",
     "copy",
+    "drift",
     "events",
     "message",
     "messages",
@@ -37,6 +38,7 @@ NAMES: Final = (
 _MODULES: Final = {
     "campaigns": "campaign_rule",
     "copy": "ledger_copy",
+    "drift": "drift_list",
     "events": "event_list",
     "messages": "message_list",
     "openapi": "openapi_printing",

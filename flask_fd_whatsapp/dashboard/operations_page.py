@@ -75,6 +75,7 @@ def operations(visit: Visit) -> tuple[str, dict[str, Any]]:
         "body": _body(visit) if visit.options.show_payloads else None,
         "entry": argument("entry"),
         "meanings": MEANINGS,
+        "drift": ledger.drift.seen(receiver=visit.narrowed)[:MOST],
         "handlers": _handlers(),
         "settings": [(one, settings_of(one)) for one in visit.shown],
         "versions": _versions(),

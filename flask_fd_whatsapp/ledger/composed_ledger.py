@@ -11,6 +11,7 @@ from typing import Any, Unpack
 from ..engagement import Engagement, Feed
 from .api_parts import Asking, Rates, SendRecord
 from .context import only_account
+from .drift import DriftRecord
 from .event_filter import EventFilter
 from .gauges import GaugeReader
 from .listing import Browser
@@ -51,6 +52,7 @@ class ComposedLedger:
     asking: Asking
     campaigns: Campaigns
     gauges: GaugeReader
+    drift: DriftRecord
 
     def record(self, entry: Entry, policy: Policy, *, claim: bool = True) -> Recorded:
         """Insert the event unless it was seen, raise its message's status and claim the message."""

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from ..engagement import Engagement, Feed
 from .api_parts import Asking, Rates, SendRecord
+from .drift import DriftRecord
 from .gauges import GaugeReader
 from .listing import Browser
 from .operating_parts import (
@@ -90,6 +91,11 @@ class Ledger(Recording, Queries, Protocol):
     @property
     def gauges(self) -> GaugeReader:
         """What monitors keep over time."""
+        ...
+
+    @property
+    def drift(self) -> DriftRecord:
+        """What was seen in payloads and is not known here."""
         ...
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from marshmallow import Schema, ValidationError
@@ -12,14 +12,13 @@ from ..fast_load import fast_load_of
 from ..log_fields import get_logger
 from ..schemas import field_errors
 from ..settings import Settings
+from .drift_detection import DriftDetection
 from .json_body import TooLarge, Unreadable, decode, decompressed
 from .responses import Result
 
 logger = get_logger(__name__)
 
 Errors = Mapping[str, list[str]]
-
-KNOWN_MAJOR_VERSION: Final = "1"
 
 _MAX_SHOWN: Final = 100
 
@@ -55,14 +54,18 @@ class Intake:
 
     :param schema: an instance whose ``load`` gives a :class:`StatusEvent`.
     :param prefix: what the receiver's keys in ``app.config`` begin with.
+    :param drift: finds what is not known in what comes.
     """
 
-    def __init__(self, schema: Schema, settings: Settings, prefix: str) -> None:
+    def __init__(
+        self, schema: Schema, settings: Settings, prefix: str, drift: DriftDetection
+    ) -> None:
         self._schema = schema
         self._load = fast_load_of(schema)
+        self._load_new = fast_load_of(schema, drift.study)
         self._settings = settings
         self._prefix = prefix
-        self._has_warned_of_version = False
+        self._drift = drift
 
     def take(self, body: bytes, encoding: str) -> tuple[StatusEvent, str]:
         """The event in *body*, and its JSON text.
@@ -92,6 +95,7 @@ class Intake:
             and isinstance(event_type, str)
             and not is_message_event(event_type)
         ):
+            self._drift.event_type(event_type)
             raise NotTaken(
                 Result.IGNORED,
                 body,
@@ -100,7 +104,7 @@ class Intake:
                 "is handled here. It is kept in quarantine; this is said once a type.",
             )
         try:
-            event = self.load(payload)
+            event = self._checked(self._load_new, payload)
         except ValidationError as error:
             raise NotTaken(
                 Result.INVALID,
@@ -116,16 +120,22 @@ class Intake:
                 "The event is of an account that is not taken here.",
                 cause=f"Account {event.account_id} is not in {self._prefix}_ACCOUNT_IDS.",
             )
+        self._drift.look(event)
         return event, text
 
     def load(self, payload: dict[str, Any]) -> StatusEvent:
-        """*payload* as an event.
+        """A recorded payload as an event.
 
         :raises marshmallow.ValidationError: if it does not meet the schema, or if the schema
             breaks on it: what came in is kept all the same.
         """
+        return self._checked(self._load, payload)
+
+    def _checked(
+        self, load: Callable[[dict[str, Any]], Any], payload: dict[str, Any]
+    ) -> StatusEvent:
         try:
-            event = self._load(payload)
+            event = load(payload)
         except ValidationError:
             raise
         except Exception as error:
@@ -138,17 +148,4 @@ class Intake:
                 type(event).__name__,
             )
             raise ValidationError("The schema gave no StatusEvent.")
-        version = event.version
-        if version is not None and version.partition(".")[0] != KNOWN_MAJOR_VERSION:
-            self._warn_of(version)
         return event
-
-    def _warn_of(self, version: str) -> None:
-        if not self._has_warned_of_version:
-            self._has_warned_of_version = True
-            logger.warning(
-                "An event has version %r; version %s is what is known here. It is taken, and "
-                "this is said once.",
-                version[:20],
-                KNOWN_MAJOR_VERSION,
-            )

@@ -23,6 +23,7 @@ from ..log_fields import about, get_logger
 from ..settings import Settings
 from ..throttle import Once
 from .auth import Authenticator
+from .drift_detection import DriftDetection
 from .duplicates import Duplicates
 from .hand_over import HandOver
 from .ingest import Intake, NotTaken
@@ -81,7 +82,8 @@ class Receiver:
         self.schema = schema
         notes = Notes(name, self.open_ledger)
         self.rejections = Rejections(app, name, prefix, settings, notes)
-        self._intake = Intake(schema, settings, prefix)
+        drift = DriftDetection(name, schema, settings, self.open_ledger)
+        self._intake = Intake(schema, settings, prefix, drift)
         self._duplicates = Duplicates(name, lambda: self.ledger)
         self._outage = Outage(name)
         self.authenticator = Authenticator(settings.headers, notes.token_use)

@@ -12,7 +12,8 @@ from flask_fd_whatsapp import FreshdeskWhatsApp
 from flask_fd_whatsapp.dashboard import Dashboard
 from flask_fd_whatsapp.exceptions import ConfigurationError
 from flask_fd_whatsapp.ledger.sql import SQLLedger
-from flask_fd_whatsapp.testing import WhatsAppClient
+from flask_fd_whatsapp.receiving.write_behind import finish_writes
+from flask_fd_whatsapp.testing import EventBuilder, WhatsAppClient
 
 from .conftest import PAGES, MakePages, fill, let_in
 from .test_guarding import urls
@@ -139,6 +140,21 @@ def test_the_memory_ledger_is_named_as_that(pages: FlaskClient) -> None:
     for view in ("/", "/operations"):
         assert "forgotten with it" in pages.get(PAGES + view).text
         assert "FD_WHATSAPP_LEDGER_URL" in pages.get(PAGES + view).text
+
+
+def test_what_is_not_known_in_payloads_is_listed(make_pages: MakePages) -> None:
+    """Drift has a line with its place, and leads to a message that has it."""
+    app = make_pages()
+    message = EventBuilder()
+    event = message.event("SENT")
+    event["data"]["<b>button"] = 1
+    event["data"]["button"] = 1
+    WhatsAppClient(app).post(event)
+    finish_writes(5)
+    text = app.test_client().get(f"{PAGES}/operations").text
+    assert "<bdi>data.button</bdi>" in text
+    assert "data.(other)" in text
+    assert f"message?id={message.message_id}" in text
 
 
 def test_pages_work_wherever_they_are_mounted(make_pages: MakePages) -> None:

@@ -70,6 +70,10 @@ INSERT INTO fd_whatsapp_handler_error
   (event_id, handler, outcome, attempts, last_error, last_error_at)
 VALUES (9, 'other', 'failed', 2, 'ValueError: why', {{time}})
 """
+DATA["0010"] = f"""{DATA["0009"]};
+INSERT INTO fd_whatsapp_drift (receiver, kind, place, found, count, first_seen, last_seen)
+VALUES ('fd_whatsapp', 'field', 'data.button', 'text', 2, {{time}}, {{time}})
+"""
 
 
 def fill(engine: Engine, at: str) -> None:

@@ -12,6 +12,7 @@ from .memory_asking import MemoryAsking
 from .memory_browser import MemoryBrowser
 from .memory_campaigns import MemoryCampaigns
 from .memory_dead_events import MemoryDeadEvents
+from .memory_drift import MemoryDriftRecord
 from .memory_gauges import MemoryGauges
 from .memory_maintenance import MemoryMaintenance
 from .memory_overview import MemoryOverview
@@ -66,6 +67,7 @@ class MemoryLedger(ComposedLedger):
             asking=MemoryAsking(store),
             campaigns=MemoryCampaigns(store),
             gauges=MemoryGauges(store, quarantine, rejections, send_record),
+            drift=MemoryDriftRecord(),
         )
         self.store = store
 

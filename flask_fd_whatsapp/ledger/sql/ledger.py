@@ -13,6 +13,7 @@ from .claims import SQLRecording
 from .dead_events import SQLDeadEvents
 from .dialects.base import Database
 from .dialects.registry import engine_from_url, kind_of
+from .drift_rows import SQLDriftRecord
 from .gauge_rows import SQLGauges
 from .maintenance import SQLMaintenance
 from .message_pages import SQLBrowser
@@ -72,6 +73,7 @@ class SQLLedger(ComposedLedger):
             rates=SQLRates(prepared),
             asking=SQLAsking(prepared),
             gauges=SQLGauges(prepared),
+            drift=SQLDriftRecord(prepared),
         )
         self._prepared = prepared
 

@@ -225,6 +225,21 @@ rejection = Table(
     Column("first_seen", UTCDateTime),
 )
 
+# What was seen in payloads and is not known here: no value of it is about people.
+drift = Table(
+    "fd_whatsapp_drift",
+    metadata,
+    Column("receiver", text(200), primary_key=True),
+    Column("kind", text(16), primary_key=True),
+    Column("place", text(128), primary_key=True),
+    Column("found", text(64), primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("first_seen", UTCDateTime, nullable=False),
+    Column("last_seen", UTCDateTime, nullable=False),
+    # The id of a message of an event that has it.
+    Column("example", text(255)),
+)
+
 # When each entry of a header's list of values was last accepted.
 token_use = Table(
     "fd_whatsapp_token_use",

@@ -1,0 +1,40 @@
+"""What was seen in payloads and is not known here, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from threading import Lock
+
+from ..drift import MOST, Drift
+
+
+class MemoryDriftRecord:
+    """Keeps what is not known and was seen, for :class:`MemoryLedger`."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._seen: dict[tuple[str, ...], Drift] = {}
+
+    def note(self, drifts: Collection[Drift]) -> None:
+        """Add to what was seen."""
+        with self._lock:
+            for drift in drifts:
+                known = self._seen.get(drift.key)
+                self._seen[drift.key] = drift if known is None else _added(known, drift)
+            for receiver in {drift.receiver for drift in drifts}:
+                for oldest in self._newest_first(receiver)[MOST:]:
+                    del self._seen[oldest.key]
+
+    def seen(self, *, receiver: str | None = None) -> list[Drift]:
+        """What was seen at every receiver (or this one), newest first."""
+        with self._lock:
+            return self._newest_first(receiver)
+
+    def _newest_first(self, receiver: str | None) -> list[Drift]:
+        found = [one for one in self._seen.values() if receiver in (None, one.receiver)]
+        return sorted(found, key=lambda one: one.last_seen, reverse=True)
+
+
+def _added(known: Drift, more: Drift) -> Drift:
+    return replace(more, count=known.count + more.count, first_seen=known.first_seen)

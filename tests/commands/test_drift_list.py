@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from flask import Flask
+
+from flask_fd_whatsapp.ledger.drift import Drift, DriftKind
+
+from .conftest import RunCommand, RunJSON
+
+MOMENT = datetime(2026, 11, 1, 8, tzinfo=UTC)
+
+
+def note(app: Flask) -> None:
+    app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger.drift.note(
+        [
+            Drift(
+                receiver="fd_whatsapp",
+                kind=DriftKind.FIELD,
+                place="data.button\n",
+                found="string",
+                count=3,
+                first_seen=MOMENT,
+                last_seen=MOMENT,
+                example="M1",
+            )
+        ]
+    )
+
+
+def test_drift_is_listed(durable: Flask, run: RunCommand) -> None:
+    """What is not known has a line, with how often and a message's id."""
+    assert "Nothing was seen" in run(durable, "drift").stdout
+    note(durable)
+    result = run(durable, "drift", "--receiver", "fd_whatsapp")
+    assert result.exit_code == 0
+    head, line = result.stdout.splitlines()
+    assert head.startswith("last seen")
+    assert line.split()[4:] == ["3", "field", r"data.button\n", "string", "M1", "fd_whatsapp"]
+
+
+def test_drift_as_json(durable: Flask, run_json: RunJSON) -> None:
+    """With --json there is all of it."""
+    note(durable)
+    assert run_json(durable, "drift") == {
+        "drift": [
+            {
+                "receiver": "fd_whatsapp",
+                "kind": "field",
+                "place": "data.button\n",
+                "found": "string",
+                "count": 3,
+                "first_seen": "2026-11-01T08:00:00Z",
+                "last_seen": "2026-11-01T08:00:00Z",
+                "example": "M1",
+            }
+        ]
+    }

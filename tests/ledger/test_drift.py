@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from flask_fd_whatsapp.ledger import Ledger
+from flask_fd_whatsapp.ledger.drift import MOST, Drift, DriftKind
+
+from .entries import MOMENT
+
+DRIFT = Drift(
+    receiver="fd_whatsapp",
+    kind=DriftKind.FIELD,
+    place="data.button",
+    found="text",
+    count=2,
+    first_seen=MOMENT,
+    last_seen=MOMENT,
+    example="M1",
+)
+
+
+def test_drift_is_counted_and_dated(ledger: Ledger) -> None:
+    """What is seen again is counted on, keeps its first time, and has its latest example."""
+    later = MOMENT + timedelta(1)
+    again = replace(DRIFT, count=3, first_seen=later, last_seen=later, example="M2")
+    ledger.drift.note([DRIFT])
+    ledger.drift.note([again])
+    assert ledger.drift.seen() == [replace(again, count=5, first_seen=MOMENT)]
+
+
+def test_drift_of_each_kind_place_value_and_receiver_is_apart(ledger: Ledger) -> None:
+    """What differs in any of these is a line of its own, newest first."""
+    lines = [
+        replace(DRIFT, last_seen=MOMENT + timedelta(hours=5)),
+        replace(DRIFT, kind=DriftKind.TYPE, last_seen=MOMENT + timedelta(hours=4)),
+        replace(DRIFT, place="data.Button", last_seen=MOMENT + timedelta(hours=3)),
+        replace(DRIFT, found="list", last_seen=MOMENT + timedelta(hours=2)),
+    ]
+    other = replace(DRIFT, receiver="other", example=None, last_seen=MOMENT + timedelta(hours=1))
+    ledger.drift.note(lines)
+    ledger.drift.note([other])
+    assert ledger.drift.seen() == [*lines, other]
+    assert ledger.drift.seen(receiver="other") == [other]
+    assert ledger.drift.seen(receiver="none") == []
+
+
+def test_what_was_not_seen_for_longest_makes_room(ledger: Ledger) -> None:
+    """So much is kept of each receiver and no more: the newest."""
+    ledger.drift.note([replace(DRIFT, receiver="other", last_seen=MOMENT - timedelta(1))])
+    for first in (0, MOST // 2, MOST):
+        ledger.drift.note(
+            [
+                replace(DRIFT, place=f"data.f{number}", last_seen=MOMENT + timedelta(0, number))
+                for number in range(first, first + MOST // 2)
+            ],
+        )
+    kept = ledger.drift.seen(receiver="fd_whatsapp")
+    assert len(kept) == MOST
+    assert kept[0].place == f"data.f{MOST + MOST // 2 - 1}"
+    assert kept[-1].place == f"data.f{MOST // 2}"
+    assert len(ledger.drift.seen(receiver="other")) == 1
