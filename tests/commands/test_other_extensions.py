@@ -104,6 +104,7 @@ def flask(folder: Path, *arguments: str) -> str:
     [("", False), (", include_object=include_object", False), ("", True)],
     ids=["unaware", "include_object", "in env.py"],
 )
+@pytest.mark.slow
 def test_flask_migrate_on_the_same_database_drops_nothing(
     tmp_path: Path, options: str, in_env: bool
 ) -> None:

@@ -20,6 +20,7 @@ HEAD = "customer,phone,name"
 ADA, GRACE = "C1,+447700900100,Ada", "C2,+447700900101,Grace"
 
 
+@pytest.mark.slow
 def test_killed_half_way_and_run_again(capfd: pytest.CaptureFixture[str]) -> None:
     """Nobody is sent to twice or left out, and what is not known is left alone and listed."""
     assert main() == 0

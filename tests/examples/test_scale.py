@@ -81,6 +81,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
         assert "Traceback" not in log, log
 
 
+@pytest.mark.slow
 def test_workers_move_tickets_along(running: Running, payload: Payload) -> None:
     """Events posted to the receivers move tickets along in the workers, each once."""
     references = [f"T-{number}" for number in range(10)]

@@ -204,6 +204,7 @@ def test_calls_run_low() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.slow
 def test_three_at_once_ask_once(kind: str, tmp_path: Path) -> None:
     """Of several reconcilers at once each message is asked for by one."""
     with fresh_database(kind, tmp_path) as url, system(ledger_url=url) as host:

@@ -311,6 +311,7 @@ def assert_same(mine: Any, its: Any) -> None:
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
+@pytest.mark.slow
 def test_figures_stay_when_messages_are_pruned(ledger: Ledger, zone: str) -> None:
     """Whatever part is pruned, all figures of whole days stay what they were."""
     ledger.reports.rules.time_zone = zone

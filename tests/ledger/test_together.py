@@ -143,6 +143,7 @@ def run(script: str, *arguments: str) -> list[Any]:
     return [json.loads(line) for line in printed.splitlines()]
 
 
+@pytest.mark.slow
 def test_processes_that_post_the_same_call_once(url: str) -> None:
     """Of processes that post the same events to one database, each handler is called once."""
     answers, calls = run("burst.py", url, str(PROCESSES))
