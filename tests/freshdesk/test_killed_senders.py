@@ -49,13 +49,12 @@ def test_nobody_is_sent_to_twice(kind: str, tmp_path: Path) -> None:
         for worker in [subprocess.Popen(command, cwd=ROOT) for _ in range(2)]:
             assert worker.wait(10 * TIMEOUT) == 0
         make_sends_older(host.ledger, timedelta(minutes=3))
-        receiver = host.app.extensions["fd_whatsapp"]["fd_whatsapp"]
         messages = {one.external_reference_id: one for one in host.simulator.messages.values()}
         assert len(messages) == len(host.simulator.messages), Counter(
             one.external_reference_id for one in host.simulator.messages.values()
         )
         for message in messages.values():
-            receiver.receive(message.posts[0].body(), {})
+            host.receiver.receive(message.posts[0].body(), {})
         sends = host.ledger.sends(limit=10 * SENDS)
         assert {one.external_reference_id for one in sends} == {f"R{n}" for n in range(SENDS)}
         known = {one.external_reference_id: one for one in sends if one.state == "sent"}
@@ -64,4 +63,3 @@ def test_nobody_is_sent_to_twice(kind: str, tmp_path: Path) -> None:
         }
         assert {one.state for one in sends} <= {"sent", "unknown", "unsent"}
         assert len(messages) > SENDS / 2
-        host.ledger.engine.dispose()  # type: ignore[attr-defined]

@@ -16,16 +16,13 @@ from flask_fd_whatsapp.freshdesk.reconciler import Reconciler, Told
 from flask_fd_whatsapp.ledger.send_records import Expected
 
 from ..ledger.databases import KINDS, fresh_database
-from .catching_up import ACCOUNT, ALWAYS, System, system
-
-TWO_DAYS = timedelta(days=2)
+from .catching_up import ACCOUNT, ALWAYS, TWO_DAYS, System, let_turns_come, system
 
 
 def post(host: System, number: int, step: int = 0) -> Any:
     """Post a step of a message, as the webhook would."""
     message = list(host.simulator.messages.values())[number]
-    receiver = host.app.extensions["fd_whatsapp"]["fd_whatsapp"]
-    return receiver.receive(message.posts[step].body(), {}).result.label
+    return host.receiver.receive(message.posts[step].body(), {}).result.label
 
 
 def test_what_the_webhook_did_not_tell(tmp_path: Path) -> None:
@@ -86,8 +83,7 @@ def test_a_recheck_finds_the_reads_that_were_lost() -> None:
         for message in host.simulator.messages.values():
             for number, step in enumerate(message.steps):
                 if step.status in ("QUEUED", "SENT", "DELIVERED", "FAILED"):
-                    receiver = host.app.extensions["fd_whatsapp"]["fd_whatsapp"]
-                    receiver.receive(message.posts[number].body(), {})
+                    host.receiver.receive(message.posts[number].body(), {})
         host.clock.skip(TWO_DAYS)
         reconcile(stuck_for=ALWAYS)
         assert {now for _, now in host.disagreeing().values()} == {"READ"}
@@ -126,29 +122,23 @@ def test_what_is_not_found_counts_only_where_something_is() -> None:
         for _ in range(4):
             host.ledger.send_record.expect(Expected(account_id=ACCOUNT, message_id="M404"))
             assert reconcile(ids=["M404"]).counts[Told.NOT_FOUND] == 1
-            rewind(host)
+            let_turns_come(host)
         asked = host.ledger.asking.find(ACCOUNT, "M404")
         assert asked is not None
         assert asked.not_found == 0
         message_id = host.send("R1")
         for _ in range(3):
             assert reconcile(ids=["M404", message_id]).counts[Told.NOT_FOUND] == 1
-            rewind(host)
+            let_turns_come(host)
         asked = host.ledger.asking.find(ACCOUNT, "M404")
         assert asked is not None
         assert asked.not_found == 3
         assert "M404" not in [
             one.message_id
             for one in host.ledger.asking.due(
-                Reconciler(host.client._receiver, stuck_for=ALWAYS)._wanted, limit=10
+                Reconciler(host.receiver, stuck_for=ALWAYS)._wanted, limit=10
             )
         ]
-
-
-def rewind(host: System) -> None:
-    """Let every message's turn come again."""
-    for message in host.ledger.store.all_messages():  # type: ignore[attr-defined]
-        message.ask_at = None
 
 
 def test_a_wrong_key_stops_the_run() -> None:
@@ -176,7 +166,7 @@ def test_five_unreadable_answers_stop_the_run(monkeypatch: pytest.MonkeyPatch) -
 
 
 def _all(host: System) -> Any:
-    return Reconciler(host.client._receiver, stuck_for=ALWAYS)._wanted
+    return Reconciler(host.receiver, stuck_for=ALWAYS)._wanted
 
 
 def test_a_webhook_of_another_account_stops_the_run() -> None:
@@ -184,8 +174,7 @@ def test_a_webhook_of_another_account_stops_the_run() -> None:
     with system() as host:
         host.send("R1")
         body = host.simulator.send("R2").posts[0].body().replace(ACCOUNT.encode(), b"22222222222")
-        receiver = host.app.extensions["fd_whatsapp"]["fd_whatsapp"]
-        receiver.receive(body, {})
+        host.receiver.receive(body, {})
         done = reconcile(stuck_for=ALWAYS)
         assert done.asked == 0
         assert done.problem is not None
@@ -221,7 +210,6 @@ def test_three_at_once_ask_once(kind: str, tmp_path: Path) -> None:
             assert sum(pool.map(run, range(3))) == 20
         assert len(host.limit.calls) == 20
         assert host.disagreeing() == {}
-        host.ledger.engine.dispose()  # type: ignore[attr-defined]
 
 
 def test_which_receiver() -> None:

@@ -1,0 +1,147 @@
+"""Reconcilers as processes of their own: killed, side by side, and asked to stop."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from datetime import UTC, datetime
+from itertools import count
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from threading import Barrier
+from typing import Any
+
+import pytest
+from flask import request
+
+from flask_fd_whatsapp.freshdesk import reconcile
+
+from ..concurrency.threads import TIMEOUT
+from ..ledger.databases import KINDS, fresh_database
+from ..processes.waiting import wait_until
+from ..simulator.servers import ROOT
+from . import served_host
+from .catching_up import TWO_DAYS, System, let_turns_come, system
+
+MESSAGES = 90
+PROCESSES = 3
+KILLS = 8
+ALLOWED = 300
+"""Calls a minute of a host that has six callers: what is on its way at once fits the margin."""
+
+MINUTE = 6
+"""Real seconds of a minute, so that some of them pass."""
+
+FORKING = multiprocessing.get_context("forkserver")
+FORKING.set_forkserver_preload([served_host.__name__])
+
+FOLLOW = f"-m flask --app {served_host.__name__} fd-whatsapp reconcile --follow --stuck-for 0s"
+
+
+def expect_many(host: System) -> None:
+    """Messages that were sent, and of which nothing was heard."""
+    host.ledger.upgrade()
+    for number in range(MESSAGES):
+        host.ledger.expect(host.simulator.send(f"R{number}").id)
+    host.clock.skip(TWO_DAYS)
+
+
+def settings_of(host: System) -> dict[str, Any]:
+    return {key: value for key, value in host.app.config.items() if key.startswith("FD_WHATSAPP_")}
+
+
+def asked(host: System) -> Counter[str]:
+    """How often each message was asked for."""
+    return Counter(one.path for one in host.limit.calls if one.method == "GET")
+
+
+def started(host: System) -> BaseProcess:
+    """A process that sends and catches up."""
+    settings = {**settings_of(host), "FD_WHATSAPP_CALLS_A_MINUTE": ALLOWED}
+    process = FORKING.Process(target=served_host.send_and_reconcile, args=(settings, MINUTE))
+    process.start()
+    return process
+
+
+def kill(process: BaseProcess) -> None:
+    process.kill()
+    process.join(TIMEOUT)
+    assert process.exitcode == -signal.SIGKILL
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_reconcilers_that_are_killed(kind: str, tmp_path: Path) -> None:
+    """Three processes that send and catch up, killed at random: nothing is asked for twice in a
+    step, a killed one costs one message its step, and all together keep the account's limit."""
+    scale = 60 / MINUTE
+    with (
+        fresh_database(kind, tmp_path) as url,
+        system(ledger_url=url, now=lambda: scale * time.monotonic()) as host,
+    ):
+        expect_many(host)
+        began = datetime.now(UTC)
+        chance = random.Random(kind)
+        running = [started(host) for _ in range(PROCESSES)]
+        try:
+            for number in sorted(chance.sample(range(MESSAGES - KILLS - PROCESSES), KILLS)):
+                wait_until(lambda n=number: len(asked(host)) >= n, "some are asked for")  # type: ignore[misc]
+                kill(running.pop(chance.randrange(PROCESSES)))
+                running.append(started(host))
+            wait_until(lambda: len(asked(host)) >= MESSAGES - KILLS, "most are asked for")
+        finally:
+            for one in running:
+                kill(one)
+        assert max(asked(host).values()) == 1
+        assert host.limit.most_in_a_minute <= ALLOWED
+        assert Counter(one.method for one in host.limit.calls)["POST"] > len(asked(host))
+        ids = set(list(host.simulator.messages)[:MESSAGES])
+        assert len(host.disagreeing().keys() & ids) <= KILLS + PROCESSES
+        let_turns_come(host)
+        reconcile(recheck=True, until=began)
+        assert not host.disagreeing().keys() & ids
+
+
+def test_two_follow(tmp_path: Path) -> None:
+    """``reconcile --follow`` works until SIGTERM, and several share what there is to ask."""
+    with system(ledger_url=f"sqlite:///{tmp_path / 'ledger.db'}") as host:
+        both, number = Barrier(2), count()
+
+        @host.api.before_request
+        def wait_for_the_other() -> None:
+            if request.method == "GET" and next(number) < 2:
+                both.wait(TIMEOUT)
+
+        expect_many(host)
+        settings = {f"FLASK_{k}": host.app.json.dumps(v) for k, v in settings_of(host).items()}
+        followers = [
+            subprocess.Popen(
+                [sys.executable, *FOLLOW.split()],
+                cwd=ROOT,
+                env={**os.environ, **settings},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(2)
+        ]
+        try:
+            wait_until(lambda: len(asked(host)) == MESSAGES, "all are asked for")
+            for one in followers:
+                one.terminate()
+            ended = [one.communicate(timeout=TIMEOUT) for one in followers]
+        finally:
+            for one in followers:
+                one.kill()
+                one.wait()
+        assert [one.returncode for one in followers] == [0, 0], ended
+        counts = [int(out.split()[2]) for out, _ in ended]
+        assert (sum(counts), min(counts) > 0) == (MESSAGES, True)
+        assert set(asked(host).values()) == {1}
+        assert host.disagreeing() == {}
