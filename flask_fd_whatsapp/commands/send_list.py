@@ -65,6 +65,7 @@ def sends(
             raise click.ClickException(f"There is no unknown send {not_sent}.")
         click.echo(f"Send {not_sent} was not sent.")
         return
+    record.settle()
     found = record.listed(
         SendFilter(
             external_reference_id=reference,

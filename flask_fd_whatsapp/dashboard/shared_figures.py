@@ -26,7 +26,7 @@ def engagement(
     key = ("engagement", by, campaign, times, span.since, span.until, visit.account, visit.narrowed)
     return visit.shared(
         (*key, visit.options.zone_name),
-        lambda: visit.ledger.engagement(
+        lambda: visit.ledger.reports.engagement(
             since=span.since,
             until=span.until,
             by=by,
@@ -52,7 +52,7 @@ def accounts(visit: Visit) -> list[str]:
     if not known:
         counted = visit.shared(
             ("accounts", visit.period.since, visit.period.until, visit.narrowed),
-            lambda: visit.ledger.engagement(
+            lambda: visit.ledger.reports.engagement(
                 since=visit.period.since,
                 until=visit.period.until,
                 by="account",

@@ -117,6 +117,7 @@ class ComposedLedger:
         :param times: whether to measure how long things took, which is much dearer.
         :raises ValueError: if there is no such dimension or zone, or a moment is not aware.
         """
+        self.reports.catch_up()
         return self.reports.engagement(
             since, until, by, tz, campaign, account_id, receiver, template, times
         )
@@ -155,14 +156,14 @@ class ComposedLedger:
         limit: int = 100,
     ) -> list[Send]:
         """What was sent that meets every condition given, newest first."""
-        return self.send_record.listed(
-            SendFilter(
-                external_reference_id=external_reference_id,
-                state=None if state is None else SendState(state),
-                campaign=campaign,
-                limit=limit,
-            )
+        wanted = SendFilter(
+            external_reference_id=external_reference_id,
+            state=None if state is None else SendState(state),
+            campaign=campaign,
+            limit=limit,
         )
+        self.send_record.settle()
+        return self.send_record.listed(wanted)
 
     def expect(
         self,

@@ -50,6 +50,10 @@ class Reports(Protocol):
     @rules.setter
     def rules(self, rules: ReportRules) -> None: ...
 
+    def catch_up(self) -> None:
+        """Find out when messages were sent that a process of the previous version recorded."""
+        ...
+
     def engagement(
         self,
         since: datetime | None = None,

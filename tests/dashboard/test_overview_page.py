@@ -67,13 +67,13 @@ def test_a_minutes_visitors_share_one_computation(
     fill(app)
     ledger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
     asked: list[object] = []
-    engagement = ledger.engagement
+    engagement = ledger.reports.engagement
 
     def counted(**wanted: object) -> object:
         asked.append(wanted)
         return engagement(**wanted)
 
-    monkeypatch.setattr(ledger, "engagement", counted)
+    monkeypatch.setattr(ledger.reports, "engagement", counted)
     client = app.test_client()
     client.get(f"{PAGES}/")
     before = len(asked)

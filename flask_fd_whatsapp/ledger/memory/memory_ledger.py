@@ -18,11 +18,12 @@ from .memory_maintenance import MemoryMaintenance
 from .memory_overview import MemoryOverview
 from .memory_quarantine import MemoryQuarantine
 from .memory_queries import MemoryQueries
+from .memory_rates import MemoryRates
 from .memory_recording import MemoryRecording
 from .memory_rejection_notes import MemoryLastRejections, MemoryLastTokenUses
 from .memory_reports import MemoryReports
 from .memory_reservations import MemoryReplays, MemoryReservations
-from .memory_sends import MemoryRates, MemorySendRecord
+from .memory_sends import MemorySendRecord
 from .memory_store import MAX_EVENTS, MemoryStore
 
 

@@ -33,6 +33,9 @@ class MemoryReports:
     def rules(self, rules: ReportRules) -> None:
         self._store.folds.rules = rules
 
+    def catch_up(self) -> None:
+        """Nothing: no process of another version records here."""
+
     def engagement(
         self,
         since: datetime | None = None,

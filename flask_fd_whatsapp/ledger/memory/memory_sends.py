@@ -1,4 +1,4 @@
-"""What was sent, in memory, and the pace of the calls that sent it."""
+"""What was sent, in memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from itertools import count
 
 from ...exceptions import LedgerUnavailable
-from ..pacing import PaceMoments, PaceRead
 from ..references import storable
 from ..send_records import (
     Expected,
@@ -131,9 +130,8 @@ class MemorySendRecord:
             self._store.expect(expected, datetime.now(UTC))
 
     def listed(self, wanted: SendFilter) -> list[Send]:
-        """The sends that meet every condition, newest first; settles those it can."""
+        """The sends that meet every condition, newest first."""
         with self._store.lock:
-            self.settle()
             found = [one for one in map(self._seen, self._newest()) if self._meets(one, wanted)]
             return [self._with_candidates(one) for one in found[: wanted.limit]]
 
@@ -175,9 +173,8 @@ class MemorySendRecord:
             return count
 
     def standing(self, receiver: str) -> SendStanding:
-        """How a receiver's sends stand; settles those it can."""
+        """How a receiver's sends stand."""
         with self._store.lock:
-            self.settle()
             its = [self._seen(one) for one in self._sends.values() if one.receiver == receiver]
             came = [
                 event.received_at
@@ -228,24 +225,3 @@ class MemorySendRecord:
                 is_old = one.message_id is None and one.created_at < before
                 if is_old and (receivers is None or one.receiver in receivers):
                     del self._sends[one.id]
-
-
-class MemoryRates:
-    """Keeps what paces remember, for :class:`MemoryLedger`."""
-
-    def __init__(self, store: MemoryStore) -> None:
-        self._store = store
-        self._moments: dict[str, PaceMoments] = {}
-
-    def read(self, name: str) -> PaceRead:
-        """What the pace of that name remembers."""
-        with self._store.lock:
-            return PaceRead(self._moments.get(name), datetime.now(UTC))
-
-    def replace(self, name: str, before: PaceMoments | None, after: PaceMoments) -> bool:
-        """Remember *after* in place of *before*; whether nobody was quicker."""
-        with self._store.lock:
-            if self._moments.get(name) != before:
-                return False
-            self._moments[name] = after
-            return True

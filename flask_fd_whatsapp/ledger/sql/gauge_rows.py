@@ -14,7 +14,7 @@ from .column_types import UTCDateTime
 from .dialects.base import Database
 from .prepared import PreparedDatabase
 from .rejection_notes import NO_HEADER
-from .send_rows import conditions_of
+from .send_queries import conditions_of
 from .tables import event, message, quarantine, rejection, send
 
 

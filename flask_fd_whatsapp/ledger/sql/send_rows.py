@@ -2,55 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    RowMapping,
-    and_,
-    case,
-    exists,
-    func,
-    literal,
-    or_,
-    select,
-    type_coerce,
-    update,
-)
+from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ...exceptions import LedgerUnavailable
-from ..references import KeptReference, storable
+from ..references import storable
 from ..send_records import (
-    SENDING_SECONDS,
     Expected,
-    Heard,
     Send,
     SendFilter,
     SendIntent,
     SendStanding,
     SendState,
-    WithReference,
-    candidates_of,
     digest_of,
-    settlement,
-    state_at,
 )
-from .column_types import UTCDateTime
 from .dialects.base import Database
-from .event_pages import has_reference
+from .expected_rows import expected_of, store_expected, template_columns
 from .prepared import PreparedDatabase
-from .tables import event, message, send
-
-AT_ONCE: Final = 1000
-"""How many unknown references are looked at when somebody asks."""
-
-_MAX_TEMPLATE: Final = 512
-_MAX_LANGUAGE: Final = 32
+from .send_queries import is_unknown, listed, one_send, standing
+from .send_settlement import settle, settled_as
+from .tables import send
 
 
 class SQLSendRecord:
@@ -72,7 +45,7 @@ class SQLSendRecord:
             "reference_digest": digest,
             "once_key": digest if intent.once else None,
             "campaign": storable(intent.campaign),
-            **_template(intent.template, intent.language),
+            **template_columns(intent.template, intent.language),
             "state": SendState.SENDING,
         }
         try:
@@ -94,7 +67,7 @@ class SQLSendRecord:
 
     def _ask(self, database: Database) -> datetime:
         with database.querying() as connection:
-            return _now(connection, database)
+            return database.read_clock(connection)
 
     def _earlier(self, connection: Connection, intent: SendIntent, digest: str) -> int | None:
         uses = send.c.state.not_in([state for state in SendState if state.releases])
@@ -105,11 +78,9 @@ class SQLSendRecord:
         return found
 
     def _one(self, send_id: int) -> Send:
-        self.settle()
         database = self._prepared.database
-        with database.querying() as connection:
-            row = connection.execute(select(send).where(send.c.id == send_id)).mappings().one()
-            return _send(row, _now(connection, database))
+        settle(database)
+        return one_send(database, send_id)
 
     def sent(self, send_id: int, message_id: str) -> None:
         """Keep the id of what was sent, and its message, together; it beats what was settled."""
@@ -119,10 +90,10 @@ class SQLSendRecord:
         database = self._prepared.database
         with database.writing() as connection:
             its = send.c.id == send_id
-            connection.execute(update(send).where(its).values(**_settled(database, message_id)))
+            connection.execute(update(send).where(its).values(**settled_as(database, message_id)))
             row = connection.execute(select(send).where(its)).mappings().one_or_none()
             if row is not None:
-                _store(connection, database, _expected(row, message_id))
+                store_expected(connection, database, expected_of(row, message_id))
 
     def failed(self, send_id: int, state: SendState, error: str) -> None:
         """Keep why it is refused, unsent or unknown; what is settled already stays."""
@@ -145,7 +116,7 @@ class SQLSendRecord:
     def close(self, send_id: int) -> bool:
         """Say of an unknown send that nothing was sent; whether it was unknown."""
         database = self._prepared.database
-        closed = update(send).where(send.c.id == send_id, _is_unknown(database))
+        closed = update(send).where(send.c.id == send_id, is_unknown(database))
 
         def write() -> bool:
             with database.writing() as connection:
@@ -164,218 +135,18 @@ class SQLSendRecord:
 
         def write() -> None:
             with database.writing() as connection:
-                _store(connection, database, expected)
+                store_expected(connection, database, expected)
 
         database.retried(write)
 
     def listed(self, wanted: SendFilter) -> list[Send]:
-        """The sends that meet every condition, newest first; settles those it can."""
-        self.settle()
-        database = self._prepared.database
-        query = select(send).order_by(send.c.id.desc()).limit(wanted.limit)
-        query = query.where(*conditions_of(wanted, database))
-        with database.querying(patiently=True) as connection:
-            now = _now(connection, database)
-            found = [_send(row, now) for row in connection.execute(query).mappings()]
-            return [_with_candidates(connection, one) for one in found]
+        """The sends that meet every condition, newest first."""
+        return listed(self._prepared.database, wanted)
+
+    def standing(self, receiver: str) -> SendStanding:
+        """How a receiver's sends stand."""
+        return standing(self._prepared.database, receiver)
 
     def settle(self) -> int:
         """Settle the unknown sends that the rule allows; gives how many."""
-        database = self._prepared.database
-        unknown = (
-            select(send.c.account, send.c.reference_digest, func.max(send.c.id))
-            .where(_is_unknown(database))
-            .group_by(send.c.account, send.c.reference_digest)
-            .limit(AT_ONCE)
-        )
-        count = 0
-        with database.querying() as connection:
-            references = connection.execute(unknown).all()
-        for account, digest, newest in references:
-            with database.querying() as connection:
-                found = settlement(_with_reference(connection, database, account, digest, newest))
-            if found is not None:
-                count += database.retried(lambda found=found: self._settle(*found))  # type: ignore[misc]
-        return count
-
-    def _settle(self, one: Send, message_id: str) -> int:
-        database = self._prepared.database
-        with database.writing() as connection:
-            is_open = (send.c.id == one.id) & send.c.settled_at.is_(None)
-            values = _settled(database, message_id)
-            count = connection.execute(update(send).where(is_open).values(**values)).rowcount
-            if count:
-                row = connection.execute(select(send).where(send.c.id == one.id)).mappings().one()
-                _store(connection, database, _expected(row, message_id))
-            return count
-
-    def standing(self, receiver: str) -> SendStanding:
-        """How a receiver's sends stand; settles those it can."""
-        self.settle()
-        database = self._prepared.database
-        its = send.c.receiver == receiver
-        of_unknown = select(func.count()).select_from(send).where(_is_unknown(database), its)
-        came = (
-            select(event.c.received_at)
-            .where(event.c.receiver == receiver, event.c.source.is_(None))
-            .order_by(event.c.received_at.desc())
-            .limit(1)
-        )
-        since = (
-            select(send.c.created_at)
-            .where(its, send.c.state == SendState.SENT)
-            .order_by(send.c.created_at)
-            .limit(1)
-        )
-        with database.querying(patiently=True) as connection:
-            last = connection.scalar(came)
-            if last is not None:
-                since = since.where(send.c.created_at > last)
-            return SendStanding(connection.scalar(of_unknown) or 0, connection.scalar(since))
-
-
-def conditions_of(wanted: SendFilter, database: Database) -> Iterator[ColumnElement[bool]]:
-    """What a send has to meet."""
-    if wanted.external_reference_id is not None:
-        yield send.c.reference_digest == digest_of(wanted.external_reference_id)
-    if wanted.receiver is not None:
-        yield send.c.receiver == wanted.receiver
-    if wanted.campaign is not None:
-        yield send.c.campaign == storable(wanted.campaign)
-    if wanted.state is SendState.UNKNOWN:
-        yield _is_unknown(database)
-    elif wanted.state is SendState.SENDING:
-        yield (send.c.state == wanted.state) & ~_is_unknown(database)
-    elif wanted.state is not None:
-        yield send.c.state == wanted.state
-    if wanted.is_unheard:
-        its = message.c.message_id == send.c.message_id
-        is_account = message.c.account_id == send.c.account
-        heard = exists().where(its, is_account, event.c.message_key == message.c.id)
-        yield (send.c.state == SendState.SENT) & ~heard
-
-
-def _template(name: str | None, language: str | None) -> dict[str, str | None]:
-    return {
-        "template": name and (storable(name) or "")[:_MAX_TEMPLATE],
-        "language": language and (storable(language) or "")[:_MAX_LANGUAGE],
-    }
-
-
-def _now(connection: Connection, database: Database) -> datetime:
-    now: datetime | None = connection.scalar(select(type_coerce(database.now(), UTCDateTime)))
-    assert now is not None
-    return now
-
-
-def _is_unknown(database: Database) -> ColumnElement[bool]:
-    """Whether nobody knows what became of a send, nor is about to."""
-    is_late = send.c.created_at < database.now(after=-SENDING_SECONDS)
-    return and_(send.c.settled_at.is_(None), or_(send.c.state == SendState.UNKNOWN, is_late))
-
-
-def _settled(database: Database, message_id: str) -> dict[str, Any]:
-    return {
-        "state": SendState.SENT,
-        "message_id": message_id,
-        "settled_at": database.now(),
-        "error": None,
-    }
-
-
-def _expected(row: RowMapping, message_id: str) -> Expected:
-    return Expected(
-        account_id=row["account"],
-        message_id=message_id,
-        external_reference_id=row["reference"],
-        campaign=row["campaign"],
-        template=row["template"],
-        language=row["language"],
-        sent_at=row["created_at"],
-        receiver=row["receiver"],
-    )
-
-
-def _store(connection: Connection, database: Database, expected: Expected) -> None:
-    """Add the message's row, or what its row lacks."""
-    given = expected.external_reference_id
-    reference = KeptReference.of(given) if given else None
-    lacking = {
-        "external_reference_id": reference and reference.key,
-        "campaign": storable(expected.campaign),
-        **_template(expected.template, expected.language),
-        "expected_at": expected.sent_at or _now(connection, database),
-        "receiver": expected.receiver,
-    }
-    known: dict[str, Any] = {
-        name: func.coalesce(column := message.c[name], literal(value, column.type))
-        for name, value in lacking.items()
-    }
-    known["sent_on"] = func.coalesce(message.c.queued_at, known["expected_at"])
-    text = None
-    if reference is not None and reference.text is not None:
-        text, its = reference.text, message.c.external_reference_id
-        # MariaDB may have set that column already, the others have not.
-        is_its = its.is_(None) | (its == reference.key)
-        known["reference_text"] = case(
-            (is_its, func.coalesce(message.c.reference_text, text)),
-            else_=message.c.reference_text,
-        )
-    key = {"account_id": expected.account_id, "message_id": expected.message_id}
-    now = database.now()
-    first = {
-        **lacking,
-        "reference_text": text,
-        "first_seen": now,
-        "last_seen": now,
-        "sent_on": lacking["expected_at"],
-    }
-    connection.execute(database.upsert(message, key, first, known))
-
-
-def _with_reference(
-    connection: Connection, database: Database, account: str, digest: str, newest: int
-) -> WithReference:
-    """What is known of a reference, in the order that :class:`WithReference` asks for."""
-    reference: str | None = connection.scalar(select(send.c.reference).where(send.c.id == newest))
-    free = _free_messages(connection, account, reference or "")
-    now = _now(connection, database)
-    query = select(send).where(send.c.account == account, send.c.reference_digest == digest)
-    rows = connection.execute(query).mappings()
-    return WithReference(free, [_send(row, now) for row in rows], now)
-
-
-def _free_messages(connection: Connection, account: str, reference: str) -> Sequence[Heard]:
-    """The messages with a reference that belong to no send."""
-    with_it = select(message.c.message_id, message.c.first_seen).where(
-        message.c.account_id == account, has_reference(reference)
-    )
-    heard = [Heard(*row) for row in connection.execute(with_it)]
-    ids = [one.message_id for one in heard]
-    taken = select(send.c.message_id).where(send.c.account == account, send.c.message_id.in_(ids))
-    others = set(connection.scalars(taken)) if ids else set()
-    return [one for one in heard if one.message_id not in others]
-
-
-def _with_candidates(connection: Connection, one: Send) -> Send:
-    if one.state is not SendState.UNKNOWN:
-        return one
-    free = _free_messages(connection, one.account_id, one.external_reference_id)
-    return replace(one, candidates=candidates_of(one, free))
-
-
-def _send(row: RowMapping, now: datetime) -> Send:
-    return Send(
-        id=row["id"],
-        receiver=row["receiver"],
-        account_id=row["account"],
-        external_reference_id=row["reference"],
-        campaign=row["campaign"],
-        template=row["template"],
-        language=row["language"],
-        state=state_at(row["state"], row["created_at"], now),
-        message_id=row["message_id"],
-        error=row["error"],
-        created_at=row["created_at"],
-        settled_at=row["settled_at"],
-    )
+        return settle(self._prepared.database)

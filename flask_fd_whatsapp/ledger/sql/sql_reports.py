@@ -39,6 +39,10 @@ class SQLReports:
         self._prepared = prepared
         self.rules = ReportRules()
 
+    def catch_up(self) -> None:
+        """Find out when messages were sent that a process of the previous version recorded."""
+        fill_sent_on(self._prepared.database)
+
     def engagement(
         self,
         since: datetime | None = None,
@@ -75,7 +79,6 @@ class SQLReports:
             )
 
         begun()  # what is asked wrongly costs nothing
-        fill_sent_on(database)
         return database.retried(lambda: _read(database, begun)).result()
 
     def feed(

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar
 
 from flask import Flask
-from sqlalchemy import ColumnElement, Insert, Table, func
+from sqlalchemy import ColumnElement, Insert, Table, func, select, type_coerce
 from sqlalchemy.engine import URL, Connection, Engine
 
 from ....engagement.accumulator import TEXT_TIMES
 from ....exceptions import FreshdeskWhatsAppError
+from ..column_types import UTCDateTime
 from ..connections import Connections
 from ..renewal_connection import RenewalConnection
 from ..rows import Found, Handled, Inserted
@@ -256,6 +257,12 @@ class Database(Connections):
         """The database's clock, for a query; or so many seconds later."""
         now = func.statement_timestamp()
         return now + timedelta(seconds=after) if after else now
+
+    def read_clock(self, connection: Connection) -> datetime:
+        """What its clock says just now (UTC)."""
+        now: datetime | None = connection.scalar(select(type_coerce(self.now(), UTCDateTime)))
+        assert now is not None
+        return now
 
     def moment(self, value: datetime) -> Any:
         """A UTC time as the driver takes it."""

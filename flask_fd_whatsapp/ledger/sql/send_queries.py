@@ -1,0 +1,129 @@
+"""What was sent, read from a database; nothing here writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, exists, func, or_, select
+
+from ..references import storable
+from ..send_records import (
+    SENDING_SECONDS,
+    Heard,
+    Send,
+    SendFilter,
+    SendStanding,
+    SendState,
+    candidates_of,
+    digest_of,
+    state_at,
+)
+from .dialects.base import Database
+from .event_pages import has_reference
+from .tables import event, message, send
+
+
+def listed(database: Database, wanted: SendFilter) -> list[Send]:
+    """The sends that meet every condition, newest first."""
+    query = select(send).order_by(send.c.id.desc()).limit(wanted.limit)
+    query = query.where(*conditions_of(wanted, database))
+    with database.querying(patiently=True) as connection:
+        now = database.read_clock(connection)
+        found = [send_of(row, now) for row in connection.execute(query).mappings()]
+        return [_with_candidates(connection, one) for one in found]
+
+
+def one_send(database: Database, send_id: int) -> Send:
+    """The send of that id."""
+    with database.querying() as connection:
+        row = connection.execute(select(send).where(send.c.id == send_id)).mappings().one()
+        return send_of(row, database.read_clock(connection))
+
+
+def standing(database: Database, receiver: str) -> SendStanding:
+    """How a receiver's sends stand."""
+    its = send.c.receiver == receiver
+    of_unknown = select(func.count()).select_from(send).where(is_unknown(database), its)
+    came = (
+        select(event.c.received_at)
+        .where(event.c.receiver == receiver, event.c.source.is_(None))
+        .order_by(event.c.received_at.desc())
+        .limit(1)
+    )
+    since = (
+        select(send.c.created_at)
+        .where(its, send.c.state == SendState.SENT)
+        .order_by(send.c.created_at)
+        .limit(1)
+    )
+    with database.querying(patiently=True) as connection:
+        last = connection.scalar(came)
+        if last is not None:
+            since = since.where(send.c.created_at > last)
+        return SendStanding(connection.scalar(of_unknown) or 0, connection.scalar(since))
+
+
+def conditions_of(wanted: SendFilter, database: Database) -> Iterator[ColumnElement[bool]]:
+    """What a send has to meet."""
+    if wanted.external_reference_id is not None:
+        yield send.c.reference_digest == digest_of(wanted.external_reference_id)
+    if wanted.receiver is not None:
+        yield send.c.receiver == wanted.receiver
+    if wanted.campaign is not None:
+        yield send.c.campaign == storable(wanted.campaign)
+    if wanted.state is SendState.UNKNOWN:
+        yield is_unknown(database)
+    elif wanted.state is SendState.SENDING:
+        yield (send.c.state == wanted.state) & ~is_unknown(database)
+    elif wanted.state is not None:
+        yield send.c.state == wanted.state
+    if wanted.is_unheard:
+        its = message.c.message_id == send.c.message_id
+        is_account = message.c.account_id == send.c.account
+        heard = exists().where(its, is_account, event.c.message_key == message.c.id)
+        yield (send.c.state == SendState.SENT) & ~heard
+
+
+def is_unknown(database: Database) -> ColumnElement[bool]:
+    """Whether nobody knows what became of a send, nor is about to."""
+    is_late = send.c.created_at < database.now(after=-SENDING_SECONDS)
+    return and_(send.c.settled_at.is_(None), or_(send.c.state == SendState.UNKNOWN, is_late))
+
+
+def free_messages(connection: Connection, account: str, reference: str) -> Sequence[Heard]:
+    """The messages with a reference that belong to no send."""
+    with_it = select(message.c.message_id, message.c.first_seen).where(
+        message.c.account_id == account, has_reference(reference)
+    )
+    heard = [Heard(*row) for row in connection.execute(with_it)]
+    ids = [one.message_id for one in heard]
+    taken = select(send.c.message_id).where(send.c.account == account, send.c.message_id.in_(ids))
+    others = set(connection.scalars(taken)) if ids else set()
+    return [one for one in heard if one.message_id not in others]
+
+
+def _with_candidates(connection: Connection, one: Send) -> Send:
+    if one.state is not SendState.UNKNOWN:
+        return one
+    free = free_messages(connection, one.account_id, one.external_reference_id)
+    return replace(one, candidates=candidates_of(one, free))
+
+
+def send_of(row: RowMapping, now: datetime) -> Send:
+    """A row, as the ledger gives it."""
+    return Send(
+        id=row["id"],
+        receiver=row["receiver"],
+        account_id=row["account"],
+        external_reference_id=row["reference"],
+        campaign=row["campaign"],
+        template=row["template"],
+        language=row["language"],
+        state=state_at(row["state"], row["created_at"], now),
+        message_id=row["message_id"],
+        error=row["error"],
+        created_at=row["created_at"],
+        settled_at=row["settled_at"],
+    )

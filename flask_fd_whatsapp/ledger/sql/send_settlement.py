@@ -1,0 +1,68 @@
+"""Finds out what became of sends whose answer was lost, from the messages heard of since."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import Connection, func, select, update
+
+from ..send_records import Send, SendState, WithReference, settlement
+from .dialects.base import Database
+from .expected_rows import expected_of, store_expected
+from .send_queries import free_messages, is_unknown, send_of
+from .tables import send
+
+AT_ONCE: Final = 1000
+"""How many unknown references are looked at in one go."""
+
+
+def settle(database: Database) -> int:
+    """Settle the unknown sends that the rule allows; gives how many."""
+    unknown = (
+        select(send.c.account, send.c.reference_digest, func.max(send.c.id))
+        .where(is_unknown(database))
+        .group_by(send.c.account, send.c.reference_digest)
+        .limit(AT_ONCE)
+    )
+    count = 0
+    with database.querying() as connection:
+        references = connection.execute(unknown).all()
+    for account, digest, newest in references:
+        with database.querying() as connection:
+            found = settlement(_with_reference(connection, database, account, digest, newest))
+        if found is not None:
+            count += database.retried(lambda found=found: _settle(database, *found))  # type: ignore[misc]
+    return count
+
+
+def _settle(database: Database, one: Send, message_id: str) -> int:
+    with database.writing() as connection:
+        is_open = (send.c.id == one.id) & send.c.settled_at.is_(None)
+        values = settled_as(database, message_id)
+        count = connection.execute(update(send).where(is_open).values(**values)).rowcount
+        if count:
+            row = connection.execute(select(send).where(send.c.id == one.id)).mappings().one()
+            store_expected(connection, database, expected_of(row, message_id))
+        return count
+
+
+def settled_as(database: Database, message_id: str) -> dict[str, Any]:
+    """The columns of a send that became a message."""
+    return {
+        "state": SendState.SENT,
+        "message_id": message_id,
+        "settled_at": database.now(),
+        "error": None,
+    }
+
+
+def _with_reference(
+    connection: Connection, database: Database, account: str, digest: str, newest: int
+) -> WithReference:
+    """What is known of a reference, in the order that :class:`WithReference` asks for."""
+    reference: str | None = connection.scalar(select(send.c.reference).where(send.c.id == newest))
+    free = free_messages(connection, account, reference or "")
+    now = database.read_clock(connection)
+    query = select(send).where(send.c.account == account, send.c.reference_digest == digest)
+    rows = connection.execute(query).mappings()
+    return WithReference(free, [send_of(row, now) for row in rows], now)
