@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
@@ -11,7 +12,7 @@ import click
 from flask.cli import with_appcontext
 
 from ..exceptions import LedgerUnavailable
-from ..ledger import Rejection, TokenUse
+from ..ledger import Rejection
 from ..monitoring.attention import Limits, findings, limits_of, problems
 from ..monitoring.standing import Standing, standing_of
 from ..receiving.receiver import Receiver
@@ -98,6 +99,9 @@ def _standing(receiver: Receiver, *, tries_to_write: bool) -> Standing:
         ledger = shared_ledger(receiver)
     except LedgerUnavailable as error:
         return Standing.unknown(receiver.name, error)
+    if tries_to_write:
+        with suppress(LedgerUnavailable):  # what is wrong with it is found out next
+            ledger.send_record.settle()
     return standing_of(receiver.name, ledger, tries_to_write=tries_to_write)
 
 
@@ -121,11 +125,12 @@ def _as_json(receiver: Receiver, standing: Standing, limits: Limits) -> dict[str
         "unknown_sends": standing.sends.unknown,
         "unheard_since": standing.sends.unheard_since,
         "told_by_api": standing.told,
+        "reconciled": standing.reconciled and asdict(standing.reconciled),
         "quarantined": backlog and backlog.quarantined,
         "ignored": backlog and backlog.ignored,
         "tokens": [
             {"header": header, "position": position, "last_used": use and use.last_used}
-            for header, position, use in _positions(receiver, standing)
+            for header, position, use in standing.tokens(receiver.settings.headers)
         ],
         "rules": [asdict(finding) for finding in findings(standing, limits)],
         "problems": problems(standing, limits),
@@ -140,17 +145,6 @@ def _rejection(rejection: Rejection) -> dict[str, Any]:
         "status_code": rejection.status_code,
         "detail": rejection.detail,
     }
-
-
-def _positions(receiver: Receiver, standing: Standing) -> list[tuple[str, int, TokenUse | None]]:
-    """Every entry of a header that has a list of values, with its last use; never a value."""
-    uses = {(use.header, use.position): use for use in standing.token_uses}
-    return [
-        (header, position, uses.get((header, position)))
-        for header, values in receiver.settings.headers.items()
-        if len(values) > 1
-        for position in range(1, len(values) + 1)
-    ]
 
 
 def _print(receiver: Receiver, standing: Standing, limits: Limits) -> None:
@@ -177,8 +171,10 @@ def _print(receiver: Receiver, standing: Standing, limits: Limits) -> None:
         click.echo(f"  Dead: {backlog.dead} ({backlog.unacknowledged} not acknowledged)")
         if standing.sends.unknown:
             click.echo(f"  Unknown sends: {standing.sends.unknown} (`flask fd-whatsapp sends`)")
+        if standing.reconciled is not None:
+            click.echo(f"  Reconciled: {_ago(standing, standing.reconciled.ended_at)}")
         click.echo(f"  Quarantined: {backlog.quarantined} (and {backlog.ignored} ignored)")
-        for header, position, use in _positions(receiver, standing):
+        for header, position, use in standing.tokens(receiver.settings.headers):
             last = _ago(standing, None if use is None else use.last_used)
             click.echo(plain(f"  {header}, entry {position} of its list: last used {last}"))
     for problem in problems(standing, limits):

@@ -12,13 +12,14 @@ from typing import Any, Final
 
 from flask import current_app
 
-from ..commands.masking import masked_settings
+from ..freshdesk.shared_pace import Budget, budgets_of
 from ..handling.handlers import handlers_of
 from ..ledger import Quarantined, State
-from ..ledger.send_records import SendState
+from ..ledger.send_records import SendFilter, SendState
+from ..monitoring.masking import masked_settings
 from ..receiving.receiver import Receiver
 from ..signals import EVENT_SIGNALS, NOTICES
-from .attention_list import stands
+from .attention_list import Stand, stands
 from .visit import Visit, argument
 from .wordings import text_of
 
@@ -44,6 +45,17 @@ MEANINGS: Final[Mapping[str, str]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class APIUse:
+    """What a receiver asks of Freshdesk's API.
+
+    :param budgets: the calls that are left of its account's.
+    """
+
+    stand: Stand
+    budgets: Sequence[Budget]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Body:
     """A quarantined body that is looked at.
 
@@ -63,11 +75,10 @@ def operations(visit: Visit) -> tuple[str, dict[str, Any]]:
     quarantined = ledger.quarantined(receiver=visit.narrowed, limit=MOST + 1)
     return "operations.html", {
         "stands": all_stands,
-        "unknown_sends": [
-            one
-            for one in ledger.sends(state=SendState.UNKNOWN, limit=MOST)
-            if visit.narrowed in (None, one.receiver)
-        ],
+        "unknown_sends": ledger.send_record.listed(
+            SendFilter(state=SendState.UNKNOWN, receiver=visit.narrowed, limit=MOST)
+        ),
+        "api_uses": [_api_use(one) for one in all_stands if one.receiver.settings.api_key],
         "dead": dead[:MOST],
         "has_more_dead": len(dead) > MOST,
         "quarantined": quarantined[:MOST],
@@ -81,6 +92,12 @@ def operations(visit: Visit) -> tuple[str, dict[str, Any]]:
         "versions": _versions(),
         "database": _database(visit),
     }
+
+
+def _api_use(stand: Stand) -> APIUse:
+    settings, rates = stand.receiver.settings, stand.receiver.ledger.rates
+    domain = settings.domain or ""
+    return APIUse(stand=stand, budgets=budgets_of(rates, domain, settings.calls_a_minute))
 
 
 def _body(visit: Visit) -> Body | None:

@@ -7,6 +7,7 @@ moment, and another until which everything pauses.  Where they are remembered is
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -44,14 +45,21 @@ class Rate:
     def __init__(self, calls_a_minute: float) -> None:
         if not calls_a_minute > 0:
             raise ValueError("calls_a_minute has to be more than 0.")
-        burst = max(1, int(calls_a_minute * BURST))
+        self.burst = max(1, int(calls_a_minute * BURST))
         # A window of a minute may hold the burst and a minute's steady calls.
-        self._interval = MINUTE / (calls_a_minute * (1 - MARGIN) - (burst - 1))
-        self._tolerance = self._interval * (burst - 1)
+        self._interval = MINUTE / (calls_a_minute * (1 - MARGIN) - (self.burst - 1))
+        self._tolerance = self._interval * (self.burst - 1)
 
     def wait(self, state: RateState, now: float) -> float:
         """Seconds until the next call may be made, in whole microseconds."""
         return max(0.0, round(max(state.tat - self._tolerance, state.paused_until) - now, 6))
+
+    def free(self, state: RateState, now: float) -> int:
+        """How many calls may be made at once."""
+        if self.wait(state, now):
+            return 0
+        used = (max(state.tat, now) - now) / self._interval
+        return self.burst - math.ceil(round(used, 3))
 
     def taken(self, state: RateState, now: float) -> RateState:
         """The state once the next call's turn is taken."""

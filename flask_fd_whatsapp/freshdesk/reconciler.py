@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from flask import current_app
 
 from ..exceptions import NoSuchReceiver
-from ..ledger.asking import AskCursor, Asked, AskFilter, is_due
+from ..ledger.asking import AskCursor, Asked, AskFilter, Reconciled, is_due
 from ..ledger.context import EXTENSION
 from ..ledger.send_records import Expected
 from ..log_fields import get_logger, log_fields
@@ -123,6 +123,18 @@ class Reconciler:
 
         :raises LedgerUnavailable: if the ledger cannot be used.
         """
+        yield from self._run()
+        if self._ids is None and not self._is_dry_run:
+            self._asking.note(
+                Reconciled(
+                    receiver=self._receiver.name,
+                    asked=self.result.asked,
+                    changed=self.result.counts[Told.CHANGED],
+                    stopped=self.result.stopped,
+                )
+            )
+
+    def _run(self) -> Iterator[Answered]:
         problem = account_problem(self._receiver)
         if problem is not None:
             self._cannot_ask(problem)

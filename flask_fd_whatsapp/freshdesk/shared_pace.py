@@ -26,7 +26,7 @@ class LedgerRateStore:
 
     def __init__(self, rates: Rates, name: str) -> None:
         self._rates = rates
-        self._name = name[-_LONGEST_NAME:]
+        self._name = name
 
     def change(self, step: Callable[[RateState, float], RateState]) -> tuple[RateState, float]:
         """See :class:`~flask_fd_whatsapp.freshdesk.pace.RateStore`.
@@ -52,12 +52,53 @@ def paces_of(rates: Rates, domain: str, calls_a_minute: int) -> Paces:
     """The paces of an account's calls; what pauses one of them pauses both."""
     sending = Rate(calls_a_minute * SENDING_SHARE)
     asking = Rate(calls_a_minute * (1 - SENDING_SHARE))
-    send_store = LedgerRateStore(rates, f"{domain}/send")
-    ask_store = LedgerRateStore(rates, f"{domain}/ask")
+    send_store = LedgerRateStore(rates, _send_name(domain))
+    ask_store = LedgerRateStore(rates, _ask_name(domain))
     return Paces(
         _TwinPace(sending, send_store, asking, ask_store),
         _TwinPace(asking, ask_store, sending, send_store),
     )
+
+
+class Budget(NamedTuple):
+    """The calls that are left of one of an account's paces.
+
+    :param calls_a_minute: how many it gets, of those of the account.
+    :param free: how many may be made at once just now, of *burst*.
+    :param paused_for: for how long the API wants no calls.
+    """
+
+    purpose: str
+    calls_a_minute: int
+    free: int
+    burst: int
+    paused_for: timedelta | None
+
+
+def budgets_of(rates: Rates, domain: str, calls_a_minute: int) -> list[Budget]:
+    """What is left of an account's calls; takes none of them.
+
+    :raises LedgerUnavailable: if the ledger cannot be used.
+    """
+    found = []
+    for purpose, name, share in (
+        ("sending", _send_name(domain), SENDING_SHARE),
+        ("reconciling", _ask_name(domain), 1 - SENDING_SHARE),
+    ):
+        rate = Rate(calls_a_minute * share)
+        moments, moment = rates.read(name)
+        state, now = _state(moments), _seconds(moment)
+        pause = state.paused_until - now
+        found.append(
+            Budget(
+                purpose,
+                round(calls_a_minute * share),
+                rate.free(state, now),
+                rate.burst,
+                timedelta(seconds=pause) if pause > 0 else None,
+            )
+        )
+    return found
 
 
 class _TwinPace(Pace):
@@ -71,6 +112,14 @@ class _TwinPace(Pace):
         """Let nobody call for so long, since the API has said so."""
         super().pause(seconds)
         self._twin.pause(seconds)
+
+
+def _send_name(domain: str) -> str:
+    return f"{domain}/send"[-_LONGEST_NAME:]
+
+
+def _ask_name(domain: str) -> str:
+    return f"{domain}/ask"[-_LONGEST_NAME:]
 
 
 def _seconds(moment: datetime) -> float:

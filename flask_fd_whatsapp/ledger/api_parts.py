@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from .asking import AskCursor, Asked, AskFilter
+from .asking import AskCursor, Asked, AskFilter, Reconciled
 from .pacing import PaceMoments, PaceRead
 from .send_records import Expected, Send, SendFilter, SendIntent, SendStanding, SendState
 
@@ -39,7 +39,7 @@ class SendRecord(Protocol):
         ...
 
     def listed(self, wanted: SendFilter) -> list[Send]:
-        """The sends that meet every condition, newest first; settles those it can."""
+        """The sends that meet every condition, newest first."""
         ...
 
     def settle(self) -> int:
@@ -47,7 +47,7 @@ class SendRecord(Protocol):
         ...
 
     def standing(self, receiver: str) -> SendStanding:
-        """How a receiver's sends stand; settles those it can."""
+        """How a receiver's sends stand."""
         ...
 
 
@@ -97,4 +97,12 @@ class Asking(Protocol):
 
     def last_webhook(self, *, receiver: str) -> tuple[str, datetime] | None:
         """The account of the last webhook that a receiver took, and when it came (UTC)."""
+        ...
+
+    def note(self, run: Reconciled) -> None:
+        """Keep *run* as the last one of its receiver."""
+        ...
+
+    def last(self, *, receiver: str) -> Reconciled | None:
+        """The last run over a receiver's messages."""
         ...

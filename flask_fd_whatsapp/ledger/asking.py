@@ -107,3 +107,20 @@ def is_due(one: Asked, wanted: AskFilter, now: datetime) -> bool:
         return True
     early = step_after(one.asks) - STEPS[0] if wanted.is_recheck else timedelta()
     return one.ask_at <= now + early
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciled:
+    """The last run of ``reconcile`` over a receiver's messages.
+
+    :param asked: how many messages it asked for.
+    :param changed: of how many there was news.
+    :param stopped: why it ended before it was through, ``None`` if it did not.
+    :param ended_at: when (UTC); ``None`` for the moment at which it is kept.
+    """
+
+    receiver: str
+    asked: int
+    changed: int
+    stopped: str | None = None
+    ended_at: datetime | None = None

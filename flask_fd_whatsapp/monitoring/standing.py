@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from ..exceptions import LedgerUnavailable
 from ..ledger import Backlog, BeingHandled, Event, Ledger, Rejection, TokenUse
+from ..ledger.asking import Reconciled
 from ..ledger.protocol import find_event
 from ..ledger.send_records import NOTHING_SENT, SendStanding
 
@@ -27,6 +28,7 @@ class Standing:
     :param most_postponed: the event at which handlers have asked most often to be called later.
     :param token_uses: when each entry of a header's list of values was last used.
     :param sends: what was sent through the API, and is unknown or unheard of.
+    :param reconciled: the last run of ``reconcile``, if there was one.
     :param told: how many events of the last 24 hours the API told, and not the webhook.
     """
 
@@ -41,6 +43,7 @@ class Standing:
     token_uses: Sequence[TokenUse] = ()
     sends: SendStanding = NOTHING_SENT
     told: int = 0
+    reconciled: Reconciled | None = None
 
     @classmethod
     def unknown(cls, receiver: str, error: Exception) -> Standing:
@@ -50,6 +53,21 @@ class Standing:
     def age(self, moment: datetime | None) -> timedelta | None:
         """How long ago that was, ``None`` if it never was."""
         return None if moment is None else max(self.as_of - moment, timedelta())
+
+    def tokens(
+        self, headers: Mapping[str, Sequence[str]]
+    ) -> list[tuple[str, int, TokenUse | None]]:
+        """Every entry of a header that has a list of values, with its last use; never a value.
+
+        :param headers: those of the receiver's settings.
+        """
+        uses = {(use.header, use.position): use for use in self.token_uses}
+        return [
+            (header, position, uses.get((header, position)))
+            for header, values in headers.items()
+            if len(values) > 1
+            for position in range(1, len(values) + 1)
+        ]
 
 
 def standing_of(receiver: str, ledger: Ledger, *, tries_to_write: bool = True) -> Standing:
@@ -66,6 +84,7 @@ def standing_of(receiver: str, ledger: Ledger, *, tries_to_write: bool = True) -
         token_uses = ledger.token_uses.last(receiver=receiver)
         sends = ledger.send_record.standing(receiver)
         told = ledger.asking.told_since(datetime.now(UTC) - timedelta(days=1), receiver=receiver)
+        reconciled = ledger.asking.last(receiver=receiver)
     except LedgerUnavailable as error:
         return Standing.unknown(receiver, error)
     if tries_to_write:
@@ -84,4 +103,5 @@ def standing_of(receiver: str, ledger: Ledger, *, tries_to_write: bool = True) -
         token_uses=token_uses,
         sends=sends,
         told=told,
+        reconciled=reconciled,
     )

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flask_fd_whatsapp.freshdesk import RateLimited
-from flask_fd_whatsapp.freshdesk.pace import LocalRateStore, Pace, Rate
+from flask_fd_whatsapp.freshdesk.pace import LocalRateStore, Pace, Rate, RateState
 
 
 class Clock:
@@ -130,6 +130,19 @@ def test_a_pause_while_one_waits() -> None:
     for _ in range(7):
         pace.take_turn(60)
     assert clock.now - 1000 >= 20
+
+
+def test_what_is_free_may_be_called_at_once() -> None:
+    """So many calls as are free wait for nothing, one more does, and in a pause none is free."""
+    rate, state, now = Rate(600), RateState(), 1000.0
+    assert rate.free(state, now) == rate.burst == 60
+    for left in range(59, -1, -1):
+        assert rate.wait(state, now) == 0
+        state = rate.taken(state, now)
+        assert rate.free(state, now) == left
+    assert rate.wait(state, now) > 0
+    assert rate.free(state, now + 1) == 8
+    assert rate.free(rate.paused(RateState(), now + 30), now) == 0
 
 
 @pytest.mark.parametrize("calls", [0, -1, float("nan")])

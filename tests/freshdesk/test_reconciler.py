@@ -40,7 +40,15 @@ def test_what_the_webhook_did_not_tell(tmp_path: Path) -> None:
         told = [event for event in host.events if event.source == "api"]
         assert len(told) == done.counts[Told.CHANGED]
         assert all(event.is_time_estimated for event in told)
+        assert _noted(host) == (30, done.counts[Told.CHANGED], None)
         assert reconcile(stuck_for=ALWAYS).asked == 0
+        assert _noted(host) == (0, 0, None)
+
+
+def _noted(host: System) -> tuple[int, int, str | None] | None:
+    """What the ledger keeps of the last run."""
+    last = host.ledger.asking.last(receiver="fd_whatsapp")
+    return last and (last.asked, last.changed, last.stopped)
 
 
 def test_what_the_api_told_is_no_more_than_ids_and_status() -> None:
@@ -103,6 +111,7 @@ def test_ids_of_a_host_that_registered_nothing() -> None:
         assert reconcile(ids=ids).asked == 1
         assert host.disagreeing() == {}
         assert reconcile(ids=ids).asked == 0
+        assert _noted(host) is None
 
 
 def test_a_dry_run_asks_for_nothing() -> None:
@@ -113,6 +122,7 @@ def test_a_dry_run_asks_for_nothing() -> None:
         done = reconcile(stuck_for=ALWAYS, dry_run=True)
         assert (done.asked, done.counts[Told.WOULD_ASK]) == (0, 1)
         assert len(host.limit.calls) == calls
+        assert _noted(host) is None
         assert reconcile(stuck_for=ALWAYS).asked == 1
 
 
@@ -150,6 +160,7 @@ def test_a_wrong_key_stops_the_run() -> None:
         assert done.asked == 1
         assert done.problem is not None
         assert "FD_WHATSAPP_API_KEY" in done.problem
+        assert _noted(host) == (1, 0, done.problem)
         assert len(host.ledger.asking.due(_all(host), limit=10)) == 2
 
 

@@ -11,7 +11,15 @@ from sqlalchemy import update
 
 from flask_fd_whatsapp.events import DeliveryError
 from flask_fd_whatsapp.ledger import Ledger, MemoryLedger, State, Tried
-from flask_fd_whatsapp.ledger.asking import STEPS, AskCursor, Asked, AskFilter, is_due, step_after
+from flask_fd_whatsapp.ledger.asking import (
+    STEPS,
+    AskCursor,
+    Asked,
+    AskFilter,
+    Reconciled,
+    is_due,
+    step_after,
+)
 from flask_fd_whatsapp.ledger.pacing import PaceMoments
 from flask_fd_whatsapp.ledger.sql import SQLLedger
 from flask_fd_whatsapp.ledger.sql.tables import message as message_table
@@ -225,6 +233,20 @@ def test_the_account_of_the_last_webhook(ledger: Ledger) -> None:
     assert last is not None
     assert last[0] == "2"
     assert datetime.now(UTC) - last[1] < HOUR
+
+
+def test_the_last_reconciliation_of_each_receiver_is_kept(ledger: Ledger) -> None:
+    """A later run takes the place of the one before, and says why it ended early."""
+    asking = ledger.asking
+    assert asking.last(receiver=RECEIVER) is None
+    asking.note(Reconciled(receiver=RECEIVER, asked=2, changed=1))
+    asking.note(Reconciled(receiver=RECEIVER, asked=3, changed=0, stopped="a wrong key"))
+    asking.note(Reconciled(receiver="other", asked=9, changed=9))
+    last = asking.last(receiver=RECEIVER)
+    assert last is not None
+    assert (last.asked, last.changed, last.stopped) == (3, 0, "a wrong key")
+    assert last.ended_at is not None
+    assert abs(last.ended_at - datetime.now(UTC)) < HOUR
 
 
 def test_paces_are_compared_and_set(ledger: Ledger) -> None:

@@ -74,6 +74,10 @@ DATA["0010"] = f"""{DATA["0009"]};
 INSERT INTO fd_whatsapp_drift (receiver, kind, place, found, count, first_seen, last_seen)
 VALUES ('fd_whatsapp', 'field', 'data.button', 'text', 2, {{time}}, {{time}})
 """
+DATA["0011"] = f"""{DATA["0010"]};
+INSERT INTO fd_whatsapp_reconciliation (receiver, ended_at, asked, changed)
+VALUES ('fd_whatsapp', {{time}}, 3, 1)
+"""
 
 
 def fill(engine: Engine, at: str) -> None:

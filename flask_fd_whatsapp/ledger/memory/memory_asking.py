@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from ..asking import (
@@ -11,6 +12,7 @@ from ..asking import (
     AskCursor,
     Asked,
     AskFilter,
+    Reconciled,
     is_due,
     step_after,
 )
@@ -23,6 +25,7 @@ class MemoryAsking:
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
+        self._last: dict[str, Reconciled] = {}
 
     def due(
         self, wanted: AskFilter, *, limit: int, after: AskCursor | None = None
@@ -86,6 +89,14 @@ class MemoryAsking:
             return None
         moment, _, account_id = max(came)
         return account_id, moment
+
+    def note(self, run: Reconciled) -> None:
+        """Keep *run* as the last one of its receiver."""
+        self._last[run.receiver] = replace(run, ended_at=run.ended_at or datetime.now(UTC))
+
+    def last(self, *, receiver: str) -> Reconciled | None:
+        """The last run over a receiver's messages."""
+        return self._last.get(receiver)
 
     def _message(self, asked: Asked) -> MemoryMessage | None:
         return self._store.messages.get(asked.message_id, {}).get(asked.account_id)

@@ -15,12 +15,14 @@ from ..asking import (
     AskCursor,
     Asked,
     AskFilter,
+    Reconciled,
     step_after,
 )
+from ..references import storable
 from .dialects.base import Database
 from .event_pages import came_to
 from .prepared import PreparedDatabase
-from .tables import event, message
+from .tables import event, message, reconciliation
 
 _ASKS = func.coalesce(message.c.asks, 0)
 _NOT_FOUND = func.coalesce(message.c.not_found, 0)
@@ -115,6 +117,26 @@ class SQLAsking:
         with self._prepared.database.querying() as connection:
             row = connection.execute(query).one_or_none()
             return None if row is None else (row[0], row[1])
+
+    def note(self, run: Reconciled) -> None:
+        """Keep *run* as the last one of its receiver."""
+        database = self._prepared.database
+        values = {
+            "asked": run.asked,
+            "changed": run.changed,
+            "stopped": storable(run.stopped),
+            "ended_at": run.ended_at or database.now(),
+        }
+        with database.writing() as connection:
+            key = {"receiver": run.receiver}
+            connection.execute(database.upsert(reconciliation, key, values, values))
+
+    def last(self, *, receiver: str) -> Reconciled | None:
+        """The last run over a receiver's messages."""
+        query = select(reconciliation).where(reconciliation.c.receiver == receiver)
+        with self._prepared.database.querying() as connection:
+            row = connection.execute(query).mappings().one_or_none()
+            return None if row is None else Reconciled(**row)
 
 
 def _still(asked: Asked) -> Iterator[ColumnElement[bool]]:

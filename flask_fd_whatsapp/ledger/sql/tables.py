@@ -303,6 +303,17 @@ rate = Table(
     Column("paused_until", UTCDateTime),
 )
 
+# The last time that a receiver's messages were asked for.
+reconciliation = Table(
+    "fd_whatsapp_reconciliation",
+    metadata,
+    Column("receiver", text(200), primary_key=True),
+    Column("ended_at", UTCDateTime, nullable=False),
+    Column("asked", Integer, nullable=False),
+    Column("changed", Integer, nullable=False),
+    Column("stopped", long_text()),
+)
+
 # What remains of pruned messages: a row a day, account, receiver, campaign, template and reason,
 # with empty text for a missing one, since NULLs in a unique key do not keep two rows from being.
 aggregate = Table(

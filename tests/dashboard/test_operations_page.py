@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+from flask_fd_whatsapp.ledger.asking import Reconciled
+from flask_fd_whatsapp.ledger.pacing import PaceMoments
+from flask_fd_whatsapp.testing import WhatsAppClient
+
+from .conftest import PAGES, MakePages, fill
+
+API = {
+    "FD_WHATSAPP_ACCOUNT_IDS": ["2345678"],
+    "FD_WHATSAPP_DOMAIN": "acme.freshdesk.com",
+    "FD_WHATSAPP_API_KEY": "k3yk3yk3y",
+}
+
+
+def section(text: str, name: str) -> str:
+    """What a section of the page says, in words."""
+    found = re.search(rf'<section id="{name}".*?</section>', text, re.DOTALL)
+    assert found is not None
+    return " ".join(re.sub(r"<[^>]*>", " ", found[0]).split())
+
+
+def test_the_calls_that_are_left_are_told(make_pages: MakePages) -> None:
+    """For each purpose how many calls are free, and whether anybody has reconciled."""
+    app = make_pages(API)
+    text = app.test_client().get(f"{PAGES}/operations").text
+    told = section(text, "api")
+    assert "never" in told
+    assert "45 free of 45 at once, 450 a minute" in told
+    assert "15 free of 15 at once, 150 a minute" in told
+    assert "k3yk3yk3y" not in text
+
+
+def test_the_last_reconciliation_is_told(make_pages: MakePages) -> None:
+    """What came of it, why it ended early, and for how long the API wants no calls."""
+    app = make_pages(API)
+    ledger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
+    ledger.asking.note(Reconciled(receiver="fd_whatsapp", asked=12, changed=3, stopped="a 429"))
+    now = ledger.rates.read("any").now
+    paused = PaceMoments(now, now + timedelta(minutes=5))
+    ledger.rates.replace("acme.freshdesk.com/ask", None, paused)
+    told = section(app.test_client().get(f"{PAGES}/operations").text, "api")
+    assert "3 with news of 12 messages asked for; it ended early: a 429" in told
+    assert "paused for" in told
+
+
+def test_entries_of_a_token_list_that_nobody_used_are_told(make_pages: MakePages) -> None:
+    """Of a rotated token the page says which entry may go: each, used or not, and no value."""
+    app = make_pages({"FD_WHATSAPP_HEADERS": {"Authorization": ["Bearer s3cret", "Bearer 0ld"]}})
+    fill(app)
+    told = section(app.test_client().get(f"{PAGES}/operations").text, "settings")
+    assert "entry 2 of its list never used" in told
+    assert "0ld" not in told
+
+
+def test_without_a_key_the_page_says_what_cannot_be_asked_for(make_pages: MakePages) -> None:
+    """The setting that is missing is named."""
+    app = make_pages()
+    WhatsAppClient(app).post("{}")
+    told = section(app.test_client().get(f"{PAGES}/operations").text, "api")
+    assert "FD_WHATSAPP_API_KEY" in told
