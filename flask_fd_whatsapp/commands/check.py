@@ -16,9 +16,9 @@ from ..handling.handlers import handlers_of, is_coroutine_function, misconnected
 from ..header_values import too_many_headers
 from ..ledger import Ledger
 from ..ledger_urls import forgets
+from ..monitoring.masking import masked_settings, without_secrets
 from ..receiving.receiver import Receiver
 from ..signals import EVENT_SIGNALS, NOTICES, status_changed, status_received
-from .masking import masked_settings, without_secrets
 from .options import chosen_receivers, json_option, receiver_option
 from .other_extensions import harm_of_others
 from .output import plain, print_json

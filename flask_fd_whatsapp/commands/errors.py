@@ -9,8 +9,8 @@ import click
 
 from ..exceptions import FreshdeskWhatsAppError, LedgerUnavailable
 from ..ledger import Ledger
+from ..monitoring.masking import without_secrets
 from ..receiving.receiver import Receiver
-from .masking import without_secrets
 from .output import plain
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 from urllib.parse import urlsplit
 
 from flask import Flask
@@ -12,9 +11,6 @@ from werkzeug.test import TestResponse
 from ..receiving.auth import CHALLENGE
 from ..receiving.receiver import Receiver
 from ..signals import webhook_rejected
-
-DASHBOARDS: Final = "fd_whatsapp_dashboards"
-"""The key in ``app.extensions``: a mapping from the name of each dashboard to its URL."""
 
 
 def probe(app: Flask, receiver: Receiver) -> Iterator[str]:
@@ -41,22 +37,32 @@ def probe(app: Flask, receiver: Receiver) -> Iterator[str]:
 
 def open_pages(app: Flask) -> Iterator[str]:
     """The pages that are shown to strangers, or whose guard lets nobody in."""
-    for name, url in app.extensions.get(DASHBOARDS, {}).items():
+    for name, url in _dashboards(app):
         try:
-            status = _get(app, f"{url}/").status_code
+            status = _get(app, url).status_code
         except Exception as error:
-            yield f"GET {url}/ made the application raise {type(error).__name__}."
+            yield f"GET {url} made the application raise {type(error).__name__}."
             continue
         if status == 200:
             yield (
-                f"The pages {name!r} at {url}/ are shown to whoever asks: their guard gave True to "
+                f"The pages {name!r} at {url} are shown to whoever asks: their guard gave True to "
                 "a request without a session. It has to ask who is logged in."
             )
         elif status == 500:
             yield (
-                f"The pages {name!r} at {url}/ let nobody in: their guard raised, or gave neither "
+                f"The pages {name!r} at {url} let nobody in: their guard raised, or gave neither "
                 "True nor False. The log has the reason."
             )
+
+
+def _dashboards(app: Flask) -> Iterator[tuple[str, str]]:
+    """The name of each dashboard of the application, and the URL of its first page."""
+    from ..dashboard import Dashboard
+
+    for name, blueprint in app.blueprints.items():
+        if isinstance(blueprint, Dashboard):
+            (rule,) = app.url_map.iter_rules(f"{name}.overview")
+            yield name, rule.rule
 
 
 def _get(app: Flask, url: str) -> TestResponse:

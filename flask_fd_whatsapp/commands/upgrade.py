@@ -6,9 +6,9 @@ import click
 from flask.cli import with_appcontext
 
 from ..ledger import Upgraded
+from ..monitoring.masking import without_secrets
 from ..receiving.receiver import Receiver
 from .errors import ledger_of
-from .masking import without_secrets
 from .options import chosen_receivers, json_option, receiver_option
 from .output import plain, print_json
 

@@ -9,11 +9,11 @@ from functools import partial
 from operator import itemgetter
 from typing import Final
 
-from ..commands.masking import without_secrets
 from ..exceptions import LedgerUnavailable
 from ..ledger import Ledger, Rejection
 from ..ledger.views import IGNORED
 from ..monitoring.attention import Finding, findings, limits_of
+from ..monitoring.masking import without_secrets
 from ..monitoring.standing import Standing, standing_of
 from ..receiving.receiver import Receiver
 from .visit import Visit

@@ -73,6 +73,8 @@ def campaigns(visit: Visit) -> tuple[str, dict[str, Any]]:
         "name": argument("name"),
         "names": names[:1000],
         "ages": AGES,
+        "age": argument("age"),
+        "chosen": _chosen(names),
         "comparison": _comparison(visit, by_campaign.groups),
         "accounts": accounts(visit),
     }
@@ -128,6 +130,12 @@ def _sorted(groups: Any) -> tuple[list[tuple[str | None, Figures]], tuple[str, b
     rows.sort(key=lambda pair: (pair[0] or "").casefold())
     rows.sort(key=_COLUMNS[column], reverse=is_down)
     return rows, (column, is_down)
+
+
+def _chosen(names: list[str]) -> tuple[str | None, str | None]:
+    """The two campaigns that the form begins with: those asked for, else the first there are."""
+    first = argument("a") or next(iter(names), None)
+    return first, argument("b") or next((name for name in names if name != first), None)
 
 
 def _comparison(visit: Visit, groups: Any) -> dict[str, Any] | None:

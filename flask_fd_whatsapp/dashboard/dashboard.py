@@ -8,14 +8,12 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from flask import Blueprint, Response, current_app, request
-from flask.sansio.blueprints import BlueprintSetupState
 
-from ..commands.masking import masked_url, without_secrets
-from ..commands.probe import DASHBOARDS
 from ..engagement.groups import zone_of
 from ..exceptions import ConfigurationError, FreshdeskWhatsAppError
 from ..ledger.context import EXTENSION
 from ..log_fields import get_logger
+from ..monitoring.masking import masked_url, without_secrets
 from .campaign_views import campaign, campaigns, campaigns_csv
 from .failure_views import failures, failures_csv
 from .guarding import Gatekeeper, Guard
@@ -104,7 +102,6 @@ class Dashboard(Blueprint):
             receiver=receiver,
         )
         self._results = SharedResults()
-        self.record(_note_url)
         self.before_request(Gatekeeper(guard, name).admit)
         self.after_request(with_headers)
         self.register_error_handler(FreshdeskWhatsAppError, self._unavailable)
@@ -165,13 +162,6 @@ _SECTIONS: Final = {"campaign": "campaigns", "message": "messages"}
 
 def _receivers_of_application() -> list[Any]:
     return list(current_app.extensions.get(EXTENSION, {}).values())
-
-
-def _note_url(state: BlueprintSetupState) -> None:
-    """For ``check``, which looks whether strangers see the pages."""
-    name = f"{state.name_prefix}.{state.name}".lstrip(".")
-    urls = state.app.extensions.setdefault(DASHBOARDS, {})
-    urls[name] = (state.url_prefix or "").rstrip("/")
 
 
 def _zone(name: str) -> tzinfo:

@@ -69,6 +69,7 @@ def failures(visit: Visit) -> tuple[str, dict[str, Any]]:
         "chosen_class": _class(),
         "chosen_code": argument("code"),
         "campaign": argument("campaign"),
+        "is_without": _campaign() is None,
         "campaigns": _campaign_names(visit),
         "accounts": accounts(visit),
     }

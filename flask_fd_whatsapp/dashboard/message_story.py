@@ -11,8 +11,7 @@ from typing import Any, Final
 from ..events import WEBHOOK, Status
 from ..ledger import Event, Message, State
 from ..ledger.listing import EventDetail, Handling
-from .axes import Chart
-from .timeline import Step, timeline
+from .charts import Chart, Step, timeline
 from .visit import Visit
 
 MOST_EVENTS: Final = 200

@@ -10,7 +10,6 @@ from ..failure_reasons import classify
 from ..ledger.listing import ListedMessage, MessageFilter
 from . import charts
 from .attention_list import heading, health, is_empty, stands, to_do
-from .axes import Chart
 from .shared_figures import accounts, engagement, timed
 from .visit import Visit, start_of
 from .wordings import counted
@@ -57,7 +56,7 @@ def _unit(visit: Visit) -> str:
     return "hour" if visit.period.days == 1 else "day"
 
 
-def outcomes(visit: Visit, by_day: Engagement) -> Chart:
+def outcomes(visit: Visit, by_day: Engagement) -> charts.Chart:
     """The chart of outcomes by day, week or hour, as the period is long."""
     period, zone = visit.period, visit.options.zone
     if period.days == 1:

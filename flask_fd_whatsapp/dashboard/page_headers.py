@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
-from flask import Response
+from flask import Response, request
 from werkzeug.datastructures import Headers
 
 HEADERS: Final = {
@@ -16,11 +17,14 @@ HEADERS: Final = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
 }
-"""What every answer of the pages carries, errors and static files included."""
+"""What every answer of the pages carries, errors included."""
+
+STATIC_HEADERS: Final = {**HEADERS, "Cache-Control": "private, max-age=86400"}
+"""What static files carry: a browser keeps them, under a URL with the package's version."""
 
 
 def with_headers(response: Response) -> Response:
-    """The same answer, which is sent with :data:`HEADERS` whatever is set on it after this.
+    """The same answer, which is sent with these headers whatever is set on it after this.
 
     The application's ``after_request`` functions are called after a blueprint's: Flask-Talisman,
     for one, sets a policy there that may allow more.
@@ -28,13 +32,17 @@ def with_headers(response: Response) -> Response:
     own = type(response)
     kind = _KINDS.get(own) or _KINDS.setdefault(own, type(own.__name__, (_Last, own), {}))
     kind.force_type(response)  # which makes this very answer one of that kind
+    is_file = str(request.endpoint).endswith(".static") and response.status_code in (200, 304)
+    response.fd_whatsapp_headers = STATIC_HEADERS if is_file else HEADERS  # type: ignore[attr-defined]
     return response
 
 
 class _Last(Response):
+    fd_whatsapp_headers: Mapping[str, str]
+
     def get_wsgi_headers(self, environ: Any) -> Headers:
         headers = super().get_wsgi_headers(environ)
-        headers.update(HEADERS)
+        headers.update(self.fd_whatsapp_headers)
         return headers
 
 

@@ -11,7 +11,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from . import wordings
-from .axes import across
+from .charts.axes import across
 from .visible_text import seen, visible
 
 _STATE: Final = "fd_whatsapp_dashboard_jinja"

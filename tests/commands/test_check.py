@@ -20,9 +20,9 @@ from flask_fd_whatsapp import (
     message_sent,
 )
 from flask_fd_whatsapp import status_changed as changed
-from flask_fd_whatsapp.commands.masking import masked_url, without_secrets
 from flask_fd_whatsapp.exceptions import LedgerUnavailable
 from flask_fd_whatsapp.ledger import MemoryLedger
+from flask_fd_whatsapp.monitoring.masking import masked_url, without_secrets
 from flask_fd_whatsapp.signals import EVENT_SIGNALS, NOTICES
 
 from ..conftest import TOKEN, URL, MakeApp

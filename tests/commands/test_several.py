@@ -96,7 +96,7 @@ def test_help_lists_every_command(app: Flask, run: RunCommand) -> None:
 
 def test_a_command_that_does_not_exist(app: Flask, run: RunCommand) -> None:
     """A name that is no command's is refused, a module's among them too."""
-    for name in ("chek", "masking"):
+    for name in ("chek", "probe"):
         result = run(app, name)
         assert result.exit_code == 2
         assert f"No such command '{name}'" in result.output

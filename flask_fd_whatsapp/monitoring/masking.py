@@ -1,4 +1,4 @@
-"""Keeps secrets out of what the commands print."""
+"""Keeps secrets out of what the commands print and the pages show."""
 
 from __future__ import annotations
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from ..wordings import length
 from .axes import Chart, across
-from .wordings import length
 
 ZERO: Final = 0.012
 

@@ -37,6 +37,19 @@ def steps(first: float, last: float, step: float) -> list[float]:
     return [first + step * place for place in range(round((last - first) / step) + 1)]
 
 
+def segment(kind: str, y: float, height: float) -> Chart:
+    """A part of a bar, from *y* down."""
+    return {"kind": kind, "y": pixels(y), "h": pixels(height)}
+
+
+def label(text: str, y: float, style: str = "") -> Chart:
+    """A text in the middle of a bar.
+
+    :param style: classes: ``plain``, ``k2`` or ``k3`` where it is dropped for want of room.
+    """
+    return {"text": text, "y": pixels(y), "style": f" {style}" if style else ""}
+
+
 def share_of_axis(span: timedelta, bounds: tuple[timedelta, ...]) -> float:
     """How far along an axis of equal bands a length of time is, by its logarithm in its band."""
     seconds = max(span.total_seconds(), 0.001)
