@@ -1,4 +1,4 @@
-# Each of make demo, run, test, test-all, check, bench and soak works by itself from a fresh clone.
+# Each of make demo, run, docs, test, test-all, check, bench and soak works by itself from a fresh clone.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -9,14 +9,20 @@ WORKERS ?= 4
 TESTS = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 SERVED = $(VENV)/.served
 INSTALLED = $(VENV)/.installed
+SITE ?= build/site
 
-.PHONY: demo run test test-all check bench soak format clean
+.PHONY: demo run docs test test-all check bench soak format clean
 
 demo: $(SERVED)
 	$(BIN)/python -u -m examples.demo
 
 run: $(SERVED)
 	$(BIN)/python -m gunicorn --threads 8 --timeout 300 --bind 127.0.0.1:8000 examples.pages.serve:app
+
+# The documentation as a site. Warnings are errors.
+docs: $(VENV)-docs/.installed
+	$(VENV)-docs/bin/sphinx-build -n -W -q -E -d $(SITE)/.doctrees docs $(SITE)
+	@echo "$(SITE)/index.html"
 
 # All but the tests that are marked slow.
 test: $(INSTALLED)
@@ -46,7 +52,7 @@ format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) $(BENCH) build dist *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-docs $(BENCH) build dist *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -60,6 +66,11 @@ $(SERVED): Makefile pyproject.toml setup.cfg | $(BIN)/python
 $(INSTALLED): pyproject.toml setup.cfg | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable ".[dev]"
 	touch $@ $(SERVED)
+
+$(VENV)-docs/.installed: pyproject.toml setup.cfg
+	$(PYTHON) -m venv $(VENV)-docs
+	$(VENV)-docs/bin/python -m pip install --quiet --editable ".[docs]"
+	touch $@
 
 # Apart from the others: with the packages that this one is compared with.
 $(BENCH)/.installed: pyproject.toml setup.cfg benchmarks/requirements.txt

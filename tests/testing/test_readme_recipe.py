@@ -1,4 +1,4 @@
-"""The README's recipe for a host's tests runs as it stands."""
+"""The recipe of docs/testing.md for a host's tests runs as it stands."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ import pytest
 
 pytest_plugins = ["pytester"]
 
-README = Path(__file__).parents[2] / "README.md"
-SECTION = README.read_text(encoding="utf-8").split("### Testing your handlers\n", 1)[1]
+PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
 CONFTEST, *SUITES = re.findall(
-    r"^```python\n(.*?)^```$", SECTION.split("\n## ", 1)[0], re.DOTALL | re.MULTILINE
+    r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
 )
 
 
-def test_suite_in_the_readme_passes(
+def test_suite_in_the_documentation_passes(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The suite in the README passes, with warnings as errors."""
+    """The suite in docs/testing.md passes, with warnings as errors."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     pytester.makeini("[pytest]\nfilterwarnings = error\naddopts = -p no:cacheprovider")
     pytester.makeconftest(CONFTEST)
