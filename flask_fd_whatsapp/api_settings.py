@@ -15,6 +15,7 @@ from .setting_values import without_kept_quotes
 
 _HOST: Final = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*|\[[0-9a-fA-F:.]+\]")
 _KEY: Final = re.compile(r"[!-9;-~]+")  # a colon would end the user's name (RFC 7617)
+_NUMBER: Final = re.compile(r"\+[1-9][0-9]{3,14}")  # ITU-T E.164
 _EXAMPLE: Final = "acme.freshdesk.com"
 
 
@@ -75,14 +76,17 @@ def api_key(value: object) -> str:
     return value
 
 
-def sender(value: object) -> str:
-    """The account's WhatsApp number, as in ``+4930123456``."""
+def phone_number(value: object) -> str:
+    """A number as WhatsApp knows it, as in ``+4930123456``: of the account, or of a recipient."""
     if not isinstance(value, str):
         raise ValueError(
             f'has to be text such as "+4930123456", not {type(value).__name__}: quote the number '
             "(in the environment too: '\"+4930123456\"')."
         )
     without_kept_quotes(value)
-    if not value or not value.isprintable() or value != value.strip():
-        raise ValueError('has to be a number such as "+4930123456", without blanks around it.')
+    if not _NUMBER.fullmatch(value):
+        raise ValueError(
+            'has to be a number such as "+4930123456": a plus, the country\'s code and the rest in '
+            "digits, without blanks, dashes or brackets."
+        )
     return value

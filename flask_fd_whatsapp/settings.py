@@ -165,7 +165,7 @@ _PARSERS: Final = {
     "TIME_ZONE": values.time_zone,
     "DOMAIN": values.or_none(api_settings.api_domain),
     "API_KEY": values.or_none(api_settings.api_key),
-    "SENDER": values.or_none(api_settings.sender),
+    "SENDER": values.or_none(api_settings.phone_number),
     "CALLS_A_MINUTE": values.whole_number(minimum=1, maximum=1_000_000),
     "QUARANTINE_MAX": values.whole_number(minimum=1, maximum=1_000_000_000),
     "RETENTION_DAYS": values.whole_number(

@@ -67,7 +67,9 @@ class FreshdeskClient:
         if retries < 0:
             raise ValueError("retries has to be 0 or more.")
         self.domain = _checked("domain", api_settings.api_domain, domain)
-        self._sender = None if sender is None else _checked("sender", api_settings.sender, sender)
+        self._sender = (
+            None if sender is None else _checked("sender", api_settings.phone_number, sender)
+        )
         self._retries = retries
         self._pace = Pace(Rate(calls_a_minute))
         self._calls = HTTPSCalls(self.domain, authorize, timeout=timeout)
@@ -107,25 +109,23 @@ class FreshdeskClient:
 
         It is posted again only if Freshdesk answers 429, when nothing has been sent.
 
-        :param to: the recipient's number, such as ``+4930123456``.
+        :param to: the recipient's number, such as ``+4930123456``; it is not kept.
         :param sender: the account's number, in place of the client's.
         :param external_reference_id: comes back in webhooks. Without one a ULID is made.
-        :param campaign: only for ``current_client``, which records it.
-        :param once: only for ``current_client``, which knows what has been sent.
+        :param campaign: only for ``current_client``, which records it: in place of what
+            ``FD_WHATSAPP_CAMPAIGN`` takes out of the reference.
+        :param once: only for ``current_client``: whether its receiver may send with this reference
+            only once, whatever process asks; what was refused or not sent does not count.
         :param wait: seconds to wait for a turn at most, within the limit of calls.
         :param note_policy: of the note on the ticket when the person replies.
         :param ticket_properties: ``tags`` and ``custom_fields`` of the ticket that a reply opens.
         :raises NotSent: if it was not sent for certain: :class:`Refused`, :class:`NotAllowed`,
             :class:`RateLimited` or :class:`Unreachable`.
         :raises SendUnknown: if the request went out, and no answer says what became of it.
-        :raises ValueError: for a number that is none, or with *once* or *campaign*.
+        :raises ValueError: for a number that is none, or with *once* or *campaign* where they are
+            not for.
         :raises TypeError: for what cannot be written as JSON.
         """
-        if once or campaign is not None:
-            raise ValueError(
-                "once and campaign need a record of what was sent, which this client does not "
-                "keep: use flask_fd_whatsapp.freshdesk.current_client."
-            )
         request = self.prepare(
             to=to,
             template=template,
@@ -134,6 +134,23 @@ class FreshdeskClient:
             note_policy=note_policy,
             ticket_properties=ticket_properties,
         )
+        return self._deliver(request, template, campaign=campaign, once=once, wait=wait)
+
+    def _deliver(
+        self,
+        request: SendRequest,
+        template: TemplateMessage,
+        *,
+        campaign: str | None,
+        once: bool,
+        wait: float,
+    ) -> Sent:
+        """Send what is prepared; a client that keeps a record does that here."""
+        if once or campaign is not None:
+            raise ValueError(
+                "once and campaign need a record of what was sent, which this client does not "
+                "keep: use flask_fd_whatsapp.freshdesk.current_client."
+            )
         return self.post(request, wait=wait)
 
     def prepare(
@@ -157,8 +174,8 @@ class FreshdeskClient:
                 "FD_WHATSAPP_SENDER."
             )
         return send_request(
-            sender=_checked("sender", api_settings.sender, given),
-            to=_checked("to", api_settings.sender, to),
+            sender=_checked("sender", api_settings.phone_number, given),
+            to=_checked("to", api_settings.phone_number, to),
             template=template,
             external_reference_id=external_reference_id or new_ulid(),
             note_policy=note_policy,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any, Final, cast
 
 from flask import current_app
@@ -21,8 +20,8 @@ from ..log_fields import current_receiver, get_logger, log_fields
 from ..receiving.receiver import Receiver
 from .api_client import FreshdeskClient
 from .api_errors import AlreadySent, FreshdeskAPIError, NotAllowed, NotSent, Refused
-from .outbound_message import OutboundMessage, SendRequest, Sent
-from .shared_pace import Paces, paces_of
+from .outbound_message import SendRequest, Sent
+from .shared_pace import paces_of
 from .template_message import TemplateMessage
 
 logger = get_logger(__name__)
@@ -31,9 +30,18 @@ CLIENTS: Final = "fd_whatsapp_clients"
 """The key in ``app.extensions``: a mapping from a receiver's name to its client."""
 
 
-class RecordingClient:
+class RecordingClient(FreshdeskClient):
     """Sends in the name of a receiver's account, and keeps what it sent in the receiver's ledger.
 
+    :meth:`send` keeps that something is about to be sent, in a transaction of its own, and what
+    came of it: call it with no transaction open. Beside what :class:`FreshdeskClient` raises it
+    raises :class:`AlreadySent` (with ``once``, if the reference was used), ``LedgerUnavailable``
+    (nothing was sent, since that could not be kept) and, in a handler that has used
+    ``current_ledger.transaction``, ``FreshdeskWhatsAppError``.
+
+    :ivar account_id: the account's.
+    :ivar asking: the same client, to catch up with: it goes by the quarter of the calls that is
+        for that.
     :raises ConfigurationError: if the receiver has no API key.
     """
 
@@ -44,75 +52,32 @@ class RecordingClient:
                 f"{receiver.prefix}_API_KEY is not set, and without it Freshdesk's API cannot be "
                 f"called: set it, and {receiver.prefix}_DOMAIN."
             )
+        super().__init__(settings.domain, settings.api_key, sender=settings.sender)
         assert settings.account_ids is not None
         (self.account_id,) = settings.account_ids
         self._receiver = receiver
-        self._client = FreshdeskClient(settings.domain, settings.api_key, sender=settings.sender)
+        paces = paces_of(lambda: receiver.ledger.rates, self.domain, settings.calls_a_minute)
+        self._pace = paces.sending
+        self.asking: FreshdeskClient = self.at_pace(paces.asking)
 
     def __repr__(self) -> str:
         return f"<RecordingClient of {self._receiver.name}>"
 
-    @cached_property
-    def _paces(self) -> Paces:
-        settings, rates = self._receiver.settings, self._receiver.ledger.rates
-        return paces_of(rates, self._client.domain, settings.calls_a_minute)
-
-    @cached_property
-    def _sending(self) -> FreshdeskClient:
-        return self._client.at_pace(self._paces.sending)
-
-    @cached_property
-    def asking(self) -> FreshdeskClient:
-        """The client to catch up with: it goes by the quarter of the calls that is for that."""
-        return self._client.at_pace(self._paces.asking)
-
-    def send(
+    def _deliver(
         self,
-        *,
-        to: str,
+        request: SendRequest,
         template: TemplateMessage,
-        sender: str | None = None,
-        external_reference_id: str | None = None,
-        campaign: str | None = None,
-        once: bool = False,
-        wait: float = 5,
-        note_policy: Mapping[str, Any] | None = None,
-        ticket_properties: Mapping[str, Any] | None = None,
+        *,
+        campaign: str | None,
+        once: bool,
+        wait: float,
     ) -> Sent:
-        """Send a message, and keep that it was sent, from before it goes out.
-
-        Call it with no transaction open: a transaction of its own keeps what is about to be sent.
-
-        :param to: the recipient's number, such as ``+4930123456``; it is not kept.
-        :param sender: the account's number, in place of ``FD_WHATSAPP_SENDER``.
-        :param external_reference_id: comes back in webhooks. Without one a ULID is made.
-        :param campaign: in place of what ``FD_WHATSAPP_CAMPAIGN`` takes out of the reference.
-        :param once: whether this receiver may send with this reference only once, whatever process
-            asks; what was refused or not sent does not count.
-        :param wait: seconds to wait for a turn at most, within the limit of calls.
-        :param note_policy: of the note on the ticket when the person replies.
-        :param ticket_properties: ``tags`` and ``custom_fields`` of the ticket that a reply opens.
-        :raises AlreadySent: with *once*, if the reference was used.
-        :raises NotSent: if it was not sent for certain.
-        :raises SendUnknown: if the request went out, and no answer says what became of it.
-        :raises LedgerUnavailable: if it cannot be kept that it is about to be sent; it was not.
-        :raises FreshdeskWhatsAppError: in a handler that has used ``current_ledger.transaction``.
-        :raises ValueError: for a number that is none.
-        """
         if has_open_transaction():
             raise FreshdeskWhatsAppError(
                 "current_client.send() inside current_ledger.transaction: what is sent cannot be "
                 "rolled back with it. Send before the handler first uses the transaction, or in a "
                 "handler of its own."
             )
-        request = self._client.prepare(
-            to=to,
-            template=template,
-            sender=sender,
-            external_reference_id=external_reference_id,
-            note_policy=note_policy,
-            ticket_properties=ticket_properties,
-        )
         campaign_of = self._receiver.settings.campaign
         if campaign is None and campaign_of is not None:
             campaign = campaign_of(request.external_reference_id)
@@ -127,11 +92,16 @@ class RecordingClient:
                 language=template.language,
             )
         )
-        return self._post(request, send_id, wait)
-
-    def retrieve(self, message_id: str, *, wait: float = 60) -> OutboundMessage:
-        """Ask what has become of a message; see :meth:`FreshdeskClient.retrieve`."""
-        return self._sending.retrieve(message_id, wait=wait)
+        problem: FreshdeskAPIError | LedgerUnavailable
+        try:
+            sent = self.post(request, wait=wait)
+        except (FreshdeskAPIError, LedgerUnavailable) as error:
+            problem = error
+        else:
+            self._keep_sent(send_id, sent)
+            return sent
+        self._keep_problem(send_id, problem, request.external_reference_id)
+        raise problem
 
     def _intend(self, intent: SendIntent) -> Any:
         problem: LedgerUnavailable | None = None
@@ -149,18 +119,6 @@ class RecordingClient:
         if isinstance(known, Send):
             raise AlreadySent(known)
         return known
-
-    def _post(self, request: SendRequest, send_id: Any, wait: float) -> Sent:
-        problem: FreshdeskAPIError | LedgerUnavailable
-        try:
-            sent = self._sending.post(request, wait=wait)
-        except (FreshdeskAPIError, LedgerUnavailable) as error:
-            problem = error
-        else:
-            self._keep_sent(send_id, sent)
-            return sent
-        self._keep_problem(send_id, problem, request.external_reference_id)
-        raise problem
 
     def _keep_sent(self, send_id: Any, sent: Sent) -> None:
         try:

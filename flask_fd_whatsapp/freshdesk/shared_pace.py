@@ -21,10 +21,11 @@ _LONGEST_NAME: Final = 255
 class LedgerRateStore:
     """Keeps a pace's state in a ledger, by the ledger's clock.
 
+    :param rates: gives the ledger's part for it, when it is first needed.
     :param name: the state's, the same in all processes.
     """
 
-    def __init__(self, rates: Rates, name: str) -> None:
+    def __init__(self, rates: Callable[[], Rates], name: str) -> None:
         self._rates = rates
         self._name = name
 
@@ -33,11 +34,12 @@ class LedgerRateStore:
 
         :raises LedgerUnavailable: if the ledger cannot be used; no call may be made then.
         """
+        rates = self._rates()
         while True:
-            moments, moment = self._rates.read(self._name)
+            moments, moment = rates.read(self._name)
             before, now = _state(moments), _seconds(moment)
             after = step(before, now)
-            if after == before or self._rates.replace(self._name, moments, _moments(after)):
+            if after == before or rates.replace(self._name, moments, _moments(after)):
                 return before, now
 
 
@@ -48,7 +50,7 @@ class Paces(NamedTuple):
     asking: Pace
 
 
-def paces_of(rates: Rates, domain: str, calls_a_minute: int) -> Paces:
+def paces_of(rates: Callable[[], Rates], domain: str, calls_a_minute: int) -> Paces:
     """The paces of an account's calls; what pauses one of them pauses both."""
     sending = Rate(calls_a_minute * SENDING_SHARE)
     asking = Rate(calls_a_minute * (1 - SENDING_SHARE))

@@ -161,7 +161,7 @@ def test_a_dead_process_leaves_what_is_settled_later(
     host: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A process that dies with the request out leaves a send that is under way."""
-    monkeypatch.setattr(host.client._sending, "post", dying)
+    monkeypatch.setattr(host.client, "post", dying)
     with pytest.raises(KeyboardInterrupt):
         host.send("R1", once=True)
     assert states(host) == [("sending", None)]
