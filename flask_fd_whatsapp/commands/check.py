@@ -16,7 +16,9 @@ from ..handling.handlers import handlers_of, is_coroutine_function, misconnected
 from ..header_values import too_many_headers
 from ..ledger import Ledger
 from ..ledger_urls import forgets
+from ..monitoring import attention
 from ..monitoring.masking import masked_settings, without_secrets
+from ..monitoring.standing import standing_of
 from ..receiving.receiver import Receiver
 from ..signals import EVENT_SIGNALS, NOTICES, status_changed, status_received
 from .options import chosen_receivers, json_option, receiver_option
@@ -87,6 +89,7 @@ def _report(app: Flask, receiver: Receiver) -> Report:
         report.ledger = _described(ledger)
         report.rejects_invalid = receiver.settings.rejects_invalid(is_durable=ledger.durable)
         report.findings.extend(Finding("warning", doubt) for doubt in doubts)
+        report.findings.extend(_check_sends(receiver, ledger))
         if not ledger.durable and not (app.debug or app.testing):
             report.findings.append(Finding("warning", forgets(f"{receiver.prefix}_LEDGER_URL")))
     except Exception as error:
@@ -134,6 +137,14 @@ def _check_account(receiver: Receiver) -> Iterator[Finding]:
         return  # which is told of already
     if problem is not None:
         yield Finding("error", problem)
+
+
+def _check_sends(receiver: Receiver, ledger: Ledger) -> Iterator[Finding]:
+    """Is the webhook off?  By the rule of ``status``."""
+    standing = standing_of(receiver.name, ledger, tries_to_write=False)
+    for found in attention.findings(standing, attention.limits_of(receiver)):
+        if found.rule == "max_unheard" and found.problem is not None:
+            yield Finding("warning", found.problem[0].upper() + found.problem[1:])
 
 
 def _check_queue(receiver: Receiver) -> Iterator[Finding]:

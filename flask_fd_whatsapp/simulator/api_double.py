@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Final, cast
 
 from flask import Flask, Response, g, jsonify, request
@@ -47,9 +47,12 @@ def create_api(
     :param now: real seconds, which the limit goes by.
     :param trouble: for each call in turn the name of a fault (see ``API_FAULTS``), or ``None``;
         once they are used up, all goes well. :func:`at_random` gives them by chance.
+    :raises UnknownFault: for a fault that is not known, with the list.
     """
     if not api_key:
         raise ValueError("api_key is empty: anybody could send.")
+    if isinstance(trouble, Collection):
+        trouble = [None if name is None else fault_named(name).name for name in trouble]
     app = Flask("freshdesk_api")
     app.json.sort_keys = False  # type: ignore[attr-defined]
     limit = app.extensions[EXTENSION] = CallLimit(calls_a_minute, now)

@@ -9,6 +9,7 @@ import struct
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -56,11 +57,11 @@ def at_random(
     """A fault for so many of a hundred calls, by chance that can be repeated.
 
     :param faults: names; ``None`` for all.
+    :raises UnknownFault: if one is not known, with the list.
     """
     chance = random.Random(seed)  # noqa: S311 - to be repeated
-    names = list(API_FAULTS if faults is None else faults)
-    while True:
-        yield chance.choice(names) if chance.random() * 100 < percent else None
+    names = [fault_named(name).name for name in (API_FAULTS if faults is None else faults)]
+    return (chance.choice(names) if chance.random() * 100 < percent else None for _ in count())
 
 
 def fault_named(name: str) -> ApiFault:

@@ -9,6 +9,7 @@ import pytest
 from flask_fd_whatsapp.freshdesk import SendUnknown
 
 from ..freshdesk.catching_up import KEY, System, system
+from ..ledger.test_sends import make_sends_older
 
 TWO_DAYS = timedelta(days=2)
 
@@ -96,11 +97,23 @@ def test_check_hides_the_key_and_tells_of_another_account() -> None:
     """The key is masked; a webhook of another account than the one that is asked is an error."""
     with system() as host:
         body = host.simulator.send("R1").posts[0].body()
-        host.app.extensions["fd_whatsapp"]["fd_whatsapp"].receive(
-            body.replace(b"11011399037", b"22222222222"), {}
-        )
+        host.receiver.receive(body.replace(b"11011399037", b"22222222222"), {})
         shown = run(host, "check")
         assert shown.exit_code == 1
         assert "another account than 11011399037" in shown.output
         assert KEY not in shown.output
         assert "4155550100" not in shown.output
+
+
+def test_check_tells_of_a_webhook_that_is_probably_off() -> None:
+    """What was sent ten minutes ago with no webhook since is a warning, as it is for status."""
+    with system() as host:
+        host.send("R1")
+        assert "no webhook has come since" not in run(host, "check").output
+        make_sends_older(host.ledger, timedelta(minutes=11))
+        told = run(host, "check")
+        assert told.exit_code == 0
+        assert "Warning: fd_whatsapp: Something was sent 11m" in told.output
+        assert "no webhook has come since" in told.output
+        host.receiver.receive(host.simulator.send("R2").posts[0].body(), {})
+        assert "no webhook has come since" not in run(host, "check").output

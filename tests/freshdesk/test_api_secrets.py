@@ -23,6 +23,7 @@ from flask_fd_whatsapp.freshdesk import (
     TemplateMessage,
     Unreachable,
 )
+from flask_fd_whatsapp.settings import Settings
 
 from .raw_servers import answer_of, answering, listening, request_of
 
@@ -49,12 +50,15 @@ def frames_of(error: BaseException | None, seen: set[int]) -> Iterator[FrameType
 
 
 def texts_of(value: object, depth: int = 4) -> Iterator[str]:
-    """What can be read of a value: its repr, and those of its parts and attributes."""
+    """What can be read of a value: its repr, and those of its parts and attributes.
+
+    Of :class:`Settings` the repr alone: they have the key, as ``app.config`` has it.
+    """
     if isinstance(value, (bytes, bytearray)):
         yield value.decode("latin-1")
     else:
         yield repr(value)
-    if depth and not isinstance(value, (str, bytes, type)):
+    if depth and not isinstance(value, (str, bytes, type, Settings)):
         parts: list[object] = []
         if isinstance(value, dict):
             parts = [*value, *value.values()]

@@ -150,11 +150,11 @@ def test_faults_strike_calls_in_turn(simulator: FreshdeskSimulator) -> None:
 
 
 def test_unknown_api_fault_lists_the_known(simulator: FreshdeskSimulator) -> None:
-    """A fault that is not known is an error that lists those there are."""
-    app = create_api(simulator, api_key=KEY, trouble=["nonsense"])
-    app.testing = True
+    """A fault that is not known is an error at once, that lists those there are."""
     with pytest.raises(UnknownFault, match="cut-before"):
-        app.test_client().get(URL)
+        create_api(simulator, api_key=KEY, trouble=["error", None, "nonsense"])
+    with pytest.raises(UnknownFault, match="cut-before"):
+        at_random(5, ["error", "nonsense"])
 
 
 def test_api_faults_are_described() -> None:
