@@ -1,4 +1,4 @@
-"""What the host does with what Freshdesk's API answers: store the id, commit, catch up.
+"""How the host sends: send, store the id, commit, catch up.
 
 Events may come before the id is stored, and find no ticket then.  None of them is lost: the ledger
 records an event before it calls a handler.  So either the handler finds the committed ticket, or
@@ -10,19 +10,48 @@ from __future__ import annotations
 from sqlalchemy import select, update
 
 from flask_fd_whatsapp import Status, current_ledger
+from flask_fd_whatsapp.freshdesk import (
+    AlreadySent,
+    SendUnknown,
+    TemplateMessage,
+    current_client,
+)
 
 from .models import Note, Ticket, db
 
 
-def store(reference: str, message_id: str | None) -> None:
-    """Make the ticket, or give it the id of its message; with the id it takes up what has come."""
-    ticket = db.session.scalar(select(Ticket).where(Ticket.reference == reference))
-    if ticket is None:
-        ticket = Ticket(reference=reference)
-        db.session.add(ticket)
-    if message_id is None:
-        db.session.commit()
-        return
+def make(reference: str) -> None:
+    """Make and commit the ticket, if there is none: nothing is sent with a transaction open."""
+    if db.session.scalar(select(Ticket).where(Ticket.reference == reference)) is None:
+        db.session.add(Ticket(reference=reference))
+    db.session.commit()
+
+
+def send(reference: str, to: str) -> str | None:
+    """Send the message of a ticket, once however often it is asked for.
+
+    :return: its id, ``None`` if nobody knows whether it was sent: if it was, its events find the
+        ticket by the reference.
+    """
+    try:
+        message_id: str | None = current_client.send(
+            to=to,
+            template=TemplateMessage("order_update", "en", body=[reference]),
+            external_reference_id=reference,
+            once=True,
+        ).message_id
+    except AlreadySent as error:
+        message_id = error.send.message_id
+    except SendUnknown:
+        return None
+    if message_id is not None:
+        store(reference, message_id)
+    return message_id
+
+
+def store(reference: str, message_id: str) -> None:
+    """Give the ticket the id of its message, and what has come of it so far."""
+    ticket = db.session.scalars(select(Ticket).where(Ticket.reference == reference)).one()
     ticket.message_id = message_id
     db.session.commit()  # before the ledger is asked, or an event in between would be missed
     catch_up(message_id)

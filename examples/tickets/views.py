@@ -7,17 +7,27 @@ from typing import Any
 from flask import Blueprint, request
 from sqlalchemy import select
 
+from flask_fd_whatsapp.freshdesk import NotSent
+
+from . import sending
 from .models import Ticket, db
-from .sending import store
 
 blueprint = Blueprint("tickets", __name__, url_prefix="/tickets")
 
 
 @blueprint.put("/<reference>")
-def send(reference: str) -> tuple[dict[str, str], int]:
-    """Make a ticket; with the ``message_id`` that Freshdesk's API has answered with, if it has."""
-    store(reference, request.form.get("message_id"))
-    return {"reference": reference}, 201
+def send(reference: str) -> tuple[dict[str, str | None], int]:
+    """Make a ticket, and send its message if there is a number ``to`` send it to."""
+    sending.make(reference)
+    to = request.form.get("to")
+    message_id = sending.send(reference, to) if to else None
+    return {"reference": reference, "message_id": message_id}, 201
+
+
+@blueprint.errorhandler(NotSent)
+def not_sent(error: NotSent) -> tuple[dict[str, str], int]:
+    """Nothing went out: the same request may be made again."""
+    return {"error": str(error)}, 503
 
 
 @blueprint.get("/<reference>")

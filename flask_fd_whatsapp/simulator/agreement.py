@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Final, Protocol
 
+from ..events import Status
 from ..ledger import Message
 from .clock import moment_of
 from .journey import furthest
@@ -29,8 +30,8 @@ def disagreements(
     """The messages of which the ledger says something else, and what.
 
     What was acknowledged or given up has to be there; what was posted when the run was
-    interrupted may be there, since an answer can be lost; nothing else may.  The ledger is asked
-    once for :data:`BATCH` messages.
+    interrupted may be there, since an answer can be lost; so may what the API told when it was
+    asked; nothing else may.  The ledger is asked once for :data:`BATCH` messages.
     """
     rest = iter(messages)
     while batch := list(islice(rest, BATCH)):
@@ -49,14 +50,23 @@ def _problems(message: SimulatedMessage, known: Message | None) -> Iterator[str]
     yield from _missing(posted, there)
     if known is None:
         return
-    for status in sorted(there.keys() - sent.keys()):
+    told = _told(message, known)
+    for status in sorted(there.keys() - sent.keys() - told):
         yield f"{status} is there, though never posted"
-    for status in sorted(there.keys() & sent.keys()):
+    for status in sorted((there.keys() & sent.keys()) - told):
         if there[status] != moment_of(sent[status]):
             yield f"{status} is of {there[status]}, not of {moment_of(sent[status])}"
     if known.status != furthest([*there]):
         yield f"it is {known.status}, and should be {furthest([*there])}"
     yield from _details(message, known, sure)
+
+
+def _told(message: SimulatedMessage, known: Message) -> set[str]:
+    """The statuses that the API told: without their time, or QUEUED with that of sending."""
+    reached = {step.status for step in message.steps}
+    sent_at = moment_of(message.sent_at // 1_000_000 * 1_000_000)  # the API tells milliseconds
+    queued = {Status.QUEUED} if known.times.get(Status.QUEUED) == sent_at else set()
+    return reached & (known.estimated | queued)
 
 
 def _missing(posted: list[Post], there: Mapping[str, object]) -> Iterator[str]:

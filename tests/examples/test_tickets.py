@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,13 +13,16 @@ from flask import Flask
 from sqlalchemy import event as events
 from sqlalchemy.orm import Session
 
-from examples.tickets import create_app
+from examples.tickets import create_app, freshdesk, sending
 from examples.tickets.models import Note, db
 from flask_fd_whatsapp import current_ledger, message_queued
 from flask_fd_whatsapp.ledger.sql import SQLLedger
 
 from ..conftest import TOKEN, URL, Payload
 from ..ledger.databases import KINDS, fresh_database
+from ..ports import free_port
+from ..processes.waiting import wait_until
+from ..simulator.servers import ROOT, serving
 
 REFERENCE = "MM-T1-00001"
 
@@ -97,8 +102,8 @@ def test_failure_opens_the_ticket(app: Flask, payload: Payload) -> None:
 
 def test_message_id(app: Flask, payload: Payload) -> None:
     """A FAILED that comes first, without a reference, finds its ticket by the message's id."""
-    data = {"message_id": payload("failed")["data"]["message_id"]}
-    assert app.test_client().put(f"/tickets/{REFERENCE}", data=data).status_code == 201
+    with app.app_context():
+        sending.store(REFERENCE, payload("failed")["data"]["message_id"])
     post(app, payload("failed"))
     assert ticket(app) == {
         "status": "FAILED",
@@ -145,6 +150,42 @@ def test_commit_only_flushes(app: Flask, payload: Payload) -> None:
     assert "mine" not in ticket(app)["notes"]
     assert post(app, payload("queued")) == "accepted"
     assert ticket(app)["notes"].count("mine") == 1
+
+
+def test_a_ticket_is_sent_through_freshdesk(tmp_path: Path) -> None:
+    """A ticket's message goes out through the API, once, and its webhooks move the ticket."""
+    port = free_port()
+    app = create_app(
+        {
+            "SQLALCHEMY_DATABASE_URI": f"sqlite:///{tmp_path / 'tickets.db'}",
+            "FD_WHATSAPP_HEADERS": {"Authorization": TOKEN},
+            "FD_WHATSAPP_ACCOUNT_IDS": ["11011399037"],
+            "FD_WHATSAPP_DOMAIN": f"http://127.0.0.1:{port}",
+            "FD_WHATSAPP_API_KEY": freshdesk.API_KEY,
+            "FD_WHATSAPP_SENDER": "+14155550100",
+        }
+    )
+    client = app.test_client()
+
+    def send() -> Any:
+        return client.put(f"/tickets/{REFERENCE}", data={"to": "+4930123456"})
+
+    assert (send().status_code, ticket(app)["status"]) == (503, None)  # nobody is there yet
+    with serving(app) as url:
+        command = [sys.executable, "-m", freshdesk.__name__, url + URL, str(port)]
+        with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL) as process:
+            try:
+                wait_until(lambda: send().status_code == 201, "it is sent")
+                message_id = send().get_json()["message_id"]
+                wait_until(lambda: ticket(app)["is_open"], "it has failed, as the first one does")
+            finally:
+                process.kill()
+    with app.app_context():
+        found = current_ledger.message(message_id)
+        assert found is not None
+        assert (found.status, found.external_reference_id) == ("FAILED", REFERENCE)
+        db.engine.dispose()
+    ledger(app).engine.dispose()
 
 
 def test_check_of_tickets(app: Flask) -> None:

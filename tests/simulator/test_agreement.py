@@ -13,6 +13,7 @@ from flask_fd_whatsapp.events import DeliveryError, Status
 from flask_fd_whatsapp.ledger import Ledger, Message
 from flask_fd_whatsapp.simulator import FreshdeskSimulator, agreement
 from flask_fd_whatsapp.simulator.agreement import disagreements
+from flask_fd_whatsapp.simulator.clock import moment_of
 from flask_fd_whatsapp.simulator.posts import Fate
 from flask_fd_whatsapp.simulator.wsgi_transport import WSGITransport
 
@@ -117,3 +118,30 @@ def test_event_under_way_may_be_there(ledger: Ledger, simulator: FreshdeskSimula
             post.fate = Fate.WAITING
     assert found(ledger, simulator) == []
     assert found(Altered(ledger, lambda message: None), simulator) == []
+
+
+def test_what_the_api_told_may_be_there(ledger: Ledger, simulator: FreshdeskSimulator) -> None:
+    """What was asked for is there without having been posted; what never was, is not."""
+    for message in simulator.messages.values():
+        for post in message.posts:
+            post.tries, post.fate = 0, Fate.SPOILT
+
+    def told(known: Message, **changes: Any) -> Message:
+        times = {str(known.status): known.times["QUEUED"]}
+        estimated = frozenset(times)
+        return replace(known, **{"times": times, "estimated": estimated, **changes})
+
+    def just_sent(known: Message) -> Message:
+        sent_at = simulator.messages[known.message_id].sent_at
+        times = {"QUEUED": moment_of(sent_at // 1_000_000 * 1_000_000)}
+        return told(known, status=Status.QUEUED, times=times, estimated=frozenset())
+
+    def invented(known: Message) -> Message:
+        times = {"QUEUED": known.times["QUEUED"], "PLAYED": known.times["QUEUED"]}
+        return told(known, status=Status.QUEUED, times=times, estimated=frozenset(times))
+
+    assert found(Altered(ledger, told), simulator) == []
+    assert found(Altered(ledger, just_sent), simulator) == []
+    assert set(found(Altered(ledger, invented), simulator)) == {
+        "PLAYED is there, though never posted"
+    }

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from flask_fd_whatsapp.freshdesk import Sent
 from flask_fd_whatsapp.testing import EventBuilder
 
-from .. import create_app
+from .. import create_app, sending
 from ..models import db
 
 pytest_plugins = ["flask_fd_whatsapp.testing"]
@@ -36,14 +37,28 @@ def app(tmp_path: Path) -> Iterator[Flask]:
         db.engine.dispose()
 
 
+class Client:
+    """In place of ``current_client``: sends nothing, and gives the ids that the test wants."""
+
+    def __init__(self) -> None:
+        self.ids: dict[str, str] = {}
+
+    def send(self, *, external_reference_id: str, **_: object) -> Sent:
+        """As if Freshdesk had taken it."""
+        return Sent(self.ids[external_reference_id], external_reference_id)
+
+
 @pytest.fixture
-def new_message(app: Flask) -> NewMessage:
+def new_message(app: Flask, monkeypatch: pytest.MonkeyPatch) -> NewMessage:
     """Makes messages that were sent just now, each with its ticket."""
+    client = Client()
+    monkeypatch.setattr(sending, "current_client", client)
 
     def send() -> EventBuilder:
         message = EventBuilder()
+        client.ids[message.external_reference_id] = message.message_id
         url = f"/tickets/{message.external_reference_id}"
-        app.test_client().put(url, data={"message_id": message.message_id})
+        assert app.test_client().put(url, data={"to": "+4930123456"}).status_code == 201
         return message
 
     return send
