@@ -14,7 +14,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError
 from marshmallow.fields import Field, Nested
 
 from .fields import Lenient, Text
-from .known_fields import KnownFields
+from .known_fields import knows_all
 from .schemas import OutboundMessageEventSchema
 
 _Take = Callable[[Any, str, Mapping[str, Any]], Any]
@@ -56,7 +56,7 @@ def fast_load_of(
     take, make_event, is_known = (
         _take_nested(schema),
         schema._make_event,
-        KnownFields(schema).has_all_of,
+        knows_all(schema),
     )
 
     def load(payload: dict[str, Any]) -> Any:
