@@ -13,7 +13,7 @@ from pathlib import Path
 from time import monotonic
 from typing import NamedTuple
 
-from . import backlog, growth, in_process, peers, queue, sockets
+from . import backlog, growth, in_process, peers, queue, reports, sockets
 from .command import NotMeasured, say
 from .machine import machine
 from .report import Table, as_markdown
@@ -47,6 +47,7 @@ BENCHMARKS = {
     "peers": Benchmark(peers.parser, peers.measure, "--events 5 --blocks 3"),
     "sockets": Benchmark(sockets.parser, sockets.measure, "--seconds 0.2 --blocks 2"),
     "growth": Benchmark(growth.parser, growth.measure, "--events 1000 --blocks 3 --posts 3"),
+    "reports": Benchmark(reports.parser, reports.measure, "--messages 1000 --rounds 1 --posts 3"),
     "backlog": Benchmark(backlog.parser, backlog.measure, "--events 40 --rounds 1"),
     "queue": Benchmark(queue.parser, queue.measure, "--events 20 --rounds 1 --seconds 0.3"),
 }

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import text
 
 from benchmarks import __main__ as everything
-from benchmarks import backlog, growth, in_process, peers, queue, soak, sockets
+from benchmarks import backlog, growth, in_process, peers, queue, reports, soak, sockets
 from benchmarks.durable import durable
 from benchmarks.filling import fill
 from benchmarks.load import Load, send
@@ -30,7 +30,7 @@ from .ledger.databases import fresh_database, require
 from .queue.brokers import require as require_broker
 
 FEW = ["--events", "3", "--blocks", "2"]
-BENCHMARKS = (in_process, peers, sockets, growth, backlog, queue, soak)
+BENCHMARKS = (in_process, peers, sockets, growth, reports, backlog, queue, soak)
 
 
 def rows_of(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -243,6 +243,21 @@ def test_empty_and_full_ledgers_are_compared(
     assert all(row["full to empty"]["median"] > 0 for row in rows)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("database", reports.DATABASES)
+def test_reports_are_measured(database: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each report is timed, posts meanwhile, and a period with and without the rest."""
+    require(database)
+    few = ["--messages", "400", "--rounds", "1", "--posts", "2", "--only", database]
+    reports.main([*few, "--json"])
+    rows = rows_of(capsys)
+    assert [row["what"] for row in rows][-2:] == [
+        "POST meanwhile",
+        "every figure of the last 6 days",
+    ]
+    assert all(row["seconds"] > 0 for row in rows)
+
+
 @pytest.mark.parametrize("database", growth.DATABASES)
 def test_filled_ledger_has_what_was_asked_for(database: str, tmp_path: Path) -> None:
     """A filled ledger has as many handled events as asked for, and takes new ones in."""
@@ -305,7 +320,7 @@ def _no_postgresql(nowhere: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_no_postgresql")
-@pytest.mark.parametrize("benchmark", [sockets, growth, backlog])
+@pytest.mark.parametrize("benchmark", [sockets, growth, reports, backlog])
 def test_without_postgresql(benchmark: Any) -> None:
     """Where there is no PostgreSQL, the error says where it was looked for, without passwords."""
     with pytest.raises(SystemExit) as exited:

@@ -1,0 +1,181 @@
+"""What reports cost with very many messages, and what they cost those who post meanwhile."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from statistics import median
+from tempfile import TemporaryDirectory
+from threading import Event, Thread
+from time import perf_counter
+from typing import Any
+
+from flask import Flask
+
+from flask_fd_whatsapp.ledger.sql import SQLLedger
+
+from .command import NotMeasured, each, make_parser, positive, run, say
+from .durable import durable
+from .ratios import percentile, ratio
+from .report import Table
+from .requests import new_environs
+from .sent_messages import DAYS, SMALL_CAMPAIGN, SMALL_SHARE, fill_with_sent
+from .services import about_postgresql, fresh_mariadb, fresh_postgresql
+from .timing import post
+
+DATABASES = ("sqlite", "postgresql", "mariadb")
+RECENT = 5
+"""The period that is asked for with and without the rest is this part of all."""
+
+_COLUMNS = {
+    "database": "where the ledger is",
+    "what": "a report of `current_ledger.engagement()`; or posts taken in, one after the other, "
+    "while another thread of the process makes reports of every figure",
+    "seconds": "on the clock, the median of the rounds; of posts what 99 of 100 do not exceed",
+    "aim": "what that is to be at most",
+    "of itself": "how many times what it takes with that period alone in the ledger, in the same "
+    "round: median and quartiles",
+}
+
+_REPORTS: dict[str, tuple[dict[str, Any], tuple[float, float, float]]] = {
+    "every figure, by campaign": ({"by": "campaign"}, (6, 3.5, 9)),
+    "every figure, by day": ({"by": "day"}, (6, 3.5, 9)),
+    "counts and failures alone, by campaign": (
+        {"by": "campaign", "times": False},
+        (1.5, 0.6, 4),
+    ),
+    "every figure of the small campaign": ({"campaign": SMALL_CAMPAIGN}, (0.1, 0.1, 0.1)),
+}
+"""What is asked, and the aim for each of :data:`DATABASES`, of a million messages."""
+
+_POST_AIM = 0.05
+_HISTORY_AIM = 1.3
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, and print the results."""
+    run(parser(), measure, arguments)
+
+
+def parser() -> ArgumentParser:
+    """The options."""
+    made = make_parser("reports", __doc__ or "", "--messages 100000 --only sqlite")
+    made.add_argument("--messages", type=positive, default=1_000_000, help="in the ledger")
+    made.add_argument("--rounds", type=positive, default=3, help="of each report")
+    made.add_argument("--posts", type=positive, default=400, help="while reports are made")
+    made.add_argument("--only", nargs="+", choices=DATABASES, default=DATABASES)
+    return made
+
+
+def measure(options: Namespace) -> list[Table]:
+    """Reports on each database.
+
+    :raises NotMeasured: if there is none of them.
+    """
+    rows: list[dict[str, Any]] = []
+    notes: list[str] = []
+    for database in options.only:
+        try:
+            rows += _measure(database, options)
+            if database == "postgresql":
+                notes.append(about_postgresql())
+        except NotMeasured as error:
+            notes.append(f"{database}: not measured, {error}")
+            say(notes[-1])
+    if not rows:
+        raise NotMeasured("; ".join(notes))
+    return [
+        Table(
+            title=f"Reports of {options.messages:,} messages",
+            text=f"Messages of every fate, sent over {DAYS} days for 20 campaigns, one message of "
+            f"{SMALL_SHARE} for the small one; {options.rounds} rounds. The aims are those for a "
+            f"million messages; the history is to cost {_HISTORY_AIM} times at most.",
+            columns=_COLUMNS,
+            rows=rows,
+            notes=notes,
+        )
+    ]
+
+
+def _measure(database: str, options: Namespace) -> list[dict[str, Any]]:
+    with ExitStack() as stack:
+        app, ledger = stack.enter_context(_filled(database, options.messages, DAYS))
+        place = DATABASES.index(database)
+        rows: list[dict[str, Any]] = []
+        took: dict[str, list[float]] = {what: [] for what in _REPORTS}
+        for _ in each(f"Reports on {database}", range(options.rounds)):
+            for what, (asked, _) in _REPORTS.items():
+                took[what].append(_seconds(ledger.engagement, **asked))
+        for what, (_, aims) in _REPORTS.items():
+            rows.append(_row(database, what, median(took[what]), aims[place]))
+        waits = _posts_during_reports(app, ledger, options.posts)
+        rows.append(_row(database, "POST meanwhile", percentile(waits, 99), _POST_AIM))
+        days = DAYS / RECENT
+        recent = stack.enter_context(_filled(database, options.messages // RECENT, days))[1]
+        since = datetime.now(UTC) - timedelta(days=days)
+        pairs = [
+            [_seconds(one.engagement, since=since) for one in (ledger, recent)]
+            for _ in each(f"The last days on {database}", range(options.rounds))
+        ]
+        whole, alone = zip(*pairs, strict=True)
+        last = _row(database, f"every figure of the last {days:g} days", median(whole), None)
+        return [*rows, last | {"of itself": ratio(whole, alone)}]
+
+
+@contextmanager
+def _filled(database: str, messages: int, days: float) -> Generator[tuple[Flask, SQLLedger]]:
+    """An application, and its ledger with as many messages."""
+    with ExitStack() as stack:
+        if database == "postgresql":
+            url = stack.enter_context(fresh_postgresql())
+        elif database == "mariadb":
+            url = stack.enter_context(fresh_mariadb())
+        else:
+            folder = stack.enter_context(TemporaryDirectory(prefix="benchmark-"))
+            url = f"sqlite:///{folder}/ledger.db"
+        app = durable(url)
+        ledger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
+        stack.callback(ledger.engine.dispose)
+        ledger.upgrade()
+        say(f"Filling {database} with {messages:,} messages")
+        fill_with_sent(ledger.engine, messages, days)
+        yield app, ledger
+
+
+def _seconds(work: Callable[..., object], *given: Any, **named: Any) -> float:
+    start = perf_counter()
+    work(*given, **named)
+    return perf_counter() - start
+
+
+def _posts_during_reports(app: Flask, ledger: SQLLedger, posts: int) -> list[float]:
+    """How long posts take while another thread makes reports."""
+    is_over, environs, waits = Event(), new_environs(), []
+    statuses: list[str] = []
+
+    def make_reports() -> None:
+        while not is_over.is_set():
+            ledger.engagement(by="campaign")
+
+    thread = Thread(target=make_reports)
+    thread.start()
+    try:
+        for _ in range(posts):
+            environ = next(environs)
+            waits.append(_seconds(post, app, environ, statuses))
+    finally:
+        is_over.set()
+        thread.join()
+    if set(statuses) != {"200 OK"}:
+        raise RuntimeError(f"Posts were answered {set(statuses)}.")
+    return waits
+
+
+def _row(database: str, what: str, seconds: float, aim: float | None) -> dict[str, Any]:
+    return {"database": database, "what": what, "seconds": seconds, "aim": aim}
+
+
+if __name__ == "__main__":
+    main()
