@@ -38,6 +38,7 @@ _COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
     epilog="\b\nExamples:\n  flask fd-whatsapp report --since 7d --by campaign\n"
     "  flask fd-whatsapp report --since yesterday --until today --by hour --tz Europe/Berlin\n"
     "  flask fd-whatsapp report --compare spring autumn\n"
+    "  flask fd-whatsapp report --by day --compare 2026-11-02 2026-11-09\n"
     "  flask fd-whatsapp report --since 24h --by campaign --alarm 'read_rate<0.4'"
 )
 @click.option("--since", help="Sent from then on: today, yesterday, 7d, 24h, 2026-11, 2026-11-01.")
@@ -51,7 +52,11 @@ _COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
 @click.option("--template", help="Of this template alone.")
 @click.option("--no-times", "times", is_flag=True, default=True, flag_value=False, help="Quicker.")
 @click.option(
-    "--compare", "pair", nargs=2, metavar="A B", help="Compare two campaigns, at equal age too."
+    "--compare",
+    "pair",
+    nargs=2,
+    metavar="A B",
+    help="Compare two campaigns, or groups of what --by says, at equal age too.",
 )
 @click.option(
     "--alarm",
@@ -89,13 +94,16 @@ def report(
     checks = [_alarm(one) for one in alarms]
     if len(by) > 2 or len(set(by)) < len(by):
         raise click.UsageError("--by is given at most twice, for two different things.")
-    if pair and (by or campaign):
-        raise click.UsageError("--compare is of two campaigns: leave out --by and --campaign.")
+    by = by or (("campaign",) if pair else ())
+    if pair and (len(by) > 1 or (campaign is not None and by == ("campaign",))):
+        raise click.UsageError(
+            "--compare is of two groups: give --by once, and --campaign only with another --by."
+        )
     ledger = shared_ledger(chosen_receiver(name))
     found = ledger.engagement(
         since=beginning(since, zone, "--since"),
         until=beginning(until, zone, "--until"),
-        by=("campaign",) if pair else by or None,
+        by=by or None,
         tz=tz,
         campaign=... if campaign is None else campaign,
         receiver=name,
@@ -146,13 +154,14 @@ def _raised(found: Engagement, alarms: Sequence[Alarm]) -> Iterator[str]:
 
 
 def _compared(found: Engagement, pair: tuple[str, str]) -> list[Comparison]:
-    for one in pair:
-        if one not in found.groups:
+    groups = {name_of(key, found.by): figures for key, figures in found.groups.items()}
+    for one in map(plain, pair):
+        if one not in groups:
             raise click.UsageError(
-                f"No message of campaign {plain(one)!r} was sent in this period: `flask "
-                "fd-whatsapp campaigns` lists those there are."
+                f"No message of {found.by[0]} {one!r} was sent in this period: `flask fd-whatsapp "
+                f"report --by {found.by[0]}` lists those there are."
             )
-    a, b = (found.groups[one] for one in pair)
+    a, b = (groups[plain(one)] for one in pair)
     made = [compare(a, b, rate) for rate in ("delivery_rate", "read_rate", "failure_rate")]
     if a.curve is not None:
         for rate in ("delivery_rate", "read_rate"):

@@ -7,6 +7,7 @@ from typing import Any, Final
 from flask import request
 
 from ..engagement import Engagement, Figures
+from ..engagement.report_filter import ReportFilter
 from .visit import Period, Visit
 
 MOST_TIMED: Final = 20_000
@@ -27,13 +28,15 @@ def engagement(
     return visit.shared(
         (*key, visit.options.zone_name),
         lambda: visit.ledger.reports.engagement(
-            since=span.since,
-            until=span.until,
+            ReportFilter(
+                since=span.since,
+                until=span.until,
+                campaign=campaign,
+                account_id=visit.account,
+                receiver=visit.narrowed,
+            ),
             by=by,
             tz=visit.options.zone_name,
-            campaign=campaign,
-            account_id=visit.account,
-            receiver=visit.narrowed,
             times=times,
         ),
     )
@@ -53,10 +56,13 @@ def accounts(visit: Visit) -> list[str]:
         counted = visit.shared(
             ("accounts", visit.period.since, visit.period.until, visit.narrowed),
             lambda: visit.ledger.reports.engagement(
-                since=visit.period.since,
-                until=visit.period.until,
+                ReportFilter(
+                    since=visit.period.since,
+                    until=visit.period.until,
+                    receiver=visit.narrowed,
+                ),
                 by="account",
-                receiver=visit.narrowed,
+                tz=visit.options.zone_name,
                 times=False,
             ),
         )

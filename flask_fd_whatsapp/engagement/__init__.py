@@ -4,8 +4,9 @@ The definitions are pure functions; the ledgers, which stand above them, apply t
 """
 
 from .comparison import compare
-from .figures import Bin, CurvePoint, Engagement, FailureFigures, Feed, Figures, Late, Times
+from .figures import Bin, CurvePoint, FailureFigures, Figures, Late, Times
 from .rates import Comparison, Rate
+from .results import Engagement, Feed
 
 __all__ = [
     "Bin",

@@ -7,8 +7,9 @@ nobody.  So they are sorted in small pieces, and what is asked of all of them is
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
 from itertools import accumulate, pairwise
 from math import floor, log2
@@ -59,31 +60,38 @@ class Elapsed:
 
     def add(self, seconds: float) -> None:
         """Add a time; a negative one counts as none at all."""
-        if seconds < 0:
-            self.negative += 1
-            seconds = 0.0
         self._recent.append(seconds)
         if len(self._recent) >= _PIECE:
             self._cut()
 
+    def add_all(self, seconds: Sequence[float]) -> None:
+        """Add many times."""
+        for start in range(0, len(seconds), _PIECE):
+            if start:
+                sleep(0)
+            self._recent.extend(seconds[start : start + _PIECE])
+            if len(self._recent) >= _PIECE:
+                self._cut()
+
     def _cut(self) -> None:
         if self._recent:
             self._recent.sort()
+            negative = bisect_left(self._recent, 0.0)
+            self._recent[:negative] = [0.0] * negative
+            self.negative += negative
             self._pieces.append(array("d", self._recent))
             self._recent = []
 
     def merge(self, other: Elapsed) -> None:
         """Add all that *other* holds."""
+        other._cut()
         self.left_out += other.left_out
         self.negative += other.negative
-        other._cut()
         for piece in other._pieces:
             if len(piece) >= _PIECE:
                 self._pieces.append(piece)
             else:
-                self._recent.extend(piece)
-                if len(self._recent) >= _PIECE:
-                    self._cut()
+                self.add_all(piece)
         self._buckets.update(other._buckets)
         self._bins = [a + b for a, b in zip(self._bins, other._bins, strict=True)]
         self._late = [a + b for a, b in zip(self._late, other._late, strict=True)]
@@ -116,9 +124,9 @@ class Elapsed:
 
     def folded(self) -> dict[str, Any]:
         """What is kept of them when their messages are pruned, as JSON has it."""
+        self._cut()
         buckets = Counter(self._buckets)
         buckets.update(bucket_of(seconds) for piece in self._pieces for seconds in piece)
-        buckets.update(map(bucket_of, self._recent))
         return {
             "buckets": {str(bucket): count for bucket, count in sorted(buckets.items())},
             "bins": self._all_bins(),

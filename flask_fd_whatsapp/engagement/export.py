@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from .definitions import COUNTS, RATES, WAYS
-from .figures import Engagement, Figures
+from .figures import Figures
+from .results import Engagement
 
 MESSAGE_HEAD: Final = (
     "account",

@@ -13,9 +13,10 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Final, NamedTuple
 
-from .accumulator import Accumulator, Facts, TimeFormat, reached_by
+from .accumulator import Accumulator
 from .definitions import OTHER, YOUNG, is_failed
 from .elapsed import AGE_SECONDS, Elapsed
+from .facts import Facts, TimeFormat, reached_by
 from .figures import OTHER_CODES
 from .groups import Calendar
 from .tally import BINS, CELLS, FailureTally, Tally
@@ -71,7 +72,8 @@ def fold(
     """
     calendar = Calendar("day", zone)
 
-    def key_of(facts: Facts) -> FoldKey:
+    def key_of(row: Sequence[Any]) -> FoldKey:
+        facts = Facts._make(row)
         moment = time_format.read(facts.sent_on)
         span = calendar.span_of(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
         return FoldKey(

@@ -9,11 +9,12 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from ..failure_reasons import FailureClass
-from .accumulator import DATETIMES, Accumulator, TimeFormat
-from .figures import Engagement
+from .accumulator import Accumulator
+from .facts import DATETIMES, TimeFormat
 from .folding import FoldKey, from_text
 from .groups import Calendar, dimensions_of, zone_of
 from .report_filter import ReportFilter
+from .results import Engagement
 from .tally import Tally
 
 TIMELY: Final = ("day", "hour")
@@ -74,11 +75,11 @@ class Report:
         self.as_of = as_of
         self.format = format
         self._tz = tz
-        zone = zone_of(tz)
-        self._calendar = Calendar("day", zone)
+        self.zone = zone_of(tz)
+        self._calendar = Calendar("day", self.zone)
         self.counted = Accumulator(
             by=self.by,
-            zone=zone,
+            zone=self.zone,
             as_of=as_of,
             times=times,
             own_classes=rules.failure_classes,

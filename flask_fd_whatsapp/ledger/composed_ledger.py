@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
-from types import EllipsisType
 from typing import Any, Unpack
 
-from ..engagement import Engagement, Feed
 from .api_parts import Asking, Rates, SendRecord
 from .context import only_account
 from .drift import DriftRecord
@@ -26,13 +24,13 @@ from .operating_parts import (
 )
 from .parts import Quarantine, Queries, Recording
 from .records import Entry, Policy, Recorded
-from .report_parts import Campaigns, Reports
+from .report_parts import Campaigns, Reporting, Reports
 from .send_records import Expected, Send, SendFilter, SendState
 from .views import Event, Message, Quarantined, Upgraded
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class ComposedLedger:
+class ComposedLedger(Reporting):
     """The parts as attributes, and as methods what hosts call."""
 
     recording: Recording
@@ -92,49 +90,6 @@ class ComposedLedger:
     ) -> dict[str, int]:
         """How many messages are at each status."""
         return self.queries.counts(since=since, until=until, campaign=campaign)
-
-    def engagement(
-        self,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        by: str | Sequence[str] | None = None,
-        tz: str = "UTC",
-        campaign: str | EllipsisType | None = ...,
-        account_id: str | None = None,
-        receiver: str | None = None,
-        template: str | None = None,
-        times: bool = True,
-    ) -> Engagement:
-        """What became of the messages that were sent in a period: see ``docs/engagement.md``.
-
-        :param since: sent at or after this (aware datetime).
-        :param until: sent before this (aware datetime).
-        :param by: ``campaign``, ``day``, ``hour``, ``account``, ``template`` or ``failure``, or a
-            pair of them: what the groups are.
-        :param tz: the time zone of days and hours.
-        :param campaign: of this campaign, ``None`` for those without, ``...`` for any.
-        :param receiver: the receiver that first heard of a message.
-        :param times: whether to measure how long things took, which is much dearer.
-        :raises ValueError: if there is no such dimension or zone, or a moment is not aware.
-        """
-        self.reports.catch_up()
-        return self.reports.engagement(
-            since, until, by, tz, campaign, account_id, receiver, template, times
-        )
-
-    def feed(
-        self,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        receiver: str | None = None,
-    ) -> Feed:
-        """How the webhooks themselves came, by when they were received.
-
-        :param since: received at or after this (aware datetime); 24 hours ago unless told.
-        :param until: received before this (aware datetime).
-        :raises ValueError: if a moment is not aware.
-        """
-        return self.reports.feed(since, until, receiver)
 
     def quarantined(
         self,

@@ -7,12 +7,10 @@ nothing of HTTP, signals or schemas.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from datetime import datetime
-from types import EllipsisType
 from typing import Any, Protocol
 
-from ..engagement import Engagement, Feed
 from .api_parts import Asking, Rates, SendRecord
 from .drift import DriftRecord
 from .gauges import GaugeReader
@@ -27,12 +25,12 @@ from .operating_parts import (
     Reservations,
 )
 from .parts import Quarantine, Queries, Recording
-from .report_parts import Campaigns, Reports
+from .report_parts import Campaigns, Reporting
 from .send_records import Send, SendState
 from .views import Event, Quarantined, Upgraded
 
 
-class Ledger(Recording, Queries, Protocol):
+class Ledger(Recording, Queries, Reporting, Protocol):
     """Where events are recorded.  Every method may raise :class:`LedgerUnavailable`.
 
     Hosts call its methods; its parts are for the package, and documented in their protocols.
@@ -104,37 +102,8 @@ class Ledger(Recording, Queries, Protocol):
         ...
 
     @property
-    def reports(self) -> Reports:
-        """What the statuses say."""
-        ...
-
-    @property
     def campaigns(self) -> Campaigns:
         """The campaign rule, applied to what is recorded."""
-        ...
-
-    def engagement(
-        self,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        by: str | Sequence[str] | None = None,
-        tz: str = "UTC",
-        campaign: str | EllipsisType | None = ...,
-        account_id: str | None = None,
-        receiver: str | None = None,
-        template: str | None = None,
-        times: bool = True,
-    ) -> Engagement:
-        """:meth:`.Reports.engagement`."""
-        ...
-
-    def feed(
-        self,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        receiver: str | None = None,
-    ) -> Feed:
-        """:meth:`.Reports.feed`."""
         ...
 
     @property

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from types import EllipsisType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from ..engagement import Engagement, Feed
 from ..engagement.report import ReportRules
+from ..engagement.report_filter import ReportFilter
+
+FEED_PERIOD: Final = timedelta(hours=24)
+"""Of the feed where none is given."""
 
 
 class Recomputed(NamedTuple):
@@ -56,6 +60,37 @@ class Reports(Protocol):
 
     def engagement(
         self,
+        wanted: ReportFilter,
+        *,
+        by: str | Sequence[str] | None,
+        tz: str,
+        times: bool,
+    ) -> Engagement:
+        """What became of the messages that were sent in a period.
+
+        :raises ValueError: if there is no such dimension or zone.
+        """
+        ...
+
+    def feed(self, wanted: ReportFilter) -> Feed:
+        """How the webhooks came in a period, by when they were received.
+
+        :param wanted: its period, which has a beginning, and its receiver.
+        """
+        ...
+
+    def count_duplicates(self, receiver: str, hour: datetime, count: int) -> None:
+        """Count that events came again in an hour (UTC)."""
+        ...
+
+
+class Reporting(Protocol):
+    """What hosts ask a ledger's reports."""
+
+    reports: Reports
+
+    def engagement(
+        self,
         since: datetime | None = None,
         until: datetime | None = None,
         by: str | Sequence[str] | None = None,
@@ -66,11 +101,28 @@ class Reports(Protocol):
         template: str | None = None,
         times: bool = True,
     ) -> Engagement:
-        """What became of the messages that were sent in a period.
+        """What became of the messages that were sent in a period: see ``docs/engagement.md``.
 
+        :param since: sent at or after this (aware datetime).
+        :param until: sent before this (aware datetime).
+        :param by: ``campaign``, ``day``, ``hour``, ``account``, ``template`` or ``failure``, or a
+            pair of them: what the groups are.
+        :param tz: the time zone of days and hours.
+        :param campaign: of this campaign, ``None`` for those without, ``...`` for any.
+        :param receiver: the receiver that first heard of a message.
+        :param times: whether to measure how long things took, which is much dearer.
         :raises ValueError: if there is no such dimension or zone, or a moment is not aware.
         """
-        ...
+        wanted = ReportFilter(
+            since=since,
+            until=until,
+            campaign=campaign,
+            account_id=account_id,
+            receiver=receiver,
+            template=template,
+        )
+        self.reports.catch_up()
+        return self.reports.engagement(wanted, by=by, tz=tz, times=times)
 
     def feed(
         self,
@@ -78,12 +130,11 @@ class Reports(Protocol):
         until: datetime | None = None,
         receiver: str | None = None,
     ) -> Feed:
-        """How the webhooks came in a period, by when they were received.
+        """How the webhooks themselves came, by when they were received.
 
+        :param since: received at or after this (aware datetime); 24 hours ago unless told.
+        :param until: received before this (aware datetime).
         :raises ValueError: if a moment is not aware.
         """
-        ...
-
-    def count_duplicates(self, receiver: str, hour: datetime, count: int) -> None:
-        """Count that events came again in an hour (UTC)."""
-        ...
+        since = datetime.now(UTC) - FEED_PERIOD if since is None else since
+        return self.reports.feed(ReportFilter(since=since, until=until, receiver=receiver))

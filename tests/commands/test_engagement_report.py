@@ -111,6 +111,38 @@ def test_two_campaigns_compared(filled: Flask, run: RunCommand, run_json: RunJSO
     assert "winter" in wrong.output
 
 
+@pytest.mark.parametrize("by", ["day", "account", "template", "failure"])
+def test_two_groups_of_any_kind_compared(filled: Flask, run_json: RunJSON, by: str) -> None:
+    """Two groups of what the report goes by are compared by the names that it prints."""
+    names = {
+        "day": [(NOW - timedelta(days=ago)).strftime("%Y-%m-%d") for ago in (3, 2)],
+        "account": ["1", "2"],
+        "template": ["(no template)", "order_update"],
+        "failure": ["(not failed)", "recipient: 131026"],
+    }[by]
+    ledger = filled.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
+    moment = NOW - timedelta(days=2)
+    one = entry("SENT", account_id="2", message_id="another", timestamp=moment)
+    ledger.record(one, POLICY, claim=False)
+    ledger.expect("more", account_id="2", template="order_update", sent_at=moment)
+    told = run_json(filled, "report", "--by", by, "--compare", *names)
+    delivery, _, _, *at_age = told["comparison"]
+    its = (delivery["a"]["denominator"], delivery["b"]["denominator"])
+    assert its == {"day": (17, 1), "account": (17, 1), "template": (18, 0), "failure": (18, 0)}[by]
+    assert [one["rate"] for one in at_age] == [
+        "delivery_rate within 24 h",
+        "read_rate within 24 h",
+    ]
+
+
+def test_compared_are_two_groups_of_one_kind(filled: Flask, run: RunCommand) -> None:
+    """What would leave nothing to compare is an error that says so."""
+    for more in (("--by", "day", "--by", "account"), ("--campaign", "spring")):
+        wrong = run(filled, "report", "--compare", "spring", "autumn", *more)
+        assert wrong.exit_code == 2
+        assert "two groups" in wrong.output
+
+
 def test_messages_for_people(filled: Flask, run: RunCommand) -> None:
     """Messages are listed by what became of them, with the failure and whether it arrived."""
     result = run(filled, "messages", "--failure-class", "recipient")

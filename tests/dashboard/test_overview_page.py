@@ -69,9 +69,9 @@ def test_a_minutes_visitors_share_one_computation(
     asked: list[object] = []
     engagement = ledger.reports.engagement
 
-    def counted(**wanted: object) -> object:
+    def counted(*given: object, **wanted: object) -> object:
         asked.append(wanted)
-        return engagement(**wanted)
+        return engagement(*given, **wanted)
 
     monkeypatch.setattr(ledger.reports, "engagement", counted)
     client = app.test_client()

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from flask_fd_whatsapp.engagement.accumulator import Facts
 from flask_fd_whatsapp.engagement.definitions import AGES, COUNTS, LATE, WAYS, bit_of
+from flask_fd_whatsapp.engagement.facts import Facts
 from flask_fd_whatsapp.engagement.rates import Rate
 from flask_fd_whatsapp.failure_reasons import classify
 

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from flask_fd_whatsapp.engagement.accumulator import Accumulator, TimeFormat
+from flask_fd_whatsapp.engagement.accumulator import Accumulator
+from flask_fd_whatsapp.engagement.facts import TimeFormat
 from flask_fd_whatsapp.engagement.groups import zone_of
 from flask_fd_whatsapp.engagement.tally import Tally
 from flask_fd_whatsapp.failure_reasons import FailureClass, classify

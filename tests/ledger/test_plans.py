@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import event, text
 
 from flask_fd_whatsapp.ledger import State
+from flask_fd_whatsapp.ledger.listing import MessageFilter, Place
 from flask_fd_whatsapp.ledger.sql import SQLLedger
 from flask_fd_whatsapp.ledger.sql.tables import event as event_table
 from flask_fd_whatsapp.ledger.sql.tables import message as message_table
@@ -177,6 +178,28 @@ QUERIES: dict[str, Callable[[SQLLedger], Any]] = {
         since=START + timedelta(minutes=777), until=START + timedelta(minutes=777 + PAGE), by="hour"
     ),
     "report of rare campaign": lambda ledger: ledger.engagement(campaign="autumn", by="day"),
+    "report of a campaign's period": lambda ledger: ledger.engagement(
+        since=START + timedelta(minutes=777),
+        until=START + timedelta(minutes=777 + PAGE),
+        campaign="spring",
+        times=False,
+    ),
+    "page of messages": lambda ledger: ledger.browser.page(MessageFilter(), limit=PAGE),
+    "next page of messages": lambda ledger: ledger.browser.page(
+        MessageFilter(), before=Place(START + timedelta(minutes=777), FIRST + 777), limit=PAGE
+    ),
+    "page of messages before": lambda ledger: ledger.browser.page(
+        MessageFilter(), after=Place(START + timedelta(minutes=777), FIRST + 777), limit=PAGE
+    ),
+    "page of a period's messages": lambda ledger: ledger.browser.page(
+        MessageFilter(since=START, until=START + timedelta(minutes=777)), limit=PAGE
+    ),
+    "page of a campaign's messages": lambda ledger: ledger.browser.page(
+        MessageFilter(campaign="autumn"), limit=FEW
+    ),
+    "page of stuck messages": lambda ledger: ledger.browser.page(
+        MessageFilter(stuck_since=START + timedelta(minutes=777)), limit=PAGE
+    ),
     "feed of a period": lambda ledger: ledger.feed(
         since=START + timedelta(minutes=MESSAGES - PAGE), receiver=RECEIVER
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final
 
-from ...engagement.accumulator import DATETIMES, Facts
+from ...engagement.facts import DATETIMES, Facts
 from ...engagement.folding import FoldKey, fold, to_text, within_bounds
 from ...engagement.report import ReportRules
 from ...engagement.tally import Tally

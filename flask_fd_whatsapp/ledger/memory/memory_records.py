@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from ...engagement.accumulator import Facts
+from ...engagement.facts import Facts
 from ...events import WEBHOOK, DeliveryError, Status, is_ahead, rank_of
 from ..asking import ESTIMATED_BITS, estimated_bit
 from ..learned import LEARNED

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from types import EllipsisType
+from datetime import UTC, datetime
 
 from ...engagement import Engagement, Feed
 from ...engagement.elapsed import Elapsed
@@ -13,8 +12,6 @@ from ...engagement.report import Report, ReportRules
 from ...engagement.report_filter import ReportFilter
 from ...events import WEBHOOK
 from .memory_store import MemoryStore
-
-FEED_PERIOD = timedelta(hours=24)
 
 
 class MemoryReports:
@@ -37,26 +34,9 @@ class MemoryReports:
         """Nothing: no process of another version records here."""
 
     def engagement(
-        self,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        by: str | Sequence[str] | None = None,
-        tz: str = "UTC",
-        campaign: str | EllipsisType | None = ...,
-        account_id: str | None = None,
-        receiver: str | None = None,
-        template: str | None = None,
-        times: bool = True,
+        self, wanted: ReportFilter, *, by: str | Sequence[str] | None, tz: str, times: bool
     ) -> Engagement:
         """What became of the messages that were sent in a period."""
-        wanted = ReportFilter(
-            since=since,
-            until=until,
-            campaign=campaign,
-            account_id=account_id,
-            receiver=receiver,
-            template=template,
-        )
         report = Report(
             wanted, by=by, tz=tz, times=times, as_of=datetime.now(UTC), rules=self.rules
         )
@@ -80,15 +60,10 @@ class MemoryReports:
             report.add_folded(key, counts, figures)
         return report.result()
 
-    def feed(
-        self,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        receiver: str | None = None,
-    ) -> Feed:
+    def feed(self, wanted: ReportFilter) -> Feed:
         """How the webhooks came in a period, by when they were received."""
-        since = datetime.now(UTC) - FEED_PERIOD if since is None else since
-        wanted = ReportFilter(since=since, until=until, receiver=receiver)
+        since, receiver = wanted.since, wanted.receiver
+        assert since is not None
         lags, events, out_of_order = Elapsed(), 0, 0
         with self._store.lock:
             for _, event in self._store.events.values():
@@ -105,7 +80,7 @@ class MemoryReports:
         times = lags.times()
         return Feed(
             since=since,
-            until=until,
+            until=wanted.until,
             receiver=receiver,
             events=events,
             lag_p50=times.p50,

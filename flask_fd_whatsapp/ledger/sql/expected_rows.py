@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, case, func, literal
+from sqlalchemy import Connection, RowMapping, case, func, literal, select, true
 
+from ..forgotten import digest_of
 from ..references import KeptReference, storable
 from ..send_records import Expected
 from .dialects.base import Database
-from .tables import message
+from .tables import forgotten, message
 
 _MAX_TEMPLATE: Final = 512
 _MAX_LANGUAGE: Final = 32
@@ -33,21 +34,22 @@ def store_expected(connection: Connection, database: Database, expected: Expecte
     known["sent_on"] = func.coalesce(message.c.queued_at, known["expected_at"])
     text = None
     if reference is not None and reference.text is not None:
-        text, its = reference.text, message.c.external_reference_id
+        text, kept = reference.text, message.c.external_reference_id
         # MariaDB may have set that column already, the others have not.
-        is_its = its.is_(None) | (its == reference.key)
+        is_its = kept.is_(None) | (kept == reference.key)
         known["reference_text"] = case(
             (is_its, func.coalesce(message.c.reference_text, text)),
             else_=message.c.reference_text,
         )
     key = {"account_id": expected.account_id, "message_id": expected.message_id}
-    now = database.now()
+    its, now = digest_of(expected.account_id, expected.message_id), database.now()
     first = {
         **lacking,
         "reference_text": text,
         "first_seen": now,
         "last_seen": now,
         "sent_on": lacking["expected_at"],
+        "is_returned": select(true()).where(forgotten.c.digest == its).scalar_subquery(),
     }
     connection.execute(database.upsert(message, key, first, known))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any, Final
 
 from sqlalchemy import Connection, Select, case, delete, exists, func, select
@@ -20,6 +21,11 @@ from .queries import is_free
 from .report_rows import fill_sent_on
 from .send_pruning import delete_sends, forget_sends, unheard
 from .tables import event, handler_error, handling, message
+
+RECORDING_SECONDS: Final = 5
+"""How long pruning waits for events that are being recorded at the most."""
+
+_LOOK_AGAIN_SECONDS: Final = 0.01
 
 
 class SQLMaintenance:
@@ -127,6 +133,7 @@ def forget(
             # Before its row is locked: an event that waits for it has looked for this already.
             with database.forgetting() as connection:
                 keep_digests(database, connection, keys)
+            _let_finish(database)
         # Locked until they are gone, or an event recorded meanwhile would go with them.
         has_time = message.c.sent_on.is_not(None)
         still = select(message.c.id).where(message.c.id.in_(keys), goes, has_time)
@@ -140,6 +147,20 @@ def forget(
         if gone:
             return len(gone)
         locked += keys  # by others: what is behind them goes
+
+
+def _let_finish(database: Database) -> None:
+    """Wait for the events that are being recorded: they may have looked before that was kept."""
+    deadline = monotonic() + RECORDING_SECONDS
+    begun: set[Any] | None = None
+    while begun is None or begun:
+        with database.querying() as connection:
+            going_on = database.recordings(connection)
+        begun = going_on if begun is None else begun & going_on
+        if begun:
+            if monotonic() > deadline:
+                return
+            sleep(_LOOK_AGAIN_SECONDS)
 
 
 _OF_MESSAGE: Final = event.c.message_key == message.c.id

@@ -21,7 +21,7 @@ from sqlalchemy import (
     update,
 )
 
-from ...engagement.accumulator import TimeFormat
+from ...engagement.facts import TimeFormat
 from ...engagement.folding import FoldKey
 from ...engagement.report_filter import ReportFilter
 from ..asking import ESTIMATED_BITS
@@ -75,10 +75,10 @@ def facts_of(database: Database, by: Sequence[str], *, times: bool) -> list[Colu
         at(message.c.sent_on),
         reached(message.c.queued_at),
         reached(message.c.sent_at),
-        at(message.c.failed_at),
         reached(message.c.delivered_at),
         reached(message.c.read_at),
-        case((message.c.status.is_not(None), true()), else_=exists().where(_OF_MESSAGE)),
+        at(message.c.failed_at),
+        is_heard(),
         message.c.estimated,
         message.c.is_returned,
         belongs("account", message.c.account_id),
@@ -89,6 +89,11 @@ def facts_of(database: Database, by: Sequence[str], *, times: bool) -> list[Colu
         message.c.error_message,
         belongs("receiver", message.c.receiver),
     ]
+
+
+def is_heard() -> ColumnElement[bool]:
+    """Whether there is any event of a message: one with a status is not looked for."""
+    return case((message.c.status.is_not(None), true()), else_=exists().where(_OF_MESSAGE))
 
 
 def pages_of_facts(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from datetime import UTC, datetime, timedelta
-from types import EllipsisType
-from typing import Any, Final
+from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import Connection, Select, func, or_, select, update
 
@@ -17,6 +16,7 @@ from ...engagement.report_filter import ReportFilter
 from .dialects.base import Database
 from .event_pages import came_to
 from .prepared import PreparedDatabase
+from .report_aggregates import add_aggregated
 from .report_rows import (
     PAGE,
     conditions,
@@ -27,9 +27,6 @@ from .report_rows import (
     pages_of_facts,
 )
 from .tables import duplicate, event, message
-
-FEED_PERIOD: Final = timedelta(hours=24)
-"""Of the feed where none is given."""
 
 
 class SQLReports:
@@ -44,26 +41,9 @@ class SQLReports:
         fill_sent_on(self._prepared.database)
 
     def engagement(
-        self,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        by: str | Sequence[str] | None = None,
-        tz: str = "UTC",
-        campaign: str | EllipsisType | None = ...,
-        account_id: str | None = None,
-        receiver: str | None = None,
-        template: str | None = None,
-        times: bool = True,
+        self, wanted: ReportFilter, *, by: str | Sequence[str] | None, tz: str, times: bool
     ) -> Engagement:
         """What became of the messages that were sent in a period."""
-        wanted = ReportFilter(
-            since=since,
-            until=until,
-            campaign=campaign,
-            account_id=account_id,
-            receiver=receiver,
-            template=template,
-        )
         database = self._prepared.database
         as_of = datetime.now(UTC)
 
@@ -81,16 +61,10 @@ class SQLReports:
         begun()  # what is asked wrongly costs nothing
         return database.retried(lambda: _read(database, begun)).result()
 
-    def feed(
-        self,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        receiver: str | None = None,
-    ) -> Feed:
+    def feed(self, wanted: ReportFilter) -> Feed:
         """How the webhooks came in a period, by when they were received."""
-        since = datetime.now(UTC) - FEED_PERIOD if since is None else since
-        wanted = ReportFilter(since=since, until=until, receiver=receiver)
-        return _feed(self._prepared.database, since, wanted)
+        assert wanted.since is not None
+        return _feed(self._prepared.database, wanted.since, wanted)
 
     def count_duplicates(self, receiver: str, hour: datetime, count: int) -> None:
         """Count that events came again in an hour."""
@@ -115,7 +89,7 @@ def _read(database: Database, begun: Callable[[], Report]) -> Report:
             before = database.folds(connection)
         report = begun()
         for rows in pages_of_facts(database.querying, _facts(database, report), report.format):
-            report.add([row[:-1] for row in rows])
+            report.add(rows)
         with database.querying() as connection:
             _add_folded(connection, report)
             if database.folds(connection) == before:
@@ -123,10 +97,11 @@ def _read(database: Database, begun: Callable[[], Report]) -> Report:
         # Messages were pruned meanwhile, which may be in it twice, or not at all.
     report = begun()
     with database.snapshot() as connection:
-        for rows in pages_of_facts(
-            lambda: nullcontext(connection), _facts(database, report), report.format
-        ):
-            report.add([row[:-1] for row in rows])
+        if not (database.aggregates_reports and add_aggregated(connection, report)):
+            for rows in pages_of_facts(
+                lambda: nullcontext(connection), _facts(database, report), report.format
+            ):
+                report.add(rows)
         _add_folded(connection, report)
     return report
 

@@ -13,6 +13,7 @@ from ..asking import ESTIMATED_BITS, UNSURE_BIT
 from ..learned import LEARNED
 from .dialects.dialect_sql import DialectSQL
 from .statement_parameters import Statement
+from .tables import TIME_COLUMNS
 
 _UPSERT: Final = """
 INSERT INTO {message}
@@ -42,7 +43,8 @@ VALUES
                        THEN {new_error_message} ELSE {old}error_message END,
   receiver = COALESCE({old}receiver, {new_receiver}),
   sent_on = COALESCE({old}queued_at, {new_queued_at}, {old}expected_at,
-                     CASE WHEN {new_sent_on} < {old}sent_on OR {old}estimated >= {unsure}
+                     CASE WHEN ({new_sent_on} < {old}sent_on OR {old}estimated >= {unsure})
+                               AND NOT ({is_again})
                           THEN {new_sent_on} ELSE {old}sent_on END),
   estimated = {old}estimated & ({unsure} - 1),
   queued_at = COALESCE({old}queued_at, {new_queued_at}),
@@ -267,6 +269,10 @@ def texts_for(sql: DialectSQL) -> dict[str, str]:
     upsert = _UPSERT.format(
         **times,
         **new,
+        is_again=" OR ".join(
+            f"{sql.old}{column} IS NOT NULL AND {new[f'new_{column}']} IS NOT NULL"
+            for column in TIME_COLUMNS.values()
+        ),
         unsure=UNSURE_BIT,
         on_conflict=sql.on_conflict,
         message=sql.message,

@@ -114,6 +114,13 @@ def _set_up(connection: Any, _: object) -> None:
         )
 
 
+_RECORDINGS: Final = """
+SELECT id, query_id FROM information_schema.processlist
+WHERE db = DATABASE() AND id <> CONNECTION_ID()
+  AND LOCATE('INSERT INTO fd_whatsapp_message', info) > 0
+"""
+
+
 class MariaDB(Database):
     """InnoDB, through PyMySQL or another driver that takes ``%(name)s``."""
 
@@ -177,6 +184,10 @@ class MariaDB(Database):
     def report_time(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         """As text: PyMySQL takes twelve times as long to make it a datetime."""
         return cast(column, String(26))
+
+    def recordings(self, connection: Connection) -> set[Any]:
+        """The statements that write messages just now; of other users' nobody is told."""
+        return set(map(tuple, connection.exec_driver_sql(_RECORDINGS)))
 
     def begin(self, connection: Connection) -> RootTransaction:
         """Begin a transaction at READ COMMITTED, which the ledger's own connections have anyway."""

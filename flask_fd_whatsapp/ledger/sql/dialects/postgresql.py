@@ -15,7 +15,7 @@ from flask import Flask
 from sqlalchemy import URL, Connection, Engine, RootTransaction, Table, event, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from ....engagement.accumulator import DATETIMES
+from ....engagement.facts import DATETIMES
 from ....exceptions import LedgerUnavailable
 from ..connections import Transaction
 from ..rows import Found, Handled, Inserted
@@ -32,12 +32,19 @@ SELECT set_config('enable_seqscan', 'off', TRUE), set_config('jit', 'off', TRUE)
   set_config('max_parallel_workers_per_gather', '0', TRUE)
 """
 
+_RECORDINGS: Final = """
+SELECT pid, query_start FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE relation = 'fd_whatsapp_message'::regclass AND mode = 'RowExclusiveLock'
+  AND datname = current_database() AND state = 'active' AND pid <> pg_backend_pid()
+"""
+
 
 class PostgreSQL(Database):
     """PostgreSQL, through psycopg or another driver that has ``autocommit``."""
 
     statements: SingleStatements
     report_times = DATETIMES
+    aggregates_reports = True
     dialects = ("postgresql",)
     changes = PostgreSQLChanges()
     insert_into = staticmethod(insert)
@@ -150,6 +157,10 @@ class PostgreSQL(Database):
         is where the period is a fifth of it."""
         super().begin_snapshot(connection)
         connection.exec_driver_sql(_BY_INDEX)
+
+    def recordings(self, connection: Connection) -> set[Any]:
+        """The statements that write messages just now; of other users' nobody is told."""
+        return set(map(tuple, connection.exec_driver_sql(_RECORDINGS)))
 
     def begin(self, connection: Connection) -> RootTransaction:
         """Begin a transaction at READ COMMITTED; the level is the driver's to send with BEGIN."""
