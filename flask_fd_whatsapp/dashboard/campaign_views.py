@@ -156,7 +156,7 @@ def _comparison(visit: Visit, groups: Any) -> dict[str, Any] | None:
         if age is not None and rate == "failure_rate":
             continue  # nothing is kept of when each failed, relative to its age
         one = compare(sides[0], sides[1], rate, age=age)
-        rows.append((title, noun if age is None else "submitted and as old", one))
+        rows.append((title, noun if age is None else "submitted, and at least that old", one))
     return {
         "a": first,
         "b": second,
@@ -226,14 +226,15 @@ def campaign(visit: Visit) -> tuple[str, dict[str, Any]]:
             "How fast",
             "The share of what was submitted that had arrived, and been read, by its age.",
         )
-        context["histogram"] = charts.histogram(
-            with_times.time_to_read,
-            "his",
-            "From delivered to read",
-            f"{counted(with_times.time_to_read.n, 'message')} of which both times are known.",
-            noun="read",
-            column="Time from delivered to read",
-        )
+        if with_times.time_to_read.n:
+            context["histogram"] = charts.histogram(
+                with_times.time_to_read,
+                "his",
+                "From delivered to read",
+                f"{counted(with_times.time_to_read.n, 'message')} of which both times are known.",
+                noun="read",
+                column="Time from delivered to read",
+            )
         context["steps"] = (
             ("Queued to sent", with_times.time_to_submit),
             ("Sent to delivered", with_times.time_to_deliver),

@@ -5,7 +5,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from flask import Flask
@@ -30,6 +30,13 @@ document.addEventListener('securitypolicyviolation', event => {
   (top.violations ||= []).push(event.violatedDirective + ' ' + event.blockedURI);
 });
 """
+
+
+class Site(NamedTuple):
+    """Where the pages are served, and the id of a message on them."""
+
+    url: str
+    message_id: str
 
 
 def application(**options: Any) -> Flask:
@@ -70,6 +77,16 @@ def post_hostile(app: Flask) -> EventBuilder:
 def browser() -> Iterator[Any]:
     with chromium() as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    """Pages of a few messages, which all tests can share: looking changes nothing."""
+    app = application()
+    message = fill(app)
+    WhatsAppClient(app).post("{}")
+    with served(app) as url:
+        yield Site(url + PAGES, message.message_id)
 
 
 @contextmanager
@@ -119,21 +136,15 @@ def serious(page: Any) -> list[str]:
     ("scheme", "width"), [("light", 1280), ("dark", 360)], ids=["light and wide", "dark and narrow"]
 )
 def test_pages_are_accessible_and_fit(
-    browser: Any, scheme: str, width: int, tmp_path: Path
+    browser: Any, site: Site, scheme: str, width: int, tmp_path: Path
 ) -> None:
     """axe-core finds nothing serious, nothing is wider than the window, and none is blank."""
-    app = application()
-    message = fill(app)
-    WhatsAppClient(app).post("{}")
     folder = Path(os.environ.get("FD_WHATSAPP_SCREENSHOTS", tmp_path))
     folder.mkdir(parents=True, exist_ok=True)
     viewport = {"width": width, "height": 900}
-    with (
-        served(app) as url,
-        looking(browser, color_scheme=scheme, viewport=viewport) as (page, wrong),
-    ):
-        for view in views(message.message_id):
-            page.goto(f"{url}{PAGES}{view}")
+    with looking(browser, color_scheme=scheme, viewport=viewport) as (page, wrong):
+        for view in views(site.message_id):
+            page.goto(site.url + view)
             assert serious(page) == [], view
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), view
             name = view.strip("/").partition("?")[0] or "overview"
@@ -169,17 +180,15 @@ def test_hostile_text_runs_nothing_and_breaks_nothing(browser: Any) -> None:
         assert wrong == []
 
 
-def test_pages_work_without_javascript(browser: Any) -> None:
+def test_pages_work_without_javascript(browser: Any, site: Site) -> None:
     """Periods, sorting, filters and pages are links and forms."""
-    app = application()
-    fill(app)
-    with served(app) as url, looking(browser, java_script_enabled=False) as (page, _):
-        page.goto(f"{url}{PAGES}/campaigns")
+    with looking(browser, java_script_enabled=False) as (page, _):
+        page.goto(f"{site.url}/campaigns")
         page.click("thead >> text=Failed")
         assert "sort=-failure_rate" in page.url
         page.click("text=30 days")
         assert "since=30d" in page.url
-        page.goto(f"{url}{PAGES}/messages")
+        page.goto(f"{site.url}/messages")
         page.select_option("#status", "READ")
         page.click(".panel button")
         assert "status=READ" in page.url
@@ -189,12 +198,10 @@ def test_pages_work_without_javascript(browser: Any) -> None:
         assert page.locator("tbody tr").count() == 4
 
 
-def test_sorting_needs_no_reload_with_javascript(browser: Any) -> None:
+def test_sorting_needs_no_reload_with_javascript(browser: Any, site: Site) -> None:
     """A click sorts where the table stands, and the address says how."""
-    app = application()
-    fill(app)
-    with served(app) as url, looking(browser) as (page, wrong):
-        page.goto(f"{url}{PAGES}/campaigns")
+    with looking(browser) as (page, wrong):
+        page.goto(f"{site.url}/campaigns")
         asked: list[str] = []
         page.on("request", lambda one: asked.append(one.url))
         names = "tbody th a"
@@ -209,12 +216,10 @@ def test_sorting_needs_no_reload_with_javascript(browser: Any) -> None:
         assert wrong == []
 
 
-def test_pages_are_used_by_keyboard_alone(browser: Any) -> None:
+def test_pages_are_used_by_keyboard_alone(browser: Any, site: Site) -> None:
     """The first Tab leads past the head, each stop can be seen, and Enter follows it."""
-    app = application()
-    fill(app)
-    with served(app) as url, looking(browser) as (page, _):
-        page.goto(f"{url}{PAGES}/")
+    with looking(browser) as (page, _):
+        page.goto(f"{site.url}/")
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.textContent") == "Skip to the page"
         page.keyboard.press("Enter")
@@ -238,14 +243,14 @@ def test_pages_are_used_by_keyboard_alone(browser: Any) -> None:
         assert page.is_visible("figure details table")
 
 
-def test_printed_pages_are_light_and_without_controls(browser: Any) -> None:
-    """On paper there are neither navigation nor forms, whatever the screen's scheme."""
-    app = application()
-    fill(app)
-    with served(app) as url, looking(browser, color_scheme="dark") as (page, _):
-        page.goto(f"{url}{PAGES}/")
+def test_printed_pages_are_light_and_without_controls(browser: Any, site: Site) -> None:
+    """On paper no page has navigation or forms, or is too wide, whatever the screen's scheme."""
+    with looking(browser, color_scheme="dark") as (page, _):
         page.emulate_media(media="print")
-        assert not page.is_visible("nav")
-        assert not page.is_visible(".filters")
-        paper = "getComputedStyle(document.body).backgroundColor"
-        assert page.evaluate(paper) == "rgb(255, 255, 255)"
+        for view in views(site.message_id):
+            page.goto(site.url + view)
+            assert not page.is_visible("nav"), view
+            assert not page.is_visible(".filters"), view
+            paper = "getComputedStyle(document.body).backgroundColor"
+            assert page.evaluate(paper) == "rgb(255, 255, 255)", view
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), view

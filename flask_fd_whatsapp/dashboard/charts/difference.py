@@ -49,6 +49,7 @@ def difference(
     ]
     return {
         "id": name,
+        "level": 3,
         "title": title,
         "note": note,
         "rows": drawn,

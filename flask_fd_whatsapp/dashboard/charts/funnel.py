@@ -41,7 +41,7 @@ def funnel(figures: Figures, name: str, title: str, note: str) -> Chart:
         {
             "label": label,
             "count": number(count),
-            "rate": share and rate(share),
+            "rate": rate(share) if share and share.denominator else None,
             "of": share and number(share.denominator),
             "noun": noun,
             "ci": share and interval(share),
