@@ -12,6 +12,7 @@ import pytest
 from flask import Flask
 
 from flask_fd_whatsapp import FreshdeskWhatsApp, handler_failed
+from flask_fd_whatsapp.commands.group import NAMES
 from flask_fd_whatsapp.receiving.responses import Result
 from flask_fd_whatsapp.settings import KNOWN_KEYS, Settings
 from flask_fd_whatsapp.signals import EVENT_SIGNALS, NOTICES
@@ -131,6 +132,11 @@ def test_signals_table() -> None:
     assert set(table) == {signal.name for signal in (*EVENT_SIGNALS, *NOTICES)}
     reasons = re.findall(r"`(\w+)`", table["webhook_rejected"].split("(")[1].split(")")[0])
     assert set(reasons) == {r.label for r in Result if 400 <= r.status < 500}
+
+
+def test_commands_table() -> None:
+    """Every command stands there."""
+    assert {re.findall(r"\w+", row[0])[0] for row in rows("commands")} == set(NAMES)
 
 
 def test_answers_table() -> None:
