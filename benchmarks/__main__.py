@@ -13,7 +13,7 @@ from pathlib import Path
 from time import monotonic
 from typing import NamedTuple
 
-from . import backlog, growth, in_process, peers, queue, reports, sockets
+from . import backlog, growth, in_process, pages, peers, queue, reports, sockets
 from .command import NotMeasured, say
 from .machine import machine
 from .report import Table, as_markdown
@@ -48,6 +48,9 @@ BENCHMARKS = {
     "sockets": Benchmark(sockets.parser, sockets.measure, "--seconds 0.2 --blocks 2"),
     "growth": Benchmark(growth.parser, growth.measure, "--events 1000 --blocks 3 --posts 3"),
     "reports": Benchmark(reports.parser, reports.measure, "--messages 1000 --rounds 1 --posts 3"),
+    "pages": Benchmark(
+        pages.parser, pages.measure, "--messages 500 --visits 1 --rate 9 --seconds 0.3"
+    ),
     "backlog": Benchmark(backlog.parser, backlog.measure, "--events 40 --rounds 1"),
     "queue": Benchmark(queue.parser, queue.measure, "--events 20 --rounds 1 --seconds 0.3"),
 }

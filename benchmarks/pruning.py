@@ -8,33 +8,27 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from contextlib import closing
-from http.client import HTTPConnection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from sqlalchemy import text
 
-from .command import NotMeasured, make_parser, positive, run, say, seconds
+from .command import make_parser, positive, run, say, seconds
 from .durable import durable
 from .filling import STATUSES, fill
 from .report import Table
-from .requests import TOKEN, URL, new_bodies
+from .requests import new_bodies
 from .server import LEDGER_URL, ROOT, serving
+from .steady_posts import COLUMNS, post_for, row_of
 
-_THREADS: Final = 32
 _FLASK: Final = [sys.executable, "-m", "flask", "--app", "benchmarks.served:create_app"]
 _COLUMNS: Final = {
     "while": "nothing else happens, or `flask fd-whatsapp prune` runs",
-    "posts": "requests, all answered with 200",
-    "p50": "milliseconds from when a post was due until its answer",
-    "p99": "the same",
-    "longest": "the same",
+    **COLUMNS,
     "forgotten a second": "messages",
 }
 _OLDER: Final = "strftime('%Y-%m-%d %H:%M:%f000', {column}, '-45 days')"
@@ -68,8 +62,10 @@ def measure(options: Namespace) -> list[Table]:
             Path(name), {LEDGER_URL: url}, worker_class="gthread", workers=2, threads=8
         ) as port:
             bodies = new_bodies()
-            _post_for(port, bodies, options.rate, 2)  # what a process does once
-            rows = [_row("nothing", _post_for(port, bodies, options.rate, options.seconds))]
+            post_for(port, bodies, options.rate, 2)  # what a process does once
+            rows = [
+                {"while": "nothing"} | row_of(post_for(port, bodies, options.rate, options.seconds))
+            ]
             with subprocess.Popen(
                 [*_FLASK, "fd-whatsapp", "prune", "--json"],
                 cwd=ROOT,
@@ -77,9 +73,11 @@ def measure(options: Namespace) -> list[Table]:
                 stdout=subprocess.DEVNULL,
             ) as pruning:
                 before = _count(url)
-                waits = _post_for(port, bodies, options.rate, options.seconds)
+                waits = post_for(port, bodies, options.rate, options.seconds)
                 gone = before + len(waits) - _count(url)
-                rows.append(_row("prune", waits) | {"forgotten a second": gone / options.seconds})
+                rows.append(
+                    {"while": "prune", "forgotten a second": gone / options.seconds} | row_of(waits)
+                )
                 pruning.terminate()
     return [
         Table(
@@ -112,37 +110,6 @@ def _count(url: str) -> int:
         cursor = connection.cursor()
         cursor.execute("SELECT count(*) FROM fd_whatsapp_message")
         return int(cursor.fetchone()[0])
-
-
-def _post_for(port: int, bodies: Iterator[bytes], rate: int, length: float) -> list[float]:
-    """Post at a steady rate; how long each answer took from when its post was due."""
-    start = time.perf_counter()
-
-    def post(job: tuple[int, bytes]) -> float:
-        number, body = job
-        due = start + number / rate
-        time.sleep(max(due - time.perf_counter(), 0))
-        with closing(HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
-            connection.request("POST", URL, body, {"Authorization": TOKEN})
-            answer = connection.getresponse()
-            answer.read()
-        if answer.status != 200:
-            raise NotMeasured(f"an event was answered with {answer.status}")
-        return time.perf_counter() - due
-
-    jobs = [(number, next(bodies)) for number in range(round(rate * length))]
-    with ThreadPoolExecutor(_THREADS) as pool:
-        return sorted(pool.map(post, jobs))
-
-
-def _row(what: str, waits: list[float]) -> dict[str, Any]:
-    return {
-        "while": what,
-        "posts": len(waits),
-        "p50": waits[len(waits) // 2] * 1000,
-        "p99": waits[int(len(waits) * 0.99)] * 1000,
-        "longest": waits[-1] * 1000,
-    }
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ from .app import PASSWORD, create_app
 from .week import receive_a_week
 
 PAGES = "/freshdesk/whatsapp/dashboard"
-SIZE: ViewportSize = {"width": 1240, "height": 1180}
+SIZE: ViewportSize = {"width": 1280, "height": 1340}
+SCALE = 0.75
 
 
 def main(target: Path) -> None:
@@ -38,7 +39,7 @@ def main(target: Path) -> None:
         base = f"http://127.0.0.1:{server.port}"
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
-            page = browser.new_page(viewport=SIZE)
+            page = browser.new_page(viewport=SIZE, device_scale_factor=SCALE)
             page.goto(f"{base}/login")
             page.fill("input", PASSWORD)
             page.click("button")
