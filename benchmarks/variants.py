@@ -78,10 +78,24 @@ def memory(directory: Path) -> Flask:
     return app
 
 
+def otel(directory: Path) -> Flask:
+    """``memory``, counted and timed by ``instrument`` with the SDK of OpenTelemetry."""
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+    from flask_fd_whatsapp.monitoring import instrument
+
+    app = memory(directory)
+    provider = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False)
+    instrument(app, meter_provider=provider)
+    return app
+
+
 VARIANTS: dict[str, Make] = {
     "bare": bare,
     "naive": naive,
     "memory": memory,
+    "otel": otel,
     "sqlite": sqlite,
     "floor": floor,
 }

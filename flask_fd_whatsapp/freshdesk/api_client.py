@@ -186,7 +186,7 @@ class FreshdeskClient:
         """Send what :meth:`prepare` gave; see :meth:`send`."""
         attempts = self._retries + 1
         while True:
-            wait = self._pace.take_turn(wait)
+            wait = self._take_turn(wait)
             answer = self._call("POST", PATH, request.body)
             sent = read_sent(answer, request.external_reference_id)
             if isinstance(sent, Sent):
@@ -209,7 +209,7 @@ class FreshdeskClient:
         path = message_path(message_id)
         attempts = 0
         while True:
-            wait = self._pace.take_turn(wait)
+            wait = self._take_turn(wait)
             told = read_message(self._call("GET", path), message_id)
             if isinstance(told, OutboundMessage):
                 return told
@@ -219,6 +219,10 @@ class FreshdeskClient:
                 raise told
             self._pace.rest(pause)
             wait -= pause
+
+    def _take_turn(self, wait: float) -> float:
+        """Wait for the turn of a call; gives the seconds that are left of *wait*."""
+        return self._pace.take_turn(wait)
 
     def _call(self, method: str, path: str, body: bytes | None = None) -> Answer | NoAnswer:
         """One call, after whose 429 everybody pauses."""

@@ -147,6 +147,8 @@ class Reconciler:
             answered = self._ask(asked)
             if answered is not None:
                 self.result.counts[answered.told] += 1
+                if self._receiver.observer is not None:
+                    self._receiver.observer.reconciled(self._receiver.name, answered.told.value)
                 yield answered
 
     def _is_over(self) -> bool:

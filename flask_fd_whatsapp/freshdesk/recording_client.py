@@ -20,6 +20,7 @@ from ..log_fields import current_receiver, get_logger, log_fields
 from ..receiving.receiver import Receiver
 from .api_client import FreshdeskClient
 from .api_errors import AlreadySent, FreshdeskAPIError, NotAllowed, NotSent, Refused
+from .https_calls import Answer, NoAnswer
 from .outbound_message import SendRequest, Sent
 from .shared_pace import paces_of
 from .template_message import TemplateMessage
@@ -62,6 +63,20 @@ class RecordingClient(FreshdeskClient):
 
     def __repr__(self) -> str:
         return f"<RecordingClient of {self._receiver.name}>"
+
+    def _take_turn(self, wait: float) -> float:
+        left = super()._take_turn(wait)
+        observer = self._receiver.observer
+        if observer is not None:
+            observer.waited_for_api(self._receiver.name, wait - left)
+        return left
+
+    def _call(self, method: str, path: str, body: bytes | None = None) -> Answer | NoAnswer:
+        answer = super()._call(method, path, body)
+        observer = self._receiver.observer
+        if observer is not None:
+            observer.called_api(self._receiver.name, method, _kind_of(answer))
+        return answer
 
     def _deliver(
         self,
@@ -157,6 +172,13 @@ class RecordingClient(FreshdeskClient):
                 type(error).__name__,
                 extra=log_fields(receiver=self._receiver.name),
             )
+
+
+def _kind_of(answer: Answer | NoAnswer) -> str:
+    """``2xx`` and so on, and apart from these ``429`` and ``none``."""
+    if not isinstance(answer, Answer):
+        return "none"
+    return "429" if answer.status == 429 else f"{answer.status // 100}xx"
 
 
 def client_of(receiver: Receiver) -> RecordingClient:

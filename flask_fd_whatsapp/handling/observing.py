@@ -1,4 +1,4 @@
-"""What may look on while events are handled: the protocol of an observer."""
+"""What may look on while events are handled, and Freshdesk is called: an observer's protocol."""
 
 from __future__ import annotations
 
@@ -28,4 +28,16 @@ class Observer(Protocol):
 
     def swept(self, receiver: str, result: str) -> None:
         """A recorded event was gone on with; what became of it."""
+        ...
+
+    def called_api(self, receiver: str, method: str, answer: str) -> None:
+        """Freshdesk's API was called; *answer* is one of a few words for what it answered."""
+        ...
+
+    def waited_for_api(self, receiver: str, seconds: float) -> None:
+        """A call of the API has waited so long for its turn."""
+        ...
+
+    def reconciled(self, receiver: str, told: str) -> None:
+        """A message was asked for; what came of that."""
         ...

@@ -27,6 +27,9 @@ class Gauges:
     :param quarantined: bodies in quarantine, those of other event types too.
     :param last_accepted: when the last event was recorded (UTC).
     :param rejected: when a request was last rejected, by reason (UTC).
+    :param rejections: how many requests were rejected, by reason, since it was first counted.
+    :param last_reconciled: when `reconcile` last ended (UTC).
+    :param drift: how many things were seen in payloads within :data:`WINDOW` that are not known.
     :param messages: those first heard of within :data:`WINDOW`, by furthest status.
     :param unheard: sends within :data:`WINDOW`, older than :data:`UNHEARD_AFTER`, of whose message
         no event has come.
@@ -39,6 +42,9 @@ class Gauges:
     quarantined: int = 0
     last_accepted: datetime | None = None
     rejected: Mapping[str, datetime] = field(default_factory=dict)
+    rejections: Mapping[str, int] = field(default_factory=dict)
+    last_reconciled: datetime | None = None
+    drift: int = 0
     messages: Mapping[str, int] = field(default_factory=dict)
     unheard: int = 0
     unknown: int = 0

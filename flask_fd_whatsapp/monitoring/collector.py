@@ -21,7 +21,7 @@ from ..throttle import Throttle
 
 try:
     from prometheus_client import CollectorRegistry
-    from prometheus_client.core import GaugeMetricFamily, Metric
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
     from prometheus_client.registry import Collector
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
@@ -41,6 +41,10 @@ _NUMBERS: Final[Mapping[str, tuple[str, str]]] = {
         "unheard_sends",
         "Sends of the last 24 hours, older than 10 minutes, of which nothing was heard.",
     ),
+    "drift": (
+        "unknown_in_payloads",
+        "Fields, types, statuses, versions and error codes of the last 24 hours, not known here.",
+    ),
     "unknown": ("unknown_sends", "Sends of which nobody knows what became of them."),
 }
 _MOMENTS: Final[Mapping[str, tuple[str, str]]] = {
@@ -51,6 +55,10 @@ _MOMENTS: Final[Mapping[str, tuple[str, str]]] = {
     "last_accepted": (
         "last_accepted_timestamp_seconds",
         "When the last event was recorded; absent if none has been.",
+    ),
+    "last_reconciled": (
+        "last_reconciliation_timestamp_seconds",
+        "When reconcile last ended; absent if it never has.",
     ),
 }
 
@@ -116,6 +124,9 @@ class _Families:
         self._rejected = _family(
             "last_rejected_timestamp_seconds", "When a request was last rejected.", "reason"
         )
+        self._rejections = CounterMetricFamily(
+            "fd_whatsapp_rejections", "Requests that were rejected.", labels=["receiver", "reason"]
+        )
         self._messages = _family(
             "messages", "Messages first heard of in the last 24 hours.", "status"
         )
@@ -126,6 +137,7 @@ class _Families:
             *self._numbers.values(),
             *self._moments.values(),
             self._rejected,
+            self._rejections,
             self._messages,
         ]
 
@@ -139,6 +151,8 @@ class _Families:
                 family.add_metric([receiver], moment.timestamp())
         for reason, moment in gauges.rejected.items():
             self._rejected.add_metric([receiver, reason], moment.timestamp())
+        for reason, count in gauges.rejections.items():
+            self._rejections.add_metric([receiver, reason], count)
         for status, count in gauges.messages.items():
             self._messages.add_metric([receiver, status], count)
 

@@ -6,7 +6,6 @@ of receivers and handlers and a word for what came of it: no ids, references or 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
@@ -41,6 +40,9 @@ except ModuleNotFoundError as error:
 
 SCOPE: Final = "flask_fd_whatsapp"
 
+TIMES_A_SECOND: Final = 50
+"""How many times of each kind a process records at most."""
+
 _DONE: Final = "fd_whatsapp_instrumented"
 _LOOK_SECONDS: Final = 1.0
 _NO_SPAN: Final = nullcontext()
@@ -62,7 +64,8 @@ def instrument(
 
     :param meter_provider: ``None`` for the global one, which may be set later.
     :param tracer_provider: likewise.
-    :param times: whether to keep histograms, which cost more than all the rest.
+    :param times: whether to keep histograms: of requests and of calls of handlers, and of no more
+        than :data:`TIMES_A_SECOND` of each.
     :raises ConfigurationError: if no blueprint is registered yet.
     """
     receivers: Mapping[str, Receiver] = app.extensions.get(EXTENSION, {})
@@ -86,7 +89,7 @@ def _timed(view: Callable[..., Any], receiver: str, observer: OTelObserver) -> C
     def receive(**arguments: Any) -> Any:
         started = perf_counter()
         answer = view(**arguments)
-        observer.answered(receiver, answer.result.label, perf_counter() - started)
+        observer.answered(receiver, answer.result.label, started, perf_counter())
         return answer
 
     return receive
@@ -97,18 +100,37 @@ class _Counts:
 
     def __init__(self, *names: str) -> None:
         self._names = names
-        self._counts: Counter[tuple[str, ...]] = Counter()
+        self._counts: dict[tuple[str, ...], float] = {}
         self._lock = Lock()
 
-    def add(self, *values: str) -> None:
+    def add(self, *values: str, by: float = 1) -> None:
         with self._lock:
-            self._counts[values] += 1
+            self._counts[values] = self._counts.get(values, 0) + by
 
     def observe(self, _: CallbackOptions) -> Iterable[Observation]:
         with self._lock:
             counts = dict(self._counts)
         for values, count in counts.items():
             yield Observation(count, dict(zip(self._names, values, strict=True)))
+
+
+class _Times:
+    """A histogram of so many times a second at most, since to record one costs a tenth of an event.
+
+    Below that all are in it; above, the first of each second.
+    """
+
+    def __init__(self, histogram: metrics.Histogram) -> None:
+        self.record = histogram.record
+        self._left = 0
+        self._until = 0.0
+
+    def has_room(self, now: float) -> bool:
+        """Whether a time is to be recorded at *now*.  Threads may let in a few more."""
+        if now >= self._until:
+            self._until, self._left = now + 1, TIMES_A_SECOND
+        self._left -= 1
+        return self._left >= 0
 
 
 class OTelObserver:
@@ -125,13 +147,19 @@ class OTelObserver:
         self._requests = _Counts("receiver", "outcome")
         self._failures = _Counts("receiver", "handler")
         self._swept = _Counts("receiver", "outcome")
-        for name, counts, text in (
-            ("requests", self._requests, "Requests, by what was answered."),
-            ("handler.failures", self._failures, "Calls of handlers that failed."),
-            ("sweep.events", self._swept, "Recorded events that were gone on with."),
+        self._calls = _Counts("receiver", "method", "answer")
+        self._waits = _Counts("receiver")
+        self._reconciled = _Counts("receiver", "outcome")
+        for name, counts, unit, text in (
+            ("requests", self._requests, "1", "Requests, by what was answered."),
+            ("handler.failures", self._failures, "1", "Calls of handlers that failed."),
+            ("sweep.events", self._swept, "1", "Recorded events that were gone on with."),
+            ("api.calls", self._calls, "1", "Calls of Freshdesk's API, by what it answered."),
+            ("api.wait", self._waits, "s", "How long calls of the API waited for their turn."),
+            ("reconcile.messages", self._reconciled, "1", "Messages that were asked for."),
         ):
             meter.create_observable_counter(
-                f"fd_whatsapp.{name}", callbacks=[counts.observe], description=text
+                f"fd_whatsapp.{name}", callbacks=[counts.observe], unit=unit, description=text
             )
         self._has_times = times
         if times:
@@ -142,22 +170,38 @@ class OTelObserver:
         self._look_at = 0.0
 
     def _make_histograms(self, meter: metrics.Meter) -> None:
-        self._request_time = meter.create_histogram(
-            "fd_whatsapp.request.duration", unit="s", description="How long an answer took."
+        self._request_times = _Times(
+            meter.create_histogram(
+                "fd_whatsapp.request.duration", unit="s", description="How long an answer took."
+            )
         )
-        self._handler_time = meter.create_histogram(
-            "fd_whatsapp.handler.duration", unit="s", description="How long a handler took."
+        self._handler_times = _Times(
+            meter.create_histogram(
+                "fd_whatsapp.handler.duration", unit="s", description="How long a handler took."
+            )
         )
 
-    def answered(self, receiver: str, outcome: str, seconds: float) -> None:
-        """A request was answered."""
+    def answered(self, receiver: str, outcome: str, began: float, ended: float) -> None:
+        """A request was answered; times are those of the performance counter."""
         self._requests.add(receiver, outcome)
-        if self._has_times:
-            self._request_time.record(seconds, self._named(receiver, "outcome", outcome))
+        if self._has_times and self._request_times.has_room(ended):
+            self._request_times.record(ended - began, self._named(receiver, "outcome", outcome))
 
     def swept(self, receiver: str, result: str) -> None:
         """A recorded event was gone on with."""
         self._swept.add(receiver, result)
+
+    def called_api(self, receiver: str, method: str, answer: str) -> None:
+        """Freshdesk's API was called."""
+        self._calls.add(receiver, method, answer)
+
+    def waited_for_api(self, receiver: str, seconds: float) -> None:
+        """A call of the API has waited for its turn."""
+        self._waits.add(receiver, by=seconds)
+
+    def reconciled(self, receiver: str, told: str) -> None:
+        """A message was asked for."""
+        self._reconciled.add(receiver, told)
 
     def handling(
         self, receiver: str, event: StatusEvent, recorded: Recorded
@@ -206,9 +250,11 @@ class OTelObserver:
                     span.set_attribute("error.type", type(error).__qualname__)
                     if not isinstance(error, RetryLater):
                         span.set_status(StatusCode.ERROR)
-        seconds = perf_counter() - started
-        if self._has_times:
-            self._handler_time.record(seconds, self._named(receiver, "handler", handler.name))
+        ended = perf_counter()
+        if self._has_times and self._handler_times.has_room(ended):
+            self._handler_times.record(
+                ended - started, self._named(receiver, "handler", handler.name)
+            )
         if error is not None and not isinstance(error, (RetryLater, GiveUp)):
             self._failures.add(receiver, handler.name)
         return error

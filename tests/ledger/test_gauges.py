@@ -6,6 +6,8 @@ import pytest
 from sqlalchemy import event
 
 from flask_fd_whatsapp.ledger import Ledger, Policy, Rejection, Unusable
+from flask_fd_whatsapp.ledger.asking import Reconciled
+from flask_fd_whatsapp.ledger.drift import Drift, DriftKind
 from flask_fd_whatsapp.ledger.gauges import Gauges
 from flask_fd_whatsapp.ledger.send_records import SendIntent, SendState
 from flask_fd_whatsapp.ledger.sql import SQLLedger
@@ -57,6 +59,7 @@ def test_gauges_tell_receivers_apart(ledger: Ledger) -> None:
     assert one.messages == {"SENT": 2, "none": 1}
     assert (two.pending, two.oldest_pending, two.quarantined) == (0, None, 1)
     assert two.messages == {"READ": 1}
+    assert two.rejections == {"unauthenticated": 2, "account": 1}
     assert two.rejected == {"unauthenticated": MOMENT + timedelta(hours=1), "account": MOMENT}
 
 
@@ -68,6 +71,28 @@ def test_gauges_count_dead_events(ledger: Ledger) -> None:
     recorded.claim.finish(FAILED)
     gauges = ledger.gauges.read(["one"])["one"]
     assert (gauges.pending, gauges.dead) == (0, 1)
+
+
+def test_gauges_tell_of_reconciliation_and_drift(ledger: Ledger) -> None:
+    """When it was last reconciled, how much was rejected, and what of late was not known."""
+    ledger.asking.note(Reconciled(receiver="one", asked=3, changed=1, ended_at=MOMENT))
+    for number, moment in enumerate((MOMENT, datetime.now(UTC))):
+        ledger.drift.note(
+            [
+                Drift(
+                    receiver="one",
+                    kind=DriftKind.FIELD,
+                    place=f"data.f{number}",
+                    found="string",
+                    count=7,
+                    first_seen=moment,
+                    last_seen=moment,
+                )
+            ]
+        )
+    one, two = ledger.gauges.read(["one", "two"]).values()
+    assert (one.last_reconciled, one.drift) == (MOMENT, 1)
+    assert (two.last_reconciled, two.drift) == (None, 0)
 
 
 def test_gauges_count_sends(ledger: Ledger) -> None:

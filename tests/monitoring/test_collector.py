@@ -54,6 +54,7 @@ def test_scrape_tells_how_the_ledger_stands(
     assert abs(found["last_accepted_timestamp_seconds", (receiver,)] - now) < 300
     moment = found["last_rejected_timestamp_seconds", (receiver, "unauthenticated")]
     assert abs(moment - now) < 300
+    assert found["rejections_total", (receiver, "unauthenticated")] == 1
     for name in ("pending_events", "dead_events", "unheard_sends", "unknown_sends"):
         assert found[name, (receiver,)] == 0
     assert ("oldest_pending_timestamp_seconds", (receiver,)) not in found

@@ -25,10 +25,12 @@ from flask_fd_whatsapp import (
     status_changed,
     status_received,
 )
+from flask_fd_whatsapp.freshdesk import reconcile
 from flask_fd_whatsapp.monitoring import LedgerCollector, instrument
 from flask_fd_whatsapp.receiving.sweep import sweep
 
 from ..conftest import TOKEN, URL, MakeApp, Payload
+from ..freshdesk.catching_up import ALWAYS, TWO_DAYS, system
 
 MANY = 10_000
 SECRET = "Ada Lovelace"
@@ -197,6 +199,35 @@ def test_histograms_can_be_left_out(app: Flask, payload: Payload) -> None:
     text = str(reader.get_metrics_data())
     assert "fd_whatsapp.requests" in text
     assert "duration" not in text
+
+
+def test_so_many_times_a_second_are_recorded_at_most(
+    watched: Watched, payload: Payload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a second the first times are recorded and the others are only counted, and then again."""
+    monkeypatch.setattr("flask_fd_whatsapp.monitoring.instrumentation.TIMES_A_SECOND", 2)
+    now = 100.0
+    monkeypatch.setattr("flask_fd_whatsapp.monitoring.instrumentation.perf_counter", lambda: now)
+    for now in (100.0, 100.1, 100.2, 101.2):  # noqa: B007 - the clock reads it
+        watched.post(payload())
+    points = watched.points
+    assert points["request.duration", "fd_whatsapp", "duplicate"].count == 2
+    assert points["requests", "fd_whatsapp", "duplicate"].value == 3
+
+
+def test_calls_of_the_api_are_counted() -> None:
+    """Calls by method and answer, how long they waited, and what came of messages asked for."""
+    with system(trouble=[None, "error"]) as host:
+        watched = Watched(host.app)
+        host.send("R1")
+        host.clock.skip(TWO_DAYS)
+        reconcile(stuck_for=ALWAYS)
+        points = watched.points
+    assert points["api.calls", "fd_whatsapp", "POST", "2xx"].value == 1
+    assert points["api.calls", "fd_whatsapp", "GET", "5xx"].value == 1
+    assert points["api.calls", "fd_whatsapp", "GET", "2xx"].value == 1
+    assert points["api.wait", "fd_whatsapp"].value >= 0
+    assert points["reconcile.messages", "fd_whatsapp", "changed"].value == 1
 
 
 def test_instrument_wants_a_receiver() -> None:

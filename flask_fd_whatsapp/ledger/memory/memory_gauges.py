@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from ..gauges import NO_STATUS, UNHEARD_AFTER, WINDOW, Gauges
 from ..send_records import SendFilter, SendState
 from ..views import State
+from .memory_asking import MemoryAsking
+from .memory_drift import MemoryDriftRecord
 from .memory_quarantine import MemoryQuarantine
 from .memory_rejection_notes import MemoryLastRejections
 from .memory_sends import MemorySendRecord
@@ -24,11 +26,15 @@ class MemoryGauges:
         quarantine: MemoryQuarantine,
         rejections: MemoryLastRejections,
         send_record: MemorySendRecord,
+        asking: MemoryAsking,
+        drift: MemoryDriftRecord,
     ) -> None:
         self._store = store
         self._quarantine = quarantine
         self._rejections = rejections
         self._send_record = send_record
+        self._asking = asking
+        self._drift = drift
 
     def read(self, receivers: Collection[str]) -> Mapping[str, Gauges]:
         """How the receivers of these names stand."""
@@ -41,7 +47,9 @@ class MemoryGauges:
         events = [event for _, event in self._store.events.values() if event.receiver == name]
         pending = [event.received_at for event in events if event.state is State.PENDING]
         rejected: dict[str, datetime] = {}
+        rejections: Counter[str] = Counter()
         for one in self._rejections.last(receiver=name):
+            rejections[one.reason] += one.count or 1
             rejected[one.reason] = max(one.last_seen, rejected.get(one.reason, one.last_seen))
         messages = Counter(
             str(message.status or NO_STATUS)
@@ -50,6 +58,7 @@ class MemoryGauges:
         )
         unheard = self._send_record.listed(SendFilter(receiver=name, is_unheard=True, limit=10**9))
         unknown = SendFilter(receiver=name, state=SendState.UNKNOWN, limit=10**9)
+        last_run = self._asking.last(receiver=name)
         return Gauges(
             pending=len(pending),
             oldest_pending=min(pending, default=None),
@@ -57,6 +66,9 @@ class MemoryGauges:
             quarantined=len(self._quarantine.of(name)),
             last_accepted=max((event.received_at for event in events), default=None),
             rejected=rejected,
+            rejections=rejections,
+            last_reconciled=last_run.ended_at if last_run else None,
+            drift=sum(one.last_seen >= since for one in self._drift.seen(receiver=name)),
             messages=messages,
             unheard=sum(since <= one.created_at <= now - UNHEARD_AFTER for one in unheard),
             unknown=len(self._send_record.listed(unknown)),

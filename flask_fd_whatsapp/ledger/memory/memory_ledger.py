@@ -50,6 +50,8 @@ class MemoryLedger(ComposedLedger):
         quarantine = MemoryQuarantine()
         send_record = MemorySendRecord(store)
         rejections = MemoryLastRejections()
+        asking = MemoryAsking(store)
+        drift = MemoryDriftRecord()
         super().__init__(
             recording=MemoryRecording(store),
             queries=MemoryQueries(store),
@@ -65,10 +67,10 @@ class MemoryLedger(ComposedLedger):
             maintenance=MemoryMaintenance(store, send_record),
             send_record=send_record,
             rates=MemoryRates(store),
-            asking=MemoryAsking(store),
+            asking=asking,
             campaigns=MemoryCampaigns(store),
-            gauges=MemoryGauges(store, quarantine, rejections, send_record),
-            drift=MemoryDriftRecord(),
+            gauges=MemoryGauges(store, quarantine, rejections, send_record, asking, drift),
+            drift=drift,
         )
         self.store = store
 

@@ -15,7 +15,7 @@ from .dialects.base import Database
 from .prepared import PreparedDatabase
 from .rejection_notes import NO_HEADER
 from .send_queries import conditions_of
-from .tables import event, message, quarantine, rejection, send
+from .tables import drift, event, message, quarantine, reconciliation, rejection, send
 
 
 class _Row(NamedTuple):
@@ -42,7 +42,7 @@ class SQLGauges:
         with database.querying() as connection:
             rows = [_Row(*row) for row in connection.execute(query)]
         for row in rows:
-            _take(gauges[row.receiver], row)
+            _take(gauges[row.receiver], row._replace(number=int(row.number)))  # MariaDB: decimals
         return gauges
 
 
@@ -51,12 +51,16 @@ def _take(gauges: Gauges, row: _Row) -> None:
         gauges.pending, gauges.oldest_pending = row.number, row.moment
     elif row.kind == "accepted":
         gauges.last_accepted = row.moment
+    elif row.kind == "reconciled":
+        gauges.last_reconciled = row.moment
     elif row.kind == "rejected":
         assert row.label is not None
         assert row.moment is not None
         reason = row.label.removesuffix(NO_HEADER)
         latest = max(row.moment, gauges.rejected.get(reason, row.moment))
         gauges.rejected = {**gauges.rejected, reason: latest}
+        count = row.number + gauges.rejections.get(reason, 0)
+        gauges.rejections = {**gauges.rejections, reason: count}
     elif row.kind == "message":
         gauges.messages = {**gauges.messages, row.label or NO_STATUS: row.number}
     else:
@@ -78,10 +82,20 @@ def _parts(receivers: list[str], database: Database) -> list[Any]:
         .where(quarantine.c.receiver.in_(receivers))
         .group_by(quarantine.c.receiver),
         _counted(
-            "rejected", rejection.c.receiver, rejection.c.reason, func.max(rejection.c.last_seen)
+            "rejected",
+            rejection.c.receiver,
+            rejection.c.reason,
+            func.max(rejection.c.last_seen),
+            func.sum(func.coalesce(rejection.c.count, 1)),
         )
         .where(rejection.c.receiver.in_(receivers))
         .group_by(rejection.c.receiver, rejection.c.reason),
+        _counted(
+            "reconciled", reconciliation.c.receiver, None, reconciliation.c.ended_at, literal(1)
+        ).where(reconciliation.c.receiver.in_(receivers)),
+        _counted("drift", drift.c.receiver)
+        .where(drift.c.last_seen >= since, drift.c.receiver.in_(receivers))
+        .group_by(drift.c.receiver),
         _counted("message", message.c.receiver, message.c.status)
         .where(message.c.first_seen >= since, message.c.receiver.in_(receivers))
         .group_by(message.c.receiver, message.c.status),
@@ -114,11 +128,13 @@ def _parts(receivers: list[str], database: Database) -> list[Any]:
     return parts
 
 
-def _counted(kind: str, receiver: Any, label: Any = None, moment: Any = None) -> Any:
+def _counted(
+    kind: str, receiver: Any, label: Any = None, moment: Any = None, number: Any = None
+) -> Any:
     return select(
         literal(kind),
         receiver,
         null() if label is None else label,
-        func.count(),
+        func.count() if number is None else number,
         type_coerce(null(), UTCDateTime) if moment is None else moment,
     )
