@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import logging.config
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 
+import flask_fd_whatsapp
 from flask_fd_whatsapp import (
     RetryLater,
     StatusEvent,
@@ -91,6 +96,41 @@ def test_a_handler_that_asks_to_be_called_later(
     (record,) = [record for record in caplog.records if record.module == "attempt"]
     assert {name for name in LOG_FIELDS if hasattr(record, name)} == set(LOG_FIELDS)
     assert record.__dict__["handler"] == "tickets"
+
+
+def test_documented_configuration_writes_every_field(
+    app: Flask, payload: Payload, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The JSON lines of the documented formatter have every field of a failing handler's record."""
+
+    @status_received.connect
+    @handler_name("tickets")
+    def fails(app: Flask, event: object) -> None:
+        raise ValueError("no tickets")
+
+    page = (Path(__file__).parents[1] / "docs/monitoring.md").read_text()
+    (block,) = re.findall(
+        r"^```python\n([^`]*JSONFormatter.*?)^```$", page, re.DOTALL | re.MULTILINE
+    )
+    documented: dict[str, Any] = {}
+    exec(block, documented)
+    assert documented["FIELDS"] == LOG_FIELDS
+    client_of(app).post(URL, json=payload())
+    (record,) = [record for record in caplog.records if record.module == "attempt"]
+    configuration = documented["LOGGING"]
+    configurator = logging.config.DictConfigurator(configuration)
+    formatter = configurator.configure_formatter(configuration["formatters"]["json"])
+    line = json.loads(formatter.format(record))
+    assert set(LOG_FIELDS) <= set(line)
+    assert (line["attempt"], line["handler"]) == (1, "tickets")
+    assert "no tickets" in line["error"]
+
+
+def test_every_logger_of_the_package_adds_the_fields() -> None:
+    """No module makes a logger past `get_logger`, whose records would lack them."""
+    folder = Path(flask_fd_whatsapp.__file__).parent
+    past = [path.name for path in folder.rglob("*.py") if "getLogger(__name__)" in path.read_text()]
+    assert past == []
 
 
 def test_a_rejected_request(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
