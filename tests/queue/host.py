@@ -38,7 +38,25 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     make_celery(app)
     app.register_blueprint(FreshdeskWhatsApp())
     connect_handlers(app)
+    if "HOST_SPANS" in app.config:
+        trace_into(app, Path(app.config["HOST_SPANS"]))
     return app
+
+
+def trace_into(app: Flask, file: Path) -> None:
+    """Write each span as a line of JSON."""
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
+
+    from flask_fd_whatsapp.monitoring import instrument
+
+    tracers = TracerProvider(shutdown_on_exit=False)
+    exporter = ConsoleSpanExporter(
+        out=file.open("a", encoding="utf-8"),
+        formatter=lambda span: f"{span.to_json(indent=None)}\n",
+    )
+    tracers.add_span_processor(SimpleSpanProcessor(exporter))
+    instrument(app, tracer_provider=tracers)
 
 
 def make_celery(app: Flask) -> Celery:
