@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from itertools import islice
 from typing import Final
 
 import click
 from flask.cli import with_appcontext
 
-from ..escaping import plain as escaped
+from ..engagement.export import cell
+from ..ledger.api_parts import SendRecord
 from ..ledger.send_records import Send, SendFilter, SendState
 from .options import chosen_receiver, json_option, receiver_option, shared_ledger
 from .output import plain, print_json, print_table, when
@@ -19,8 +21,10 @@ from .parameters import EventId
 
 _HEAD: Final = ("id", "begun", "state", "message", "reference", "campaign", "template")
 
-_FORMULA: Final = tuple("=+-@\t\r")
-"""What a spreadsheet takes for the beginning of a formula."""
+PAGE: Final = 1000
+"""Sends of a query, each a transaction of its own: whatever is listed, memory stays flat."""
+
+SHOWN: Final = 100
 
 
 @click.command(
@@ -32,7 +36,7 @@ _FORMULA: Final = tuple("=+-@\t\r")
 @click.option("--unheard", is_flag=True, help="Sent, and nothing heard of the message.")
 @click.option("--campaign", help="Of this campaign.")
 @click.option("--reference", help="With this external_reference_id.")
-@click.option("--limit", type=click.IntRange(1, 1_000_000), default=100, show_default=True)
+@click.option("--limit", type=click.IntRange(1), help="At most so many; 100 unless as CSV.")
 @click.option("--not-sent", type=EventId(), metavar="ID", help="Say that this one was not sent.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, and nothing else.")
 @receiver_option
@@ -43,7 +47,7 @@ def sends(
     unheard: bool,
     campaign: str | None,
     reference: str | None,
-    limit: int,
+    limit: int | None,
     not_sent: int | None,
     as_csv: bool,
     name: str | None,
@@ -66,20 +70,19 @@ def sends(
         click.echo(f"Send {not_sent} was not sent.")
         return
     record.settle()
-    found = record.listed(
-        SendFilter(
-            external_reference_id=reference,
-            state=SendState.UNKNOWN if unknown else None,
-            campaign=campaign,
-            receiver=receiver.name,
-            is_unheard=unheard,
-            limit=limit,
-        )
+    wanted = SendFilter(
+        external_reference_id=reference,
+        state=SendState.UNKNOWN if unknown else None,
+        campaign=campaign,
+        receiver=receiver.name,
+        is_unheard=unheard,
     )
+    if as_csv:
+        _print_csv(islice(_all_sends(record, wanted), limit))
+        return
+    found = record.listed(wanted._replace(limit=limit or SHOWN))
     if as_json:
         print_json({"sends": [asdict(one) for one in found]})
-    elif as_csv:
-        _print_csv(found)
     elif not found:
         click.echo("No sends.")
     else:
@@ -87,7 +90,7 @@ def sends(
 
 
 def _print(found: Sequence[Send]) -> None:
-    print_table(_HEAD, [[cell or "-" for cell in _row(one)] for one in found])
+    print_table(_HEAD, [[value or "-" for value in _row(one)] for one in found])
     for one in found:
         if one.state is SendState.UNKNOWN:
             may_be = ", ".join(one.candidates) or "no message heard of yet"
@@ -106,14 +109,17 @@ def _row(one: Send) -> tuple[object, ...]:
     )
 
 
-def _print_csv(found: Sequence[Send]) -> None:
-    writer = csv.writer(sys.stdout)
+def _all_sends(record: SendRecord, wanted: SendFilter) -> Iterator[Send]:
+    """The sends that meet every condition, newest first, a page after the other."""
+    before = None
+    while page := record.listed(wanted._replace(before=before, limit=PAGE)):
+        yield from page
+        before = page[-1].place
+
+
+def _print_csv(found: Iterator[Send]) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow((*_HEAD, "language", "error"))
     for one in found:
-        writer.writerow([_cell(cell) for cell in (*_row(one), one.language, one.error)])
-
-
-def _cell(value: object) -> str:
-    """A cell that no spreadsheet runs."""
-    text = "" if value is None else escaped(str(value))
-    return f"'{text}" if text.startswith(_FORMULA) else text
+        row = (*_row(one), one.language, one.error)
+        writer.writerow([cell(value) for value in row])

@@ -82,6 +82,11 @@ class Send:
     settled_at: datetime | None
     candidates: tuple[str, ...] = ()
 
+    @property
+    def place(self) -> SendPlace:
+        """Where it stands in the list of all."""
+        return SendPlace(self.created_at, self.id)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
@@ -101,10 +106,18 @@ class Expected:
     receiver: str | None = None
 
 
+class SendPlace(NamedTuple):
+    """Where a send stands in the list of all: newest first."""
+
+    created_at: datetime
+    id: Any
+
+
 class SendFilter(NamedTuple):
     """Which sends are asked for: those that meet every condition that is not ``None``.
 
     :param is_unheard: they were sent, and no event of their message has come.
+    :param before: where the page before ended.
     """
 
     external_reference_id: str | None = None
@@ -112,7 +125,13 @@ class SendFilter(NamedTuple):
     campaign: str | None = None
     receiver: str | None = None
     is_unheard: bool = False
+    before: SendPlace | None = None
     limit: int = 100
+
+    @property
+    def is_of_all(self) -> bool:
+        """Whether nothing but a receiver narrows it."""
+        return self._replace(receiver=None, before=None, limit=0) == SendFilter(limit=0)
 
 
 class SendStanding(NamedTuple):

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from flask_fd_whatsapp.commands import send_list
 from flask_fd_whatsapp.freshdesk import SendUnknown
 
 from ..freshdesk.catching_up import KEY, System, system
@@ -73,6 +74,18 @@ def test_the_list_of_sends() -> None:
         assert run(host, "sends", "--not-sent", str(unknown["id"])).exit_code == 0
         assert run(host, "sends", "--not-sent", str(unknown["id"])).exit_code == 1
         assert [one["state"] for one in sends(host, "--campaign", "spring")] == ["unsent"]
+
+
+def test_csv_of_more_sends_than_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CSV has every send, read a page at a time, unless a limit is given."""
+    monkeypatch.setattr(send_list, "PAGE", 2)
+    with system() as host:
+        for number in range(5):
+            host.send(f"R{number}")
+        lines = run(host, "sends", "--csv").stdout.splitlines()
+        assert lines[0] == "id,begun,state,message,reference,campaign,template,language,error"
+        assert [line.split(",")[4] for line in lines[1:]] == ["R4", "R3", "R2", "R1", "R0"]
+        assert len(run(host, "sends", "--csv", "--limit", "3").stdout.splitlines()) == 4
 
 
 def sends(host: System, *arguments: str) -> Any:

@@ -78,6 +78,7 @@ DATA["0011"] = f"""{DATA["0010"]};
 INSERT INTO fd_whatsapp_reconciliation (receiver, ended_at, asked, changed)
 VALUES ('fd_whatsapp', {{time}}, 3, 1)
 """
+DATA["0012"] = DATA["0011"]
 
 
 def fill(engine: Engine, at: str) -> None:

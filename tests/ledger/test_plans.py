@@ -10,10 +10,12 @@ from sqlalchemy import event, text
 
 from flask_fd_whatsapp.ledger import State
 from flask_fd_whatsapp.ledger.listing import MessageFilter, Place
+from flask_fd_whatsapp.ledger.send_records import SendFilter, SendPlace, SendState, digest_of
 from flask_fd_whatsapp.ledger.sql import SQLLedger
 from flask_fd_whatsapp.ledger.sql.tables import event as event_table
 from flask_fd_whatsapp.ledger.sql.tables import message as message_table
 from flask_fd_whatsapp.ledger.sql.tables import quarantine as quarantine_table
+from flask_fd_whatsapp.ledger.sql.tables import send as send_table
 
 from .conftest import Shared
 from .databases import KINDS
@@ -77,6 +79,24 @@ def full(request: pytest.FixtureRequest, shared: Shared) -> SQLLedger:
             ],
         )
         connection.execute(
+            send_table.insert(),
+            [
+                {
+                    "id": FIRST + number,
+                    "receiver": RECEIVER,
+                    "account": "1",
+                    "reference": f"R{number}",
+                    "reference_digest": digest_of(f"R{number}"),
+                    "campaign": "autumn" if number % 1000 == 250 else "spring",
+                    "state": "unknown" if number % 1000 == 777 else "sent",
+                    "message_id": None if number % 1000 == 777 else f"M{number}",
+                    "created_at": moment,
+                    "settled_at": None if number % 1000 == 777 else moment,
+                }
+                for number, moment in enumerate(times)
+            ],
+        )
+        connection.execute(
             quarantine_table.insert(),
             [
                 {
@@ -95,7 +115,7 @@ def full(request: pytest.FixtureRequest, shared: Shared) -> SQLLedger:
                 for number in range(KEPT)
             ],
         )
-    tables = "fd_whatsapp_message, fd_whatsapp_event, fd_whatsapp_quarantine"
+    tables = "fd_whatsapp_message, fd_whatsapp_event, fd_whatsapp_quarantine, fd_whatsapp_send"
     with ledger.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         if ledger.engine.dialect.name == "postgresql":
             connection.execute(text(f"VACUUM ANALYZE {tables}"))
@@ -204,6 +224,27 @@ QUERIES: dict[str, Callable[[SQLLedger], Any]] = {
         since=START + timedelta(minutes=MESSAGES - PAGE), receiver=RECEIVER
     ),
 }
+
+
+OF_SENDS: dict[str, SendFilter] = {
+    "first page": SendFilter(),
+    "next page": SendFilter(before=SendPlace(START + timedelta(minutes=777), FIRST + 777)),
+    "of campaign": SendFilter(campaign="spring"),
+    "next of campaign": SendFilter(
+        campaign="spring", before=SendPlace(START + timedelta(minutes=7900), FIRST + 7900)
+    ),
+    "of rare campaign": SendFilter(campaign="autumn"),
+    "of unknown campaign": SendFilter(campaign="winter"),
+    "unknown": SendFilter(state=SendState.UNKNOWN),
+    "of reference": SendFilter(external_reference_id="R77"),
+}
+
+
+@pytest.mark.parametrize("wanted", OF_SENDS.values(), ids=OF_SENDS)
+def test_queries_of_sends(full: SQLLedger, wanted: SendFilter) -> None:
+    """A page of sends is found without going through all that was ever sent."""
+    asked = wanted._replace(receiver=RECEIVER, limit=FEW)
+    assert most_rows_read(full, lambda ledger: ledger.send_record.listed(asked)) < ENOUGH
 
 
 OF_QUARANTINE: dict[str, Callable[[SQLLedger], Any]] = {

@@ -12,7 +12,7 @@ from sqlalchemy import update
 
 from flask_fd_whatsapp.ledger import Ledger, MemoryLedger
 from flask_fd_whatsapp.ledger.send_records import Send, SendFilter, SendIntent, SendState
-from flask_fd_whatsapp.ledger.sql import SQLLedger
+from flask_fd_whatsapp.ledger.sql import SQLLedger, send_queries
 from flask_fd_whatsapp.ledger.sql.tables import send as send_table
 
 from ..concurrency.threads import TIMEOUT
@@ -278,3 +278,29 @@ def test_what_was_sent_and_not_heard_of(ledger: Ledger) -> None:
     assert record.listed(SendFilter(is_unheard=True)) == []
     unknown(ledger, external_reference_id="R2")
     assert record.standing(RECEIVER) == (1, None)
+
+
+def test_sends_come_page_by_page(ledger: Ledger) -> None:
+    """Page follows page without a gap or a double, also of sends that were begun at one moment."""
+    ids = [
+        intend(ledger, campaign="spring", external_reference_id=f"R{number}") for number in range(5)
+    ]
+    make_sends_older(ledger, timedelta(minutes=1))
+    for wanted in (SendFilter(limit=2), SendFilter(campaign="spring", limit=2)):
+        pages, before = [], None
+        while page := ledger.send_record.listed(wanted._replace(before=before)):
+            pages.append([one.id for one in page])
+            before = page[-1].place
+        assert pages == [[ids[4], ids[3]], [ids[2], ids[1]], [ids[0]]]
+
+
+@pytest.mark.parametrize("many", [0, 1000])
+def test_the_unheard_among_many(ledger: Ledger, many: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was not heard of is found, however many messages have no status."""
+    monkeypatch.setattr(send_queries, "MANY", many)
+    for number in range(3):
+        ledger.send_record.sent(intend(ledger, external_reference_id=f"R{number}"), f"M{number}")
+    handle(ledger, "QUEUED", message_id="M1")
+    handle(ledger, "PLAYED", message_id="M2")  # which is no known status, and an event
+    unheard = ledger.send_record.listed(SendFilter(is_unheard=True))
+    assert [one.message_id for one in unheard] == ["M0"]

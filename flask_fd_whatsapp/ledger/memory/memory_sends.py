@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import count
+from itertools import count, islice
 
 from ...exceptions import LedgerUnavailable
 from ..references import storable
@@ -132,11 +132,9 @@ class MemorySendRecord:
     def listed(self, wanted: SendFilter) -> list[Send]:
         """The sends that meet every condition, newest first."""
         with self._store.lock:
-            found = [one for one in map(self._seen, self._newest()) if self._meets(one, wanted)]
-            return [self._with_candidates(one) for one in found[: wanted.limit]]
-
-    def _newest(self) -> Iterator[Send]:
-        return reversed(self._sends.values())
+            newest = sorted(self._sends.values(), key=lambda one: one.place, reverse=True)
+            found = (one for one in map(self._seen, newest) if self._meets(one, wanted))
+            return [self._with_candidates(one) for one in islice(found, wanted.limit)]
 
     def _meets(self, one: Send, wanted: SendFilter) -> bool:
         pairs = (
@@ -146,6 +144,8 @@ class MemorySendRecord:
             (wanted.receiver, one.receiver),
         )
         if any(value is not None and value != its for value, its in pairs):
+            return False
+        if wanted.before is not None and one.place >= wanted.before:
             return False
         if not wanted.is_unheard:
             return True

@@ -5,8 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, exists, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    and_,
+    exists,
+    func,
+    or_,
+    select,
+)
 
 from ..references import storable
 from ..send_records import (
@@ -14,6 +25,7 @@ from ..send_records import (
     Heard,
     Send,
     SendFilter,
+    SendPlace,
     SendStanding,
     SendState,
     candidates_of,
@@ -24,15 +36,41 @@ from .dialects.base import Database
 from .event_pages import has_reference
 from .tables import event, message, send
 
+MANY: Final = 1000
+"""Messages without a status from which on it is quicker to look through the sends."""
+
 
 def listed(database: Database, wanted: SendFilter) -> list[Send]:
     """The sends that meet every condition, newest first."""
-    query = select(send).order_by(send.c.id.desc()).limit(wanted.limit)
-    query = query.where(*conditions_of(wanted, database))
+    query = select(send).where(*conditions_of(wanted, database)).limit(wanted.limit)
+    if wanted.is_of_all:  # by the primary key
+        query = query.order_by(send.c.id.desc())
+    else:  # by an index of what is asked for, all of which end with this
+        query = query.order_by(send.c.created_at.desc(), send.c.id.desc())
+    if wanted.before is not None:
+        query = query.where(_is_behind(wanted.before, by_key=wanted.is_of_all))
     with database.querying(patiently=True) as connection:
         now = database.read_clock(connection)
+        if wanted.is_unheard:
+            query = _led_by_silent_messages(connection, query)
         found = [send_of(row, now) for row in connection.execute(query).mappings()]
         return [_with_candidates(connection, one) for one in found]
+
+
+def _is_behind(place: SendPlace, *, by_key: bool) -> ColumnElement[bool]:
+    is_earlier: ColumnElement[bool] = send.c.id < place.id
+    if by_key:
+        return is_earlier
+    is_older = send.c.created_at < place.created_at
+    # The bound alone leads through the index.
+    return and_(send.c.created_at <= place.created_at, or_(is_older, is_earlier))
+
+
+def _led_by_silent_messages(connection: Connection, query: Select[Any]) -> Select[Any]:
+    """The same, by way of the messages without a status, unless there are very many of them."""
+    silent = select(message.c.message_id).where(message.c.status.is_(None)).limit(MANY + 1)
+    ids = connection.scalars(silent).all()
+    return query if len(ids) > MANY else query.where(send.c.message_id.in_(ids))
 
 
 def one_send(database: Database, send_id: int) -> Send:
@@ -70,7 +108,8 @@ def conditions_of(wanted: SendFilter, database: Database) -> Iterator[ColumnElem
     if wanted.external_reference_id is not None:
         yield send.c.reference_digest == digest_of(wanted.external_reference_id)
     if wanted.receiver is not None:
-        yield send.c.receiver == wanted.receiver
+        # Not by its index: the order, or what else is asked for, leads through a better one.
+        yield func.coalesce(send.c.receiver, "") == wanted.receiver
     if wanted.campaign is not None:
         yield send.c.campaign == storable(wanted.campaign)
     if wanted.state is SendState.UNKNOWN:
@@ -89,7 +128,11 @@ def conditions_of(wanted: SendFilter, database: Database) -> Iterator[ColumnElem
 def is_unknown(database: Database) -> ColumnElement[bool]:
     """Whether nobody knows what became of a send, nor is about to."""
     is_late = send.c.created_at < database.now(after=-SENDING_SECONDS)
-    return and_(send.c.settled_at.is_(None), or_(send.c.state == SendState.UNKNOWN, is_late))
+    return and_(
+        send.c.state.in_((SendState.SENDING, SendState.UNKNOWN)),  # leads through an index
+        send.c.settled_at.is_(None),
+        or_(send.c.state == SendState.UNKNOWN, is_late),
+    )
 
 
 def free_messages(connection: Connection, account: str, reference: str) -> Sequence[Heard]:

@@ -284,6 +284,7 @@ send = Table(
     Index(None, "reference_digest"),
     Index(None, "message_id", "created_at"),
     Index(None, "receiver", "created_at"),
+    Index(None, "campaign", "created_at"),
 )
 Index(
     None,
