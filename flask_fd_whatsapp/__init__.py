@@ -1,5 +1,6 @@
 """Receives Freshdesk's WhatsApp webhooks in a Flask application."""
 
+from .accounts import Account
 from .blueprint import FreshdeskWhatsApp
 from .events import Actor, DeliveryError, Status, StatusEvent
 from .exceptions import ConfigurationError, FreshdeskWhatsAppError, GiveUp, RetryLater
@@ -22,6 +23,7 @@ from .signals import (
 )
 
 __all__ = [
+    "Account",
     "Actor",
     "ConfigurationError",
     "DeliveryError",

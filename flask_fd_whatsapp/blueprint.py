@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
@@ -13,23 +13,26 @@ from flask.sansio.blueprints import BlueprintSetupState
 from marshmallow import Schema
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
+from .accounts import Accounts
 from .commands import group, is_command_running, is_flask_command
 from .exceptions import ConfigurationError
 from .ledger import Ledger
 from .ledger.context import EXTENSION
 from .ledger_urls import MEMORY_URL, forgets
 from .log_fields import get_logger
+from .receiving.account_lookup import AccountLookup, AccountsUnavailable
 from .receiving.auth import environ_key
 from .receiving.hand_over import HandOver, Take
 from .receiving.receiver import Receiver
 from .receiving.request_body import BodyNotHandedOver, header_text, read_body
-from .receiving.responses import Result, to_response
+from .receiving.responses import UNAVAILABLE, Result, to_response
 from .schemas import OutboundMessageEventSchema
 from .settings import Settings
 
 logger = get_logger(__name__)
 
 RULE = "/whatsapp"
+ACCOUNTS_RULE = f"/<account>{RULE}"
 
 LEDGERS = "fd_whatsapp_ledgers"
 """The key in ``app.extensions``: a mapping from a database's URL to the ledger of all receivers
@@ -55,6 +58,10 @@ class FreshdeskWhatsApp(Blueprint):
     :param ledger: a ledger, or a callable that makes one of the application, called inside the
         application context at first use; ``None`` for the one of ``LEDGER_URL``, which receivers
         of one application with the same URL share (``memory://`` is never shared).
+    :param accounts: many Freshdesk accounts at ``<url_prefix>/<account>/whatsapp``: a mapping from
+        that part of the URL to an :class:`Account`, or a callable that gives it, or ``None`` for
+        an unknown one.  It is called in an application context of its own, and its answer holds
+        for ten seconds.  ``HEADERS`` and ``ACCOUNT_IDS`` are then each account's.
     :param hand_over: a callable ``(receiver_name, event_id)`` that takes each recorded event to a
         queue, whose workers call :func:`flask_fd_whatsapp.handle_event`; dispatch is then
         deferred.  It may raise, which is logged: the sweep finds the event.
@@ -70,6 +77,7 @@ class FreshdeskWhatsApp(Blueprint):
         url_prefix: str = "/freshdesk",
         schema: Schema | type[Schema] | None = None,
         ledger: Ledger | LedgerFactory | None = None,
+        accounts: Accounts | None = None,
         hand_over: Take | None = None,
     ) -> None:
         super().__init__(name, "flask_fd_whatsapp", url_prefix=url_prefix)
@@ -87,6 +95,12 @@ class FreshdeskWhatsApp(Blueprint):
                 f"{type(hand_over).__name__}."
             )
         self._given_hand_over = hand_over
+        if accounts is not None and not (isinstance(accounts, Mapping) or callable(accounts)):
+            raise ConfigurationError(
+                "accounts: has to be a mapping from keys to Accounts, or a callable that gives "
+                f"the Account of a key, not {type(accounts).__name__}."
+            )
+        self._given_accounts = accounts
         self.record(self._set_up)
 
     def _set_up(self, state: BlueprintSetupState) -> None:
@@ -103,12 +117,13 @@ class FreshdeskWhatsApp(Blueprint):
                 f"{key if self._given_hand_over is None else 'hand_over:'} needs a ledger that "
                 f"other processes can read: set {self._config_prefix}_LEDGER_URL to a database."
             )
-        url = (state.url_prefix or "").rstrip("/") + RULE
-        if "<" in url:
+        prefix = (state.url_prefix or "").rstrip("/")
+        if "<" in prefix:
             raise ConfigurationError(
-                f"url_prefix: {url} has a variable part. The receiver is at one URL; register a "
-                "blueprint for each account instead."
+                f"url_prefix: {prefix} has a variable part. The receiver is at one URL; for many "
+                "accounts give accounts=..., which adds the variable part."
             )
+        url = prefix + (RULE if self._given_accounts is None else ACCOUNTS_RULE)
         receiver = Receiver(
             app=app,
             name=name,
@@ -119,6 +134,8 @@ class FreshdeskWhatsApp(Blueprint):
             schema=self._schema() if isinstance(self._schema, type) else self._schema,
             make_ledger=lambda: self._make_ledger(app, settings),
             hand_over=self._hand_over(app, name, settings),
+            forgets_unasked=self._given_ledger is None
+            and f"{self._config_prefix}_LEDGER_URL" not in app.config,
         )
         receivers = app.extensions.setdefault(EXTENSION, {})
         for other in receivers.values():
@@ -127,6 +144,9 @@ class FreshdeskWhatsApp(Blueprint):
                     f"Two receivers at one URL: {other.name!r} and {name!r} are both at "
                     f"{receiver.url}. Give one of them another url_prefix."
                 )
+            self._refuse_forgotten_ledger(receiver, other)
+        if self._given_accounts is not None:
+            receiver.accounts = AccountLookup(app, name, self._given_accounts, receiver.of_account)
         receivers[name] = receiver
         _add_routes(state, receiver)
         if group.name not in app.cli.commands:
@@ -134,8 +154,21 @@ class FreshdeskWhatsApp(Blueprint):
         if self._given_ledger is None:
             _warm_up(settings.ledger_url)
 
+    def _refuse_forgotten_ledger(self, receiver: Receiver, other: Receiver) -> None:
+        """Of two receivers, the one without a database was hardly meant to forget its events."""
+        for one, beside in ((receiver, other), (other, receiver)):
+            if one.forgets_unasked and beside.settings.ledger_url != MEMORY_URL:
+                key = f"{one.prefix}_LEDGER_URL"
+                raise ConfigurationError(
+                    f"{key} is not set, and {beside.prefix}_LEDGER_URL is: what comes to "
+                    f"{one.name!r} would be kept in memory alone. Set {key} to the same database, "
+                    f'or to "{MEMORY_URL}" if that is meant.'
+                )
+
     def _settings_of(self, app: Flask) -> Settings:
-        settings = Settings.from_config(app.config, self._config_prefix)
+        settings = Settings.from_config(
+            app.config, self._config_prefix, has_accounts=self._given_accounts is not None
+        )
         if self._given_hand_over is None:
             return settings
         if settings.dispatch == "celery":
@@ -193,48 +226,63 @@ def _warm_up(url: str) -> None:
 
 def _add_routes(state: BlueprintSetupState, receiver: Receiver) -> None:
     """Add the views, as functions of their own for each registration."""
-    authenticator = receiver.authenticator
-    accepts = authenticator.accepts
-    limit = receiver.settings.max_body_bytes
     data_headers = [(name, environ_key(name)) for name in receiver.settings.data_headers]
+    accounts = receiver.accounts
 
     def receive() -> Response:
-        current = request._get_current_object()  # type: ignore[attr-defined]  # a proxy is slow
-        environ = current.environ
-        if not accepts(environ):
-            return to_response(
-                receiver.rejections.reject(
-                    Result.UNAUTHENTICATED,
-                    "A required header is missing or has a wrong value.",
-                    f"Header {authenticator.explain(environ)}: see {receiver.prefix}_HEADERS.",
-                    has_no_header=authenticator.carries_none(environ),
-                )
-            )
-        try:
-            body = read_body(current, limit)
-        except RequestEntityTooLarge:
-            allowed = min(limit, request.max_content_length or limit)
-            key = "MAX_CONTENT_LENGTH" if allowed < limit else f"{receiver.prefix}_MAX_BODY_BYTES"
-            detail = f"The body is larger than {allowed} bytes."
-            return to_response(
-                receiver.rejections.reject(Result.TOO_LARGE, detail, f"{detail} See {key}.")
-            )
-        except ClientDisconnected:
-            return to_response(
-                receiver.rejections.reject(
-                    Result.CUT_OFF,
-                    "The body did not arrive whole: it was cut off, or the application or its "
-                    "server took it before the receiver could.",
-                )
-            )
-        except BodyNotHandedOver as error:
-            return to_response(receiver.rejections.reject(Result.UNREAD, str(error)))
-        headers = {name: header_text(environ[key]) for name, key in data_headers if key in environ}
-        encoding = environ.get("HTTP_CONTENT_ENCODING", "")
-        return to_response(receiver.receive(body, headers, encoding=encoding))
+        return _receive(receiver, data_headers)
 
-    def probe() -> Response:
+    def receive_for(account: str) -> Response:
+        assert accounts is not None
+        try:
+            known = accounts.find(account)
+        except AccountsUnavailable:
+            return to_response(UNAVAILABLE)
+        return _receive(known or accounts.stranger, data_headers)
+
+    def probe(account: str = "") -> Response:
         return Response(status=204)
 
-    state.add_url_rule(RULE, "receive", receive, methods=["POST"], strict_slashes=False)
-    state.add_url_rule(RULE, "probe", probe, methods=["GET"], strict_slashes=False)
+    rule, view = (RULE, receive) if accounts is None else (ACCOUNTS_RULE, receive_for)
+    state.add_url_rule(rule, "receive", view, methods=["POST"], strict_slashes=False)
+    state.add_url_rule(rule, "probe", probe, methods=["GET"], strict_slashes=False)
+
+
+def _receive(receiver: Receiver, data_headers: Iterable[tuple[str, str]]) -> Response:
+    """Answer the current request."""
+    current = request._get_current_object()  # type: ignore[attr-defined]  # a proxy is slow
+    environ, authenticator = current.environ, receiver.authenticator
+    if not authenticator.accepts(environ):
+        return to_response(
+            receiver.rejections.reject(
+                Result.UNAUTHENTICATED,
+                "A required header is missing or has a wrong value.",
+                f"Header {authenticator.explain(environ)}: see {receiver.headers_place}."
+                if receiver.account != ""
+                else "The account in the URL is not known.",
+                has_no_header=authenticator.carries_none(environ),
+            )
+        )
+    limit = receiver.settings.max_body_bytes
+    try:
+        body = read_body(current, limit)
+    except RequestEntityTooLarge:
+        allowed = min(limit, request.max_content_length or limit)
+        key = "MAX_CONTENT_LENGTH" if allowed < limit else f"{receiver.prefix}_MAX_BODY_BYTES"
+        detail = f"The body is larger than {allowed} bytes."
+        return to_response(
+            receiver.rejections.reject(Result.TOO_LARGE, detail, f"{detail} See {key}.")
+        )
+    except ClientDisconnected:
+        return to_response(
+            receiver.rejections.reject(
+                Result.CUT_OFF,
+                "The body did not arrive whole: it was cut off, or the application or its "
+                "server took it before the receiver could.",
+            )
+        )
+    except BodyNotHandedOver as error:
+        return to_response(receiver.rejections.reject(Result.UNREAD, str(error)))
+    headers = {name: header_text(environ[key]) for name, key in data_headers if key in environ}
+    encoding = environ.get("HTTP_CONTENT_ENCODING", "")
+    return to_response(receiver.receive(body, headers, encoding=encoding))

@@ -78,12 +78,17 @@ class Settings:
     retention_days: int = 90
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any], prefix: str) -> Settings:
+    def from_config(
+        cls, config: Mapping[str, Any], prefix: str, *, has_accounts: bool = False
+    ) -> Settings:
         """Read the keys with *prefix* from *config*.
 
+        :param has_accounts: each of many accounts brings its own headers and ids.
         :raises ConfigurationError: for a wrong or unknown key, with the remedy.
         """
         _refuse_unknown(config, prefix)
+        if has_accounts:
+            _refuse_of_one_account(config, prefix)
         given: dict[str, Any] = {"headers": MappingProxyType({})}
         for name, parse in _PARSERS.items():
             key = f"{prefix}_{name}"
@@ -98,7 +103,7 @@ class Settings:
         if campaign_of is not None:
             given["campaign"] = guarded(campaign_of, f"{prefix}_CAMPAIGN")
         settings = cls(**given)
-        settings._check_together(prefix)
+        settings._check_together(prefix, has_accounts=has_accounts)
         return settings
 
     def rejects_invalid(self, *, is_durable: bool) -> bool:
@@ -108,8 +113,8 @@ class Settings:
         """
         return not is_durable if self.reject_invalid is None else self.reject_invalid
 
-    def _check_together(self, prefix: str) -> None:
-        if not self.headers and not self.allow_unauthenticated:
+    def _check_together(self, prefix: str, *, has_accounts: bool) -> None:
+        if not (self.headers or self.allow_unauthenticated or has_accounts):
             raise ConfigurationError(
                 f"{prefix}_HEADERS is not set, and without it anybody could post events. Set it "
                 'to the headers of Freshdesk\'s form, such as {"Authorization": "Bearer <token>"}'
@@ -146,6 +151,17 @@ class Settings:
             )
 
 
+retention_days: Final = values.whole_number(
+    minimum=MIN_RETENTION_DAYS,
+    maximum=36_500,
+    because="a late DELIVERED may come after 30 days and WhatsApp tries again for 7; "
+    "forgotten earlier, a duplicate would pass as new",
+)
+"""Reads what ``prune`` keeps."""
+
+OF_ONE_ACCOUNT: Final = ("HEADERS", "ACCOUNT_IDS", "DOMAIN", "API_KEY", "SENDER")
+"""What is each account's own, where there are many."""
+
 _PARSERS: Final = {
     "HEADERS": headers,
     "DATA_HEADERS": header_names,
@@ -168,15 +184,19 @@ _PARSERS: Final = {
     "SENDER": values.or_none(api_settings.phone_number),
     "CALLS_A_MINUTE": values.whole_number(minimum=1, maximum=1_000_000),
     "QUARANTINE_MAX": values.whole_number(minimum=1, maximum=1_000_000_000),
-    "RETENTION_DAYS": values.whole_number(
-        minimum=MIN_RETENTION_DAYS,
-        maximum=36_500,
-        because="a late DELIVERED may come after 30 days and WhatsApp tries again for 7; "
-        "forgotten earlier, a duplicate would pass as new",
-    ),
+    "RETENTION_DAYS": retention_days,
 }
 
 KNOWN_KEYS: Final = tuple(_PARSERS)
+
+
+def _refuse_of_one_account(config: Mapping[str, Any], prefix: str) -> None:
+    for name in (*OF_ONE_ACCOUNT, "ALLOW_UNAUTHENTICATED"):
+        if config.get(f"{prefix}_{name}"):
+            raise ConfigurationError(
+                f"{prefix}_{name} is set, and accounts= is given too: with that it is each "
+                f"Account's own. Take {prefix}_{name} out."
+            )
 
 
 def _refuse_unknown(config: Mapping[str, Any], prefix: str) -> None:

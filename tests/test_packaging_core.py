@@ -46,7 +46,7 @@ SIGNALS = (
 NAMES = (
     "FreshdeskWhatsApp OutboundMessageEventSchema StatusEvent Actor DeliveryError Status "
     "current_ledger handler_name ConfigurationError RetryLater GiveUp FreshdeskWhatsAppError "
-    "handle_event "
+    "handle_event Account "
     "FailureClass " + SIGNALS
 )
 
@@ -188,6 +188,7 @@ def test_the_blueprints_signature() -> None:
         ("url_prefix", "/freshdesk"),
         ("schema", None),
         ("ledger", None),
+        ("accounts", None),
         ("hand_over", None),
     ]
     assert [p.name for p in parameters if p.kind is not p.KEYWORD_ONLY] == ["name"]
@@ -237,10 +238,12 @@ BELOW = {
     "api_settings": GROUND | {"campaigns", "setting_values"},
     "settings": GROUND
     | {"api_settings", "campaigns", "header_values", "ledger_urls", "setting_values"},
+    "accounts": GROUND | {"api_settings", "header_values", "setting_values", "settings"},
     "ledger": GROUND | {"engagement", "ledger"},
     "handling": GROUND | {"handling", "ledger", "signals"},
     "receiving": GROUND
     | {
+        "accounts",
         "fast_load",
         "handling",
         "known_fields",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any
 
 import click
@@ -15,15 +16,17 @@ from ..freshdesk.account_match import account_problem
 from ..handling.handlers import handlers_of, is_coroutine_function, misconnected_handlers
 from ..header_values import too_many_headers
 from ..ledger import Ledger
+from ..ledger.records import name_of_account
 from ..ledger_urls import forgets
 from ..monitoring import attention
 from ..monitoring.masking import masked_settings, without_secrets
 from ..monitoring.standing import standing_of
+from ..receiving.account_lookup import AccountsUnavailable
 from ..receiving.receiver import Receiver
 from ..signals import EVENT_SIGNALS, NOTICES, status_changed, status_received
 from .options import chosen_receivers, json_option, receiver_option
 from .other_extensions import harm_of_others
-from .output import plain, print_json
+from .output import many, plain, print_json, when
 from .probe import open_pages, probe
 
 
@@ -45,22 +48,28 @@ class Report:
     ledger: str
     rejects_invalid: bool | None = None
     """What ``REJECT_INVALID`` comes to with this ledger; ``None`` if that cannot be used."""
+    accounts: list[dict[str, Any]] = field(default_factory=list)
+    """Of a receiver with many accounts: each that is known."""
     findings: list[Finding] = field(default_factory=list)
 
 
 @click.command(epilog="Example: flask fd-whatsapp check --receiver fd_whatsapp --json")
+@click.option("--verbose", is_flag=True, help="All settings, of several receivers too.")
 @receiver_option
 @json_option
 @with_appcontext
-def check(name: str | None, as_json: bool) -> None:
+def check(verbose: bool, name: str | None, as_json: bool) -> None:
     """Check routes, settings, ledger and handlers; exit 1 on errors.
 
     Posts through the application's own stack, without credentials, and expects the receiver's
     401: a CSRF guard, a login hook or an HTTPS redirect in its way is named. Calls the pages of
     each Dashboard without a session, and expects anything but a 200.
+
+    Several receivers, and each account of one that has many, are a line each.
     """
     app = current_app._get_current_object()  # type: ignore[attr-defined]
-    reports = [_report(app, receiver) for receiver in chosen_receivers(name)]
+    tried: dict[int, list[str]] = {}
+    reports = [_report(app, receiver, tried) for receiver in chosen_receivers(name)]
     handlers = {
         signal.name: [handler.name for handler in handlers_of([signal], app)]
         for signal in (*EVENT_SIGNALS, *NOTICES)
@@ -75,17 +84,23 @@ def check(name: str | None, as_json: bool) -> None:
             }
         )
     else:
-        _print(reports, handlers, findings)
+        _print(reports, handlers, findings, is_verbose=verbose or len(reports) == 1)
     if any(f.level == "error" for f in [*findings, *(f for r in reports for f in r.findings)]):
         raise SystemExit(1)
 
 
-def _report(app: Flask, receiver: Receiver) -> Report:
+def _report(app: Flask, receiver: Receiver, tried: dict[int, list[str]]) -> Report:
+    """What is known of *receiver*.
+
+    :param tried: what was doubtful of the ledgers so far: one that is shared is tried once.
+    """
     report = Report(receiver.name, receiver.url, masked_settings(receiver), "")
     report.findings.extend(_check_settings(receiver))
     try:
         ledger = receiver.ledger
-        doubts = ledger.check()
+        if id(ledger) not in tried:
+            tried[id(ledger)] = ledger.check()
+        doubts = tried[id(ledger)]
         report.ledger = _described(ledger)
         report.rejects_invalid = receiver.settings.rejects_invalid(is_durable=ledger.durable)
         report.findings.extend(Finding("warning", doubt) for doubt in doubts)
@@ -98,6 +113,7 @@ def _report(app: Flask, receiver: Receiver) -> Report:
             Finding("error", f"The ledger cannot be used: {type(error).__name__}: {error}")
         )
     report.findings.extend(_check_queue(receiver))
+    report.findings.extend(_check_accounts(receiver, report))
     report.findings.extend(_check_account(receiver))
     report.findings.extend(Finding("error", text) for text in probe(app, receiver))
     report.findings.extend(Finding("warning", text) for text in harm_of_others(app, receiver))
@@ -119,7 +135,7 @@ def _described(ledger: Ledger) -> str:
 
 def _check_settings(receiver: Receiver) -> Iterator[Finding]:
     settings, prefix = receiver.settings, receiver.prefix
-    if not settings.headers:
+    if not settings.headers and receiver.accounts is None:
         yield Finding(
             "warning",
             f"Anybody can post events: {prefix}_ALLOW_UNAUTHENTICATED is set and {prefix}_HEADERS "
@@ -145,6 +161,51 @@ def _check_sends(receiver: Receiver, ledger: Ledger) -> Iterator[Finding]:
     for found in attention.findings(standing, attention.limits_of(receiver)):
         if found.rule == "max_unheard" and found.problem is not None:
             yield Finding("warning", found.problem[0].upper() + found.problem[1:])
+
+
+def _check_accounts(receiver: Receiver, report: Report) -> Iterator[Finding]:
+    """Note each account, and what is wrong with it."""
+    if receiver.accounts is None:
+        return
+    try:
+        keys = receiver.accounts.keys(receiver.ledger)
+        uses = receiver.ledger.token_uses.last()
+    except LedgerUnavailable:
+        return  # which is told of already
+    last_used: dict[str, datetime] = {}
+    for use in uses:
+        last_used[use.receiver] = max(use.last_used, last_used.get(use.receiver, use.last_used))
+    whose: dict[str, list[str]] = {}
+    for key in keys:
+        try:
+            one = receiver.accounts.find(key)
+        except AccountsUnavailable as error:
+            reason = type(error.__cause__).__name__
+            yield Finding("error", f"accounts raised {reason} for {key!r}: answered with 503.")
+            continue
+        if one is None:
+            yield Finding("warning", f"Account {key!r} has posted, and is not known any more: 401.")
+            continue
+        ids = sorted(one.settings.account_ids or ())
+        for account_id in ids:
+            whose.setdefault(account_id, []).append(key)
+        report.accounts.append(
+            {
+                "account": key,
+                "account_ids": ids,
+                "headers": {name: len(given) for name, given in one.settings.headers.items()},
+                "retention_days": one.settings.retention_days,
+                "has_api_key": one.settings.api_key is not None,
+                "last_used": last_used.get(name_of_account(receiver.name, key)),
+            }
+        )
+    for account_id, shared in whose.items():
+        if len(shared) > 1:
+            yield Finding(
+                "error",
+                f"The id {account_id} is in the account_ids of {', '.join(shared)}: each of them "
+                "can write the others' messages. An id belongs to one Account.",
+            )
 
 
 def _check_queue(receiver: Receiver) -> Iterator[Finding]:
@@ -238,13 +299,27 @@ def _in_words(report: Report, key: str, value: Any) -> str:
     return repr(value)
 
 
-def _print(reports: list[Report], handlers: dict[str, list[str]], findings: list[Finding]) -> None:
+def _print(
+    reports: list[Report],
+    handlers: dict[str, list[str]],
+    findings: list[Finding],
+    *,
+    is_verbose: bool,
+) -> None:
     for report in reports:
-        click.echo(f"Receiver {report.receiver}")
-        click.echo(f"  POST {report.url}")
-        click.echo(f"  Ledger: {report.ledger}")
-        for key, value in report.settings.items():
-            click.echo(f"  {key} = {_in_words(report, key, value)}")
+        if not is_verbose:
+            found = f", {many(len(report.findings), 'finding')}" if report.findings else ""
+            click.echo(plain(f"{report.receiver}: POST {report.url}, {report.ledger}{found}"))
+        else:
+            click.echo(f"Receiver {report.receiver}")
+            click.echo(f"  POST {report.url}")
+            click.echo(f"  Ledger: {report.ledger}")
+            for key, value in report.settings.items():
+                click.echo(f"  {key} = {_in_words(report, key, value)}")
+        for one in report.accounts:
+            ids, headers = ", ".join(one["account_ids"]), ", ".join(one["headers"])
+            last = when(one["last_used"]) if one["last_used"] else "never"
+            click.echo(plain(f"  Account {one['account']}: ids {ids}; {headers}; last used {last}"))
     click.echo("Handlers")
     for signal, names in handlers.items():
         click.echo(f"  {signal}: {', '.join(names) or '-'}")

@@ -13,7 +13,7 @@ from ..events import Status
 from ..failure_reasons import classify
 from ..ledger import Event, Ledger, State
 from ..receiving.receiver import Receiver
-from .options import chosen_receiver, json_option, receiver_option, shared_ledger
+from .options import chosen_ledger, json_option, receiver_option
 from .output import many, plain, print_json, print_table, when
 from .parameters import EventId, Moment
 
@@ -52,8 +52,7 @@ def events(
     succeeded, then done; dead is one that was given up after too many failures. A FAILED that was
     handled is done. Given several conditions, an event has to meet all.
     """
-    receiver = chosen_receiver(name)
-    ledger = shared_ledger(receiver)
+    receiver, ledger = chosen_ledger(name)
     found = ledger.events(
         status=_known(status),
         state=State(state) if state else None,

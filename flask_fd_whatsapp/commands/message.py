@@ -13,7 +13,7 @@ from ..exceptions import AmbiguousMessage
 from ..failure_reasons import FailureClass, classify
 from ..ledger import Event, Ledger, Message, State
 from .event_list import describe
-from .options import chosen_receiver, json_option, receiver_option, shared_ledger
+from .options import chosen_ledger, json_option, receiver_option
 from .output import plain, print_json, print_table, when
 
 _MAX_EVENTS = 1000
@@ -34,8 +34,7 @@ def message(id_or_reference: str, account: str | None, name: str | None, as_json
     ID_OR_REFERENCE is Freshdesk's message id, or the external_reference_id, which several messages
     can share.
     """
-    receiver = chosen_receiver(name)
-    ledger = shared_ledger(receiver)
+    receiver, ledger = chosen_ledger(name)
     found = _find(ledger, id_or_reference, account)
     if not found:
         raise click.ClickException(

@@ -20,7 +20,7 @@ from ..events import Status
 from ..failure_reasons import FailureClass, classify
 from ..ledger import Ledger
 from ..ledger.listing import UNHEARD, ListedMessage, MessageFilter
-from .options import chosen_receiver, receiver_option, shared_ledger
+from .options import chosen_ledger, receiver_option
 from .output import print_table, when
 from .parameters import Duration
 from .periods import beginning, zone_option
@@ -74,8 +74,8 @@ def messages(
     CSV and JSON have all there are, however many: what a spreadsheet would take for a formula has
     a quote before it.
     """
-    receiver = chosen_receiver(name)
-    ledger, own_classes = shared_ledger(receiver), receiver.settings.failure_classes
+    receiver, ledger = chosen_ledger(name)
+    own_classes = receiver.settings.failure_classes
     zone = zone_of(tz)
     codes = None
     if failure_class is not None:

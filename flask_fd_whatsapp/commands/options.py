@@ -10,12 +10,17 @@ from flask import current_app
 
 from ..ledger import Ledger
 from ..ledger.context import EXTENSION
+from ..ledger.records import ACCOUNT_SEPARATOR
+from ..receiving.account_lookup import AccountsUnavailable
 from ..receiving.receiver import Receiver
 from .errors import ledger_of
-from .output import json_alone
+from .output import json_alone, plain
 
 receiver_option = click.option(
     "--receiver", "name", metavar="NAME", help="Which receiver, where there are several."
+)
+account_option = click.option(
+    "--account", "account", metavar="KEY", help="Which account, of a receiver that has many."
 )
 json_option = click.option(
     "--json", "as_json", is_flag=True, callback=json_alone, help="Print JSON, and nothing else."
@@ -25,6 +30,52 @@ json_option = click.option(
 def receivers() -> Mapping[str, Receiver]:
     """The receivers of the current application by name."""
     return cast(Mapping[str, Receiver], current_app.extensions[EXTENSION])
+
+
+def receiver_of(name: str) -> Receiver | None:
+    """The receiver of that name, or of one of its accounts as the quarantine has it."""
+    known = receivers()
+    if name in known:
+        return known[name]
+    of_all, _, key = name.partition(ACCOUNT_SEPARATOR)
+    return _of_account(known[of_all], key) if of_all in known else None
+
+
+def _of_account(receiver: Receiver, key: str) -> Receiver | None:
+    try:
+        return None if receiver.accounts is None else receiver.accounts.find(key)
+    except AccountsUnavailable as error:
+        raise click.ClickException(
+            f"accounts raised {type(error.__cause__).__name__} for {plain(key)!r}: see the log."
+        ) from None
+
+
+def accounts_of(receiver: Receiver) -> list[Receiver]:
+    """Those of its accounts that are known, if it has many.
+
+    :raises LedgerUnavailable: if the ledger has to tell which there are, and cannot be used.
+    """
+    if receiver.accounts is None:
+        return []
+    found = (_of_account(receiver, key) for key in receiver.accounts.keys(receiver.ledger))
+    return [one for one in found if one is not None]
+
+
+def chosen_account(name: str | None, key: str | None) -> Receiver:
+    """The receiver of the account with that key, or the receiver of that name, or the only one.
+
+    :raises click.UsageError: if it has to be named, or is not known.
+    """
+    receiver = chosen_receiver(name)
+    if key is None and receiver.accounts is None:
+        return receiver
+    found = None if key is None else _of_account(receiver, key)
+    if found is None:
+        known = ", ".join(receiver.accounts.keys(receiver.ledger)) if receiver.accounts else "none"
+        raise click.UsageError(
+            f"Choose one of the accounts of {receiver.name} with --account ({plain(known)})."
+        )
+    return found
 
 
 def chosen_receiver(name: str | None) -> Receiver:

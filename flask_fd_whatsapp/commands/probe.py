@@ -96,7 +96,7 @@ def _post(app: Flask, receiver: Receiver) -> TestResponse:
 
 
 def _is_ours(answer: TestResponse, receiver: Receiver) -> bool:
-    if receiver.settings.headers:
+    if receiver.settings.headers or receiver.accounts is not None:
         return answer.status_code == 401 and answer.headers.get("WWW-Authenticate") == CHALLENGE
     return answer.status_code == 200 and answer.get_json(silent=True) == {"result": "ignored"}
 

@@ -14,7 +14,7 @@ from ..ledger import Ledger
 from ..receiving.receiver import Receiver
 from .errors import noting
 from .graceful_shutdown import Stop, stopping
-from .options import chosen_receivers, json_option, receiver_option, shared_ledger
+from .options import accounts_of, chosen_receivers, json_option, receiver_option, shared_ledger
 from .output import many, plain, print_json, progress
 from .replay_rate import Pace
 
@@ -36,8 +36,9 @@ def prune(name: str | None, unregistered: bool, compact: bool, as_json: bool) ->
     small batches with pauses, so that others hardly wait. What is unfinished stays; the
     quarantine has a bound of its own.
 
-    Each receiver's own setting counts. Messages that have reached several receivers are kept for
-    the longest time of the receivers of their ledger; with --receiver they stay.
+    Each receiver's own setting counts, and each Account's. Messages that have reached several
+    receivers are kept for the longest time of the receivers of their ledger; with --receiver they
+    stay.
 
     What came to receivers that this application has not registered stays, since it may be another
     application's. If it is nobody's any more, --unregistered forgets it after that longest time.
@@ -54,7 +55,8 @@ def prune(name: str | None, unregistered: bool, compact: bool, as_json: bool) ->
                 ledger = shared_ledger(receiver)
                 sharing.setdefault(_database_of(ledger), []).append((receiver, ledger))
                 label = f"Pruning {receiver.name}"
-                for total in _shown(label, _totals(ledger, receiver, stop, receiver.name)):
+                totals = _totals(ledger, _passes(receiver), stop, receiver.name)
+                for total in _shown(label, totals):
                     forgotten[receiver.name] = total
         # Without one receiver's ledger nobody knows whose messages may be in it.
         if name is None and not problems:
@@ -91,7 +93,11 @@ def _prune_rest(
     }
     whose = None if unregistered else names
     with noting(problems, receiver):
-        for total in _shown("Pruning the rest", _totals(ledger, receiver, stop, whose)):
+        own = {
+            account_id for one, _ in together for ids in _own(one).values() for account_id in ids
+        }
+        passes: list[Pass] = [(receiver.settings.retention_days, {"except_accounts": own})]
+        for total in _shown("Pruning the rest", _totals(ledger, passes, stop, whose)):
             rest["also_forgotten"] = total
         rest["unregistered"] = [one for one in ledger.overview.receivers() if one not in names]
     return rest
@@ -128,25 +134,48 @@ def _database_of(ledger: Ledger) -> Hashable:
     return id(ledger) if engine is None else engine.url
 
 
+Pass = tuple[int, dict[str, Collection[str]]]
+
+
+def _passes(receiver: Receiver) -> list[Pass]:
+    """For how many days which accounts' messages are kept."""
+    own = _own(receiver)
+    others = frozenset(account_id for ids in own.values() for account_id in ids)
+    passes: list[Pass] = [(days, {"account_ids": ids}) for days, ids in own.items()]
+    return [*passes, (receiver.settings.retention_days, {"except_accounts": others})]
+
+
+def _own(receiver: Receiver) -> dict[int, set[str]]:
+    """The ids of accounts that are kept for as many days as they say themselves."""
+    own: dict[int, set[str]] = {}
+    for one in accounts_of(receiver):
+        days = one.settings.retention_days
+        if days != receiver.settings.retention_days:
+            own.setdefault(days, set()).update(one.settings.account_ids or ())
+    return own
+
+
 def _totals(
-    ledger: Ledger, receiver: Receiver, stop: Stop, whose: str | Collection[str] | None
+    ledger: Ledger, passes: Iterable[Pass], stop: Stop, whose: str | Collection[str] | None
 ) -> Iterator[int]:
     """Forget a batch after the other, and tell each time how many messages it was in all.
 
-    :param receiver: whose setting counts.
     :param whose: the receivers whose messages are to go, ``None`` for whoever's.
     """
     total = 0
     pace = Pace()
-    before = datetime.now(UTC) - timedelta(days=receiver.settings.retention_days)
-    while not stop.is_asked():
-        begun = time.monotonic()
-        count = ledger.prune(before=before, limit=pace.size, receiver=whose)
-        total += count
-        yield total
-        if not count:  # fewer than asked for may be for locks
-            return
-        stop.wait(pace.pause(time.monotonic() - begun))
+    for days, accounts in passes:
+        before = datetime.now(UTC) - timedelta(days=days)
+        count = 1
+        while count and not stop.is_asked():  # fewer than asked for may be for locks
+            begun = time.monotonic()
+            count = ledger.maintenance.prune(
+                before=before, limit=pace.size, receiver=whose, **accounts
+            )
+            total += count
+            yield total
+            if count:
+                stop.wait(pace.pause(time.monotonic() - begun))
 
 
 def _shown(label: str, totals: Iterator[int]) -> Iterator[int]:

@@ -15,7 +15,7 @@ from ..ledger import Ledger, Quarantined
 from ..receiving.responses import Result
 from .graceful_shutdown import stopping
 from .hanging import not_for_ever
-from .options import chosen_receiver, json_option, receiver_option, receivers, shared_ledger
+from .options import chosen_receiver, json_option, receiver_of, receiver_option, shared_ledger
 from .output import plain, print_json, print_table, progress, when
 from .parameters import EventId
 
@@ -201,7 +201,7 @@ def _summary(entry: Quarantined) -> dict[str, Any]:
 
 def _replay(ledger: Ledger, entry: Quarantined) -> tuple[str, bool]:
     """What became of an entry, and whether it stays in quarantine."""
-    receiver = receivers().get(entry.receiver)
+    receiver = receiver_of(entry.receiver)
     if receiver is None:
         return f"no receiver {entry.receiver}", True
     body = ledger.quarantine.body(entry.id)

@@ -14,7 +14,14 @@ from ..exceptions import LedgerUnavailable
 from ..log_fields import get_logger, log_fields
 from ..receiving.receiver import Receiver
 from .graceful_shutdown import Stop, stopping
-from .options import chosen_receiver, json_option, receiver_option, receivers, shared_ledger
+from .options import (
+    account_option,
+    chosen_account,
+    json_option,
+    receiver_option,
+    receivers,
+    shared_ledger,
+)
 from .output import many, plain, print_json, progress
 from .parameters import Duration, Moment
 
@@ -46,6 +53,7 @@ POLL_SECONDS: Final = 30.0
 @click.option("--dry-run", is_flag=True, help="Ask for nothing; count what would be.")
 @click.option("--limit", type=click.IntRange(1), help="Ask for so many at most.")
 @receiver_option
+@account_option
 @json_option
 @with_appcontext
 def reconcile(
@@ -58,6 +66,7 @@ def reconcile(
     dry_run: bool,
     limit: int | None,
     name: str | None,
+    account: str | None,
     as_json: bool,
 ) -> None:
     """Ask Freshdesk for messages that nothing is heard of, and handle what it tells.
@@ -74,7 +83,7 @@ def reconcile(
         raise click.UsageError(
             "--follow goes on by itself: --recheck, --ids, --dry-run and --limit are of one run."
         )
-    receiver = _chosen(name)
+    receiver = _chosen(name, account)
     options: dict[str, Any] = {
         "stuck_for": stuck_for,
         "is_recheck": recheck,
@@ -91,10 +100,11 @@ def reconcile(
         raise SystemExit(1)
 
 
-def _chosen(name: str | None) -> Receiver:
-    """The receiver of that name, or the only one with an API key."""
+def _chosen(name: str | None, account: str | None) -> Receiver:
+    """The receiver of that name or account, or the only one with an API key."""
     having = [one for one in receivers().values() if one.settings.api_key is not None]
-    return having[0] if name is None and len(having) == 1 else chosen_receiver(name)
+    is_plain = name is None and account is None and len(having) == 1
+    return having[0] if is_plain else chosen_account(name, account)
 
 
 def _once(receiver: Receiver, stop: Stop, options: dict[str, Any]) -> Reconciliation:

@@ -19,7 +19,7 @@ from marshmallow import ValidationError
 
 from ..simulator import WebhookForm
 from .form_text import form_refusal
-from .options import chosen_receiver, json_option, receiver_option
+from .options import account_option, chosen_account, json_option, receiver_option
 from .output import print_json
 
 _CUSTOM = "<your value>"
@@ -82,14 +82,21 @@ def _form_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @_form_options
 @receiver_option
+@account_option
 @with_appcontext
-def setup(url: str, alert_emails: tuple[str, ...], name: str | None, as_json: bool) -> None:
+def setup(
+    url: str,
+    alert_emails: tuple[str, ...],
+    name: str | None,
+    account: str | None,
+    as_json: bool,
+) -> None:
     """Print what to enter in Freshdesk's form, with a new token.
 
     Each run makes another token; the ones in use are not shown. An application that has none yet
     does not start: python -m flask_fd_whatsapp setup does the same without it.
     """
-    receiver = chosen_receiver(name)
+    receiver = chosen_account(name, account)
     target = _Target(
         prefix=receiver.prefix,
         headers=tuple(receiver.settings.headers) or _Target.headers,

@@ -12,7 +12,7 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
-from .options import chosen_receiver, json_option, receiver_option
+from .options import account_option, chosen_account, json_option, receiver_option
 from .output import plain, print_json
 from .simulation import Run, make_simulator
 
@@ -91,15 +91,16 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
     help="Where e-mails go.",
 )  # fmt: skip
 @receiver_option
+@account_option
 @json_option
 @with_appcontext
-def simulate(name: str | None, as_json: bool, **options: Any) -> None:
+def simulate(name: str | None, account: str | None, as_json: bool, **options: Any) -> None:
     """Send messages as Freshdesk does, and post what becomes of them.
 
     Shows what was answered and, where the ledger can be read, whether it says of every message
     what the simulator says; exit 1 if not. Do not run it against a ledger in production.
     """
-    receiver = chosen_receiver(name)
+    receiver = chosen_account(name, account)
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     run = Run(**options)
     if run.seed is None:

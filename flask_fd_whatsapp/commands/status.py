@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
@@ -81,8 +81,13 @@ def status(trial_write: bool, name: str | None, as_json: bool, **given: Any) -> 
         for option, limit in {**given, "trial_write": True if trial_write else OFF}.items()
         if limit is not None
     }
+    unwritable: dict[int, str | None] = {}
     standings = [
-        (receiver, _standing(receiver, tries_to_write=trial_write), limits_of(receiver, **chosen))
+        (
+            receiver,
+            _standing(receiver, unwritable if trial_write else None),
+            limits_of(receiver, **chosen),
+        )
         for receiver in chosen_receivers(name)
     ]
     if as_json:
@@ -94,15 +99,26 @@ def status(trial_write: bool, name: str | None, as_json: bool, **given: Any) -> 
         raise SystemExit(1)
 
 
-def _standing(receiver: Receiver, *, tries_to_write: bool) -> Standing:
+def _standing(receiver: Receiver, unwritable: dict[int, str | None] | None) -> Standing:
+    """How a receiver stands.
+
+    :param unwritable: by the id of each ledger that was tried, why it cannot be written: one that
+        many receivers share is tried once.  ``None`` to try none.
+    """
     try:
         ledger = shared_ledger(receiver)
     except LedgerUnavailable as error:
         return Standing.unknown(receiver.name, error)
-    if tries_to_write:
+    tries = unwritable is not None and id(ledger) not in unwritable
+    if tries:
         with suppress(LedgerUnavailable):  # what is wrong with it is found out next
             ledger.send_record.settle()
-    return standing_of(receiver.name, ledger, tries_to_write=tries_to_write)
+    standing = standing_of(receiver.name, ledger, tries_to_write=tries)
+    if unwritable is None or standing.unreadable is not None:
+        return standing
+    if tries:
+        unwritable[id(ledger)] = standing.unwritable
+    return replace(standing, unwritable=unwritable[id(ledger)])
 
 
 def _as_json(receiver: Receiver, standing: Standing, limits: Limits) -> dict[str, Any]:

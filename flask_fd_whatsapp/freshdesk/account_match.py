@@ -18,8 +18,8 @@ def account_problem(receiver: Receiver) -> str | None:
     :raises LedgerUnavailable: if the ledger cannot be used.
     """
     settings = receiver.settings
-    if settings.api_key is None or settings.account_ids is None:
-        return None
+    if settings.api_key is None or settings.account_ids is None or receiver.account is not None:
+        return None  # of many accounts each has its own headers, and its ids are compared with
     ledger = receiver.ledger
     (account_id,) = settings.account_ids
     last = ledger.asking.last_webhook(receiver=receiver.name)

@@ -56,26 +56,26 @@ class RecordingClient(FreshdeskClient):
         super().__init__(settings.domain, settings.api_key, sender=settings.sender)
         assert settings.account_ids is not None
         (self.account_id,) = settings.account_ids
-        self._receiver = receiver
+        self.receiver = receiver
         paces = paces_of(lambda: receiver.ledger.rates, self.domain, settings.calls_a_minute)
         self._pace = paces.sending
         self.asking: FreshdeskClient = self.at_pace(paces.asking)
 
     def __repr__(self) -> str:
-        return f"<RecordingClient of {self._receiver.name}>"
+        return f"<RecordingClient of {self.receiver.name}>"
 
     def _take_turn(self, wait: float) -> float:
         left = super()._take_turn(wait)
-        observer = self._receiver.observer
+        observer = self.receiver.observer
         if observer is not None:
-            observer.waited_for_api(self._receiver.name, wait - left)
+            observer.waited_for_api(self.receiver.name, wait - left)
         return left
 
     def _call(self, method: str, path: str, body: bytes | None = None) -> Answer | NoAnswer:
         answer = super()._call(method, path, body)
-        observer = self._receiver.observer
+        observer = self.receiver.observer
         if observer is not None:
-            observer.called_api(self._receiver.name, method, _kind_of(answer))
+            observer.called_api(self.receiver.name, method, _kind_of(answer))
         return answer
 
     def _deliver(
@@ -93,12 +93,12 @@ class RecordingClient(FreshdeskClient):
                 "rolled back with it. Send before the handler first uses the transaction, or in a "
                 "handler of its own."
             )
-        campaign_of = self._receiver.settings.campaign
+        campaign_of = self.receiver.settings.campaign
         if campaign is None and campaign_of is not None:
             campaign = campaign_of(request.external_reference_id)
         send_id = self._intend(
             SendIntent(
-                receiver=self._receiver.name,
+                receiver=self.receiver.name,
                 account_id=self.account_id,
                 external_reference_id=request.external_reference_id,
                 once=once,
@@ -122,7 +122,7 @@ class RecordingClient(FreshdeskClient):
         problem: LedgerUnavailable | None = None
         known: Any = None
         try:
-            known = self._receiver.ledger.send_record.intend(intent)
+            known = self.receiver.ledger.send_record.intend(intent)
         except LedgerUnavailable as error:
             problem = error
         if problem is not None:
@@ -137,7 +137,7 @@ class RecordingClient(FreshdeskClient):
 
     def _keep_sent(self, send_id: Any, sent: Sent) -> None:
         try:
-            self._receiver.ledger.send_record.sent(send_id, sent.message_id)
+            self.receiver.ledger.send_record.sent(send_id, sent.message_id)
         except Exception as error:  # it was sent: whoever sends it again sends it twice
             logger.error(
                 "Message %s with reference %s was sent, and the ledger could not keep that (%s): "
@@ -146,7 +146,7 @@ class RecordingClient(FreshdeskClient):
                 sent.external_reference_id,
                 type(error).__name__,
                 extra={
-                    **log_fields(receiver=self._receiver.name),
+                    **log_fields(receiver=self.receiver.name),
                     "account_id": self.account_id,
                     "message_id": sent.message_id,
                     "external_reference_id": sent.external_reference_id,
@@ -162,7 +162,7 @@ class RecordingClient(FreshdeskClient):
         else:
             state = SendState.UNKNOWN
         try:
-            self._receiver.ledger.send_record.failed(send_id, state, str(problem))
+            self.receiver.ledger.send_record.failed(send_id, state, str(problem))
         except Exception as error:
             logger.error(
                 "The send with reference %s is %s, and the ledger could not keep that (%s): it "
@@ -170,7 +170,7 @@ class RecordingClient(FreshdeskClient):
                 reference,
                 state.value,
                 type(error).__name__,
-                extra=log_fields(receiver=self._receiver.name),
+                extra=log_fields(receiver=self.receiver.name),
             )
 
 
@@ -188,24 +188,30 @@ def client_of(receiver: Receiver) -> RecordingClient:
     """
     clients: dict[str, RecordingClient]
     clients = receiver.app.extensions.setdefault(CLIENTS, {})
-    client = clients.get(receiver.name)
-    if client is None:  # of two threads one makes it in vain, which costs nothing
-        client = clients.setdefault(receiver.name, RecordingClient(receiver))
+    name = receiver.name if receiver.account is None else receiver.url
+    client = clients.get(name)
+    if client is None or client.receiver is not receiver:  # an account may have been changed
+        client = clients[name] = RecordingClient(receiver)
     return client
 
 
 def client_for(key: str) -> RecordingClient:
-    """The client of the receiver of that name.
+    """The client of the receiver of that name, or of the account of that key.
 
-    :raises NoSuchReceiver: if there is none of that name.
+    :raises NoSuchReceiver: if there is none.
     :raises ConfigurationError: if it has no API key.
     """
     receivers: Mapping[str, Receiver] = current_app.extensions.get(EXTENSION, {})
-    if key not in receivers:
+    found = receivers.get(key)
+    for lookup in (one.accounts for one in receivers.values()):
+        if found is None and lookup is not None:
+            found = lookup.find(key)
+    if found is None:
         raise NoSuchReceiver(
-            f"client_for({key!r}): there is no such receiver; known are {', '.join(receivers)}."
+            f"client_for({key!r}): there is no such receiver, nor an account with that key; the "
+            f"receivers are {', '.join(receivers)}."
         )
-    return client_of(receivers[key])
+    return client_of(found)
 
 
 def _find_client() -> RecordingClient:

@@ -124,13 +124,21 @@ class Maintenance(Protocol):
     """Keeps the ledger going."""
 
     def prune(
-        self, *, before: datetime, limit: int, receiver: str | Collection[str] | None = None
+        self,
+        *,
+        before: datetime,
+        limit: int,
+        receiver: str | Collection[str] | None = None,
+        account_ids: Collection[str] | None = None,
+        except_accounts: Collection[str] = (),
     ) -> int:
         """Forget at most *limit* messages not heard of since *before*, none that is unfinished.
 
         :param before: an aware datetime.
         :param receiver: only messages all of whose events came to the receiver of this name, or to
             receivers of these names, so that no other loses what it wants to keep for longer.
+        :param account_ids: only messages of these accounts.
+        :param except_accounts: none of these.
         :return: how many were forgotten; 0 if no more are left, save what is in use right now.
         """
         ...

@@ -14,6 +14,20 @@ IMPORTED_BY: Final = os.getpid()
 """The process that imported the package: in another, what the host has opened may be that one's."""
 
 
+ACCOUNT_SEPARATOR: Final = "/"
+"""Between a receiver's name and an account's key, in what is kept of each account's requests."""
+
+
+def name_of_account(receiver: str, key: str) -> str:
+    """Whose a token, or a body in quarantine, is, where a receiver has many accounts."""
+    return f"{receiver}{ACCOUNT_SEPARATOR}{key}"
+
+
+def is_of(name: str, receiver: str) -> bool:
+    """Whether *name* is the receiver's, or that of one of its accounts."""
+    return name == receiver or name.startswith(f"{receiver}{ACCOUNT_SEPARATOR}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """The rules of claims.

@@ -12,6 +12,7 @@ from ..log_fields import get_logger
 logger = get_logger(__name__)
 
 NOTE_SECONDS: Final = 60.0
+NOTE_ALL_SECONDS: Final = 3600.0
 
 CHALLENGE = 'Bearer realm="fd_whatsapp"'
 """``WWW-Authenticate`` of a 401; the realm is how ``check`` recognises this receiver."""
@@ -30,6 +31,7 @@ class Authenticator:
     :param note_use: told, at most once a minute, of each entry of a list of values that lets
         requests in: the header's name and the entry's position, from 1.
     :param clock: a clock in seconds that never goes back.
+    :param notes_all: tell of the only entry of a list, too, though once an hour.
     """
 
     def __init__(
@@ -37,7 +39,10 @@ class Authenticator:
         headers: Mapping[str, tuple[str, ...]],
         note_use: Callable[[str, int], None] = lambda header, position: None,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        notes_all: bool = False,
     ) -> None:
+        self._notes_all = notes_all
         self._expected = tuple(
             (name, environ_key(name), tuple(value.encode("ascii") for value in values))
             for name, values in headers.items()
@@ -54,7 +59,7 @@ class Authenticator:
             position = _position(environ.get(key, ""), values)
             if position is None:
                 accepted = False
-            elif len(values) > 1:
+            elif len(values) > 1 or self._notes_all:
                 used.append((name, position + 1))
         if accepted and used:
             self._note(used)
@@ -74,9 +79,10 @@ class Authenticator:
 
     def _note(self, used: list[tuple[str, int]]) -> None:
         now = self._clock()
+        seconds = NOTE_ALL_SECONDS if self._notes_all else NOTE_SECONDS
         for use in used:
             noted_at = self._noted_at.get(use)
-            if noted_at is not None and now - noted_at < NOTE_SECONDS:
+            if noted_at is not None and now - noted_at < seconds:
                 continue
             self._noted_at[use] = now
             if noted_at is None and use[1] > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import copy
 from typing import Any, Final
 
 from marshmallow import Schema, ValidationError
@@ -66,6 +67,14 @@ class Intake:
         self._settings = settings
         self._prefix = prefix
         self._drift = drift
+        self._accounts_of = f"{prefix}_ACCOUNT_IDS"
+
+    def of_account(self, key: str, settings: Settings) -> Intake:
+        """The same for the bodies of one of many accounts."""
+        own = copy(self)
+        own._settings = settings
+        own._accounts_of = f"the account_ids of the account {key!r}"
+        return own
 
     def take(self, body: bytes, encoding: str) -> tuple[StatusEvent, str]:
         """The event in *body*, and its JSON text.
@@ -118,7 +127,7 @@ class Intake:
                 Result.ACCOUNT,
                 body,
                 "The event is of an account that is not taken here.",
-                cause=f"Account {event.account_id} is not in {self._prefix}_ACCOUNT_IDS.",
+                cause=f"Account {event.account_id} is not in {self._accounts_of}.",
             )
         self._drift.look(event)
         return event, text

@@ -9,6 +9,7 @@ from threading import Lock
 from typing import Final
 
 from ..ledger import Ledger, Rejection, TokenUse
+from ..ledger.records import name_of_account
 from ..log_fields import get_logger, log_fields
 from ..per_process import PerProcess
 from ..throttle import Throttle
@@ -79,12 +80,14 @@ class Notes:
 
         self._put(kind, note, wait=wait)
 
-    def token_use(self, header: str, position: int) -> None:
-        """Keep when a header's entry at *position*, from 1, last let a request in."""
-        use = TokenUse(
-            receiver=self._name, header=header, position=position, last_used=datetime.now(UTC)
-        )
-        self._put((header, position), lambda ledger: ledger.token_uses.note(use))
+    def token_use(self, header: str, position: int, *, account: str | None = None) -> None:
+        """Keep when a header's entry at *position*, from 1, last let a request in.
+
+        :param account: the key of the account whose header it is, where there are many.
+        """
+        name = self._name if account is None else name_of_account(self._name, account)
+        use = TokenUse(receiver=name, header=header, position=position, last_used=datetime.now(UTC))
+        self._put((name, header, position), lambda ledger: ledger.token_uses.note(use))
 
     def _put(self, kind: Hashable, note: Callable[[Ledger], None], *, wait: float = 0) -> None:
         def write() -> None:

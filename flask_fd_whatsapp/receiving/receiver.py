@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import replace
+from functools import partial
 from threading import Lock
 from typing import Any
+from urllib.parse import quote
 
 from flask import Flask
 from marshmallow import Schema, ValidationError
 
+from ..accounts import Account
 from ..events import API, StatusEvent
 from ..exceptions import ClaimLost, LedgerUnavailable
 from ..handling.attempt import Attempt
@@ -22,6 +26,7 @@ from ..ledger import Entry, Ledger, Policy, Recorded, State, Tried
 from ..log_fields import about, get_logger
 from ..settings import Settings
 from ..throttle import Once
+from .account_lookup import AccountLookup
 from .auth import Authenticator
 from .drift_detection import DriftDetection
 from .duplicates import Duplicates
@@ -57,9 +62,16 @@ class Receiver:
     :param schema: loads its events.
     :param make_ledger: makes the ledger, in an application context, when it is first used.
     :param hand_over: takes the id of a recorded event to where its handlers will be called.
+    :param forgets_unasked: its ledger is in memory since nobody said anything else.
     """
 
     wait_seconds = WAIT_SECONDS
+
+    account: str | None = None
+    """The key of the account whose events it takes, if it is one of many."""
+
+    accounts: AccountLookup[Receiver] | None = None
+    """The accounts, if there are many: their events are taken by receivers of their own."""
 
     def __init__(
         self,
@@ -72,6 +84,7 @@ class Receiver:
         schema: Schema,
         make_ledger: Callable[[], Ledger],
         hand_over: HandOver | None = None,
+        forgets_unasked: bool = False,
     ) -> None:
         self.app = app
         self.name = name
@@ -80,7 +93,7 @@ class Receiver:
         self.subdomain = subdomain
         self.settings = settings
         self.schema = schema
-        notes = Notes(name, self.open_ledger)
+        self._notes = notes = Notes(name, self.open_ledger)
         self.rejections = Rejections(app, name, prefix, settings, notes)
         drift = DriftDetection(name, schema, settings, self.open_ledger)
         self._intake = Intake(schema, settings, prefix, drift)
@@ -95,10 +108,34 @@ class Receiver:
         )
         self._make_ledger = make_ledger
         self._hand_over = hand_over
+        self.forgets_unasked = forgets_unasked
         self._unheard = Once()
         self.observer: Observer | None = None
         self._ledger: Ledger | None = None
         self._lock = Lock()
+
+    def of_account(self, key: str, account: Account) -> Receiver:
+        """The receiver of the events of one of many accounts, with the same name and ledger."""
+        own = copy(self)
+        own.account, own.accounts = key, None
+        own.url = self.url.replace("<account>", quote(key, safe=""))
+        own.settings = account.settings(self.settings)
+        own.rejections = self.rejections.of_account(key)
+        own.authenticator = Authenticator(
+            own.settings.headers,
+            partial(self._notes.token_use, account=key),
+            notes_all=True,
+        )
+        own._intake = self._intake.of_account(key, own.settings)
+        own._make_ledger, own._lock = self.open_ledger, Lock()
+        return own
+
+    @property
+    def headers_place(self) -> str:
+        """Where its headers are set."""
+        if self.account is None:
+            return f"{self.prefix}_HEADERS"
+        return f"the headers of the Account {self.account!r}"
 
     @property
     def ledger(self) -> Ledger:

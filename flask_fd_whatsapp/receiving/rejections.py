@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from copy import copy
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final
@@ -13,6 +14,7 @@ from flask import Flask
 
 from ..handling.notices import notify
 from ..ledger import Ledger, Rejection, Unusable
+from ..ledger.records import name_of_account
 from ..log_fields import get_logger, log_fields
 from ..settings import Settings
 from ..signals import webhook_rejected
@@ -54,12 +56,18 @@ class Rejections:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._app = app
-        self._name = name
+        self._name = self._kept_as = name
         self._prefix = prefix
         self._settings = settings
         self._notes = notes
         self._lines = Throttle(LOG_SECONDS, clock)
         self._ignored = Once()
+
+    def of_account(self, key: str) -> Rejections:
+        """The same for one of many accounts, whose bodies have a shelf of their own."""
+        own = copy(self)
+        own._kept_as = name_of_account(self._name, key)
+        return own
 
     def reject(
         self, result: Result, detail: str, cause: str = "", *, has_no_header: bool = False
@@ -118,7 +126,7 @@ class Rejections:
         is_replay: bool,
     ) -> None:
         unusable = Unusable(
-            receiver=self._name,
+            receiver=self._kept_as,
             body=reason.body,
             reason=reason.result.label,
             detail=detail,

@@ -29,15 +29,20 @@ class WhatsAppClient:
 
     :param app: the application under test.
     :param name: which receiver, where there are several; see :meth:`to`.
+    :param account: which of its accounts, where it has many.
     """
 
-    def __init__(self, app: Flask, name: str | None = None) -> None:
+    def __init__(self, app: Flask, name: str | None = None, account: str | None = None) -> None:
         self.app = app
         self._name = name
+        self._account = account
 
-    def to(self, name: str) -> WhatsAppClient:
-        """A client for the receiver of that name, as in ``app.blueprints``."""
-        return WhatsAppClient(self.app, name)
+    def to(self, name: str | None = None, *, account: str | None = None) -> WhatsAppClient:
+        """A client for the receiver of that name, as in ``app.blueprints``.
+
+        :param account: the key of the account, of a receiver that has many.
+        """
+        return WhatsAppClient(self.app, name, account)
 
     @property
     def receiver(self) -> Receiver:
@@ -59,7 +64,13 @@ class WhatsAppClient:
         name = next(iter(known)) if self._name is None else self._name
         if name not in known:
             raise NoSuchReceiver(f"There is no receiver {name!r}: known are {', '.join(known)}.")
-        return known[name]
+        if self._account is None:
+            return known[name]
+        lookup = known[name].accounts
+        found = None if lookup is None else lookup.find(self._account)
+        if found is None:
+            raise NoSuchReceiver(f"The receiver {name!r} has no account {self._account!r}.")
+        return found
 
     def post(
         self,

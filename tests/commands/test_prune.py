@@ -151,8 +151,8 @@ def test_goes_on_after_a_small_batch(
 ) -> None:
     """A batch that forgets less than it might, since others have locks, is not the last."""
     ledger = ledger_of(aged)
-    forget = ledger.prune
-    monkeypatch.setattr(ledger, "prune", lambda limit, **rest: forget(limit=1, **rest))
+    forget = ledger.maintenance.prune
+    monkeypatch.setattr(ledger.maintenance, "prune", lambda limit, **rest: forget(limit=1, **rest))
     assert run_json(aged, "prune")["forgotten"] == {"fd_whatsapp": 2}
 
 
@@ -161,14 +161,14 @@ def test_prune_stops_after_its_batch(
 ) -> None:
     """Asked to end it does so after the batch it is at."""
     ledger = ledger_of(aged)
-    forget = ledger.prune
+    forget = ledger.maintenance.prune
 
     def forget_and_be_stopped(**arguments: Any) -> int:
         os.kill(os.getpid(), signal.SIGTERM)
         return forget(**arguments)
 
     monkeypatch.setattr(pace, "SMALLEST", 1)
-    monkeypatch.setattr(ledger, "prune", forget_and_be_stopped)
+    monkeypatch.setattr(ledger.maintenance, "prune", forget_and_be_stopped)
     assert run_json(aged, "prune")["forgotten"] == {"fd_whatsapp": 1}
     assert set(states(aged)) == {"young", "old", "unfinished"}
 

@@ -206,7 +206,7 @@ def test_which_client_is_meant(make_app: Callable[..., Flask]) -> None:
     with make_app().app_context():
         with pytest.raises(ConfigurationError, match="FD_WHATSAPP_API_KEY is not set"):
             repr(current_client.send)
-        with pytest.raises(NoSuchReceiver, match="no such receiver; known are fd_whatsapp"):
+        with pytest.raises(NoSuchReceiver, match="the receivers are fd_whatsapp"):
             client_for("other")
     with Flask("bare").app_context(), pytest.raises(NoSuchReceiver, match="no FreshdeskWhatsApp"):
         repr(current_client.send)
@@ -224,7 +224,7 @@ def test_which_client_is_meant(make_app: Callable[..., Flask]) -> None:
 
 def test_nothing_shows_the_key(host: System) -> None:
     """Neither the clients nor the receiver's settings show key or number."""
-    shown = f"{host.client!r} {host.client.asking!r} {host.client._receiver.settings!r}"
+    shown = f"{host.client!r} {host.client.asking!r} {host.client.receiver.settings!r}"
     assert KEY not in shown
     assert "4155550100" not in shown
 

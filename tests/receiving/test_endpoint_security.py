@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from flask import Blueprint, Flask
 
-from flask_fd_whatsapp import FreshdeskWhatsApp
+from flask_fd_whatsapp import Account, FreshdeskWhatsApp
+from flask_fd_whatsapp.accounts import Accounts
 
 from ..conftest import URL, MakeApp
 from ..endpoint_security import HEADERS, Endpoint, EndpointSecurity
@@ -61,3 +62,29 @@ class TestDebugMode(EndpointSecurity):
         app = make_app(HEADERS=HEADERS)
         app.testing, app.debug = False, True
         return Endpoint(app, URL)
+
+
+def with_accounts(accounts: Accounts) -> Flask:
+    app = Flask("host")
+    app.testing = True
+    app.register_blueprint(FreshdeskWhatsApp(accounts=accounts))
+    return app
+
+
+class TestAccount(EndpointSecurity):
+    """One of many accounts; its neighbour's token opens nothing here."""
+
+    def make_endpoint(self, make_app: MakeApp) -> Endpoint:
+        accounts = {
+            "acme": Account(HEADERS, ["11011399037"]),
+            "other": Account({"Authorization": "Bearer wrong"}, ["2"]),
+        }
+        return Endpoint(with_accounts(accounts), "/freshdesk/acme/whatsapp")
+
+
+class TestAccountThatIsAskedFor(EndpointSecurity):
+    def make_endpoint(self, make_app: MakeApp) -> Endpoint:
+        def find(key: str) -> Account | None:
+            return Account(HEADERS, ["11011399037"]) if key == "acme" else None
+
+        return Endpoint(with_accounts(find), "/freshdesk/acme/whatsapp/")

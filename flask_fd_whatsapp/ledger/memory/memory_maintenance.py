@@ -21,7 +21,13 @@ class MemoryMaintenance:
         self._sends = sends
 
     def prune(
-        self, *, before: datetime, limit: int, receiver: str | Collection[str] | None = None
+        self,
+        *,
+        before: datetime,
+        limit: int,
+        receiver: str | Collection[str] | None = None,
+        account_ids: Collection[str] | None = None,
+        except_accounts: Collection[str] = (),
     ) -> int:
         """Forget at most *limit* messages not heard of since *before*, none that is unfinished.
 
@@ -36,11 +42,14 @@ class MemoryMaintenance:
                 and message.is_finished
                 and not self._store.is_held(message)
                 and (names is None or message.came_only_to(names))
+                and (account_ids is None or message.account_id in account_ids)
+                and message.account_id not in except_accounts
             )
             oldest = list(islice(old, limit))
             for message in oldest:
                 self._store.forget(message)
-            self._sends.prune(before, names)
+            if account_ids is None:
+                self._sends.prune(before, names)
         return len(oldest)
 
     @property

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from itertools import count
 from threading import Lock
 
-from ..records import Unusable
+from ..records import Unusable, is_of
 from ..views import IGNORED, Quarantined
 
 
@@ -27,7 +27,7 @@ class MemoryQuarantine:
         """The entries of a receiver, or all."""
         with self._lock:
             entries = list(self._entries.values())
-        return [entry for entry in entries if receiver in (None, entry.receiver)]
+        return [entry for entry in entries if receiver is None or is_of(entry.receiver, receiver)]
 
     def keep(self, unusable: Unusable, *, at_most: int, is_replay: bool = False) -> int:
         """Keep a body, or count it once more; gives how many others had to go."""

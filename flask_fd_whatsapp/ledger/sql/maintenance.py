@@ -8,7 +8,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, case, delete, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Select, case, delete, exists, func, select
 
 from ...engagement.report import ReportRules
 from ...exceptions import ConfigurationError, FreshdeskWhatsAppError
@@ -36,7 +36,13 @@ class SQLMaintenance:
         self._rules = rules
 
     def prune(
-        self, *, before: datetime, limit: int, receiver: str | Collection[str] | None = None
+        self,
+        *,
+        before: datetime,
+        limit: int,
+        receiver: str | Collection[str] | None = None,
+        account_ids: Collection[str] | None = None,
+        except_accounts: Collection[str] = (),
     ) -> int:
         """Forget at most *limit* messages not heard of since *before*, none that is unfinished.
 
@@ -45,10 +51,15 @@ class SQLMaintenance:
         names = [receiver] if isinstance(receiver, str) else receiver
         database, rules = self._prepared.database, self._rules()
         fill_sent_on(database)
+        is_old = message.c.last_seen < before
+        if account_ids is not None:
+            is_old &= message.c.account_id.in_(account_ids)
+        if except_accounts:
+            is_old &= message.c.account_id.not_in(except_accounts)
         gone = database.retried(
-            lambda: forget(database, rules, before=before, limit=limit, receivers=names)
+            lambda: forget(database, rules, is_old, before=before, limit=limit, receivers=names)
         )
-        if not gone:
+        if not gone and account_ids is None:
             database.retried(
                 lambda: forget_sends(database, before=before, limit=limit, receivers=names)
             )
@@ -102,13 +113,14 @@ class SQLMaintenance:
 def forget(
     database: Database,
     rules: ReportRules,
+    is_old: ColumnElement[bool],
     *,
     before: datetime,
     limit: int,
     receivers: Collection[str] | None,
 ) -> int:
-    """Forget at most *limit* messages, and fold them; see :meth:`.Ledger.prune`."""
-    is_old = (message.c.last_seen < before) & is_free(database.now())
+    """Forget at most *limit* messages that are old, and fold them; see :meth:`.Ledger.prune`."""
+    is_old &= is_free(database.now())
     is_finished = ~exists().where(_OF_MESSAGE, event.c.due_at.is_not(None))
     found = select(message.c.id).limit(limit)
     of_unheard: Select[Any] | None = None

@@ -8,6 +8,7 @@ from ..views import Backlog, BeingHandled
 from .dead_events import is_unacknowledged
 from .event_pages import came_to
 from .prepared import PreparedDatabase
+from .quarantine import kept_for
 from .queries import is_free
 from .tables import event, message, quarantine
 
@@ -46,7 +47,7 @@ class SQLOverview:
         events, bodies = [], []
         if receiver is not None:
             events = [came_to(receiver, event, self._prepared.database)]
-            bodies = [quarantine.c.receiver == receiver]
+            bodies = [kept_for(receiver)]
         of_pending = select(func.count(), func.min(event.c.received_at), func.min(event.c.due_at))
         # What is being handled is not waiting, nor has its try failed yet.
         since = func.coalesce(event.c.revived_at, event.c.received_at)

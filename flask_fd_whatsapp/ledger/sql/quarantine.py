@@ -8,13 +8,12 @@ import secrets
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
 
-from ..records import Unusable
+from ..records import Unusable, name_of_account
 from ..references import storable
 from ..views import IGNORED, Quarantined
 from .dialects.base import Database
-from .event_pages import came_to
 from .prepared import PreparedDatabase
 from .tables import quarantine as table
 
@@ -68,7 +67,7 @@ class SQLQuarantine:
         """What is in quarantine, newest (by when it was first seen) first."""
         query = _ENTRIES.order_by(table.c.id.desc() if after is None else table.c.id).limit(limit)
         if receiver is not None:
-            query = query.where(came_to(receiver, table, self._prepared.database))
+            query = query.where(self._prepared.database.unselective(kept_for(receiver)))
         if before is not None:
             query = query.where(table.c.id < before)
         if after is not None:
@@ -88,6 +87,12 @@ class SQLQuarantine:
         with self._prepared.database.writing() as connection:
             gone = connection.execute(delete(table).where(table.c.id == quarantined_id))
             return gone.rowcount == 1
+
+
+def kept_for(receiver: str) -> ColumnElement[bool]:
+    """Whether a body came to *receiver*, or to one of its accounts."""
+    of_account = table.c.receiver.startswith(name_of_account(receiver, ""), autoescape=True)
+    return (table.c.receiver == receiver) | of_account
 
 
 def _drop_oldest(connection: Connection, at_most: int, receiver: str, *, is_ignored: bool) -> int:

@@ -1,0 +1,95 @@
+"""One of many Freshdesk accounts whose webhooks come to one receiver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import KW_ONLY, dataclass, field, fields, replace
+from typing import Any, Final
+
+from . import api_settings
+from . import setting_values as values
+from .exceptions import ConfigurationError
+from .header_values import headers
+from .settings import Settings, retention_days
+
+
+@dataclass(frozen=True, slots=True, eq=True)
+class Account:
+    """What ``FreshdeskWhatsApp(accounts=...)`` is given for a key; checked as settings are.
+
+    :param headers: as ``FD_WHATSAPP_HEADERS``; never part of the ``repr``.
+    :param account_ids: the ids whose events this account's webhook may bring.
+    :param name: what people call it, for the commands.
+    :param retention_days: what ``prune`` keeps of it, in place of the receiver's.
+    :param domain: as ``FD_WHATSAPP_DOMAIN``.
+    :param api_key: as ``FD_WHATSAPP_API_KEY``; never part of the ``repr``.
+    :param sender: as ``FD_WHATSAPP_SENDER``; never part of the ``repr``.
+    :raises ConfigurationError: for a wrong value, with the remedy.
+    """
+
+    headers: Mapping[str, Any] = field(repr=False)
+    account_ids: Iterable[str | int]
+    _: KW_ONLY
+    name: str | None = None
+    retention_days: int | None = None
+    domain: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    sender: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            parse = _PARSERS.get(item.name)
+            if parse is not None:
+                try:
+                    object.__setattr__(self, item.name, parse(getattr(self, item.name)))
+                except ValueError as error:
+                    raise ConfigurationError(f"Account: {item.name} {error}") from None
+        if self.api_key is not None and self.domain is None:
+            raise ConfigurationError(
+                'Account: api_key is set and domain is not: give it, such as "acme.freshdesk.com".'
+            )
+        if self.api_key is not None and len(frozenset(self.account_ids)) != 1:
+            raise ConfigurationError(
+                "Account: api_key needs exactly one of account_ids: no answer of the API names "
+                "the account, and with a wrong one every message would be there twice."
+            )
+
+    def settings(self, of_receiver: Settings) -> Settings:
+        """The receiver's settings, with the account's own in place."""
+        return replace(
+            of_receiver,
+            headers=self.headers,
+            account_ids=frozenset(map(str, self.account_ids)),
+            retention_days=self.retention_days or of_receiver.retention_days,
+            domain=self.domain,
+            api_key=self.api_key,
+            sender=self.sender,
+        )
+
+
+Accounts = Mapping[str, Account] | Callable[[str], Account | None]
+"""The accounts by their keys, or what gives that of a key."""
+
+
+def _headers(value: Any) -> Mapping[str, tuple[str, ...]]:
+    given = headers(value)
+    if not given:
+        raise ValueError("is empty, and without it anybody could post events.")
+    return given
+
+
+def _account_ids(value: Any) -> frozenset[str]:
+    ids = values.account_ids(value)
+    if ids is None:
+        raise ValueError("is None: list the account_id of the webhook's payloads.")
+    return ids
+
+
+_PARSERS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "headers": _headers,
+    "account_ids": _account_ids,
+    "retention_days": values.or_none(retention_days),
+    "domain": values.or_none(api_settings.api_domain),
+    "api_key": values.or_none(api_settings.api_key),
+    "sender": values.or_none(api_settings.phone_number),
+}

@@ -1,0 +1,135 @@
+"""Finds the account that a URL names, without a restart when one is added."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from threading import Lock
+from typing import Final, Generic, NamedTuple, TypeVar
+
+from flask import Flask
+
+from ..accounts import Account, Accounts
+from ..ledger import Ledger
+from ..ledger.records import ACCOUNT_SEPARATOR
+from ..log_fields import get_logger, log_fields
+from ..throttle import Throttle
+
+logger = get_logger(__name__)
+
+R = TypeVar("R")
+
+CACHE_SECONDS: Final = 10.0
+MOST_KNOWN: Final = 10_000
+MOST_UNKNOWN: Final = 1_000
+MOST_CHARACTERS: Final = 100
+"""Of a key: what is longer is unknown, and nobody is asked."""
+
+LOG_SECONDS: Final = 60
+
+
+class AccountsUnavailable(Exception):
+    """The application could not say whether there is such an account."""
+
+
+class _Found(NamedTuple, Generic[R]):
+    at: float
+    account: Account | None
+    receiver: R | None
+
+
+class AccountLookup(Generic[R]):
+    """The accounts of one receiver.
+
+    What a callable answers holds for :data:`CACHE_SECONDS`; who is unknown is remembered apart, so
+    that a scanner drives no known account out.
+
+    :param name: the receiver's name.
+    :param accounts: the mapping, or the callable, which is called in an application context.
+    :param receiver_of: makes what takes an account's events, of its key and the account.
+    :param clock: a clock in seconds that never goes back.
+    """
+
+    def __init__(
+        self,
+        app: Flask,
+        name: str,
+        accounts: Accounts,
+        receiver_of: Callable[[str, Account], R],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._app = app
+        self._name = name
+        self._accounts = accounts
+        self._receiver_of = receiver_of
+        self._seconds = 0.0 if isinstance(accounts, Mapping) else CACHE_SECONDS
+        self._clock = clock
+        self._lock = Lock()
+        self._known: OrderedDict[str, _Found[R]] = OrderedDict()
+        self._unknown: OrderedDict[str, _Found[R]] = OrderedDict()
+        self._lines = Throttle(LOG_SECONDS, clock)
+        # What requests to unknown accounts are compared with, so that they take as long.
+        nobody = Account({"Authorization": secrets.token_hex(32)}, ["0"])
+        self.stranger = receiver_of("", nobody)
+
+    def find(self, key: str) -> R | None:
+        """The receiver of an account's events, ``None`` if there is no such account.
+
+        :raises AccountsUnavailable: if the application raised, which is logged.
+        """
+        if len(key) > MOST_CHARACTERS or not key.isprintable():
+            return None
+        found = self._known.get(key) or self._unknown.get(key)
+        if found is None or self._clock() - found.at >= self._seconds:
+            found = self._look_up(key, found)
+        return found.receiver
+
+    def keys(self, ledger: Ledger) -> list[str]:
+        """The keys of the mapping, or those whose requests the ledger has seen.
+
+        :raises LedgerUnavailable: if the ledger cannot be used.
+        """
+        if isinstance(self._accounts, Mapping):
+            return sorted(self._accounts)
+        prefix = f"{self._name}{ACCOUNT_SEPARATOR}"
+        names = {use.receiver for use in ledger.token_uses.last()}
+        return sorted(name.removeprefix(prefix) for name in names if name.startswith(prefix))
+
+    def _look_up(self, key: str, before: _Found[R] | None) -> _Found[R]:
+        account = self._ask(key)
+        if before is not None and before.account == account:
+            receiver = before.receiver  # it knows which tokens it has noted
+        else:
+            receiver = None if account is None else self._receiver_of(key, account)
+        found = _Found(self._clock(), account, receiver)
+        shelf, most, other = self._known, MOST_KNOWN, self._unknown
+        if account is None:
+            shelf, most, other = self._unknown, MOST_UNKNOWN, self._known
+        with self._lock:
+            other.pop(key, None)
+            shelf[key] = found
+            shelf.move_to_end(key)
+            while len(shelf) > most:
+                shelf.popitem(last=False)
+        return found
+
+    def _ask(self, key: str) -> Account | None:
+        try:
+            if isinstance(self._accounts, Mapping):
+                account = self._accounts.get(key)
+            else:
+                with self._app.app_context():
+                    account = self._accounts(key)
+            if account is not None and not isinstance(account, Account):
+                raise TypeError(f"accounts has to give an Account or None, not {type(account)}.")
+        except Exception as error:
+            if self._lines.admit(None) is not None:
+                logger.exception(
+                    "%s: accounts raised: requests are answered with 503, and come again.",
+                    self._name,
+                    extra=log_fields(receiver=self._name),
+                )
+            raise AccountsUnavailable from error
+        return account

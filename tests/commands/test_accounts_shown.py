@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from flask_fd_whatsapp import Account, ConfigurationError, FreshdeskWhatsApp
+from flask_fd_whatsapp.accounts import Accounts
+from flask_fd_whatsapp.freshdesk import client_for
+from flask_fd_whatsapp.receiving.write_behind import finish_writes
+
+from ..conftest import TOKEN, MakeApp, Payload
+from .conftest import Post, RunCommand, RunJSON, ledger_of, url_in
+
+ACME = Account({"Authorization": "Bearer acme-s3cret"}, ["1"])
+OTHER = Account({"X-Token": ["n3w-s3cret", "0ld-s3cret"]}, ["2"], retention_days=400)
+
+
+def app_of(accounts: Accounts, tmp_path: Path) -> Flask:
+    app = Flask("host", instance_path=str(tmp_path))
+    app.testing = True
+    app.config["FD_WHATSAPP_LEDGER_URL"] = url_in(tmp_path)
+    app.register_blueprint(FreshdeskWhatsApp(accounts=accounts))
+    return app
+
+
+@pytest.fixture
+def app(tmp_path: Path, empty_ledger_file: Path) -> Any:
+    """An application whose accounts are asked for, of which one has posted, and another went."""
+    (tmp_path / "ledger.db").write_bytes(empty_ledger_file.read_bytes())
+    accounts = {"acme": ACME, "other": OTHER, "gone": Account({"X-Token": "gone-s3cret"}, ["3"])}
+    app = app_of(accounts.get, tmp_path)
+    yield app
+    ledger_of(app).engine.dispose()  # type: ignore[attr-defined]
+
+
+def post_to(app: Flask, payload: Payload, key: str, **changes: Any) -> int:
+    account = app.extensions["fd_whatsapp"]["fd_whatsapp"].accounts.find(key)
+    headers = {name: values[0] for name, values in account.settings.headers.items()}
+    body = json.dumps(payload("queued", **changes))
+    return app.test_client().post(account.url, data=body, headers=headers).status_code
+
+
+def test_check_is_a_line_an_account(
+    app: Flask, run: RunCommand, run_json: RunJSON, payload: Payload, tmp_path: Path
+) -> None:
+    """Each account that has posted is a line without a secret; one that went is a warning."""
+    assert post_to(app, payload, "other", account_id="2") == 200
+    assert post_to(app, payload, "gone", account_id="3") == 200
+    finish_writes(5)
+    later = app_of({"other": OTHER}.get, tmp_path)
+    result = run(later, "check")
+    assert result.exit_code == 0, result.output
+    (line,) = [line for line in result.output.splitlines() if line.startswith("  Account ")]
+    assert line.startswith("  Account other: ids 2; X-Token; last used 20")
+    assert "Account 'gone' has posted, and is not known any more: 401." in result.output
+    assert "s3cret" not in result.output
+    (report,) = run_json(later, "check")["receivers"]
+    assert [(one["account"], one["headers"]) for one in report["accounts"]] == [
+        ("other", {"X-Token": 2})
+    ]
+    ledger_of(later).engine.dispose()  # type: ignore[attr-defined]
+
+
+def test_check_finds_an_id_that_two_accounts_have(
+    app: Flask, run: RunCommand, tmp_path: Path
+) -> None:
+    """Two accounts with one id could write each other's messages, which is an error."""
+    twice = app_of({"a": ACME, "b": Account({"X": "b-s3cret"}, ["1", "5"])}, tmp_path)
+    result = run(twice, "check")
+    assert (result.exit_code, "The id 1 is in the account_ids of a, b" in result.output) == (
+        1,
+        True,
+    )
+    ledger_of(twice).engine.dispose()  # type: ignore[attr-defined]
+
+
+def test_check_of_several_receivers_is_a_line_each(make_durable: MakeApp, run: RunCommand) -> None:
+    """With several receivers the settings are left out, unless asked for."""
+    app = make_durable()
+    app.config["FD_WHATSAPP_TWO_HEADERS"] = {"Authorization": TOKEN}
+    app.config["FD_WHATSAPP_TWO_LEDGER_URL"] = app.config["FD_WHATSAPP_LEDGER_URL"]
+    app.register_blueprint(
+        FreshdeskWhatsApp("two", config_prefix="FD_WHATSAPP_TWO", url_prefix="/two")
+    )
+    result = run(app, "check").output
+    assert "two: POST /two/whatsapp, SQLLedger (durable)" in result
+    assert "FD_WHATSAPP_TWO_MAX_ATTEMPTS" not in result
+    assert "FD_WHATSAPP_TWO_MAX_ATTEMPTS" in run(app, "check", "--verbose").output
+
+
+def test_events_of_all_receivers_of_a_ledger(
+    make_durable: MakeApp, run: RunCommand, run_json: RunJSON, post: Post
+) -> None:
+    """Events and messages are looked for in the ledger that all receivers share."""
+    app = make_durable()
+    app.config["FD_WHATSAPP_TWO_HEADERS"] = {"Authorization": TOKEN}
+    app.config["FD_WHATSAPP_TWO_LEDGER_URL"] = app.config["FD_WHATSAPP_LEDGER_URL"]
+    app.register_blueprint(
+        FreshdeskWhatsApp("two", config_prefix="FD_WHATSAPP_TWO", url_prefix="/two")
+    )
+    post(app, data__message_id="M1")
+    post(app, url="/two/whatsapp", data__message_id="M2", account_id="2")
+
+    def listed(*arguments: str) -> list[str]:
+        return [one["message_id"] for one in run_json(app, "events", *arguments)["events"]]
+
+    assert listed() == ["M2", "M1"]
+    assert listed("--receiver", "two") == listed("--account", "2") == ["M2"]
+    assert run(app, "message", "M2").exit_code == run(app, "messages").exit_code == 0
+
+
+def test_ledger_that_was_forgotten(make_app: MakeApp) -> None:
+    """A receiver beside one with a database has to say where its own events go."""
+    app = make_app(LEDGER_URL="sqlite:///ledger.db")
+    app.config["FD_WHATSAPP_TWO_HEADERS"] = {"Authorization": TOKEN}
+    two = FreshdeskWhatsApp("two", config_prefix="FD_WHATSAPP_TWO", url_prefix="/two")
+    with pytest.raises(ConfigurationError, match="FD_WHATSAPP_TWO_LEDGER_URL is not set, and"):
+        app.register_blueprint(two)
+    app.config["FD_WHATSAPP_TWO_LEDGER_URL"] = "memory://"
+    other = FreshdeskWhatsApp("other", config_prefix="FD_WHATSAPP_TWO", url_prefix="/two")
+    app.register_blueprint(other)
+
+
+def test_client_of_an_account(app: Flask, tmp_path: Path) -> None:
+    """``client_for`` gives an account's client, and another one when its key was changed."""
+    accounts = {"acme": ACME}
+    app = app_of(accounts, tmp_path)
+    api = {"domain": "acme.freshdesk.com", "sender": "+4930123456"}
+    with app.app_context():
+        accounts["acme"] = Account(ACME.headers, ["1"], api_key="first", **api)
+        first = client_for("acme")
+        assert (first.account_id, client_for("acme") is first) == ("1", True)
+        accounts["acme"] = Account(ACME.headers, ["1"], api_key="second", **api)
+        assert client_for("acme") is not first
+    ledger_of(app).engine.dispose()  # type: ignore[attr-defined]
+
+
+def test_form_of_an_account(app: Flask, run: RunCommand) -> None:
+    """``setup`` prints an account's form, with its own headers and URL."""
+    url = "https://example.com/freshdesk/other/whatsapp"
+    result = run(app, "setup", "--url", url, "--account", "other")
+    assert (result.exit_code, "X-Token" in result.output) == (0, True), result.output
+    unknown = run(app, "setup", "--url", url)
+    assert (unknown.exit_code, "with --account" in unknown.output) == (2, True)
+
+
+def test_prune_keeps_an_account_as_long_as_it_says(
+    app: Flask, run: RunCommand, run_json: RunJSON, payload: Payload, tmp_path: Path
+) -> None:
+    """An account's own retention goes before the receiver's, be it longer or shorter."""
+    accounts = {"acme": ACME, "other": OTHER, "brief": Account({"X": "brief-s3cret"}, ["4"])}
+    app = app_of(accounts, tmp_path)
+    accounts["brief"] = Account({"X": "brief-s3cret"}, ["4"], retention_days=40)
+    for key, account_id in (("acme", "1"), ("other", "2"), ("brief", "4")):
+        assert post_to(app, payload, key, account_id=account_id) == 200
+
+    def left_after(days: int) -> set[str]:
+        with ledger_of(app).engine.begin() as connection:  # type: ignore[attr-defined]
+            ago = f"datetime('now', '-{days} days') || '.000000'"
+            connection.exec_driver_sql(
+                f"UPDATE fd_whatsapp_message SET first_seen = {ago}, last_seen = {ago}"
+            )
+            connection.exec_driver_sql(f"UPDATE fd_whatsapp_event SET received_at = {ago}")
+        run_json(app, "prune")
+        return {event.account_id for event in ledger_of(app).events()}
+
+    assert left_after(60) == {"1", "2"}
+    assert left_after(100) == {"2"}
+    assert left_after(401) == set()
+    ledger_of(app).engine.dispose()  # type: ignore[attr-defined]

@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+import pytest
+from flask import Flask, current_app, has_request_context
+from werkzeug.test import TestResponse
+
+from flask_fd_whatsapp import Account, ConfigurationError, FreshdeskWhatsApp, status_changed
+from flask_fd_whatsapp.accounts import Accounts
+from flask_fd_whatsapp.ledger import MemoryLedger
+from flask_fd_whatsapp.receiving.account_lookup import (
+    CACHE_SECONDS,
+    MOST_CHARACTERS,
+    MOST_UNKNOWN,
+    AccountLookup,
+)
+from flask_fd_whatsapp.receiving.receiver import Receiver
+
+from ..conftest import Payload
+
+ACME = Account({"Authorization": "Bearer acme"}, ["1"])
+OTHER = Account({"X-Token": ["n3w-token", "0ld-token"]}, ["2", 3])
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Asked:
+    """A callable that gives accounts, and remembers what it was asked for."""
+
+    def __init__(self, **accounts: Account) -> None:
+        self.accounts = accounts
+        self.keys: list[str] = []
+        self.error: Exception | None = None
+
+    def __call__(self, key: str) -> Account | None:
+        self.keys.append(key)
+        assert current_app
+        if self.error is not None:
+            raise self.error
+        return self.accounts.get(key)
+
+
+@pytest.fixture
+def asked() -> Asked:
+    return Asked(acme=ACME, other=OTHER)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def app_of(accounts: Accounts, clock: Clock | None = None, **options: Any) -> Flask:
+    app = Flask("host")
+    app.testing = True
+    app.register_blueprint(FreshdeskWhatsApp(accounts=accounts, **options))
+    if clock is not None:
+        lookup_of(app)._clock = clock
+    return app
+
+
+def lookup_of(app: Flask) -> AccountLookup[Receiver]:
+    lookup: AccountLookup[Receiver] = app.extensions["fd_whatsapp"]["fd_whatsapp"].accounts
+    return lookup
+
+
+def ledger_of(app: Flask) -> MemoryLedger:
+    ledger: MemoryLedger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
+    return ledger
+
+
+@pytest.fixture
+def send(payload: Payload) -> Any:
+    """Posts an event of an account id to an account's URL."""
+
+    def send(app: Flask, key: str, account_id: str, **headers: str) -> TestResponse:
+        body = json.dumps(payload("queued", account_id=account_id))
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        return app.test_client().post(f"/freshdesk/{key}/whatsapp", data=body, headers=sent)
+
+    return send
+
+
+def test_account_is_added_without_a_restart(send: Any, asked: Asked, clock: Clock) -> None:
+    """An account that was unknown is known ten seconds later at the latest, and one that went."""
+    app = app_of(asked, clock)
+    new = Account({"Authorization": "Bearer new"}, ["9"])
+    assert send(app, "new", "9", Authorization="Bearer new").status_code == 401
+    asked.accounts["new"] = new
+    clock.now += CACHE_SECONDS
+    assert send(app, "new", "9", Authorization="Bearer new").status_code == 200
+    del asked.accounts["new"]
+    clock.now += CACHE_SECONDS
+    assert send(app, "new", "9", Authorization="Bearer new").status_code == 401
+
+
+def test_mapping_is_looked_into_each_time(send: Any) -> None:
+    """Of a mapping what is in it counts at once."""
+    accounts: dict[str, Account] = {}
+    app = app_of(accounts)
+    assert send(app, "acme", "1", Authorization="Bearer acme").status_code == 401
+    accounts["acme"] = ACME
+    assert send(app, "acme", "1", Authorization="Bearer acme").status_code == 200
+    accounts["acme"] = Account({"Authorization": "Bearer changed"}, ["1"])
+    assert send(app, "acme", "1", Authorization="Bearer acme").status_code == 401
+
+
+def test_token_is_good_for_its_own_account(send: Any, asked: Asked) -> None:
+    """A token opens its own URL alone, and there brings the events of its own ids alone."""
+    app = app_of(asked)
+    assert send(app, "other", "1", Authorization="Bearer acme").status_code == 401
+    assert send(app, "acme", "2", Authorization="Bearer acme").status_code == 403
+    assert ledger_of(app).events() == []
+    assert send(app, "other", "2", X_Token="0ld-token").status_code == 200
+    assert send(app, "other", "3", X_Token="n3w-token").status_code == 200
+    assert [one.account_id for one in ledger_of(app).events()] == ["3", "2"]
+
+
+def test_nobody_can_tell_which_accounts_exist(send: Any, asked: Asked) -> None:
+    """An unknown account, a wrong token and none are the same answer, and so is a probe."""
+    app = app_of(asked)
+    answers = {
+        (answer.status_code, answer.data, tuple(sorted(answer.headers)))
+        for key in ("acme", "other", "nobody", "x" * 1000, "%00", "%3Caccount%3E")
+        for headers in ({}, {"Authorization": "Bearer wrong"}, {"X_Token": "Bearer acme"})
+        for answer in [send(app, key, "1", **headers)]
+    }
+    assert len(answers) == 1
+    client = app.test_client()
+    assert {client.get(f"/freshdesk/{key}/whatsapp").status_code for key in ("acme", "no")} == {204}
+    assert client.post("/freshdesk/whatsapp").status_code == 404
+
+
+def test_callable_is_asked_once_in_ten_seconds(send: Any, asked: Asked, clock: Clock) -> None:
+    """An answer holds for ten seconds, ``None`` too; a key that cannot be one is not asked for."""
+    app = app_of(asked, clock)
+    for _ in range(3):
+        send(app, "acme", "1", Authorization="Bearer acme")
+        send(app, "nobody", "1")
+        send(app, "x" * (MOST_CHARACTERS + 1), "1")
+        send(app, "%00", "1")
+    assert asked.keys == ["acme", "nobody"]
+    clock.now += CACHE_SECONDS - 0.1
+    send(app, "acme", "1")
+    assert len(asked.keys) == 2
+
+
+def test_scanner_drives_no_account_out(asked: Asked, clock: Clock) -> None:
+    """What is remembered of unknown keys is bounded, and known accounts are remembered apart."""
+    lookup = lookup_of(app_of(asked, clock))
+    acme = lookup.find("acme")
+    for number in range(MOST_UNKNOWN + 10):
+        assert lookup.find(f"scan{number}") is None
+    assert len(lookup._unknown) == MOST_UNKNOWN
+    assert lookup.find("acme") is acme
+    assert asked.keys.count("acme") == 1
+
+
+def test_accounts_that_cannot_be_found_out(
+    send: Any, asked: Asked, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A callable that raises, or gives something else, is a 503 and one line a minute."""
+    app = app_of(asked, clock)
+    asked.error = RuntimeError("the database is down")
+    for key in ("acme", "nobody", "acme"):
+        answer = send(app, key, "1", Authorization="Bearer acme")
+        assert (answer.status_code, answer.headers["Retry-After"].isdigit()) == (503, True)
+    assert [one.levelno for one in caplog.records] == [logging.ERROR]
+    asked.error = None
+    asked.accounts["text"] = "Bearer acme"  # type: ignore[assignment]
+    assert send(app, "text", "1").status_code == 503
+    assert send(app, "acme", "1", Authorization="Bearer acme").status_code == 200
+
+
+def test_callable_has_an_application_context_of_its_own(send: Any) -> None:
+    """What the callable leaves in ``g`` is in nobody's way."""
+    seen: list[object] = []
+
+    def find(key: str) -> Account:
+        from flask import g
+
+        seen.append(getattr(g, "left", None))
+        g.left = key
+        return ACME
+
+    app = app_of(find)
+    lookup_of(app)._seconds = 0
+    for _ in range(2):
+        assert send(app, "acme", "1", Authorization="Bearer acme").status_code == 200
+    assert seen == [None, None]
+
+
+def test_handlers_get_the_events_of_all_accounts(send: Any, asked: Asked) -> None:
+    """Events of every account go to the same handlers, outside of the request."""
+    app = app_of(asked)
+    seen: list[tuple[str, bool]] = []
+
+    def sync(app: Flask, event: Any) -> None:
+        seen.append((event.account_id, has_request_context()))
+
+    status_changed.connect(sync)
+    send(app, "acme", "1", Authorization="Bearer acme")
+    send(app, "other", "2", X_Token="n3w-token")
+    assert seen == [("1", False), ("2", False)]
+
+
+def test_body_that_is_refused_is_on_a_shelf_of_its_own(send: Any, asked: Asked) -> None:
+    """What an account's body is kept for is its own URL, to which it has to be replayed."""
+    app = app_of(asked)
+    assert send(app, "acme", "2", Authorization="Bearer acme").status_code == 403
+    (kept,) = ledger_of(app).quarantined(receiver="fd_whatsapp")
+    assert (kept.receiver, kept.reason) == ("fd_whatsapp/acme", "account")
+    assert ledger_of(app).overview.backlog(receiver="fd_whatsapp").quarantined == 1
+    assert ledger_of(app).quarantined(receiver="fd") == []
+    result = app.test_cli_runner().invoke(args=["fd-whatsapp", "quarantine", "replay", "--all"])
+    assert (result.exit_code, f"{kept.id} stays in quarantine (account)" in result.output) == (
+        1,
+        True,
+    )
+    assert ledger_of(app).events() == []
+
+
+def test_keys_that_the_ledger_has_seen(send: Any, asked: Asked) -> None:
+    """Of a callable, commands know the accounts that have posted; of a mapping, all."""
+    app = app_of(asked)
+    assert lookup_of(app).keys(ledger_of(app)) == []
+    send(app, "other", "2", X_Token="n3w-token")
+    send(app, "acme", "1", Authorization="Bearer wrong")
+    from flask_fd_whatsapp.receiving.write_behind import finish_writes
+
+    finish_writes(5)
+    assert lookup_of(app).keys(ledger_of(app)) == ["other"]
+    assert lookup_of(app_of({"b": ACME, "a": OTHER})).keys(ledger_of(app)) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"HEADERS": {"Authorization": "x"}}, "FD_WHATSAPP_HEADERS is set, and accounts="),
+        ({"ACCOUNT_IDS": ["1"]}, "FD_WHATSAPP_ACCOUNT_IDS is set"),
+        ({"ALLOW_UNAUTHENTICATED": True}, "FD_WHATSAPP_ALLOW_UNAUTHENTICATED is set"),
+    ],
+)
+def test_settings_of_one_account_are_refused(settings: dict[str, Any], said: str) -> None:
+    """What each account brings itself is not set for all of them, too."""
+    app = Flask("host")
+    app.config.update({f"FD_WHATSAPP_{name}": value for name, value in settings.items()})
+    with pytest.raises(ConfigurationError, match=said):
+        app.register_blueprint(FreshdeskWhatsApp(accounts={}))
+
+
+def test_accounts_that_are_neither_mapping_nor_callable() -> None:
+    """A list of accounts, say, is an error at once."""
+    with pytest.raises(ConfigurationError, match="has to be a mapping from keys"):
+        FreshdeskWhatsApp(accounts=[ACME])  # type: ignore[arg-type]
