@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import yaml
 from flask import Flask
 
 from flask_fd_whatsapp.monitoring import LedgerCollector
+from flask_fd_whatsapp.monitoring.attention import Limits
 
 ROOT = Path(__file__).parents[2]
 RULES = [
@@ -44,6 +46,24 @@ def test_rules_lead_to_what_to_do(rule: dict[str, Any]) -> None:
     headings = re.findall(r"^#+ (.*)$", (ROOT / page).read_text(), re.MULTILINE)
     anchors = {re.sub(r"[^\w -]", "", one).lower().replace(" ", "-") for one in headings}
     assert anchor in anchors
+
+
+def test_every_rule_of_status_has_a_remedy() -> None:
+    """What `status` says by each of its rules stands on the page that says what to do."""
+    page = (ROOT / "docs/operating.md").read_text()
+    for limit in fields(Limits):
+        option = limit.name.replace("_", "-")
+        assert f"`--{option}`" in page or f"`--no-{option}`" in page, option
+
+
+def test_each_way_to_trouble_says_what_to_do() -> None:
+    """Each section of it has a symptom, and a remedy."""
+    page = (ROOT / "docs/operating.md").read_text()
+    sections = re.split(r"^##+ ", page, flags=re.MULTILINE)
+    troubles = [one for one in sections if "**Symptom.**" in one]
+    assert len(troubles) >= 15
+    for one in troubles:
+        assert re.search(r"\*\*(Remedy|Cause and remedy)\.\*\*", one), one.splitlines()[0]
 
 
 def test_metrics_are_documented(app: Flask) -> None:
