@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
@@ -89,8 +89,10 @@ def measure(options: Namespace) -> list[Table]:
         ledger.engine.dispose()
         variables = {LEDGER_URL: url, PAGES: "yes"}
         with serving(Path(name), variables, worker_class="gthread", workers=1, threads=8) as port:
+            bodies = new_bodies()
+            post_for(port, bodies, options.rate, 2)  # what a process does once
             pages = [_page(port, what, view, options.visits) for what, view in VIEWS.items()]
-            posts = _posts(port, options)
+            posts = _posts(port, bodies, options)
     about = f"SQLite with {options.messages:,} messages of the last {DAYS} days; gunicorn with one "
     return [
         Table(
@@ -127,9 +129,7 @@ def _visit(port: int, view: str) -> tuple[float, int]:
     return time.perf_counter() - start, len(body)
 
 
-def _posts(port: int, options: Namespace) -> list[dict[str, Any]]:
-    bodies = new_bodies()
-    post_for(port, bodies, options.rate, 2)  # what a process does once
+def _posts(port: int, bodies: Iterator[bytes], options: Namespace) -> list[dict[str, Any]]:
     say("Posts alone")
     alone = post_for(port, bodies, options.rate, options.seconds)
     say("Posts while somebody looks at one page after the other")
