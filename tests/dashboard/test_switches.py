@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from flask_fd_whatsapp import FreshdeskWhatsApp
+from flask_fd_whatsapp.dashboard import Dashboard
+from flask_fd_whatsapp.testing import EventBuilder, WhatsAppClient
+
+from .conftest import PAGES, let_in
+
+SENT = {("fd_whatsapp", "1"): 1, ("uk", "2"): 2, ("uk", "3"): 4}
+"""How many messages came to each receiver of each account."""
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> FlaskClient:
+    """Pages of two receivers on one ledger, one of them with two accounts."""
+    app = Flask("host")
+    for prefix in ("FD_WHATSAPP", "UK"):
+        app.config[f"{prefix}_HEADERS"] = {"Authorization": f"Bearer {prefix}"}
+        app.config[f"{prefix}_LEDGER_URL"] = f"sqlite:///{tmp_path / 'ledger.db'}"
+        app.config[f"{prefix}_CAMPAIGN"] = r"^(\w+)-\d+$"
+    app.register_blueprint(FreshdeskWhatsApp())
+    app.register_blueprint(FreshdeskWhatsApp("uk", config_prefix="UK", url_prefix="/uk"))
+    app.register_blueprint(Dashboard(guard=let_in))
+    start = datetime.now(UTC) - timedelta(hours=2)
+    for (receiver, account), count in SENT.items():
+        for number in range(count):
+            message = EventBuilder(
+                external_reference_id=f"of{account}-{number}", account_id=account, start=start
+            )
+            WhatsAppClient(app, receiver).post(message.queued())
+    return app.test_client()
+
+
+@pytest.mark.parametrize(
+    ("query", "known"),
+    [
+        ("", {("fd_whatsapp", "1"), ("uk", "2"), ("uk", "3")}),
+        ("receiver=uk", {("uk", "2"), ("uk", "3")}),
+        ("account=3", {("uk", "3")}),
+        ("receiver=uk&account=2", {("uk", "2")}),
+        ("receiver=fd_whatsapp&account=2", set()),
+    ],
+)
+def test_receiver_and_account_narrow_every_page(
+    client: FlaskClient, query: str, known: set[tuple[str, str]]
+) -> None:
+    """Figures, lists and CSV are of what is chosen alone, and links keep the choice."""
+    count = sum(SENT[one] for one in known)
+    campaigns = {f"of{account}" for _, account in known}
+    overview = client.get(f"{PAGES}/?{query}").text
+    title = f"What became of {count} message" if count else "No message was sent in this period"
+    assert title in overview
+    if query:
+        assert f"{PAGES}/campaigns?{query}".replace("&", "&amp;") in overview
+    listed = client.get(f"{PAGES}/campaigns?{query}").text
+    assert set(re.findall(r'href="[^"]*/campaign\?[^"]*\bcampaign=(\w+)', listed)) == campaigns
+    assert len(client.get(f"{PAGES}/campaigns.csv?{query}").text.splitlines()) == 1 + len(known)
+    assert len(client.get(f"{PAGES}/messages.csv?{query}").text.splitlines()) == 1 + count
+
+
+def test_the_switches_have_what_can_be_chosen(client: FlaskClient) -> None:
+    """All receivers, and the accounts of the receiver that is looked at."""
+    text = client.get(f"{PAGES}/?receiver=uk").text
+    assert re.findall(r'<option value="([^"]*)"', text) == ["", "fd_whatsapp", "uk", "", "2", "3"]
