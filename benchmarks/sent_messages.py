@@ -17,7 +17,7 @@ SMALL_SHARE: Final = 200
 _NUMBERS = {
     "sqlite": "WITH RECURSIVE numbers(n) AS"
     " (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {messages}) SELECT n FROM numbers",
-    "postgresql": "SELECT n FROM generate_series(1, {messages}) AS numbers(n)",
+    "postgresql": "SELECT n FROM generate_series(CAST(1 AS bigint), {messages}) AS numbers(n)",
     "mysql": "SELECT seq AS n FROM seq_1_to_{messages}",
 }
 _PAST = {
