@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from operator import itemgetter
 from time import sleep
@@ -12,7 +13,7 @@ from typing import Any, Final
 from ..failure_reasons import FailureClass, classify
 from .definitions import AGES, YOUNG, is_failed
 from .elapsed import AGE_SECONDS
-from .facts import DATETIMES, MOMENTS, PLACES, TimeFormat, measured_of, reached_by
+from .facts import DATETIMES, PLACES, Measured, TimeFormat, measured_of, reached_by
 from .groups import Calendar
 from .tally import BINS, FailureTally, Reason, Tally
 
@@ -21,6 +22,9 @@ AT_ONCE: Final = 256
 
 KeyOf = Callable[[Sequence[Any]], Any]
 """The group of a message, by its row."""
+
+_Kind = tuple[Any, Any, int, Any]
+"""Group, whether it returned, what it reached and what is estimated: such rows count together."""
 
 _SENT_ON: Final = PLACES["sent_on"]
 _DELIVERED_AT: Final = PLACES["delivered_at"]
@@ -67,10 +71,21 @@ class Accumulator:
 
     def add(self, rows: Sequence[Sequence[Any]]) -> None:
         """Count messages' rows, each in the order of :class:`.Facts`; more may follow in it."""
-        for start in range(0, len(rows), AT_ONCE):
-            if start:
-                sleep(0)
-            self._add(rows[start : start + AT_ONCE])
+        kinds: defaultdict[_Kind, list[Sequence[Any]]] = defaultdict(list)
+        key_of = self._key_of
+        for some in _by_turns(rows):
+            for row in some:
+                kind = key_of(row), row[_IS_RETURNED], reached_by(row), row[_ESTIMATED]
+                kinds[kind].append(row)
+        for (key, is_returned, reached, estimated), alike in kinds.items():
+            tally = self.tally(key)
+            if is_returned:
+                tally.returned += len(alike)
+                continue
+            for some in _by_turns(alike):
+                self._count(tally, some, reached)
+                if self._times:
+                    self._measure(tally, some, measured_of(reached, estimated))
 
     def tally(self, key: Any) -> Tally:
         """What is counted of a group."""
@@ -86,49 +101,43 @@ class Accumulator:
             reason = self._reasons[code] = classify(code, self._own_classes), code
         return reason
 
-    def _add(self, rows: Iterable[Sequence[Any]]) -> None:
-        key_of, young_after, measures = self._key_of, self._young_after, self._times
-        for row in rows:
-            tally = self.tally(key_of(row))
-            if row[_IS_RETURNED]:
-                tally.returned += 1
-                continue
-            reached = reached_by(row)
-            tally.kinds[reached] += 1
-            sent_on = row[_SENT_ON]
-            if sent_on > young_after:
-                tally.young += 1
-            if tally.first_sent is None or sent_on < tally.first_sent:
-                tally.first_sent = sent_on
-            if tally.last_sent is None or sent_on > tally.last_sent:
-                tally.last_sent = sent_on
-            if row[_FAILED_AT] is not None and is_failed(reached):
+    def _count(self, tally: Tally, alike: Sequence[Sequence[Any]], reached: int) -> None:
+        sent_on = [row[_SENT_ON] for row in alike]
+        first, last = min(sent_on), max(sent_on)
+        tally.kinds[reached] += len(alike)
+        if last > self._young_after:
+            tally.young += sum(one > self._young_after for one in sent_on)
+        if tally.first_sent is None or first < tally.first_sent:
+            tally.first_sent = first
+        if tally.last_sent is None or last > tally.last_sent:
+            tally.last_sent = last
+        if is_failed(reached):
+            for row in alike:
                 tally.failures.setdefault(self.reason_of(row[_ERROR_CODE]), FailureTally()).add(
                     row[_FAILED_AT], row[_ERROR_MESSAGE], row[_MESSAGE_ID]
                 )
-            if measures:
-                self._measure(tally, row, reached)
 
-    def _measure(self, tally: Tally, row: Sequence[Any], reached: int) -> None:
+    def _measure(self, tally: Tally, alike: Sequence[Sequence[Any]], measured: Measured) -> None:
         read = self._format.read
-        measured = measured_of(reached, row[_ESTIMATED])
-        moments: list[Any] = [None if raw is None else read(raw) for raw in row[:MOMENTS]]
-        elapsed = tally.elapsed
+        times = {place: [read(row[place]) for row in alike] for place in measured.places}
         for way, start, end in measured.ways:
-            elapsed[way].add((moments[end] - moments[start]).total_seconds())
+            tally.elapsed[way].add_all(_seconds(times[start], times[end]))
         for way in measured.left_out:
-            elapsed[way].left_out += 1
+            tally.elapsed[way].left_out += len(alike)
         if not measured.is_submitted:
             return
-        age = len(AGES) - bisect_left(self._old_since, row[_SENT_ON])
+        ages = [len(AGES) - bisect_left(self._old_since, row[_SENT_ON]) for row in alike]
         if measured.is_left_out_of_curve:
-            tally.left_out[age] += 1
+            for age in ages:
+                tally.left_out[age] += 1
             return
-        sent_on, delivered, seen = moments[_SENT_ON], moments[_DELIVERED_AT], moments[_READ_AT]
-        arrived = seen if delivered is None else delivered
-        start = age * BINS
-        tally.delivered_cells[start + _place(arrived, sent_on)] += 1
-        tally.read_cells[start + _place(seen, sent_on)] += 1
+        seen = times.get(_READ_AT)
+        for cells, moments in (
+            (tally.delivered_cells, times.get(_DELIVERED_AT, seen)),
+            (tally.read_cells, seen),
+        ):
+            for age, place in zip(ages, _places(times[_SENT_ON], moments), strict=True):
+                cells[age * BINS + place] += 1
 
     def _by(self, by: Sequence[str], zone: tzinfo) -> KeyOf:
         keys: list[KeyOf] = [self._by_one(one, zone) for one in by]
@@ -167,8 +176,20 @@ class Accumulator:
         return self.reason_of(row[_ERROR_CODE])
 
 
-def _place(moment: datetime | None, sent_on: datetime) -> int:
-    """Within how many ages of the curve something was not done yet."""
-    if moment is None:
-        return len(AGES)
-    return bisect_left(AGE_SECONDS, (moment - sent_on).total_seconds())
+def _by_turns(rows: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:
+    """Some rows after the other; in between other threads of the process have their turn."""
+    for start in range(0, len(rows), AT_ONCE):
+        if start:
+            sleep(0)
+        yield rows[start : start + AT_ONCE]
+
+
+def _seconds(starts: Sequence[datetime], ends: Sequence[datetime]) -> list[float]:
+    return [(end - start).total_seconds() for start, end in zip(starts, ends, strict=True)]
+
+
+def _places(sent_on: Sequence[datetime], moments: Sequence[datetime] | None) -> list[int]:
+    """Within how many ages of the curve something was not done yet, of each message."""
+    if moments is None:
+        return [len(AGES)] * len(sent_on)
+    return [bisect_left(AGE_SECONDS, seconds) for seconds in _seconds(sent_on, moments)]

@@ -51,9 +51,6 @@ class Facts(NamedTuple):
 PLACES: Final = {name: place for place, name in enumerate(Facts._fields)}
 """Where a row has each of them: rows are too many to make objects of them."""
 
-MOMENTS: Final = PLACES["failed_at"]
-"""So many times, from the first one on, are what is measured by."""
-
 _PLACE_OF: Final = {
     QUEUED: PLACES["queued_at"],
     SENT: PLACES["sent_at"],
@@ -80,26 +77,25 @@ class Measured(NamedTuple):
     :param ways: the place in :data:`.WAYS` of each whose times are known, with the places in
         :class:`Facts` of its first and its last time.
     :param left_out: the places in :data:`.WAYS` of those that reached the later status only.
+    :param places: in :class:`Facts`, of the times that are needed.
     :param is_submitted: whether they are what the curve is of.
     :param is_left_out_of_curve: and yet not in it.
     """
 
     ways: tuple[tuple[int, int, int], ...]
     left_out: tuple[int, ...]
+    places: tuple[int, ...]
     is_submitted: bool
     is_left_out_of_curve: bool
 
 
+@cache
 def measured_of(reached: int, estimated: int | None) -> Measured:
     """What is measured of messages.
 
     :param estimated: may have bits above those of the statuses, which do not count.
     """
-    return _measured_of(reached, (estimated or 0) & KINDS - 1)
-
-
-@cache
-def _measured_of(reached: int, estimated: int) -> Measured:
+    estimated = (estimated or 0) & KINDS - 1
     return Measured(
         ways=tuple(
             (place, _PLACE_OF[way.start], _PLACE_OF[way.end])
@@ -108,6 +104,10 @@ def _measured_of(reached: int, estimated: int) -> Measured:
         ),
         left_out=tuple(
             place for place, way in enumerate(WAYS) if way.is_left_out(reached, estimated)
+        ),
+        places=(
+            PLACES["sent_on"],
+            *(place for status, place in _PLACE_OF.items() if status & reached),
         ),
         is_submitted=is_submitted(reached),
         is_left_out_of_curve=is_left_out_of_curve(reached, estimated),

@@ -215,6 +215,20 @@ def test_groups_are_the_same_on_every_ledger(ledger: Ledger, by: Any) -> None:
     assert list(mine.groups) == list(its.groups)
 
 
+@pytest.mark.parametrize("kind", ["postgresql"])
+@pytest.mark.parametrize("by", ["hour", ("day", "campaign")])
+def test_groups_of_more_days_than_the_database_is_told(
+    sql_ledger: SQLLedger, monkeypatch: pytest.MonkeyPatch, by: Any
+) -> None:
+    """Where there are too many days or hours, they are the same as where there are few."""
+    record(sql_ledger, sure(22, 30))
+    few = sql_ledger.engagement(by=by, tz="Asia/Kolkata")
+    monkeypatch.setattr("flask_fd_whatsapp.ledger.sql.report_aggregates.MOST_SPANS", 2)
+    many = sql_ledger.engagement(by=by, tz="Asia/Kolkata")
+    assert len(few.groups) > 2
+    assert many == few
+
+
 def test_without_times(ledger: Ledger) -> None:
     """Without times the counts are the same."""
     known = sure(8, 20)

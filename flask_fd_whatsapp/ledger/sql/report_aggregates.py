@@ -1,7 +1,6 @@
 """A report as PostgreSQL counts it: how many messages of each kind, and the times they took.
 
-The definitions stay where they are: what is counted together has reached the same, with the same
-times estimated, and the same ages of the curve.
+A kind has reached the same, with the same times estimated: the definitions stay where they are.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ _TIME_OF: Final = {
     DELIVERED: message.c.delivered_at,
     READ: message.c.read_at,
 }
-_MICROSECOND: Final = literal(timedelta(microseconds=1), Interval())
+_MICROSECOND: Final = literal(timedelta.resolution, Interval())
 _IS_RETURNED: Final = func.coalesce(message.c.is_returned, false())
 _IS_FAILED: Final = and_(
     message.c.failed_at.is_not(None),
@@ -127,10 +126,8 @@ def _dimension(
             lambda row: reason_of(row.failure_code) if row.is_failed else None
         )
     if name in ("day", "hour"):
-        starts = [start for start, _ in spans]
-        place = func.width_bucket(
-            message.c.sent_on, cast(starts, ARRAY(DateTime(timezone=True)))
-        ).label(name)
+        starts = cast([start for start, _ in spans], ARRAY(DateTime(timezone=True)))
+        place = func.width_bucket(message.c.sent_on, starts).label(name)
         return [place], lambda row: spans[getattr(row, name) - 1][1]
     column = message.c.account_id if name == "account" else message.c[name]
     return [column.label(name)], lambda row: getattr(row, name)
@@ -184,8 +181,8 @@ def _seconds() -> Iterator[ColumnElement[Any]]:
 
 def _together(seconds: ColumnElement[Any]) -> ColumnElement[Any]:
     """All of them as bytes: a million rows of numbers would take seconds to read."""
-    end = cast(b"", LargeBinary)
-    return func.string_agg(func.float8send(seconds), end, type_=LargeBinary).label(seconds.key)
+    together = func.string_agg(func.float8send(seconds), cast(b"", LargeBinary), type_=LargeBinary)
+    return together.label(seconds.key)
 
 
 def _failures(
@@ -218,12 +215,11 @@ def _failures(
 
 def _add(tally: Tally, row: Any, *, times: bool) -> None:
     """Count messages of a kind."""
-    number = row.number
     if row.is_returned:
-        tally.returned += number
+        tally.returned += row.number
         return
     reached = row.reached if row.reached or not row.is_heard else OTHER
-    tally.kinds[reached] += number
+    tally.kinds[reached] += row.number
     tally.young += row.young
     if tally.first_sent is None or row.first_sent < tally.first_sent:
         tally.first_sent = row.first_sent
@@ -239,14 +235,11 @@ def _measure(tally: Tally, row: Any, reached: int) -> None:
         tally.elapsed[way].add_all(_numbers(getattr(row, WAYS[way].name)))
     for way in measured.left_out:
         tally.elapsed[way].left_out += row.number
-    if not measured.is_submitted:
-        return
     if measured.is_left_out_of_curve:
         tally.left_out[row.age] += row.number
-        return
-    start = row.age * BINS
-    tally.delivered_cells[start + row.delivered] += row.number
-    tally.read_cells[start + row.read] += row.number
+    elif measured.is_submitted:
+        tally.delivered_cells[row.age * BINS + row.delivered] += row.number
+        tally.read_cells[row.age * BINS + row.read] += row.number
 
 
 def _numbers(together: bytes) -> array[float]:

@@ -27,9 +27,10 @@ from .postgresql_statements import SingleStatements, single_statements
 
 T = TypeVar("T")
 
-_BY_INDEX: Final = """
+_FOR_REPORTS: Final = """
 SELECT set_config('enable_seqscan', 'off', TRUE), set_config('jit', 'off', TRUE),
-  set_config('max_parallel_workers_per_gather', '0', TRUE)
+  set_config('max_parallel_workers_per_gather', '0', TRUE),
+  set_config('enable_sort', 'off', TRUE), set_config('work_mem', '64MB', TRUE)
 """
 
 _RECORDINGS: Final = """
@@ -154,9 +155,10 @@ class PostgreSQL(Database):
 
     def begin_snapshot(self, connection: Connection) -> None:
         """Begin to see one moment, and go by indexes: by its statistics it would read all there
-        is where the period is a fifth of it."""
+        is where the period is a fifth of it, and sort by text what hashing groups in a third of
+        the time."""
         super().begin_snapshot(connection)
-        connection.exec_driver_sql(_BY_INDEX)
+        connection.exec_driver_sql(_FOR_REPORTS)
 
     def recordings(self, connection: Connection) -> set[Any]:
         """The statements that write messages just now; of other users' nobody is told."""
