@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from flask_fd_whatsapp.ledger import Ledger, Policy, Rejection, Unusable
 from flask_fd_whatsapp.ledger.asking import Reconciled
 from flask_fd_whatsapp.ledger.drift import Drift, DriftKind
 from flask_fd_whatsapp.ledger.gauges import Gauges
+from flask_fd_whatsapp.ledger.records import name_of_account
 from flask_fd_whatsapp.ledger.send_records import SendIntent, SendState
 from flask_fd_whatsapp.ledger.sql import SQLLedger
 
@@ -33,7 +35,8 @@ def test_gauges_tell_receivers_apart(ledger: Ledger) -> None:
     handle(ledger, "READ", receiver="two", message_id="M4")
     handle(ledger, "READ", receiver="three", message_id="M5")
     body = Unusable(receiver="two", body=b"{", reason="not_json", detail="d", headers={})
-    ledger.quarantine.keep(body, at_most=10)
+    for kept_as in ("two", name_of_account("two", "acme"), "twofold"):
+        ledger.quarantine.keep(replace(body, receiver=kept_as), at_most=10)
     for receiver, reason, has_no_header in (
         ("two", "unauthenticated", False),
         ("two", "unauthenticated", True),
@@ -57,7 +60,7 @@ def test_gauges_tell_receivers_apart(ledger: Ledger) -> None:
     assert abs(one.last_accepted - datetime.now(UTC)) < timedelta(minutes=5)
     assert one.oldest_pending.tzinfo is not None
     assert one.messages == {"SENT": 2, "none": 1}
-    assert (two.pending, two.oldest_pending, two.quarantined) == (0, None, 1)
+    assert (two.pending, two.oldest_pending, two.quarantined) == (0, None, 2)
     assert two.messages == {"READ": 1}
     assert two.rejections == {"unauthenticated": 2, "account": 1}
     assert two.rejected == {"unauthenticated": MOMENT + timedelta(hours=1), "account": MOMENT}

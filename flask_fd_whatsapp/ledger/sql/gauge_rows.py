@@ -13,6 +13,7 @@ from ..send_records import SendFilter, SendState
 from .column_types import UTCDateTime
 from .dialects.base import Database
 from .prepared import PreparedDatabase
+from .quarantine import kept_for
 from .rejection_notes import NO_HEADER
 from .send_queries import conditions_of
 from .tables import drift, event, message, quarantine, reconciliation, rejection, send
@@ -78,9 +79,6 @@ def _parts(receivers: list[str], database: Database) -> list[Any]:
         _counted("dead", event.c.receiver)
         .where(event.c.dead_at.is_not(None), event.c.receiver.in_(receivers))
         .group_by(event.c.receiver),
-        _counted("quarantined", quarantine.c.receiver)
-        .where(quarantine.c.receiver.in_(receivers))
-        .group_by(quarantine.c.receiver),
         _counted(
             "rejected",
             rejection.c.receiver,
@@ -113,6 +111,11 @@ def _parts(receivers: list[str], database: Database) -> list[Any]:
         .where(*conditions, send.c.receiver.in_(receivers))
         .group_by(send.c.receiver)
         for kind, conditions in of_sends.items()
+    ]
+    # A body may have come to one of the receiver's accounts, of which there may be many.
+    parts += [
+        _counted("quarantined", literal(name)).select_from(quarantine).where(kept_for(name))
+        for name in receivers
     ]
     # One look into the index for each: grouped, it would be a look at every event.
     parts += [
