@@ -23,6 +23,7 @@ from ..concurrency.threads import TIMEOUT
 from .conftest import REVISIONS
 from .databases import fresh_database
 from .entries import MOMENT, POLICY, entry, the_message
+from .released_schemas import RELEASES, create
 
 # What each revision's tables may hold: a pending event with a handler done, a quarantined body, and
 # from 0002 on a rejection.
@@ -119,18 +120,8 @@ def shape(engine: Engine) -> dict[str, Any]:
     }
 
 
-def test_head_is_the_newest_migration() -> None:
-    """The revision the code is written for is that of the newest migration."""
-    assert max(REVISIONS) == HEAD
-
-
-@pytest.mark.parametrize("start", ["base", *REVISIONS])
-def test_upgrade_from_every_revision(bare_url: str, bare: Engine, start: str) -> None:
-    """From every revision, with data in it, the tables become those of the metadata."""
-    if start != "base":
-        upgrade(bare, start)
-        assert start in DATA, "write down what the revision before yours may hold"
-        fill(bare, start)
+def assert_upgrade(bare: Engine, start: str) -> None:
+    """Upgrade tables at a revision, and look whether what was in them still works."""
     upgrade(bare)
     assert revision(bare) == HEAD
     with bare.connect() as connection:
@@ -148,6 +139,29 @@ def test_upgrade_from_every_revision(bare_url: str, bare: Engine, start: str) ->
         assert [entry.count for entry in ledger.quarantined()] == [2]
         assert len(ledger.rejections.last()) == (start >= "0002")
     assert ledger.record(entry("QUEUED"), POLICY, claim=False).state is State.PENDING
+
+
+def test_head_is_the_newest_migration() -> None:
+    """The revision the code is written for is that of the newest migration."""
+    assert max(REVISIONS) == HEAD
+
+
+@pytest.mark.parametrize("start", ["base", *REVISIONS])
+def test_upgrade_from_every_revision(bare_url: str, bare: Engine, start: str) -> None:
+    """From every revision, with data in it, the tables become those of the metadata."""
+    if start != "base":
+        upgrade(bare, start)
+        assert start in DATA, "write down what the revision before yours may hold"
+        fill(bare, start)
+    assert_upgrade(bare, start)
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_upgrade_from_every_release(bare: Engine, release: str) -> None:
+    """The tables that a release made, with data in them, become those of the metadata."""
+    start = create(bare, release)
+    fill(bare, start)
+    assert_upgrade(bare, start)
 
 
 def test_same_as_metadata(kind: str, bare: Engine, tmp_path: Path) -> None:
