@@ -10,6 +10,9 @@ from ..engagement import Engagement, Figures
 from ..engagement.report_filter import ReportFilter
 from .visit import Period, Visit
 
+ACCOUNTS_SECONDS: Final = 3600.0
+"""How long the accounts of a period are shared: finding them goes through all its messages."""
+
 MOST_TIMED: Final = 20_000
 """Messages whose times are worked out unasked: of many that takes seconds."""
 
@@ -65,6 +68,7 @@ def accounts(visit: Visit) -> list[str]:
                 tz=visit.options.zone_name,
                 times=False,
             ),
+            seconds=ACCOUNTS_SECONDS,
         )
         known = {str(account) for account in counted.groups if account is not None}
     if visit.account:

@@ -142,9 +142,12 @@ class Visit:
         """The receiver to ask the ledger for: ``None`` where it has no other's."""
         return self.receiver if len(self.receivers) > 1 or self.options.receiver else None
 
-    def shared(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """What *compute* gives, or gave to somebody within the last minute."""
-        return self.results.get((id(self.ledger), key), compute)
+    def shared(self, key: Hashable, compute: Callable[[], T], *, seconds: float | None = None) -> T:
+        """What *compute* gives, or gave to somebody within the last minute.
+
+        :param seconds: instead of a minute.
+        """
+        return self.results.get((id(self.ledger), key), compute, seconds=seconds)
 
     def given(self, name: str) -> str | None:
         """A filter as the URL has it."""
