@@ -43,7 +43,6 @@ class SQLOverview:
 
     def backlog(self, *, receiver: str | None = None) -> Backlog:
         """How the ledger stands, or what is in it of the receiver of this name."""
-        is_ignored = quarantine.c.is_ignored
         events, bodies = [], []
         if receiver is not None:
             events = [came_to(receiver, event, self._prepared.database)]
@@ -63,7 +62,10 @@ class SQLOverview:
         of_dead = select(func.count(), func.count(case((is_unacknowledged(), event.c.id)))).where(
             event.c.dead_at.is_not(None), *events
         )
-        kept = select(is_ignored, func.count()).where(*bodies).group_by(is_ignored)
+        # Counted without GROUP BY, which would sort the bodies of a receiver's many accounts.
+        kept = select(
+            func.count(), func.count(case((quarantine.c.is_ignored, quarantine.c.id)))
+        ).where(*bodies)
         with self._prepared.database.querying(patiently=True) as connection:
             pending, oldest, next_due = connection.execute(
                 of_pending.where(event.c.due_at.is_not(None), *events)
@@ -73,7 +75,7 @@ class SQLOverview:
                 of_postponed.order_by(event.c.postponed.desc(), event.c.id).limit(1)
             ).one_or_none() or (None, 0)
             dead, unacknowledged = connection.execute(of_dead).one()
-            count = {row[0]: row[1] for row in connection.execute(kept)}
+            bodies_kept, ignored = connection.execute(kept).one()
             return Backlog(
                 last_received=connection.scalar(
                     select(func.max(event.c.received_at)).where(*events)
@@ -87,8 +89,8 @@ class SQLOverview:
                 most_postponed=most_postponed,
                 dead=dead,
                 unacknowledged=unacknowledged,
-                quarantined=count.get(False, 0),
-                ignored=count.get(True, 0),
+                quarantined=bodies_kept - ignored,
+                ignored=ignored,
             )
 
     def receivers(self) -> list[str]:
