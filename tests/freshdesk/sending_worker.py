@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import suppress
 
 from flask import Flask
@@ -11,7 +10,7 @@ from flask_fd_whatsapp import FreshdeskWhatsApp
 from flask_fd_whatsapp.freshdesk import FreshdeskAPIError, TemplateMessage, current_client
 
 
-def main(api_url: str, ledger_url: str, account_id: str, key: str, count: str) -> None:
+def main(api_url: str, ledger_url: str, account_id: str, key: str, count: int) -> None:
     app = Flask("sender")
     app.testing = True
     settings = {
@@ -26,7 +25,7 @@ def main(api_url: str, ledger_url: str, account_id: str, key: str, count: str) -
     app.config.update({f"FD_WHATSAPP_{name}": value for name, value in settings.items()})
     app.register_blueprint(FreshdeskWhatsApp())
     with app.app_context():
-        for number in range(int(count)):
+        for number in range(count):
             with suppress(FreshdeskAPIError):
                 current_client.send(
                     to="+4930123456",
@@ -34,7 +33,3 @@ def main(api_url: str, ledger_url: str, account_id: str, key: str, count: str) -
                     external_reference_id=f"R{number}",
                     once=True,
                 )
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

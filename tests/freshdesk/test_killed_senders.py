@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections import Counter
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,13 +15,16 @@ from flask_fd_whatsapp.simulator import at_random
 from ..concurrency.threads import TIMEOUT
 from ..ledger.databases import KINDS, fresh_database
 from ..ledger.test_sends import make_sends_older
+from ..processes.waiting import wait_until
+from . import sending_worker
 from .catching_up import ACCOUNT, KEY, system
+from .forked import kill, started
 
 SENDS = int(os.environ.get("FD_WHATSAPP_TEST_SENDS", "60"))
 """How many are sent; set it to 5000 for the whole campaign."""
 
-KILLS = max(4, SENDS // 50)
-ROOT = Path(__file__).parents[2]
+KILLS = max(4, SENDS // 100)
+LONG = 5 * TIMEOUT
 
 
 @pytest.mark.slow
@@ -36,18 +38,21 @@ def test_nobody_is_sent_to_twice(kind: str, tmp_path: Path) -> None:
     ):
         host.ledger.upgrade()
         domain = str(host.app.config["FD_WHATSAPP_DOMAIN"])
-        command = [sys.executable, "-m", "tests.freshdesk.sending_worker", domain, url]
-        command += [ACCOUNT, KEY, str(SENDS)]
-        for _ in range(KILLS):
-            workers = [subprocess.Popen(command, cwd=ROOT) for _ in range(2)]
+        run = partial(started, sending_worker.main, domain, url, ACCOUNT, KEY, SENDS)
+        workers = [run(), run()]
+        try:
+            for number in range(KILLS):
+                many = SENDS * (number + 1) // (KILLS + 2)
+                wait_until(lambda n=many: len(host.simulator.messages) >= n, "some are sent", LONG)  # type: ignore[misc]
+                for worker in workers:
+                    kill(worker)
+                workers = [run(), run()]
             for worker in workers:
-                try:
-                    worker.wait(1.5)
-                except subprocess.TimeoutExpired:
-                    worker.kill()
-                    worker.wait(TIMEOUT)
-        for worker in [subprocess.Popen(command, cwd=ROOT) for _ in range(2)]:
-            assert worker.wait(10 * TIMEOUT) == 0
+                worker.join(LONG)
+            assert [worker.exitcode for worker in workers] == [0, 0]
+        finally:
+            for worker in workers:
+                worker.kill()
         make_sends_older(host.ledger, timedelta(minutes=3))
         messages = {one.external_reference_id: one for one in host.simulator.messages.values()}
         assert len(messages) == len(host.simulator.messages), Counter(

@@ -14,6 +14,7 @@ from flask import Flask
 
 from flask_fd_whatsapp import StatusEvent, status_changed
 from flask_fd_whatsapp.freshdesk import reconcile
+from flask_fd_whatsapp.ledger import MemoryLedger
 from flask_fd_whatsapp.simulator import Fault
 from flask_fd_whatsapp.simulator.clock import DAY, MINUTE, moment_of
 from flask_fd_whatsapp.simulator.journey import Step
@@ -54,6 +55,8 @@ def test_an_outage_of_two_days(kind: str, tmp_path: Path) -> None:
             url = stack.enter_context(fresh_database(kind, tmp_path))
         host = stack.enter_context(system(ledger_url=url, faults=FAULTS))
         host.ledger.upgrade()
+        if isinstance(host.ledger, MemoryLedger):
+            host.ledger.store.max_events = 10 * MESSAGES  # beyond which it forgets the oldest
         began = datetime.now(UTC)
         changes: list[StatusEvent] = []
 

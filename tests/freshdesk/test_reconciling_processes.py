@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -28,6 +26,7 @@ from ..processes.waiting import wait_until
 from ..simulator.servers import ROOT
 from . import served_host
 from .catching_up import TWO_DAYS, System, let_turns_come, system
+from .forked import kill, started
 
 MESSAGES = 90
 PROCESSES = 3
@@ -37,9 +36,6 @@ ALLOWED = 300
 
 MINUTE = 6
 """Real seconds of a minute, so that some of them pass."""
-
-FORKING = multiprocessing.get_context("forkserver")
-FORKING.set_forkserver_preload([served_host.__name__])
 
 FOLLOW = f"-m flask --app {served_host.__name__} fd-whatsapp reconcile --follow --stuck-for 0s"
 
@@ -61,18 +57,10 @@ def asked(host: System) -> Counter[str]:
     return Counter(one.path for one in host.limit.calls if one.method == "GET")
 
 
-def started(host: System) -> BaseProcess:
+def run(host: System) -> BaseProcess:
     """A process that sends and catches up."""
     settings = {**settings_of(host), "FD_WHATSAPP_CALLS_A_MINUTE": ALLOWED}
-    process = FORKING.Process(target=served_host.send_and_reconcile, args=(settings, MINUTE))
-    process.start()
-    return process
-
-
-def kill(process: BaseProcess) -> None:
-    process.kill()
-    process.join(TIMEOUT)
-    assert process.exitcode == -signal.SIGKILL
+    return started(served_host.send_and_reconcile, settings, MINUTE)
 
 
 @pytest.mark.slow
@@ -88,12 +76,12 @@ def test_reconcilers_that_are_killed(kind: str, tmp_path: Path) -> None:
         expect_many(host)
         began = datetime.now(UTC)
         chance = random.Random(kind)
-        running = [started(host) for _ in range(PROCESSES)]
+        running = [run(host) for _ in range(PROCESSES)]
         try:
             for number in sorted(chance.sample(range(MESSAGES - KILLS - PROCESSES), KILLS)):
                 wait_until(lambda n=number: len(asked(host)) >= n, "some are asked for")  # type: ignore[misc]
                 kill(running.pop(chance.randrange(PROCESSES)))
-                running.append(started(host))
+                running.append(run(host))
             wait_until(lambda: len(asked(host)) >= MESSAGES - KILLS, "most are asked for")
         finally:
             for one in running:
