@@ -14,11 +14,14 @@ SMALL_CAMPAIGN: Final = "small"
 SMALL_SHARE: Final = 200
 """One message of so many is of the small campaign, the others are of nineteen more."""
 
+_AT_ONCE: Final = 50_000
+"""Messages of a statement: it is to end within the ledger's time-outs."""
+
 _NUMBERS = {
     "sqlite": "WITH RECURSIVE numbers(n) AS"
-    " (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {messages}) SELECT n FROM numbers",
-    "postgresql": "SELECT n FROM generate_series(CAST(1 AS bigint), {messages}) AS numbers(n)",
-    "mysql": "SELECT seq AS n FROM seq_1_to_{messages}",
+    " (SELECT {first} UNION ALL SELECT n + 1 FROM numbers WHERE n < {last}) SELECT n FROM numbers",
+    "postgresql": "SELECT n FROM generate_series(CAST({first} AS bigint), {last}) AS numbers(n)",
+    "mysql": "SELECT seq AS n FROM seq_{first}_to_{last}",
 }
 _PAST = {
     "sqlite": "strftime('%Y-%m-%d %H:%M:%f000', 'now', '-' || ({seconds}) || ' seconds')",
@@ -67,20 +70,22 @@ _AFTERWARDS = {
 def fill_with_sent(engine: Engine, messages: int, days: float = DAYS) -> None:
     """Fill an empty ledger with as many messages, sent evenly over the last *days*."""
     dialect = "mysql" if engine.dialect.name in ("mysql", "mariadb") else engine.dialect.name
-    past = {name: _PAST[dialect].format(seconds=seconds) for name, seconds in _TIMES.items()}
-    insert = _INSERT.format(
-        account=ACCOUNT,
-        messages=messages,
-        numbers=_NUMBERS[dialect].format(messages=messages),
-        small=SMALL_CAMPAIGN,
-        small_share=SMALL_SHARE,
-        step=f"{days * 86400 / messages:.6f}",
-        **past,
-    )
+    parts = {name: _PAST[dialect].format(seconds=seconds) for name, seconds in _TIMES.items()}
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         if dialect == "mysql":
             connection.exec_driver_sql(
                 "SET SESSION sql_mode = CONCAT(@@sql_mode, ',PIPES_AS_CONCAT')"
             )
-        connection.execute(text(insert))
+        for first in range(1, messages + 1, _AT_ONCE):
+            last = min(first + _AT_ONCE - 1, messages)
+            insert = _INSERT.format(
+                account=ACCOUNT,
+                messages=messages,
+                numbers=_NUMBERS[dialect].format(first=first, last=last),
+                small=SMALL_CAMPAIGN,
+                small_share=SMALL_SHARE,
+                step=f"{days * 86400 / messages:.6f}",
+                **parts,
+            )
+            connection.execute(text(insert))
         connection.exec_driver_sql(_AFTERWARDS[dialect])
