@@ -22,7 +22,6 @@ from sqlalchemy import (
     and_,
     case,
     cast,
-    desc,
     false,
     func,
     literal,
@@ -203,7 +202,7 @@ def _failures(
         .subquery("failed")
     )
     together = [*(failed.c[column.name] for column in dimensions), failed.c.error_code]
-    last_first = [desc(failed.c[one]) for one in ("failed_at", "sent_on", "id")]
+    last_first = [failed.c[one].desc() for one in ("failed_at", "sent_on", "id")]
     ranked = select(
         failed,
         func.count().over(partition_by=together).label("number"),
