@@ -79,6 +79,9 @@ class SQLSendRecord:
 
     def _one(self, send_id: int) -> Send:
         database = self._prepared.database
+        found = one_send(database, send_id)
+        if found.state.is_settled:  # which spares a look at every unknown one
+            return found
         settle(database)
         return one_send(database, send_id)
 
