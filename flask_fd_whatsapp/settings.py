@@ -49,6 +49,7 @@ class Settings:
     :param domain: the account's in Freshdesk, for its API.
     :param api_key: an agent's key for the API; never part of the ``repr``.
     :param sender: the account's WhatsApp number; never part of the ``repr``.
+    :param store_actors: whether agents' names are kept, and given to handlers.
     :param calls_a_minute: what all processes together ask of the API.
     :param quarantine_max: entries kept in the quarantine.
     :param retention_days: what ``prune`` keeps.
@@ -73,6 +74,7 @@ class Settings:
     domain: str | None = None
     api_key: str | None = field(default=None, repr=False)
     sender: str | None = field(default=None, repr=False)
+    store_actors: bool = True
     calls_a_minute: int = 600
     quarantine_max: int = 10_000
     retention_days: int = 90
@@ -182,6 +184,7 @@ _PARSERS: Final = {
     "DOMAIN": values.or_none(api_settings.api_domain),
     "API_KEY": values.or_none(api_settings.api_key),
     "SENDER": values.or_none(api_settings.phone_number),
+    "STORE_ACTORS": values.boolean,
     "CALLS_A_MINUTE": values.whole_number(minimum=1, maximum=1_000_000),
     "QUARANTINE_MAX": values.whole_number(minimum=1, maximum=1_000_000_000),
     "RETENTION_DAYS": retention_days,

@@ -30,6 +30,7 @@ DEFAULTS: dict[str, Any] = {
     "domain": None,
     "api_key": None,
     "sender": None,
+    "store_actors": True,
     "calls_a_minute": 600,
     "quarantine_max": 10_000,
     "retention_days": 90,

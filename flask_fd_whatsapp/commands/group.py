@@ -18,6 +18,7 @@ NAMES: Final = (
     "copy",
     "drift",
     "events",
+    "forget",
     "message",
     "messages",
     "openapi",

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from .views import Backlog, BeingHandled, Rejection, TokenUse, Upgraded
+from .views import Backlog, BeingHandled, Erased, Rejection, TokenUse, Upgraded
 
 
 class LastRejections(Protocol):
@@ -140,6 +140,22 @@ class Maintenance(Protocol):
         :param account_ids: only messages of these accounts.
         :param except_accounts: none of these.
         :return: how many were forgotten; 0 if no more are left, save what is in use right now.
+        """
+        ...
+
+    def erase(
+        self,
+        *,
+        message_id: str | None = None,
+        reference: str | None = None,
+        account_id: str | None = None,
+    ) -> Erased:
+        """Forget a person's messages with their events, finished or not; the counts stay.
+
+        :param message_id: the messages of this id.
+        :param reference: those of this ``external_reference_id``, and what was sent with it.
+        :param account_id: of this account alone.
+        :raises TypeError: without an id and a reference.
         """
         ...
 

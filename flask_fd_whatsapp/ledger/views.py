@@ -143,6 +143,20 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Erased:
+    """What was erased of a person's messages.
+
+    :param messages: how many messages, with all their events.
+    :param sends: how many sends that became no message.
+    :param held: how many messages are left, since they are being handled right now.
+    """
+
+    messages: int
+    sends: int
+    held: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Upgraded:
     """What upgrading a ledger did.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from copy import copy
 from typing import Any, Final
@@ -50,6 +51,14 @@ class NotTaken(Exception):
         self.errors = errors or {}
 
 
+def _without_name(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """*payload* without the name of the agent, which is an actor that is a text."""
+    actor = payload["actor"]
+    if not isinstance(actor, dict):
+        return {**payload, "actor": None}
+    return {**payload, "actor": {key: actor[key] for key in ("id", "type") if key in actor}}
+
+
 class Intake:
     """Takes in one receiver's authenticated bodies.
 
@@ -93,6 +102,10 @@ class Intake:
             if encoding:
                 body = decompressed(body, encoding, self._settings.max_body_bytes)
             text, payload = decode(body)
+            if not self._settings.store_actors and "actor" in payload:
+                payload = _without_name(payload)
+                text = json.dumps(payload, ensure_ascii=False)
+                body = text.encode("utf-8", "surrogatepass")
         except TooLarge as error:
             cause = f"{error} See {self._prefix}_MAX_BODY_BYTES."
             raise NotTaken(error.result, body, str(error), cause=cause) from None

@@ -8,7 +8,9 @@ from itertools import islice
 from pathlib import Path
 
 from ...exceptions import FreshdeskWhatsAppError
-from ..views import Upgraded
+from ..event_filter import require_condition
+from ..references import storable
+from ..views import Erased, Upgraded
 from .memory_sends import MemorySendRecord
 from .memory_store import MemoryStore
 
@@ -51,6 +53,29 @@ class MemoryMaintenance:
             if account_ids is None:
                 self._sends.prune(before, names)
         return len(oldest)
+
+    def erase(
+        self,
+        *,
+        message_id: str | None = None,
+        reference: str | None = None,
+        account_id: str | None = None,
+    ) -> Erased:
+        """Forget the messages of an id, or of a reference, and what was sent with that."""
+        require_condition(message_id, reference)
+        with self._store.lock:
+            its = [
+                message
+                for message in self._store.all_messages()
+                if message_id in (None, message.message_id)
+                and account_id in (None, message.account_id)
+                and (reference is None or message.external_reference_id == storable(reference))
+            ]
+            free = [message for message in its if not self._store.is_held(message)]
+            for message in free:
+                self._store.forget(message)
+            sends = 0 if reference is None else self._sends.erase(reference, account_id)
+        return Erased(messages=len(free), sends=sends, held=len(its) - len(free))
 
     @property
     def compacts(self) -> str:

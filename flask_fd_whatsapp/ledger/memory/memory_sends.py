@@ -218,6 +218,20 @@ class MemorySendRecord:
         for send_id in gone:
             del self._sends[send_id]
 
+    def erase(self, reference: str, account_id: str | None) -> int:
+        """Forget what was sent with a reference, and became no message; gives how many."""
+        with self._store.lock:
+            gone = [
+                one.id
+                for one in self._sends.values()
+                if one.message_id is None
+                and one.external_reference_id == storable(reference)
+                and account_id in (None, one.account_id)
+            ]
+            for send_id in gone:
+                del self._sends[send_id]
+        return len(gone)
+
     def prune(self, before: datetime, receivers: Collection[str] | None) -> None:
         """Forget what is older and became no message, of these receivers."""
         with self._store.lock:

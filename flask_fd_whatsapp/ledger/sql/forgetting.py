@@ -1,0 +1,165 @@
+"""Takes messages out of a database, and adds what they counted to the aggregates."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from time import monotonic, sleep
+from typing import Any, Final
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    case,
+    delete,
+    exists,
+    func,
+    select,
+)
+
+from ...engagement.report import ReportRules
+from ..views import Erased
+from .aggregates import fold_into, keep_digests
+from .dialects.base import Database
+from .queries import is_free
+from .report_rows import fill_sent_on
+from .send_pruning import delete_sends, unheard
+from .tables import event, handler_error, handling, message, send
+
+RECORDING_SECONDS: Final = 5
+"""How long pruning waits for events that are being recorded at the most."""
+
+_LOOK_AGAIN_SECONDS: Final = 0.01
+
+
+def forget(
+    database: Database,
+    rules: ReportRules,
+    is_old: ColumnElement[bool],
+    *,
+    before: datetime,
+    limit: int,
+    receivers: Collection[str] | None,
+) -> int:
+    """Forget at most *limit* messages that are old, and fold them; see :meth:`.Ledger.prune`."""
+    is_old &= is_free(database.now())
+    is_finished = ~exists().where(_OF_MESSAGE, event.c.due_at.is_not(None))
+    found = select(message.c.id).limit(limit)
+    of_unheard: Select[Any] | None = None
+    if receivers is None:
+        goes = is_old & is_finished
+        # Most of what was first seen before that is to go, and an index has it in this order.
+        found = found.where(message.c.first_seen < before, goes).order_by(message.c.first_seen)
+    else:
+        is_others = event.c.receiver.not_in(receivers)
+        goes = is_old & is_finished & ~exists().where(_OF_MESSAGE, is_others)
+        of_unheard = unheard(found.where(is_old), before, receivers)
+        found = _by_first_event(found.where(is_old), before, receivers)
+    locked: list[int] = []
+    while True:
+        with database.querying(patiently=True) as connection:
+            keys = connection.scalars(found.where(message.c.id.not_in(locked))).all()
+            if not keys and of_unheard is not None:
+                keys = connection.scalars(of_unheard.where(message.c.id.not_in(locked))).all()
+        if not keys:
+            return 0
+        gone = _fold_and_delete(database, rules, keys, goes)
+        if gone:
+            return len(gone)
+        locked += keys  # by others: what is behind them goes
+
+
+def erase(
+    database: Database, rules: ReportRules, its: ColumnElement[bool], of_sends: ColumnElement[bool]
+) -> Erased:
+    """Forget messages, finished or not, and sends that became none; see :meth:`.Ledger.erase`."""
+    fill_sent_on(database)
+    erased = 0
+    held: list[int] = []
+    found = select(message.c.id).where(its).limit(_ERASED_AT_ONCE)
+    while True:
+        with database.querying(patiently=True) as connection:
+            keys = connection.scalars(found.where(message.c.id.not_in(held))).all()
+        if not keys:
+            break
+        gone = _fold_and_delete(database, rules, keys, is_free(database.now()))
+        erased += len(gone)
+        held += set(keys) - set(gone)
+    with database.writing() as connection:  # which is on disk then, and so is what was before it
+        sends = connection.execute(delete(send).where(of_sends, send.c.message_id.is_(None)))
+    return Erased(messages=erased, sends=sends.rowcount, held=len(held))
+
+
+_ERASED_AT_ONCE: Final = 500
+
+
+def _fold_and_delete(
+    database: Database, rules: ReportRules, keys: Sequence[int], goes: ColumnElement[bool]
+) -> Sequence[int]:
+    """Forget those messages that still may go, and that nobody has locked; gives their keys."""
+    if not database.has_one_writer:
+        # Before its row is locked: an event that waits for it has looked for this already.
+        with database.forgetting() as connection:
+            keep_digests(database, connection, keys)
+        _let_finish(database)
+    # Locked until they are gone, or an event recorded meanwhile would go with them.
+    has_time = message.c.sent_on.is_not(None)
+    still = select(message.c.id).where(message.c.id.in_(keys), goes, has_time)
+    with database.forgetting() as connection:
+        gone = connection.scalars(still.with_for_update(skip_locked=True)).all()
+        if gone:
+            fold_into(database, connection, gone, rules)
+            if database.has_one_writer:
+                keep_digests(database, connection, gone)
+            _delete(connection, gone)
+    return gone
+
+
+def _let_finish(database: Database) -> None:
+    """Wait for the events that are being recorded: they may have looked before that was kept."""
+    deadline = monotonic() + RECORDING_SECONDS
+    begun: set[Any] | None = None
+    while begun is None or begun:
+        with database.querying() as connection:
+            going_on = database.recordings(connection)
+        begun = going_on if begun is None else begun & going_on
+        if begun:
+            if monotonic() > deadline:
+                return
+            sleep(_LOOK_AGAIN_SECONDS)
+
+
+_OF_MESSAGE: Final = event.c.message_key == message.c.id
+
+
+def _by_first_event(
+    found: Select[Any], before: datetime, receivers: Collection[str]
+) -> Select[Any]:
+    """What is found of messages all of whose events are finished and came to *receivers*.
+
+    By the events' index: of the messages' own, others may keep millions that are as old.  One
+    subquery, since several may be answered from the whole table.
+    """
+    first = event.alias("first")
+    stays = event.c.due_at.is_not(None) | event.c.receiver.not_in(receivers)
+    only_if_none_stays = (
+        select(func.min(case((stays, 0), else_=event.c.id)))
+        .where(event.c.message_key == first.c.message_key)
+        .scalar_subquery()
+    )
+    return (
+        found.join_from(first, message, message.c.id == first.c.message_key)
+        .where(first.c.receiver.in_(receivers), first.c.received_at < before)
+        .where(first.c.id == only_if_none_stays)
+        .order_by(first.c.received_at)
+    )
+
+
+def _delete(connection: Connection, keys: Sequence[int]) -> None:
+    delete_sends(connection, keys)
+    events = select(event.c.id).where(event.c.message_key.in_(keys))
+    for table in (handling, handler_error):
+        connection.execute(delete(table).where(table.c.event_id.in_(events)))
+    connection.execute(delete(event).where(event.c.message_key.in_(keys)))
+    connection.execute(delete(message).where(message.c.id.in_(keys)))

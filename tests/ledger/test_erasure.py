@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pytest
+
+from flask_fd_whatsapp.ledger import Ledger
+from flask_fd_whatsapp.ledger.send_records import SendIntent
+from flask_fd_whatsapp.ledger.views import Erased
+
+from .entries import RECEIVER, claimed, end_leases, exhaust, handle
+
+
+def erased(messages: int = 0, sends: int = 0, held: int = 0) -> Erased:
+    return Erased(messages=messages, sends=sends, held=held)
+
+
+def test_messages_of_a_reference_are_erased(ledger: Ledger) -> None:
+    """Of a reference nothing is left, whatever its state, and of others all; the counts stay."""
+    long = "line\n" * 300
+    handle(ledger, message_id="M1", reference=long, campaign="spring")
+    handle(ledger, "DELIVERED", message_id="M1")
+    exhaust(ledger, message_id="M2", reference=long)
+    handle(ledger, message_id="M3", reference="other")
+    intent = SendIntent(receiver=RECEIVER, account_id="1", external_reference_id=long, once=True)
+    ledger.send_record.intend(intent)
+    before = ledger.engagement(times=False).total
+    assert ledger.maintenance.erase(reference=long) == erased(messages=2, sends=1)
+    assert [one.message_id for one in ledger.events()] == ["M3"]
+    assert ledger.messages(external_reference_id=long) == []
+    assert ledger.sends() == []
+    after = ledger.engagement(times=False).total
+    assert (after.known, after.delivered) == (before.known, before.delivered) == (3, 1)
+    assert ledger.maintenance.erase(reference=long) == erased()
+
+
+def test_message_of_one_account_is_erased(ledger: Ledger) -> None:
+    """An id that two accounts have is erased of the one that is named."""
+    for account_id in ("1", "2"):
+        handle(ledger, message_id="M1", account_id=account_id)
+    assert ledger.maintenance.erase(message_id="M1", account_id="2") == erased(messages=1)
+    assert [one.account_id for one in ledger.events()] == ["1"]
+    assert ledger.maintenance.erase(message_id="M1") == erased(messages=1)
+
+
+def test_message_that_is_being_handled_is_left(ledger: Ledger) -> None:
+    """What is being handled is told of, and erased once its claim is over."""
+    claimed(ledger, message_id="M1", reference="T1")
+    assert ledger.maintenance.erase(reference="T1") == erased(held=1)
+    end_leases(ledger)
+    assert ledger.maintenance.erase(reference="T1") == erased(messages=1)
+
+
+def test_event_after_the_erasure_is_of_a_message_that_was_counted(ledger: Ledger) -> None:
+    """A late event of an erased message counts nowhere a second time."""
+    handle(ledger, "SENT", message_id="M1")
+    ledger.maintenance.erase(message_id="M1")
+    handle(ledger, "READ", message_id="M1")
+    total = ledger.engagement(times=False).total
+    assert (total.known, total.returned) == (1, 1)
+
+
+def test_erasure_says_of_whom(ledger: Ledger) -> None:
+    """Without an id and a reference nothing is erased: it would be everything."""
+    with pytest.raises(TypeError):
+        ledger.maintenance.erase(account_id="1")
