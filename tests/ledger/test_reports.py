@@ -13,7 +13,7 @@ from flask_fd_whatsapp.engagement.report import ReportRules
 from flask_fd_whatsapp.events import DeliveryError
 from flask_fd_whatsapp.ledger import Entry, Ledger, Tried
 from flask_fd_whatsapp.ledger.send_records import Expected
-from flask_fd_whatsapp.ledger.sql import SQLLedger, maintenance
+from flask_fd_whatsapp.ledger.sql import SQLLedger, forgetting
 from flask_fd_whatsapp.ledger.sql.tables import message as message_table
 
 from ..concurrency.threads import TIMEOUT
@@ -394,8 +394,8 @@ def test_a_message_that_returns_while_it_is_pruned(
             )
             delete(*given)
 
-        delete = maintenance._delete
-        monkeypatch.setattr(maintenance, "_delete", delete_as_it_comes_again)
+        delete = forgetting._delete
+        monkeypatch.setattr(forgetting, "_delete", delete_as_it_comes_again)
         assert prune(sql_ledger, 10) == 1
         recording[0].result(TIMEOUT)
     total = sql_ledger.engagement().total
@@ -448,7 +448,7 @@ def test_prune_waits_for_what_is_being_recorded(
             holder.rollback()
             recording.result(TIMEOUT)
 
-        monkeypatch.setattr(maintenance, "sleep", let_go)
+        monkeypatch.setattr(forgetting, "sleep", let_go)
         assert prune(sql_ledger, 10) == 1
     assert left == [1]
 

@@ -224,6 +224,7 @@ def test_ledger_down(
     )
     memory = FreshdeskWhatsApp("memory", config_prefix="FD_WHATSAPP_MEMORY", url_prefix="/memory")
     app.config["FD_WHATSAPP_MEMORY_HEADERS"] = {"Authorization": TOKEN}
+    app.config["FD_WHATSAPP_MEMORY_LEDGER_URL"] = "memory://"
     for blueprint in (broken, memory):
         app.register_blueprint(blueprint)
     receivers = app.extensions["fd_whatsapp"]

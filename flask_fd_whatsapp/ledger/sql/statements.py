@@ -44,7 +44,7 @@ VALUES
   receiver = COALESCE({old}receiver, {new_receiver}),
   sent_on = COALESCE({old}queued_at, {new_queued_at}, {old}expected_at,
                      CASE WHEN ({new_sent_on} < {old}sent_on OR {old}estimated >= {unsure})
-                               AND NOT ({is_again})
+                               AND CASE {new_status}{had_time} END IS NULL
                           THEN {new_sent_on} ELSE {old}sent_on END),
   estimated = {old}estimated & ({unsure} - 1),
   queued_at = COALESCE({old}queued_at, {new_queued_at}),
@@ -269,9 +269,9 @@ def texts_for(sql: DialectSQL) -> dict[str, str]:
     upsert = _UPSERT.format(
         **times,
         **new,
-        is_again=" OR ".join(
-            f"{sql.old}{column} IS NOT NULL AND {new[f'new_{column}']} IS NOT NULL"
-            for column in TIME_COLUMNS.values()
+        # Short, since psycopg reads a text of over 4,096 characters again each time.
+        had_time="".join(
+            f" WHEN '{status}' THEN {sql.old}{column}" for status, column in TIME_COLUMNS.items()
         ),
         unsure=UNSURE_BIT,
         on_conflict=sql.on_conflict,
