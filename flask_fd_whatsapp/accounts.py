@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from typing import Any, Final
@@ -11,6 +12,11 @@ from . import setting_values as values
 from .exceptions import ConfigurationError
 from .header_values import headers
 from .settings import Settings, retention_days
+
+MOST_CHARACTERS: Final = 100
+"""Of an account's key."""
+
+KEY: Final = re.compile(f"[^/]{{1,{MOST_CHARACTERS}}}")
 
 
 @dataclass(frozen=True, slots=True, eq=True)
@@ -69,6 +75,23 @@ class Account:
 
 Accounts = Mapping[str, Account] | Callable[[str], Account | None]
 """The accounts by their keys, or what gives that of a key."""
+
+
+def require_accounts(accounts: Mapping[Any, Any]) -> None:
+    """Check the keys and values of a mapping.
+
+    :raises ConfigurationError: for a key that no URL can have, or what is no :class:`Account`.
+    """
+    for key, account in accounts.items():
+        if not isinstance(key, str) or not KEY.fullmatch(key) or not key.isprintable():
+            raise ConfigurationError(
+                f"accounts: the key {key!r} cannot be part of a URL: use a text of up to "
+                f"{MOST_CHARACTERS} printable characters without a slash."
+            )
+        if not isinstance(account, Account):
+            raise ConfigurationError(
+                f"accounts: {key!r} has to be an Account, not {type(account).__name__}."
+            )
 
 
 def _headers(value: Any) -> Mapping[str, tuple[str, ...]]:

@@ -13,7 +13,7 @@ from flask.sansio.blueprints import BlueprintSetupState
 from marshmallow import Schema
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
-from .accounts import Accounts
+from .accounts import Accounts, require_accounts
 from .commands import group, is_command_running, is_flask_command
 from .exceptions import ConfigurationError
 from .ledger import Ledger
@@ -100,6 +100,8 @@ class FreshdeskWhatsApp(Blueprint):
                 "accounts: has to be a mapping from keys to Accounts, or a callable that gives "
                 f"the Account of a key, not {type(accounts).__name__}."
             )
+        if isinstance(accounts, Mapping):
+            require_accounts(accounts)
         self._given_accounts = accounts
         self.record(self._set_up)
 

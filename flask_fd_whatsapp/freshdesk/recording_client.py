@@ -48,6 +48,11 @@ class RecordingClient(FreshdeskClient):
 
     def __init__(self, receiver: Receiver) -> None:
         settings = receiver.settings
+        if receiver.accounts is not None:
+            raise ConfigurationError(
+                f"{receiver.name} has accounts, each with an API key of its own: use "
+                "client_for(<key of the account>)."
+            )
         if settings.domain is None or settings.api_key is None:
             raise ConfigurationError(
                 f"{receiver.prefix}_API_KEY is not set, and without it Freshdesk's API cannot be "

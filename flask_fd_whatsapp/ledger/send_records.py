@@ -201,3 +201,8 @@ def state_at(state: str, created_at: datetime, now: datetime) -> SendState:
 def digest_of(reference: str) -> str:
     """By what a reference of any length is found."""
     return hashlib.sha256((storable(reference) or "").encode()).hexdigest()
+
+
+def once_key_of(intent: SendIntent) -> str:
+    """What no two sends of a receiver share: an account's reference, since accounts share names."""
+    return digest_of(f"{intent.account_id}\n{intent.external_reference_id}")

@@ -11,7 +11,8 @@ from typing import Final, Generic, NamedTuple, TypeVar
 
 from flask import Flask
 
-from ..accounts import Account, Accounts
+from ..accounts import MOST_CHARACTERS, Account, Accounts
+from ..exceptions import FreshdeskWhatsAppError
 from ..ledger import Ledger
 from ..ledger.records import ACCOUNT_SEPARATOR
 from ..log_fields import get_logger, log_fields
@@ -24,13 +25,10 @@ R = TypeVar("R")
 CACHE_SECONDS: Final = 10.0
 MOST_KNOWN: Final = 10_000
 MOST_UNKNOWN: Final = 1_000
-MOST_CHARACTERS: Final = 100
-"""Of a key: what is longer is unknown, and nobody is asked."""
-
 LOG_SECONDS: Final = 60
 
 
-class AccountsUnavailable(Exception):
+class AccountsUnavailable(FreshdeskWhatsAppError):
     """The application could not say whether there is such an account."""
 
 

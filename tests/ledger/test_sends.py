@@ -146,6 +146,18 @@ def test_an_unknown_send_keeps_its_reference(ledger: Ledger) -> None:
     assert not isinstance(ledger.send_record.intend(ONCE), Send)
 
 
+def test_once_is_for_each_account(ledger: Ledger) -> None:
+    """An account's send keeps no other account of the receiver from its own, nor shows it."""
+    first = ledger.send_record.intend(ONCE)
+    ledger.send_record.sent(first, "M1")
+    second = ledger.send_record.intend(replace(ONCE, account_id="2"))
+    assert not isinstance(second, Send)
+    ledger.send_record.sent(second, "M2")
+    again = ledger.send_record.intend(replace(ONCE, account_id="2"))
+    assert isinstance(again, Send)
+    assert (again.account_id, again.message_id) == ("2", "M2")
+
+
 def test_of_many_at_once_one_may_send(ledger: Ledger) -> None:
     """Of threads that send with one reference at once, ``once`` lets one of them."""
     barrier = Barrier(4)

@@ -9,11 +9,10 @@ from flask import Flask, current_app, has_request_context
 from werkzeug.test import TestResponse
 
 from flask_fd_whatsapp import Account, ConfigurationError, FreshdeskWhatsApp, status_changed
-from flask_fd_whatsapp.accounts import Accounts
+from flask_fd_whatsapp.accounts import MOST_CHARACTERS, Accounts
 from flask_fd_whatsapp.ledger import MemoryLedger
 from flask_fd_whatsapp.receiving.account_lookup import (
     CACHE_SECONDS,
-    MOST_CHARACTERS,
     MOST_UNKNOWN,
     AccountLookup,
 )
@@ -261,3 +260,20 @@ def test_accounts_that_are_neither_mapping_nor_callable() -> None:
     """A list of accounts, say, is an error at once."""
     with pytest.raises(ConfigurationError, match="has to be a mapping from keys"):
         FreshdeskWhatsApp(accounts=[ACME])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("accounts", "problem"),
+    [
+        ({17: ACME}, "the key 17 cannot be part of a URL"),
+        ({"a/b": ACME}, "'a/b' cannot be part"),
+        ({"": ACME}, "'' cannot be part"),
+        ({"a" * (MOST_CHARACTERS + 1): ACME}, "cannot be part"),
+        ({"acme": {"headers": {}}}, "'acme' has to be an Account, not dict"),
+    ],
+    ids=["number", "slash", "empty", "long", "no account"],
+)
+def test_a_mapping_that_could_never_work_is_refused(accounts: Any, problem: str) -> None:
+    """A key that no URL has, or a value that is no account, is an error at once."""
+    with pytest.raises(ConfigurationError, match=problem):
+        FreshdeskWhatsApp(accounts=accounts)

@@ -62,8 +62,12 @@ class MemorySendRecord:
 
     def _earlier(self, intent: SendIntent) -> Send | None:
         reference = storable(intent.external_reference_id)
-        of_receiver = (one for one in self._sends.values() if one.receiver == intent.receiver)
-        uses = (one for one in of_receiver if one.external_reference_id == reference)
+        its = (intent.receiver, intent.account_id, reference)
+        uses = (
+            one
+            for one in self._sends.values()
+            if (one.receiver, one.account_id, one.external_reference_id) == its
+        )
         return next((one for one in uses if not one.state.releases), None)
 
     def _make_room(self) -> None:

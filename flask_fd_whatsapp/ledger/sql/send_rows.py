@@ -17,6 +17,7 @@ from ..send_records import (
     SendStanding,
     SendState,
     digest_of,
+    once_key_of,
 )
 from .dialects.base import Database
 from .expected_rows import expected_of, store_expected, template_columns
@@ -43,7 +44,7 @@ class SQLSendRecord:
             "account": intent.account_id,
             "reference": storable(intent.external_reference_id),
             "reference_digest": digest,
-            "once_key": digest if intent.once else None,
+            "once_key": once_key_of(intent) if intent.once else None,
             "campaign": storable(intent.campaign),
             **template_columns(intent.template, intent.language),
             "state": SendState.SENDING,
@@ -72,8 +73,9 @@ class SQLSendRecord:
     def _earlier(self, connection: Connection, intent: SendIntent, digest: str) -> int | None:
         uses = send.c.state.not_in([state for state in SendState if state.releases])
         is_its = (send.c.receiver == intent.receiver) & (send.c.reference_digest == digest)
+        is_accounts = send.c.account == intent.account_id
         found: int | None = connection.scalar(
-            select(send.c.id).where(is_its, uses).order_by(send.c.id).limit(1)
+            select(send.c.id).where(is_its, is_accounts, uses).order_by(send.c.id).limit(1)
         )
         return found
 
