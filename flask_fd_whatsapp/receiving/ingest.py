@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from copy import copy
+from math import isfinite
 from typing import Any, Final
 
 from marshmallow import Schema, ValidationError
@@ -56,7 +57,14 @@ def _without_name(payload: Mapping[str, Any]) -> dict[str, Any]:
     actor = payload["actor"]
     if not isinstance(actor, dict):
         return {**payload, "actor": None}
-    return {**payload, "actor": {key: actor[key] for key in ("id", "type") if key in actor}}
+    kept = {key: actor[key] for key in ("id", "type") if type(actor.get(key)) in (str, int, float)}
+    return {**payload, "actor": kept}
+
+
+def _finite(number: str) -> float | str:
+    """A number, or its text if Python has it as infinite, which JSON cannot be written with."""
+    read = float(number)
+    return read if isfinite(read) else number
 
 
 class Intake:
@@ -103,9 +111,9 @@ class Intake:
                 body = decompressed(body, encoding, self._settings.max_body_bytes)
             text, payload = decode(body)
             if not self._settings.store_actors and "actor" in payload:
-                payload = _without_name(payload)
-                text = json.dumps(payload, ensure_ascii=False)
-                body = text.encode("utf-8", "surrogatepass")
+                payload = _without_name(json.loads(text, parse_float=_finite))
+                text = json.dumps(payload)  # ASCII: a lone surrogate stays escaped
+                body = text.encode()
         except TooLarge as error:
             cause = f"{error} See {self._prefix}_MAX_BODY_BYTES."
             raise NotTaken(error.result, body, str(error), cause=cause) from None

@@ -50,6 +50,41 @@ def test_no_agents_name_is_in_quarantine(app: Flask, client: FlaskClient, payloa
     assert json.loads(ledger.quarantine.body(entry.id))["actor"] == {}
 
 
+def test_event_that_utf8_or_json_cannot_hold_is_kept(
+    app: Flask, client: FlaskClient, payload: Payload
+) -> None:
+    """A lone surrogate stays escaped, and a number too large is its text: no 503 for ever."""
+    seen: list[StatusEvent] = []
+
+    def handler(app: Flask, event: StatusEvent) -> None:
+        seen.append(event)
+        if len(seen) == 1:
+            raise RetryLater(0.001)
+
+    status_received.connect(handler)
+    body = json.dumps(payload("queued", actor={"id": 1}, data__external_reference_id="T\ud800"))
+    body = body.replace('"actor"', '"huge": 1e999, "half": 0.5, "actor"')
+    for _ in range(2):
+        client.post(URL, data=body)
+    assert [(one.payload["huge"], one.payload["half"]) for one in seen] == [("1e999", 0.5)] * 2
+    assert seen[1].payload["data"]["external_reference_id"] == "T\ud800"
+
+
+@pytest.mark.parametrize("value", [{"name": NAME}, [NAME], True])
+def test_actor_that_is_no_text_or_number_is_not_kept(
+    app: Flask, client: FlaskClient, payload: Payload, value: Any
+) -> None:
+    """A name does not stay as a part of the actor's id or type."""
+    seen: list[StatusEvent] = []
+
+    def handler(app: Flask, event: StatusEvent) -> None:
+        seen.append(event)
+
+    status_received.connect(handler)
+    client.post(URL, data=json.dumps(payload("queued", actor={"id": value, "type": value})))
+    assert seen[0].payload["actor"] == {}
+
+
 def test_names_are_kept_unless_told(make_app: MakeApp, payload: Payload) -> None:
     """By default an event has the agent's name."""
     app = make_app()
