@@ -152,6 +152,8 @@ class Maintenance(Protocol):
     ) -> Erased:
         """Forget a person's messages with their events, finished or not; the counts stay.
 
+        Nor does the drift name any of them as an example.
+
         :param message_id: the messages of this id.
         :param reference: those of this ``external_reference_id``, and what was sent with it.
         :param account_id: of this account alone.

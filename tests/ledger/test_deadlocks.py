@@ -11,7 +11,9 @@ import pytest
 
 from flask_fd_whatsapp.exceptions import LedgerUnavailable
 from flask_fd_whatsapp.ledger import State, Tried, Unusable
+from flask_fd_whatsapp.ledger.send_records import SendIntent
 from flask_fd_whatsapp.ledger.sql import SQLLedger
+from flask_fd_whatsapp.ledger.views import Erased
 
 from .databases import SERVERS
 from .entries import (
@@ -86,6 +88,19 @@ def prune(ledger: SQLLedger) -> None:
     assert ledger.events() == []
 
 
+def prepare_erasure(ledger: SQLLedger) -> None:
+    handle(ledger, reference="T1")
+    ledger.send_record.intend(
+        SendIntent(receiver=RECEIVER, account_id="1", external_reference_id="T1", once=True)
+    )
+
+
+def erase(ledger: SQLLedger) -> None:
+    """The messages went before the deadlock, and are counted all the same."""
+    erased = ledger.maintenance.erase(reference="T1")
+    assert erased == Erased(messages=1, sends=1, held=0)
+
+
 def record_due(ledger: SQLLedger) -> None:
     ledger.record(entry(), POLICY, claim=False)
 
@@ -100,12 +115,13 @@ WORK: list[tuple[Callable[[SQLLedger], Any], str, Callable[[SQLLedger], None]]] 
     (exhaust, "UPDATE event", revive),
     (handle, "DELETE message", prune),
     (record_due, "UPDATE event", reserve),
+    (prepare_erasure, "DELETE send", erase),
 ]
 
 
 @pytest.mark.parametrize("kind", SERVERS)
 @pytest.mark.parametrize(
-    ("prepare", "write", "work"), WORK, ids=["quarantine", "revive", "prune", "reserve"]
+    ("prepare", "write", "work"), WORK, ids=["quarantine", "revive", "prune", "reserve", "erase"]
 )
 def test_done_again(
     sql_ledger: SQLLedger,

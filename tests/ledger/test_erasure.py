@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from flask_fd_whatsapp.ledger import Ledger
 from flask_fd_whatsapp.ledger.send_records import SendIntent
+from flask_fd_whatsapp.ledger.sql import SQLLedger, forgetting
 from flask_fd_whatsapp.ledger.views import Erased
 
 from .entries import RECEIVER, claimed, end_leases, exhaust, handle
+from .test_drift import DRIFT
 
 
 def erased(messages: int = 0, sends: int = 0, held: int = 0) -> Erased:
@@ -62,3 +68,37 @@ def test_erasure_says_of_whom(ledger: Ledger) -> None:
     """Without an id and a reference nothing is erased: it would be everything."""
     with pytest.raises(TypeError):
         ledger.maintenance.erase(account_id="1")
+
+
+def test_drift_names_no_erased_message(ledger: Ledger) -> None:
+    """What was seen in an erased message stays counted, without its id; others keep theirs."""
+    for number in (1, 2, 3):
+        handle(ledger, message_id=f"M{number}", reference=f"T{number}")
+        seen = replace(DRIFT, place=f"data.f{number}", example=f"M{number}")
+        ledger.drift.note([seen])
+    ledger.maintenance.erase(reference="T1")
+    ledger.maintenance.erase(message_id="M2")
+    examples = {one.place: one.example for one in ledger.drift.seen()}
+    assert examples == {"data.f1": None, "data.f2": None, "data.f3": "M3"}
+
+
+def test_drift_of_a_pruned_message_is_erased(ledger: Ledger) -> None:
+    """An id whose message was pruned before is still taken out."""
+    ledger.drift.note([DRIFT])
+    ledger.maintenance.erase(message_id="M1")
+    assert [one.example for one in ledger.drift.seen()] == [None]
+
+
+def test_message_that_another_process_pruned_is_not_held(
+    sql_ledger: SQLLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What went between the look at it and its lock is not told of as being handled."""
+    handle(sql_ledger, message_id="M1")
+    fold_and_delete = forgetting._fold_and_delete
+
+    def after_another(*arguments: Any) -> Sequence[int]:
+        fold_and_delete(*arguments)
+        return fold_and_delete(*arguments)
+
+    monkeypatch.setattr(forgetting, "_fold_and_delete", after_another)
+    assert sql_ledger.maintenance.erase(message_id="M1") == erased()

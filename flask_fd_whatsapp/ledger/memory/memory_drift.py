@@ -31,6 +31,13 @@ class MemoryDriftRecord:
         with self._lock:
             return self._newest_first(receiver)
 
+    def forget_examples(self, message_ids: Collection[str | None]) -> None:
+        """Name none of these messages any more."""
+        with self._lock:
+            for key, one in self._seen.items():
+                if one.example in message_ids:
+                    self._seen[key] = replace(one, example=None)
+
     def _newest_first(self, receiver: str | None) -> list[Drift]:
         found = [one for one in self._seen.values() if receiver in (None, one.receiver)]
         return sorted(found, key=lambda one: one.last_seen, reverse=True)

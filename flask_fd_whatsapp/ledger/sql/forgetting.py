@@ -10,12 +10,15 @@ from typing import Any, Final
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Delete,
     Select,
+    Update,
     case,
     delete,
     exists,
     func,
     select,
+    update,
 )
 
 from ...engagement.report import ReportRules
@@ -25,7 +28,7 @@ from .dialects.base import Database
 from .queries import is_free
 from .report_rows import fill_sent_on
 from .send_pruning import delete_sends, unheard
-from .tables import event, handler_error, handling, message, send
+from .tables import drift, event, handler_error, handling, message, send
 
 RECORDING_SECONDS: Final = 5
 """How long pruning waits for events that are being recorded at the most."""
@@ -71,24 +74,56 @@ def forget(
 
 
 def erase(
-    database: Database, rules: ReportRules, its: ColumnElement[bool], of_sends: ColumnElement[bool]
+    database: Database,
+    rules: ReportRules,
+    its: ColumnElement[bool],
+    of_sends: ColumnElement[bool],
+    of_drift: ColumnElement[bool],
 ) -> Erased:
-    """Forget messages, finished or not, and sends that became none; see :meth:`.Ledger.erase`."""
-    fill_sent_on(database)
+    """Forget messages, finished or not, and sends that became none; see :meth:`.Ledger.erase`.
+
+    Each step is retried by itself: what was counted before stays counted.
+    """
+    database.retried(lambda: fill_sent_on(database))
+    ids = select(message.c.message_id).where(its)
+    # First: after a crash, the ids of messages that are gone could not be looked up any more.
+    no_example = update(drift).where(of_drift | drift.c.example.in_(ids)).values(example=None)
+    database.retried(lambda: _execute(database, no_example))
     erased = 0
     held: list[int] = []
     found = select(message.c.id).where(its).limit(_ERASED_AT_ONCE)
-    while True:
+
+    def erase_some() -> tuple[Sequence[int], Sequence[int]]:
         with database.querying(patiently=True) as connection:
             keys = connection.scalars(found.where(message.c.id.not_in(held))).all()
         if not keys:
+            return keys, keys
+        return keys, _fold_and_delete(database, rules, keys, is_free(database.now()))
+
+    while True:
+        keys, gone = database.retried(erase_some)
+        if not keys:
             break
-        gone = _fold_and_delete(database, rules, keys, is_free(database.now()))
         erased += len(gone)
         held += set(keys) - set(gone)
-    with database.writing() as connection:  # which is on disk then, and so is what was before it
-        sends = connection.execute(delete(send).where(of_sends, send.c.message_id.is_(None)))
-    return Erased(messages=erased, sends=sends.rowcount, held=len(held))
+    of_none = delete(send).where(of_sends, send.c.message_id.is_(None))
+    sends = database.retried(lambda: _execute(database, of_none))
+    return Erased(messages=erased, sends=sends, held=_left(database, held))
+
+
+def _execute(database: Database, statement: Update | Delete) -> int:
+    """Execute it in a transaction that is on disk then, and so is what was before it."""
+    with database.writing() as connection:
+        return connection.execute(statement).rowcount
+
+
+def _left(database: Database, keys: Sequence[int]) -> int:
+    """How many of these are there still: another process may have pruned or erased some."""
+    if not keys:
+        return 0
+    left = select(func.count()).where(message.c.id.in_(keys))
+    with database.querying() as connection:
+        return connection.scalar(left) or 0
 
 
 _ERASED_AT_ONCE: Final = 500

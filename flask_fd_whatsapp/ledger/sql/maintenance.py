@@ -20,7 +20,7 @@ from .prepared import PreparedDatabase
 from .quarantine import try_writing
 from .report_rows import fill_sent_on
 from .send_pruning import forget_sends
-from .tables import message, send
+from .tables import drift, message, send
 
 
 class SQLMaintenance:
@@ -72,16 +72,17 @@ class SQLMaintenance:
         require_condition(message_id, reference)
         its: ColumnElement[bool] = true()
         of_sends: ColumnElement[bool] = false()
+        of_drift: ColumnElement[bool] = false()
         if message_id is not None:
             its &= message.c.message_id == message_id
+            of_drift = drift.c.example == message_id
         if reference is not None:
             its &= has_reference(reference)
             of_sends = send.c.reference_digest == digest_of(reference)
         if account_id is not None:
             its &= message.c.account_id == account_id
             of_sends &= send.c.account == account_id
-        database = self._prepared.database
-        return database.retried(lambda: erase(database, self._rules(), its, of_sends))
+        return erase(self._prepared.database, self._rules(), its, of_sends, of_drift)
 
     @property
     def compacts(self) -> str:
