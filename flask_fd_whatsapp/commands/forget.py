@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -11,21 +10,41 @@ import click
 from flask.cli import with_appcontext
 
 from ..ledger import Ledger
-from .options import chosen_ledger, json_option, receiver_option
+from .options import chosen_ledger, json_option
 from .output import many, print_json
+from .search_body import stands_in
 
 PAGE = 100
+
+
+def _not_blank(_: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not value.strip():
+        raise click.BadParameter(
+            f"{parameter.opts[0]} is empty: give what the messages have.", param=parameter
+        )
+    return value
 
 
 @click.command(
     epilog="\b\nExamples:\n  flask fd-whatsapp forget --reference customer-4711 --yes\n"
     "  flask fd-whatsapp forget --message 01KAB4HHTBE081898E432RCMA7"
 )
-@click.option("--message", "message_id", metavar="ID", help="The message of this id.")
-@click.option("--reference", help="All messages with this external_reference_id.")
-@click.option("--account", "account_id", metavar="ID", help="Of this account alone.")
+@click.option(
+    "--message", "message_id", metavar="ID", callback=_not_blank, help="The message of this id."
+)
+@click.option(
+    "--reference", callback=_not_blank, help="All messages with this external_reference_id."
+)
+@click.option(
+    "--account", "account_id", metavar="ID", callback=_not_blank, help="Of this account alone."
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@receiver_option
+@click.option(
+    "--receiver",
+    "name",
+    metavar="NAME",
+    help="Whose ledger, where there are several: what others have in it goes too.",
+)
 @json_option
 @with_appcontext
 def forget(
@@ -42,7 +61,8 @@ def forget(
     not to be new. Events that are not handled yet will not be. Backups, your own tables and
     Freshdesk are yours to see to. Exit 1 if a message is being handled right now: run it again.
     """
-    if (message_id is None) == (reference is None):
+    text = reference if message_id is None else message_id
+    if text is None or None not in (message_id, reference):
         raise click.UsageError("Give --message or --reference.")
     _, ledger = chosen_ledger(name)
     if not yes:
@@ -50,7 +70,8 @@ def forget(
     erased = ledger.maintenance.erase(
         message_id=message_id, reference=reference, account_id=account_id
     )
-    quarantined = _discard(ledger, message_id or reference or "", name)
+    found = _with(ledger, text, account_id)
+    quarantined = sum(ledger.quarantine.discard(entry_id) for entry_id in found)
     if as_json:
         print_json({**asdict(erased), "quarantined": quarantined})
     else:
@@ -64,18 +85,11 @@ def forget(
         )
 
 
-def _discard(ledger: Ledger, text: str, name: str | None) -> int:
-    """Discard the bodies in which the id or reference stands, written in any of JSON's ways."""
-    written = {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], text}
-    found = [one.encode("utf-8", "surrogatepass") for one in written]
-    return sum(ledger.quarantine.discard(entry_id) for entry_id in _with(ledger, found, name))
-
-
-def _with(ledger: Ledger, texts: Collection[bytes], name: str | None) -> Iterator[Any]:
+def _with(ledger: Ledger, text: str, account_id: str | None) -> Iterator[Any]:
+    """The bodies in quarantine in which the id or reference stands."""
     last: Any = 0
-    while page := ledger.quarantined(receiver=name, after=last, limit=PAGE):
+    while page := ledger.quarantined(after=last, limit=PAGE):
         for entry in page:
-            body = ledger.quarantine.body(entry.id) or b""
-            if any(text in body for text in texts):
+            if stands_in(ledger.quarantine.body(entry.id) or b"", text, account_id):
                 yield entry.id
         last = page[-1].id

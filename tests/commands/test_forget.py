@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import pytest
 from flask import Flask
 
+from flask_fd_whatsapp import FreshdeskWhatsApp
+from flask_fd_whatsapp.ledger import MemoryLedger
+
+from ..conftest import TOKEN
 from .conftest import Post, RunCommand, RunJSON, Tickets, ledger_of
 
 
@@ -44,3 +49,48 @@ def test_message_that_is_being_handled_has_to_wait(
     post(durable, data__message_id="M1")
     (result,) = results
     assert (result.exit_code, "run it again" in result.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("option", ["--reference", "--message", "--account"])
+@pytest.mark.parametrize("value", ["", " "])
+def test_empty_value_is_refused(
+    durable: Flask, run: RunCommand, post: Post, option: str, value: str
+) -> None:
+    """An empty variable in a script does not match everything: nothing goes."""
+    post(durable, b"{")
+    result = run(durable, "forget", option, value, "--yes")
+    assert (result.exit_code, f"{option} is empty" in result.stderr) == (2, True)
+    assert len(ledger_of(durable).quarantined()) == 1
+
+
+def test_bodies_of_other_accounts_stay(durable: Flask, run_json: RunJSON, post: Post) -> None:
+    """With an account, a body that is another's, or of which that is not known, stays."""
+    for body in (
+        b'{"account_id": "1", "ref": "T1"}',
+        b'{"account_id": 1, "ref": "T1"}',
+        b'{"account_id": "2", "ref": "T1"}',
+        b'{"ref": "T1", "of": {"account_id": "1"}}',
+        b'["account_id", "1", "T1"]',
+        b'{"account_id": "1", "ref": "T1"',
+    ):
+        post(durable, body)
+    done = run_json(durable, "forget", "--reference", "T1", "--account", "1", "--yes")
+    assert done["quarantined"] == 2
+    assert len(ledger_of(durable).quarantined()) == 4
+
+
+def test_receiver_chooses_the_ledger(run_json: RunJSON, post: Post) -> None:
+    """Of a ledger that receivers share all goes, messages and bodies alike."""
+    app, ledger = Flask("host"), MemoryLedger()
+    for name in ("one", "two"):
+        app.config[f"{name.upper()}_HEADERS"] = {"Authorization": TOKEN}
+        prefix = name.upper()
+        app.register_blueprint(
+            FreshdeskWhatsApp(name, config_prefix=prefix, url_prefix=f"/{name}", ledger=ledger)
+        )
+    for name in ("one", "two"):
+        post(app, b'{"ref": "T1"}', f"/{name}/whatsapp")
+        changes = {"data__external_reference_id": "T1", "data__message_id": name}
+        post(app, "queued", f"/{name}/whatsapp", **changes)
+    done = run_json(app, "forget", "--reference", "T1", "--receiver", "one", "--yes")
+    assert done == {"messages": 2, "sends": 0, "held": 0, "quarantined": 2}
