@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -10,7 +11,7 @@ from typing import Final, NamedTuple
 
 from flask import current_app
 
-from ..exceptions import NoSuchReceiver
+from ..exceptions import LedgerUnavailable, NoSuchReceiver
 from ..ledger.asking import AskCursor, Asked, AskFilter, Reconciled, is_due
 from ..ledger.context import EXTENSION
 from ..ledger.send_records import Expected
@@ -217,9 +218,13 @@ class Reconciler:
         if asked.not_found:
             self._asking.found(claimed, is_there=True)
         self._count_missing()
-        outcome = self._receiver.tell(told_event(told, self._wanted.account_id, datetime.now(UTC)))
-        if outcome.result is Result.UNAVAILABLE:
-            self._asking.put_back(claimed, asked)
+        event = told_event(told, self._wanted.account_id, datetime.now(UTC))
+        try:
+            outcome = self._receiver.tell(event)
+        except LedgerUnavailable:
+            with suppress(LedgerUnavailable):  # then it is asked for at its next step
+                self._asking.put_back(claimed, asked)
+            raise
         allowance = self._client.asking.allowance
         if allowance is not None and allowance.is_low:
             self._stop(

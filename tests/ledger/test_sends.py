@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,7 +13,7 @@ from sqlalchemy import update
 
 from flask_fd_whatsapp.ledger import Ledger, MemoryLedger
 from flask_fd_whatsapp.ledger.send_records import Send, SendFilter, SendIntent, SendState
-from flask_fd_whatsapp.ledger.sql import SQLLedger, send_queries
+from flask_fd_whatsapp.ledger.sql import SQLLedger, send_queries, send_settlement
 from flask_fd_whatsapp.ledger.sql.tables import send as send_table
 
 from ..concurrency.threads import TIMEOUT
@@ -222,6 +223,19 @@ def test_earlier_messages_and_those_of_other_sends_are_no_candidates(ledger: Led
     handle(ledger, "SENT", message_id="M2", reference="R1")
     assert the_send(ledger, send_id).candidates == ()
     assert states(ledger) == ["sent", "unknown"]
+
+
+def test_all_that_can_be_settled_is_settled(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many sends stay unknown, those that can be settled are."""
+    monkeypatch.setattr(send_settlement, "AT_ONCE", 2)
+    for number in range(9):
+        unknown(ledger, external_reference_id=f"R{number}")
+    for number in (2, 5, 8):
+        handle(ledger, "SENT", message_id=f"M{number}", reference=f"R{number}")
+    assert ledger.send_record.settle() == 3
+    assert Counter(states(ledger)) == {"unknown": 6, "sent": 3}
 
 
 def test_an_answer_beats_an_earlier_settlement(ledger: Ledger) -> None:

@@ -40,7 +40,8 @@ class MemorySendRecord:
             if intent.once:
                 earlier = self._earlier(intent)
                 if earlier is not None:
-                    self.settle()
+                    if self._seen(earlier).state is SendState.UNKNOWN:
+                        self._settle_reference(earlier.account_id, earlier.external_reference_id)
                     return self._seen(self._sends[earlier.id])
             self._make_room()
             send = Send(
@@ -162,19 +163,20 @@ class MemorySendRecord:
             sends = [self._seen(one) for one in self._sends.values()]
             unknown = [one for one in sends if one.state is SendState.UNKNOWN]
             references = {(one.account_id, one.external_reference_id) for one in unknown}
-            count = 0
-            for account_id, reference in references:
-                free = self._free(account_id, reference)
-                its = [
-                    one
-                    for one in sends
-                    if (one.account_id, one.external_reference_id) == (account_id, reference)
-                ]
-                found = settlement(WithReference(free, its, datetime.now(UTC)))
-                if found is not None:
-                    self._settle(*found)
-                    count += 1
-            return count
+            return sum(self._settle_reference(*reference) for reference in references)
+
+    def _settle_reference(self, account_id: str, reference: str) -> int:
+        its = [
+            self._seen(one)
+            for one in self._sends.values()
+            if (one.account_id, one.external_reference_id) == (account_id, reference)
+        ]
+        free = self._free(account_id, reference)
+        found = settlement(WithReference(free, its, datetime.now(UTC)))
+        if found is None:
+            return 0
+        self._settle(*found)
+        return 1
 
     def standing(self, receiver: str) -> SendStanding:
         """How a receiver's sends stand."""

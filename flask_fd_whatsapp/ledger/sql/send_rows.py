@@ -23,7 +23,7 @@ from .dialects.base import Database
 from .expected_rows import expected_of, store_expected, template_columns
 from .prepared import PreparedDatabase
 from .send_queries import is_unknown, listed, one_send, standing
-from .send_settlement import settle, settled_as
+from .send_settlement import settle, settle_reference, settled_as
 from .tables import send
 
 
@@ -82,9 +82,10 @@ class SQLSendRecord:
     def _one(self, send_id: int) -> Send:
         database = self._prepared.database
         found = one_send(database, send_id)
-        if found.state.is_settled:  # which spares a look at every unknown one
+        if found.state is not SendState.UNKNOWN:
             return found
-        settle(database)
+        digest = digest_of(found.external_reference_id)
+        settle_reference(database, found.account_id, digest, send_id)
         return one_send(database, send_id)
 
     def sent(self, send_id: int, message_id: str) -> None:

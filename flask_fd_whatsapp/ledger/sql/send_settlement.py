@@ -13,26 +13,42 @@ from .send_queries import free_messages, is_unknown, send_of
 from .tables import send
 
 AT_ONCE: Final = 1000
-"""How many unknown references are looked at in one go."""
+"""How many unknown references are read at once."""
 
 
 def settle(database: Database) -> int:
     """Settle the unknown sends that the rule allows; gives how many."""
+    its_key = send.c.account, send.c.reference_digest
     unknown = (
-        select(send.c.account, send.c.reference_digest, func.max(send.c.id))
+        select(*its_key, func.max(send.c.id))
         .where(is_unknown(database))
-        .group_by(send.c.account, send.c.reference_digest)
+        .group_by(*its_key)
+        .order_by(*its_key)
         .limit(AT_ONCE)
     )
     count = 0
-    with database.querying() as connection:
-        references = connection.execute(unknown).all()
-    for account, digest, newest in references:
+    page = unknown
+    while True:
         with database.querying() as connection:
-            found = settlement(_with_reference(connection, database, account, digest, newest))
-        if found is not None:
-            count += database.retried(lambda found=found: _settle(database, *found))  # type: ignore[misc]
-    return count
+            references = connection.execute(page).all()
+        for account, digest, newest in references:
+            count += settle_reference(database, account, digest, newest)
+        if len(references) < AT_ONCE:
+            return count
+        page = unknown.where(
+            (send.c.account > account)
+            | ((send.c.account == account) & (send.c.reference_digest > digest))
+        )
+
+
+def settle_reference(database: Database, account: str, digest: str, newest: int) -> int:
+    """Settle what was sent with one reference, if the rule allows it; gives how many.
+
+    :param newest: the id of one of its sends.
+    """
+    with database.querying() as connection:
+        found = settlement(_with_reference(connection, database, account, digest, newest))
+    return 0 if found is None else database.retried(lambda: _settle(database, *found))
 
 
 def _settle(database: Database, one: Send, message_id: str) -> int:
