@@ -35,6 +35,7 @@ def settle(database: Database) -> int:
             count += settle_reference(database, account, digest, newest)
         if len(references) < AT_ONCE:
             return count
+        account, digest, _ = references[-1]
         page = unknown.where(
             (send.c.account > account)
             | ((send.c.account == account) & (send.c.reference_digest > digest))
