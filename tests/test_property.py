@@ -209,7 +209,7 @@ class Host:
 
 
 @pytest.mark.parametrize("ledger", [MemoryLedger, DurableLedger])
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(posted=bodies)
 def test_answers_to_mutated_samples_are_true(
     ledger: type[MemoryLedger], posted: list[bytes]
@@ -221,7 +221,7 @@ def test_answers_to_mutated_samples_are_true(
     host.check_state()
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(posted=st.lists(details, min_size=1, max_size=4))
 def test_details_never_lose_a_status(posted: list[bytes]) -> None:
     """Whatever the details look like, an event that is one is accepted, or a duplicate."""
