@@ -164,7 +164,7 @@ class OTelObserver:
         self._has_times = times
         if times:
             self._make_histograms(meter)
-        self._attributes: dict[tuple[str, str], Attributes] = {}
+        self._attributes: dict[tuple[str, str, str], Attributes] = {}
         self._tracer_provider = tracer_provider
         self._tracer: Tracer | None = None
         self._look_at = 0.0
@@ -260,9 +260,9 @@ class OTelObserver:
         return error
 
     def _named(self, receiver: str, key: str, value: str) -> Attributes:
-        found = self._attributes.get((receiver, value))
+        found = self._attributes.get((receiver, key, value))
         if found is None:
-            found = self._attributes[receiver, value] = {"receiver": receiver, key: value}
+            found = self._attributes[receiver, key, value] = {"receiver": receiver, key: value}
         return found
 
     def _find_tracer(self) -> Tracer | None:
