@@ -1,17 +1,16 @@
-"""The blueprint: route, commands, and what happens when it is registered."""
+"""The blueprint: what happens when it is registered."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
 from typing import cast
 
-from flask import Blueprint, Flask, Response, request
+from flask import Blueprint, Flask
 from flask.sansio.blueprints import BlueprintSetupState
 from marshmallow import Schema
-from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from .accounts import Accounts, require_accounts
 from .commands import group, is_command_running, is_flask_command
@@ -20,19 +19,14 @@ from .ledger import Ledger
 from .ledger.context import EXTENSION
 from .ledger_urls import MEMORY_URL, forgets
 from .log_fields import get_logger
-from .receiving.account_lookup import AccountLookup, AccountsUnavailable
-from .receiving.auth import environ_key
+from .receiving.account_lookup import AccountLookup
 from .receiving.hand_over import HandOver, Take
 from .receiving.receiver import Receiver
-from .receiving.request_body import BodyNotHandedOver, header_text, read_body
-from .receiving.responses import UNAVAILABLE, Result, to_response
+from .receiving.route import ACCOUNTS_RULE, RULE, add_routes
 from .schemas import OutboundMessageEventSchema
 from .settings import Settings
 
 logger = get_logger(__name__)
-
-RULE = "/whatsapp"
-ACCOUNTS_RULE = f"/<account>{RULE}"
 
 LEDGERS = "fd_whatsapp_ledgers"
 """The key in ``app.extensions``: a mapping from a database's URL to the ledger of all receivers
@@ -150,7 +144,7 @@ class FreshdeskWhatsApp(Blueprint):
         if self._given_accounts is not None:
             receiver.accounts = AccountLookup(app, name, self._given_accounts, receiver.of_account)
         receivers[name] = receiver
-        _add_routes(state, receiver)
+        add_routes(state, receiver)
         if group.name not in app.cli.commands:
             app.cli.add_command(group)
         if self._given_ledger is None:
@@ -224,67 +218,3 @@ def _warm_up(url: str) -> None:
             from .ledger.sql.dialects.registry import warm_up  # needs an extra
 
             warm_up(url)
-
-
-def _add_routes(state: BlueprintSetupState, receiver: Receiver) -> None:
-    """Add the views, as functions of their own for each registration."""
-    data_headers = [(name, environ_key(name)) for name in receiver.settings.data_headers]
-    accounts = receiver.accounts
-
-    def receive() -> Response:
-        return _receive(receiver, data_headers)
-
-    def receive_for(account: str) -> Response:
-        assert accounts is not None
-        try:
-            known = accounts.find(account)
-        except AccountsUnavailable:
-            return to_response(UNAVAILABLE)
-        return _receive(known or accounts.stranger, data_headers)
-
-    def probe(account: str = "") -> Response:
-        return Response(status=204)
-
-    rule, view = (RULE, receive) if accounts is None else (ACCOUNTS_RULE, receive_for)
-    state.add_url_rule(rule, "receive", view, methods=["POST"], strict_slashes=False)
-    state.add_url_rule(rule, "probe", probe, methods=["GET"], strict_slashes=False)
-
-
-def _receive(receiver: Receiver, data_headers: Iterable[tuple[str, str]]) -> Response:
-    """Answer the current request."""
-    current = request._get_current_object()  # type: ignore[attr-defined]  # a proxy is slow
-    environ, authenticator = current.environ, receiver.authenticator
-    if not authenticator.accepts(environ):
-        return to_response(
-            receiver.rejections.reject(
-                Result.UNAUTHENTICATED,
-                "A required header is missing or has a wrong value.",
-                f"Header {authenticator.explain(environ)}: see {receiver.headers_place}."
-                if receiver.account != ""
-                else "The account in the URL is not known.",
-                has_no_header=authenticator.carries_none(environ),
-            )
-        )
-    limit = receiver.settings.max_body_bytes
-    try:
-        body = read_body(current, limit)
-    except RequestEntityTooLarge:
-        allowed = min(limit, request.max_content_length or limit)
-        key = "MAX_CONTENT_LENGTH" if allowed < limit else f"{receiver.prefix}_MAX_BODY_BYTES"
-        detail = f"The body is larger than {allowed} bytes."
-        return to_response(
-            receiver.rejections.reject(Result.TOO_LARGE, detail, f"{detail} See {key}.")
-        )
-    except ClientDisconnected:
-        return to_response(
-            receiver.rejections.reject(
-                Result.CUT_OFF,
-                "The body did not arrive whole: it was cut off, or the application or its "
-                "server took it before the receiver could.",
-            )
-        )
-    except BodyNotHandedOver as error:
-        return to_response(receiver.rejections.reject(Result.UNREAD, str(error)))
-    headers = {name: header_text(environ[key]) for name, key in data_headers if key in environ}
-    encoding = environ.get("HTTP_CONTENT_ENCODING", "")
-    return to_response(receiver.receive(body, headers, encoding=encoding))
