@@ -1,4 +1,4 @@
-"""Connections and transactions: a driver's on the way of an event, SQLAlchemy's for all else."""
+"""Connections: a driver's on the way of an event, SQLAlchemy's for all else."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ..records import IMPORTED_BY
 from .dialects.timeouts import LONG_ANSWER_SECONDS, has_timed_out, patient
 from .forks import Owner
 from .pool import Kept, leave
+from .transactions import Transaction
 
 DEADLOCKS: Final = 3
 
@@ -225,51 +226,3 @@ class Connections:
         if not closing:
             leave(self._engine.pool)
         self._engine.dispose(close=closing)
-
-
-class Transaction:
-    """Committed at the end of the ``with`` block, rolled back if that raises.
-
-    What the driver raises comes out as :class:`LedgerUnavailable`.  A class, since a generator
-    costs more.
-    """
-
-    def __init__(self, database: Connections) -> None:
-        self._database = database
-
-    def __enter__(self) -> Any:
-        try:
-            self._connection = self._database.connect()
-        except (self._database.driver_error, SQLAlchemyError) as error:
-            raise self._database.translate(error) from error
-        try:
-            return self._begin(self._connection)
-        except BaseException as error:
-            self._drop(error)
-            raise
-
-    def _begin(self, connection: Any) -> Any:
-        return connection.cursor()
-
-    def _commit(self, connection: Any) -> None:
-        connection.commit()
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if error is None:
-            try:
-                self._commit(self._connection)
-            except BaseException as failure:
-                self._drop(failure)
-                raise
-            self._connection.close()
-        else:
-            self._drop(error)
-
-    def _drop(self, error: BaseException) -> None:
-        """Close the connection; an error of the driver's is raised as the ledger's."""
-        database, connection = self._database, self._connection
-        try:
-            if isinstance(error, database.driver_error):
-                raise database.translate(error, connection.driver_connection) from error
-        finally:
-            connection.invalidate()

@@ -15,10 +15,10 @@ from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.sql import ColumnElement, cast, func, text
 
 from ....exceptions import LedgerUnavailable
-from ..connections import Transaction
 from ..statement_parameters import by_name
 from ..statements import Statements, statements_for
 from ..tables import metadata
+from ..transactions import Transaction
 from .base import Database
 from .dialect_sql import DialectSQL
 from .engines import ENGINE_OPTIONS, replace_dead, unless_in

@@ -17,13 +17,14 @@ from sqlalchemy.dialects.postgresql import insert
 
 from ....engagement.facts import DATETIMES
 from ....exceptions import LedgerUnavailable
-from ..connections import Transaction
 from ..rows import Found, Handled, Inserted
 from ..statement_parameters import Statement
 from ..tables import metadata
+from ..transactions import Transaction
 from .base import Database
 from .postgresql_changes import PostgreSQLChanges
 from .postgresql_statements import SingleStatements, single_statements
+from .postgresql_transaction import Autocommit, Several
 
 T = TypeVar("T")
 
@@ -134,7 +135,7 @@ class PostgreSQL(Database):
 
     def transaction(self) -> Transaction:
         """A driver's cursor in a transaction of several statements."""
-        return _Several(self)
+        return Several(self)
 
     def step(self, work: Callable[[Any], T], *, is_durable: bool = True) -> T:
         """Do *work*, which is one statement and commits by itself.
@@ -147,10 +148,10 @@ class PostgreSQL(Database):
     def _alone_at_read_committed(self) -> Transaction:
         """Statements that commit by themselves, unless the server's default level is another."""
         if self._alone is None:
-            with _Autocommit(self) as cursor:
+            with Autocommit(self) as cursor:
                 cursor.execute("SHOW default_transaction_isolation")
                 is_default = cursor.fetchone()[0] == "read committed"
-            self._alone = _Autocommit if is_default else _Several
+            self._alone = Autocommit if is_default else Several
         return self._alone(self)
 
     def begin_snapshot(self, connection: Connection) -> None:
@@ -174,7 +175,7 @@ class PostgreSQL(Database):
 
     def reading(self) -> Transaction:
         """A cursor whose statements commit by themselves."""
-        return _Autocommit(self)
+        return Autocommit(self)
 
     def insert(self, cursor: Any, values: dict[str, Any]) -> Inserted:
         """Record an event and what it does to its message, and claim that if it is free."""
@@ -246,32 +247,3 @@ def _read_times(connection: Any, _: object, proxy: object) -> None:
             cursor.execute("SET DateStyle = 'ISO'")
         if not connection.autocommit:
             connection.commit()
-
-
-class _Autocommit(Transaction):
-    """Each statement commits by itself."""
-
-    def _begin(self, connection: Any) -> Any:
-        driver = connection.driver_connection
-        self._did_before = driver.autocommit  # a kept one, or of an engine of the host's set to it
-        if not self._did_before:
-            driver.commit()  # what a listener of the host's began; else nothing is sent
-            driver.autocommit = True
-        return connection.cursor()
-
-    def _commit(self, connection: Any) -> None:
-        if not self._did_before:
-            connection.driver_connection.autocommit = False
-
-
-class _Several(_Autocommit):
-    """Statements that commit together, at a level that is not left to the engine."""
-
-    def _begin(self, connection: Any) -> Any:
-        cursor = super()._begin(connection)
-        cursor.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
-        return cursor
-
-    def _commit(self, connection: Any) -> None:
-        connection.cursor().execute("COMMIT")
-        super()._commit(connection)

@@ -14,9 +14,9 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import URL, Connection, Engine
 
 from ....exceptions import LedgerUnavailable
-from ..connections import Transaction
 from ..statement_parameters import by_position
 from ..statements import Statements, statements_for
+from ..transactions import Transaction
 from . import sqlite_connection
 from .base import CLOCKS_DIFFER, Database
 from .database_file import DatabaseFile, file_of

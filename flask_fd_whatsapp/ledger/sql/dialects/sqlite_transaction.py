@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from ..connections import Connections, Transaction
 from ..pool import KeptConnection
+from ..transactions import HasTransactions, Transaction
 from . import sqlite_connection
 from .writer_lock import Turn, ask_until
 
@@ -62,7 +62,9 @@ class WritingStep(Transaction):
     :param is_durable: its commit waits for the disk.
     """
 
-    def __init__(self, database: Connections, begin: BeginsWriting, *, is_durable: bool) -> None:
+    def __init__(
+        self, database: HasTransactions, begin: BeginsWriting, *, is_durable: bool
+    ) -> None:
         super().__init__(database)
         self._begin_writing = begin
         self._is_durable = is_durable
@@ -84,7 +86,7 @@ class WritingInTurn(WritingStep):
     """One that waits for its turn."""
 
     def __init__(
-        self, database: Connections, begin: BeginsWriting, turn: Turn, *, is_durable: bool
+        self, database: HasTransactions, begin: BeginsWriting, turn: Turn, *, is_durable: bool
     ) -> None:
         super().__init__(database, begin, is_durable=is_durable)
         self._turn = turn
