@@ -9,7 +9,8 @@ from ..engagement import Engagement
 from ..failure_reasons import classify
 from ..ledger.listing import ListedMessage, MessageFilter
 from . import charts
-from .attention_list import heading, health, is_empty, stands, to_do
+from .attention_list import heading, is_empty, stands, to_do
+from .health_strip import health
 from .shared_figures import accounts, engagement, timed
 from .visit import Visit, start_of
 from .wordings import counted
