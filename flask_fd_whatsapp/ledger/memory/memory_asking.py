@@ -16,7 +16,7 @@ from ..asking import (
     is_due,
     step_after,
 )
-from .memory_records import MemoryMessage
+from .memory_message import MemoryMessage
 from .memory_store import MemoryStore
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from ...events import Status
 from ..listing import UNHEARD, EventDetail, Handling, ListedMessage, MessageFilter, Place, told
 from ..references import storable
-from .memory_records import MemoryEvent, MemoryMessage
+from .memory_event import MemoryEvent
+from .memory_message import MemoryMessage
 from .memory_store import MemoryStore
 
 _WITHOUT_OUTCOME = (None, Status.QUEUED, Status.SENT)

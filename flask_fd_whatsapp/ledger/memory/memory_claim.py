@@ -7,7 +7,8 @@ from datetime import datetime
 from ...exceptions import ClaimLost
 from ..records import Policy, Tried
 from ..views import State
-from .memory_records import MemoryEvent, MemoryMessage
+from .memory_event import MemoryEvent
+from .memory_message import MemoryMessage
 from .memory_store import MemoryStore
 
 

@@ -12,7 +12,7 @@ from ...exceptions import AmbiguousMessage
 from ..event_filter import EventFilter, given, require_condition
 from ..references import storable
 from ..views import Event, Message
-from .memory_records import MemoryMessage
+from .memory_message import MemoryMessage
 from .memory_store import MemoryStore
 
 

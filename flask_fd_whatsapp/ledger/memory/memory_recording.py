@@ -11,7 +11,8 @@ from ..records import Entry, Policy, Recorded
 from ..retry_policy import may_be_tried
 from ..views import State
 from .memory_claim import MemoryClaim
-from .memory_records import MemoryEvent, MemoryMessage
+from .memory_event import MemoryEvent
+from .memory_message import MemoryMessage
 from .memory_store import MemoryStore
 
 

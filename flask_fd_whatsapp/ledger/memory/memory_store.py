@@ -13,8 +13,9 @@ from typing import Final
 from ...exceptions import LedgerUnavailable
 from ..records import Entry
 from ..send_records import Expected
+from .memory_event import MemoryEvent
 from .memory_folds import MemoryFolds
-from .memory_records import MemoryEvent, MemoryMessage
+from .memory_message import MemoryMessage
 
 MAX_EVENTS: Final = 10_000
 
