@@ -38,6 +38,7 @@ MAY_IMPORT_OPTIONAL = (
     "monitoring/collector",
     "monitoring/instrumentation",
     "monitoring/openapi",
+    "monitoring/otel_observer",
 )
 SIGNALS = (
     "status_received status_changed message_queued message_sent message_delivered message_read "

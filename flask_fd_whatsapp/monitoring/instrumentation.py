@@ -1,53 +1,24 @@
-"""Metrics and traces through OpenTelemetry, of what this process does.
-
-What all processes share is in the ledger: see :mod:`.collector`.  Attributes of metrics are names
-of receivers and handlers and a word for what came of it: no ids, references or campaigns.
-"""
+"""``instrument(app)``: has OpenTelemetry look on at what the receivers do."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Mapping
 from functools import wraps
-from threading import Lock
 from time import perf_counter
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from flask import Flask
 
-from ..events import StatusEvent
-from ..exceptions import ConfigurationError, GiveUp, RetryLater
-from ..handling.handlers import Handler
-from ..ledger import Recorded
+from ..exceptions import ConfigurationError
 from ..ledger.context import EXTENSION
 from ..receiving.receiver import Receiver
+from .otel_observer import OTelObserver
 
-try:
-    from opentelemetry import metrics, trace
-    from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
-    from opentelemetry.trace import (
-        NoOpTracerProvider,
-        ProxyTracerProvider,
-        StatusCode,
-        Tracer,
-        TracerProvider,
-    )
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError(
-        "instrument() needs the API of OpenTelemetry: pip install 'flask_fd_whatsapp[otel]'",
-        name=error.name,
-    ) from error
-
-SCOPE: Final = "flask_fd_whatsapp"
-
-TIMES_A_SECOND: Final = 50
-"""How many times of each kind a process records at most."""
+if TYPE_CHECKING:
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import TracerProvider
 
 _DONE: Final = "fd_whatsapp_instrumented"
-_LOOK_SECONDS: Final = 1.0
-_NO_SPAN: Final = nullcontext()
-
-Attributes = Mapping[str, str]
 
 
 def instrument(
@@ -93,186 +64,3 @@ def _timed(view: Callable[..., Any], receiver: str, observer: OTelObserver) -> C
         return answer
 
     return receive
-
-
-class _Counts:
-    """A counter that costs little: it is only read when the metrics are exported."""
-
-    def __init__(self, *names: str) -> None:
-        self._names = names
-        self._counts: dict[tuple[str, ...], float] = {}
-        self._lock = Lock()
-
-    def add(self, *values: str, by: float = 1) -> None:
-        with self._lock:
-            self._counts[values] = self._counts.get(values, 0) + by
-
-    def observe(self, _: CallbackOptions) -> Iterable[Observation]:
-        with self._lock:
-            counts = dict(self._counts)
-        for values, count in counts.items():
-            yield Observation(count, dict(zip(self._names, values, strict=True)))
-
-
-class _Times:
-    """A histogram of so many times a second at most, since to record one costs a tenth of an event.
-
-    Below that all are in it; above, the first of each second.
-    """
-
-    def __init__(self, histogram: metrics.Histogram) -> None:
-        self.record = histogram.record
-        self._left = 0
-        self._until = 0.0
-
-    def has_room(self, now: float) -> bool:
-        """Whether a time is to be recorded at *now*.  Threads may let in a few more."""
-        if now >= self._until:
-            self._until, self._left = now + 1, TIMES_A_SECOND
-        self._left -= 1
-        return self._left >= 0
-
-
-class OTelObserver:
-    """Looks on for OpenTelemetry."""
-
-    def __init__(
-        self,
-        meter_provider: MeterProvider | None,
-        tracer_provider: TracerProvider | None,
-        *,
-        times: bool,
-    ) -> None:
-        meter = metrics.get_meter(SCOPE, meter_provider=meter_provider)
-        self._requests = _Counts("receiver", "outcome")
-        self._failures = _Counts("receiver", "handler")
-        self._swept = _Counts("receiver", "outcome")
-        self._calls = _Counts("receiver", "method", "answer")
-        self._waits = _Counts("receiver")
-        self._reconciled = _Counts("receiver", "outcome")
-        for name, counts, unit, text in (
-            ("requests", self._requests, "1", "Requests, by what was answered."),
-            ("handler.failures", self._failures, "1", "Calls of handlers that failed."),
-            ("sweep.events", self._swept, "1", "Recorded events that were gone on with."),
-            ("api.calls", self._calls, "1", "Calls of Freshdesk's API, by what it answered."),
-            ("api.wait", self._waits, "s", "How long calls of the API waited for their turn."),
-            ("reconcile.messages", self._reconciled, "1", "Messages that were asked for."),
-        ):
-            meter.create_observable_counter(
-                f"fd_whatsapp.{name}", callbacks=[counts.observe], unit=unit, description=text
-            )
-        self._has_times = times
-        if times:
-            self._make_histograms(meter)
-        self._attributes: dict[tuple[str, str, str], Attributes] = {}
-        self._tracer_provider = tracer_provider
-        self._tracer: Tracer | None = None
-        self._look_at = 0.0
-
-    def _make_histograms(self, meter: metrics.Meter) -> None:
-        self._request_times = _Times(
-            meter.create_histogram(
-                "fd_whatsapp.request.duration", unit="s", description="How long an answer took."
-            )
-        )
-        self._handler_times = _Times(
-            meter.create_histogram(
-                "fd_whatsapp.handler.duration", unit="s", description="How long a handler took."
-            )
-        )
-
-    def answered(self, receiver: str, outcome: str, began: float, ended: float) -> None:
-        """A request was answered; times are those of the performance counter."""
-        self._requests.add(receiver, outcome)
-        if self._has_times and self._request_times.has_room(ended):
-            self._request_times.record(ended - began, self._named(receiver, "outcome", outcome))
-
-    def swept(self, receiver: str, result: str) -> None:
-        """A recorded event was gone on with."""
-        self._swept.add(receiver, result)
-
-    def called_api(self, receiver: str, method: str, answer: str) -> None:
-        """Freshdesk's API was called."""
-        self._calls.add(receiver, method, answer)
-
-    def waited_for_api(self, receiver: str, seconds: float) -> None:
-        """A call of the API has waited for its turn."""
-        self._waits.add(receiver, by=seconds)
-
-    def reconciled(self, receiver: str, told: str) -> None:
-        """A message was asked for."""
-        self._reconciled.add(receiver, told)
-
-    def handling(
-        self, receiver: str, event: StatusEvent, recorded: Recorded
-    ) -> AbstractContextManager[object]:
-        """The span of an attempt at an event, where there is one."""
-        tracer = self._tracer or self._find_tracer()
-        if tracer is None:
-            return _NO_SPAN
-        return tracer.start_as_current_span(
-            "fd_whatsapp.handle",
-            attributes={
-                "fd_whatsapp.receiver": receiver,
-                "fd_whatsapp.event_id": str(recorded.id),
-                "fd_whatsapp.account_id": event.account_id,
-                "fd_whatsapp.message_id": event.message_id,
-                "fd_whatsapp.status": str(event.status),
-                "fd_whatsapp.attempt": recorded.attempt or 0,
-            },
-            record_exception=False,
-            set_status_on_exception=False,
-        )
-
-    def call(
-        self, receiver: str, handler: Handler, run: Callable[[Handler], BaseException | None]
-    ) -> BaseException | None:
-        """Time a handler, in a span of its own where there is one.
-
-        Of what it raises only the type is told: its text may be about people.
-        """
-        tracer = self._tracer  # which `handling` has looked for
-        started = perf_counter()
-        if tracer is None:
-            error = run(handler)
-        else:
-            with tracer.start_as_current_span(
-                "fd_whatsapp.handler",
-                attributes={
-                    "fd_whatsapp.handler": handler.name,
-                    "fd_whatsapp.signal": handler.signal.name,
-                },
-                record_exception=False,
-                set_status_on_exception=False,
-            ) as span:
-                error = run(handler)
-                if error is not None:
-                    span.set_attribute("error.type", type(error).__qualname__)
-                    if not isinstance(error, RetryLater):
-                        span.set_status(StatusCode.ERROR)
-        ended = perf_counter()
-        if self._has_times and self._handler_times.has_room(ended):
-            self._handler_times.record(
-                ended - started, self._named(receiver, "handler", handler.name)
-            )
-        if error is not None and not isinstance(error, (RetryLater, GiveUp)):
-            self._failures.add(receiver, handler.name)
-        return error
-
-    def _named(self, receiver: str, key: str, value: str) -> Attributes:
-        found = self._attributes.get((receiver, key, value))
-        if found is None:
-            found = self._attributes[receiver, key, value] = {"receiver": receiver, key: value}
-        return found
-
-    def _find_tracer(self) -> Tracer | None:
-        """A tracer, once there is a provider that does something; looked for once a second."""
-        now = perf_counter()
-        if now < self._look_at:
-            return None
-        self._look_at = now + _LOOK_SECONDS
-        provider = self._tracer_provider or trace.get_tracer_provider()
-        if isinstance(provider, (ProxyTracerProvider, NoOpTracerProvider)):
-            return None
-        self._tracer = provider.get_tracer(SCOPE)
-        return self._tracer

@@ -205,7 +205,7 @@ def test_so_many_times_a_second_are_recorded_at_most(
     watched: Watched, payload: Payload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a second the first times are recorded and the others are only counted, and then again."""
-    monkeypatch.setattr("flask_fd_whatsapp.monitoring.instrumentation.TIMES_A_SECOND", 2)
+    monkeypatch.setattr("flask_fd_whatsapp.monitoring.otel_observer.TIMES_A_SECOND", 2)
     now = 100.0
     monkeypatch.setattr("flask_fd_whatsapp.monitoring.instrumentation.perf_counter", lambda: now)
     for now in (100.0, 100.1, 100.2, 101.2):  # noqa: B007 - the clock reads it
