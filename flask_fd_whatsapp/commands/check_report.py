@@ -1,0 +1,251 @@
+"""What ``flask fd-whatsapp check`` looks at: settings, ledger, accounts, queue and handlers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from flask import Flask
+
+from ..exceptions import LedgerUnavailable
+from ..freshdesk.account_match import account_problem
+from ..handling.handlers import handlers_of, is_coroutine_function, misconnected_handlers
+from ..header_values import too_many_headers
+from ..ledger import Ledger
+from ..ledger.records import name_of_account
+from ..ledger_urls import forgets
+from ..monitoring import attention
+from ..monitoring.masking import masked_settings, without_secrets
+from ..monitoring.standing import standing_of
+from ..receiving.account_lookup import AccountsUnavailable
+from ..receiving.receiver import Receiver
+from ..signals import EVENT_SIGNALS, NOTICES, status_changed, status_received
+from .other_extensions import harm_of_others
+from .probe import probe
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is wrong (``error``) or doubtful (``warning``), with its remedy."""
+
+    level: str
+    text: str
+
+
+@dataclass
+class Report:
+    """What is known of one receiver."""
+
+    receiver: str
+    url: str
+    settings: dict[str, Any]
+    ledger: str
+    rejects_invalid: bool | None = None
+    """What ``REJECT_INVALID`` comes to with this ledger; ``None`` if that cannot be used."""
+    accounts: list[dict[str, Any]] = field(default_factory=list)
+    """Of a receiver with many accounts: each that is known."""
+    findings: list[Finding] = field(default_factory=list)
+
+
+def report_on(app: Flask, receiver: Receiver, tried: dict[int, list[str]]) -> Report:
+    """What is known of *receiver*.
+
+    :param tried: what was doubtful of the ledgers so far: one that is shared is tried once.
+    """
+    report = Report(receiver.name, receiver.url, masked_settings(receiver), "")
+    report.findings.extend(_check_settings(receiver))
+    try:
+        ledger = receiver.ledger
+        if id(ledger) not in tried:
+            tried[id(ledger)] = ledger.check()
+        doubts = tried[id(ledger)]
+        report.ledger = _described(ledger)
+        report.rejects_invalid = receiver.settings.rejects_invalid(is_durable=ledger.durable)
+        report.findings.extend(Finding("warning", doubt) for doubt in doubts)
+        report.findings.extend(_check_sends(receiver, ledger))
+        if not ledger.durable and not (app.debug or app.testing):
+            report.findings.append(Finding("warning", forgets(f"{receiver.prefix}_LEDGER_URL")))
+    except Exception as error:
+        report.ledger = "cannot be used"
+        report.findings.append(
+            Finding("error", f"The ledger cannot be used: {type(error).__name__}: {error}")
+        )
+    report.findings.extend(_check_queue(receiver))
+    report.findings.extend(_check_accounts(receiver, report))
+    report.findings.extend(_check_account(receiver))
+    report.findings.extend(Finding("error", text) for text in probe(app, receiver))
+    report.findings.extend(Finding("warning", text) for text in harm_of_others(app, receiver))
+    report.findings = [
+        Finding(finding.level, without_secrets(finding.text, [receiver]))
+        for finding in report.findings
+    ]
+    return report
+
+
+def _described(ledger: Ledger) -> str:
+    """Its class, whether it is durable, and where its file is, if it has one."""
+    path = getattr(ledger, "file", None)
+    return (
+        f"{type(ledger).__name__} ({'durable' if ledger.durable else 'in memory'})"
+        f"{f', the file {path}' if path else ''}"
+    )
+
+
+def _check_settings(receiver: Receiver) -> Iterator[Finding]:
+    settings, prefix = receiver.settings, receiver.prefix
+    if not settings.headers and receiver.accounts is None:
+        yield Finding(
+            "warning",
+            f"Anybody can post events: {prefix}_ALLOW_UNAUTHENTICATED is set and {prefix}_HEADERS "
+            "is not.",
+        )
+    too_many = too_many_headers(prefix, settings.headers, settings.data_headers)
+    if too_many is not None:
+        yield Finding("warning", too_many)
+
+
+def _check_account(receiver: Receiver) -> Iterator[Finding]:
+    try:
+        problem = account_problem(receiver)
+    except LedgerUnavailable:
+        return  # which is told of already
+    if problem is not None:
+        yield Finding("error", problem)
+
+
+def _check_sends(receiver: Receiver, ledger: Ledger) -> Iterator[Finding]:
+    """Is the webhook off?  By the rule of ``status``."""
+    standing = standing_of(receiver.name, ledger, tries_to_write=False)
+    for found in attention.findings(standing, attention.limits_of(receiver)):
+        if found.rule == "max_unheard" and found.problem is not None:
+            yield Finding("warning", found.problem[0].upper() + found.problem[1:])
+
+
+def _check_accounts(receiver: Receiver, report: Report) -> Iterator[Finding]:
+    """Note each account, and what is wrong with it."""
+    if receiver.accounts is None:
+        return
+    try:
+        keys = receiver.accounts.keys(receiver.ledger)
+        uses = receiver.ledger.token_uses.last()
+    except LedgerUnavailable:
+        return  # which is told of already
+    last_used: dict[str, datetime] = {}
+    for use in uses:
+        last_used[use.receiver] = max(use.last_used, last_used.get(use.receiver, use.last_used))
+    whose: dict[str, list[str]] = {}
+    for key in keys:
+        try:
+            one = receiver.accounts.find(key)
+        except AccountsUnavailable as error:
+            reason = type(error.__cause__).__name__
+            yield Finding("error", f"accounts raised {reason} for {key!r}: answered with 503.")
+            continue
+        if one is None:
+            yield Finding("warning", f"Account {key!r} has posted, and is not known any more: 401.")
+            continue
+        ids = sorted(one.settings.account_ids or ())
+        for account_id in ids:
+            whose.setdefault(account_id, []).append(key)
+        report.accounts.append(
+            {
+                "account": key,
+                "account_ids": ids,
+                "headers": {name: len(given) for name, given in one.settings.headers.items()},
+                "retention_days": one.settings.retention_days,
+                "has_api_key": one.settings.api_key is not None,
+                "last_used": last_used.get(name_of_account(receiver.name, key)),
+            }
+        )
+    for account_id, shared in whose.items():
+        if len(shared) > 1:
+            yield Finding(
+                "error",
+                f"The id {account_id} is in the account_ids of {', '.join(shared)}: each of them "
+                "can write the others' messages. An id belongs to one Account.",
+            )
+
+
+def _check_queue(receiver: Receiver) -> Iterator[Finding]:
+    problem = receiver.queue_problem()
+    if problem is not None:
+        yield Finding("error", problem)
+
+
+def handler_findings(app: Flask) -> Iterator[Finding]:
+    """What is wrong with the handlers."""
+    misconnected = {
+        name: is_by_proxy
+        for signal in (*EVENT_SIGNALS, *NOTICES)
+        for name, is_by_proxy in misconnected_handlers(signal, app).items()
+    }
+    for name, is_by_proxy in misconnected.items():
+        if is_by_proxy:
+            yield Finding(
+                "error",
+                f"Handler {name} is connected for current_app and never called: that is a proxy, "
+                "and signals are sent with the application itself as sender. Connect it with "
+                "connect_via(app), or without a sender.",
+            )
+        else:
+            yield Finding(
+                "warning",
+                f"Handler {name} is connected for another sender than this application, and its "
+                "events do not reach it. Unless that is meant, connect it with connect_via(app), "
+                "or without a sender.",
+            )
+    if not handlers_of(EVENT_SIGNALS, app) and not any(
+        misconnected_handlers(signal, app) for signal in EVENT_SIGNALS
+    ):
+        yield Finding(
+            "warning",
+            "No handler is connected. Blinker holds functions weakly: one defined inside a "
+            "function vanishes with it unless connected with connect_via(app), and a module "
+            "with handlers has to be imported.",
+        )
+    coroutines = _coroutine_functions(app)
+    if coroutines and not _can_await(app):
+        yield Finding(
+            "error",
+            f"Handler {', '.join(coroutines)} is a coroutine function (async def), and asgiref, "
+            "which Flask calls those with, is not installed: it fails at each event. Install the "
+            "extra: pip install 'flask[async]'.",
+        )
+    for name in _numbered(app):
+        yield Finding(
+            "warning",
+            f"Handler {name} shares its identity with another and is numbered by order of "
+            "connection: give each its own with handler_name(...).",
+        )
+
+
+def _coroutine_functions(app: Flask) -> list[str]:
+    """The handlers that are coroutine functions."""
+    handlers = handlers_of((*EVENT_SIGNALS, *NOTICES), app)
+    return [one.name for one in handlers if is_coroutine_function(one.function)]
+
+
+def _can_await(app: Flask) -> bool:
+    """Whether the application can call a coroutine function: with asgiref, or in a way its own."""
+
+    async def nothing() -> None: ...
+
+    try:
+        app.async_to_sync(nothing)
+    except RuntimeError:
+        return False
+    return True
+
+
+def _numbered(app: Flask) -> list[str]:
+    """The handlers that share their identity with another that the same event calls."""
+    always = (status_changed, status_received)
+    numbered: dict[str, None] = {}
+    for signal in EVENT_SIGNALS:
+        of_one_event = always if signal in always else (signal, *always)
+        for handler in handlers_of(of_one_event, app):
+            if handler.is_numbered:
+                numbered[handler.name] = None
+    return list(numbered)
