@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final, cast
 
-from ...events import WEBHOOK, Status, StatusEvent, is_ahead
-from ..asking import ESTIMATED_BITS, estimated_bit
+from ...events import WEBHOOK, Status, is_ahead
 from ..records import Entry, Policy, Recorded
 from ..retry_policy import may_be_tried
 from ..views import State
+from .corrections import correct, mark_told
 from .fenced_claim import SQLClaim
 from .prepared import PreparedDatabase
 from .rows import Found, Inserted, values_of
@@ -21,8 +21,6 @@ from .statement_parameters import Statement
 
 FIRST_WAIT_SECONDS: Final = 0.01
 MAX_WAIT_SECONDS: Final = 0.1
-
-_ALL_BITS: Final = sum(ESTIMATED_BITS.values())
 
 
 class SQLRecording:
@@ -55,7 +53,8 @@ class SQLRecording:
         else:
             with database.transaction() as cursor:
                 inserted = insert(cursor)
-                self._mark(cursor, event, inserted)
+                if isinstance(inserted, Inserted):
+                    mark_told(cursor, database.statements, event, inserted)
         if isinstance(inserted, Found):
             return inserted.recorded()
         if token != inserted.holder:
@@ -65,7 +64,8 @@ class SQLRecording:
             with database.transaction() as cursor:
                 found = found_by(cursor, database.statements.find, parameters)
                 if event.source == WEBHOOK and found is not None and found.source is not None:
-                    found = self._corrected(cursor, event, found, parameters)
+                    correct(cursor, database.statements, event, found, parameters)
+                    found = found_by(cursor, database.statements.find, parameters)
                 # What has just been heard of is not pruned.
                 return self._take_up(cursor, cast(Found, found), policy, token)
         return Recorded(
@@ -90,35 +90,6 @@ class SQLRecording:
             superseded=is_ahead(inserted.status, of=event.status),
             source=event.source,
         )
-
-    def _mark(self, cursor: Any, event: StatusEvent, inserted: Inserted | Found) -> None:
-        """Note that the API has told a new event, and that its time is that of asking."""
-        if isinstance(inserted, Found):
-            return
-        statements, bit = self._prepared.unprepared.statements, estimated_bit(event)
-        parameters = {"estimated": bit, "message_key": inserted.key}
-        if inserted.event_id is not None:
-            if bit:
-                statements.estimated.execute(cursor, parameters)
-            its = {"source": event.source, "event_id": inserted.event_id}
-            statements.told.execute(cursor, its)
-        statements.dated.execute(cursor, parameters)
-
-    def _corrected(
-        self, cursor: Any, event: StatusEvent, found: Found, parameters: Mapping[str, Any]
-    ) -> Found | None:
-        """What the API had told, with the payload and the time of its webhook instead."""
-        statements = self._prepared.unprepared.statements
-        its = {
-            **parameters,
-            "message_key": found.message_key,
-            "event_id": found.event_id,
-            "others": ~ESTIMATED_BITS.get(event.status, 0) & _ALL_BITS,
-        }
-        statements.corrected.execute(cursor, its)
-        statements.replaced.execute(cursor, its)
-        statements.dated.execute(cursor, its)
-        return found_by(cursor, statements.find, parameters)
 
     def _says_nothing_new(self, entry: Entry, found: Found) -> bool:
         """Whether it is a duplicate of what is done or dead, which need not be written at all."""

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from ..asking import ESTIMATED_BITS, UNSURE_BIT
+from ..asking import UNSURE_BIT
 from ..learned import LEARNED
+from .corrections import CORRECTION_TEXTS, CorrectionStatements
 from .dialects.dialect_sql import DialectSQL
 from .statement_parameters import Statement
 from .tables import TIME_COLUMNS
@@ -155,54 +156,9 @@ SET due_at = COALESCE(:due_at, {due}), reserved_until = NULL, attempts = :attemp
 WHERE id = :event_id
 """
 
-_TOLD: Final = "UPDATE fd_whatsapp_event SET source = :source WHERE id = :event_id"
-
-_ESTIMATED: Final = """
-UPDATE fd_whatsapp_message SET estimated = COALESCE(estimated, 0) | :estimated
-WHERE id = :message_key
-"""
-
-# A webhook's time in place of that of asking; the message first, since all lock it first.
-_CORRECTED: Final = """
-UPDATE fd_whatsapp_message
-SET queued_at = COALESCE(:queued_at, queued_at), sent_at = COALESCE(:sent_at, sent_at),
-    delivered_at = COALESCE(:delivered_at, delivered_at), read_at = COALESCE(:read_at, read_at),
-    failed_at = COALESCE(:failed_at, failed_at), estimated = estimated & :others
-WHERE id = :message_key
-"""
-
-_KNOWN: Final = ", ".join(f"'{status}'" for status in ESTIMATED_BITS)
-
-# After whatever has to do with the API: of all its events, while the message is locked.
-_DATED: Final = """
-UPDATE fd_whatsapp_message
-SET sent_on = COALESCE(
-      queued_at,
-      expected_at,
-      (SELECT MIN(e.timestamp) FROM fd_whatsapp_event e
-       WHERE e.message_key = fd_whatsapp_message.id
-         AND (e.source IS NULL OR e.status NOT IN ({known}))),
-      (SELECT MIN(e.timestamp) FROM fd_whatsapp_event e
-       WHERE e.message_key = fd_whatsapp_message.id),
-      sent_on
-    ),
-    estimated = CASE
-      WHEN EXISTS (SELECT 1 FROM fd_whatsapp_event e
-                   WHERE e.message_key = fd_whatsapp_message.id
-                     AND (e.source IS NULL OR e.status NOT IN ({known})))
-      THEN estimated & ({unsure} - 1) ELSE COALESCE(estimated, 0) | {unsure} END
-WHERE id = :message_key
-"""
-
-_REPLACED: Final = """
-UPDATE fd_whatsapp_event
-SET source = NULL, timestamp = :timestamp, payload = :payload, headers = :headers
-WHERE id = :event_id
-"""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Statements:
+class Statements(CorrectionStatements):
     """By purpose."""
 
     upsert: Statement
@@ -225,11 +181,6 @@ class Statements:
     standing: Statement
     unfinished: Statement
     dead: Statement
-    told: Statement
-    estimated: Statement
-    corrected: Statement
-    replaced: Statement
-    dated: Statement
 
 
 _NEW: Final = (
@@ -313,9 +264,5 @@ def texts_for(sql: DialectSQL) -> dict[str, str]:
         "standing": _STANDING.format(**times),
         "unfinished": _UNFINISHED.format(**times),
         "dead": _DEAD.format(**times),
-        "told": _TOLD,
-        "estimated": _ESTIMATED,
-        "corrected": _CORRECTED,
-        "replaced": _REPLACED,
-        "dated": _DATED.format(unsure=UNSURE_BIT, known=_KNOWN),
+        **CORRECTION_TEXTS,
     }
