@@ -12,7 +12,6 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from itertools import islice
-from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,12 +22,12 @@ from flask_fd_whatsapp.ledger.sql import SQLLedger
 from flask_fd_whatsapp.ledger.sql.tables import handling
 
 from .backlog_app import HANDLER_MS, create_app
-from .command import NotMeasured, each, make_parser, positive, run, say
+from .command import each, make_parser, positive, run
+from .ledgers import fresh_host, on_each
 from .ratios import ratio
 from .report import Table
 from .requests import new_environs
 from .server import LEDGER_URL, ROOT
-from .services import about_postgresql, fresh_postgresql
 from .timing import post
 
 DATABASES = ("sqlite", "postgresql")
@@ -68,19 +67,12 @@ def measure(options: Namespace) -> list[Table]:
 
     :raises NotMeasured: if there is none of the databases.
     """
-    rows: list[dict[str, Any]] = []
-    notes: list[str] = []
-    for database in options.only:
-        try:
-            for milliseconds in AIMS:
-                rows.append(_row(database, milliseconds, options.events, options.rounds))
-            if database == "postgresql":
-                notes.append(about_postgresql())
-        except NotMeasured as error:
-            notes.append(f"{database}: not measured, {error}")
-            say(notes[-1])
-    if not rows:
-        raise NotMeasured("; ".join(notes))
+    rows, notes = on_each(
+        options.only,
+        lambda database: [
+            _row(database, milliseconds, options.events, options.rounds) for milliseconds in AIMS
+        ],
+    )
     return [
         Table(
             title="A backlog",
@@ -117,21 +109,16 @@ def _row(database: str, milliseconds: int, events: int, rounds: int) -> dict[str
 @contextmanager
 def _backlog(database: str, events: int) -> Generator[tuple[SQLLedger, Mapping[str, str]]]:
     """A ledger in which so many events are due, and the variables that lead to it."""
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory(prefix="benchmark-")))
-        url = f"sqlite:///{folder}/ledger.db"
-        if database == "postgresql":
-            url = stack.enter_context(fresh_postgresql())
-        app = create_app(url)
-        ledger: SQLLedger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
-        stack.callback(ledger.engine.dispose)
-        ledger.upgrade()
+    with (
+        fresh_host(database, create_app) as host,
+        TemporaryDirectory(prefix="benchmark-") as home,
+    ):
         statuses: list[str] = []
         for environ in islice(new_environs(), events):
-            post(app, environ, statuses)
+            post(host.app, environ, statuses)
         if set(statuses) != {"200 OK"}:
             raise RuntimeError(f"Events were answered with {set(statuses)}.")
-        yield ledger, {LEDGER_URL: url, "HOME": str(folder)}
+        yield host.ledger, {LEDGER_URL: host.url, "HOME": home}
 
 
 @contextmanager

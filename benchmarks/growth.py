@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
-from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
-from flask import Flask
-
 from flask_fd_whatsapp.ledger.sql import SQLLedger
 
-from .command import NotMeasured, make_parser, positive, run, say
+from .command import make_parser, positive, run, say
 from .durable import durable
 from .filling import ACCOUNT, DAYS, OLDEST_CAMPAIGN, fill
+from .ledgers import Host, fresh_host, on_each
 from .report import Table
 from .requests import message_id
-from .services import about_postgresql, fresh_postgresql
 from .timing import Timing, of_samples
 from .timing import measure as measure_subjects
 
@@ -56,14 +52,6 @@ _QUERIES: dict[str, Callable[[SQLLedger], object]] = {
 }
 
 
-@dataclass(frozen=True)
-class _Side:
-    """An application, and its ledger."""
-
-    app: Flask
-    ledger: SQLLedger
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and print the results."""
     run(parser(), measure, arguments)
@@ -84,18 +72,7 @@ def measure(options: Namespace) -> list[Table]:
 
     :raises NotMeasured: if there is none of them.
     """
-    rows: list[dict[str, Any]] = []
-    notes: list[str] = []
-    for database in options.only:
-        try:
-            rows += _measure(database, options)
-            if database == "postgresql":
-                notes.append(about_postgresql())
-        except NotMeasured as error:
-            notes.append(f"{database}: not measured, {error}")
-            say(notes[-1])
-    if not rows:
-        raise NotMeasured("; ".join(notes))
+    rows, notes = on_each(options.only, lambda database: _measure(database, options))
     return [
         Table(
             title=f"With {options.events:,} events in the ledger",
@@ -110,7 +87,9 @@ def measure(options: Namespace) -> list[Table]:
 
 def _measure(database: str, options: Namespace) -> list[dict[str, Any]]:
     with ExitStack() as stack:
-        sides = {name: stack.enter_context(_side(database)) for name in ("empty", "full")}
+        sides = {
+            name: stack.enter_context(fresh_host(database, durable)) for name in ("empty", "full")
+        }
         say(f"Filling {database} with {options.events:,} events")
         fill(sides["full"].ledger.engine, options.events)
         timings = measure_subjects(
@@ -125,24 +104,8 @@ def _measure(database: str, options: Namespace) -> list[dict[str, Any]]:
         return rows
 
 
-@contextmanager
-def _side(database: str) -> Generator[_Side]:
-    """An application with an empty ledger."""
-    with ExitStack() as stack:
-        if database == "postgresql":
-            url = stack.enter_context(fresh_postgresql())
-        else:
-            folder = stack.enter_context(TemporaryDirectory(prefix="benchmark-"))
-            url = f"sqlite:///{folder}/ledger.db"
-        app = durable(url)
-        ledger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
-        stack.callback(ledger.engine.dispose)
-        ledger.upgrade()
-        yield _Side(app, ledger)
-
-
 def _times(
-    query: Callable[[SQLLedger], object], sides: Mapping[str, _Side], blocks: int
+    query: Callable[[SQLLedger], object], sides: Mapping[str, Host], blocks: int
 ) -> list[Timing]:
     """How long *query* takes on each side, alternately; the first time does not count."""
     took: dict[str, list[float]] = {name: [] for name in sides}

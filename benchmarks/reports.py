@@ -7,22 +7,17 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from statistics import median
-from tempfile import TemporaryDirectory
 from threading import Event, Thread
 from time import perf_counter
 from typing import Any
 
-from flask import Flask
-
-from flask_fd_whatsapp.ledger.sql import SQLLedger
-
-from .command import NotMeasured, each, make_parser, positive, run, say
+from .command import each, make_parser, positive, run, say
 from .durable import durable
+from .ledgers import Host, fresh_host, on_each
 from .ratios import percentile, ratio
 from .report import Table
 from .requests import new_environs
 from .sent_messages import DAYS, SMALL_CAMPAIGN, SMALL_SHARE, fill_with_sent
-from .services import about_postgresql, fresh_mariadb, fresh_postgresql
 from .timing import post
 
 DATABASES = ("sqlite", "postgresql", "mariadb")
@@ -74,18 +69,7 @@ def measure(options: Namespace) -> list[Table]:
 
     :raises NotMeasured: if there is none of them.
     """
-    rows: list[dict[str, Any]] = []
-    notes: list[str] = []
-    for database in options.only:
-        try:
-            rows += _measure(database, options)
-            if database == "postgresql":
-                notes.append(about_postgresql())
-        except NotMeasured as error:
-            notes.append(f"{database}: not measured, {error}")
-            say(notes[-1])
-    if not rows:
-        raise NotMeasured("; ".join(notes))
+    rows, notes = on_each(options.only, lambda database: _measure(database, options))
     return [
         Table(
             title=f"Reports of {options.messages:,} messages",
@@ -101,22 +85,22 @@ def measure(options: Namespace) -> list[Table]:
 
 def _measure(database: str, options: Namespace) -> list[dict[str, Any]]:
     with ExitStack() as stack:
-        app, ledger = stack.enter_context(_filled(database, options.messages, DAYS))
+        host = stack.enter_context(_filled(database, options.messages, DAYS))
         place = DATABASES.index(database)
         rows: list[dict[str, Any]] = []
         took: dict[str, list[float]] = {what: [] for what in _REPORTS}
         for _ in each(f"Reports on {database}", range(options.rounds)):
             for what, (asked, _) in _REPORTS.items():
-                took[what].append(_seconds(ledger.engagement, **asked))
+                took[what].append(_seconds(host.ledger.engagement, **asked))
         for what, (_, aims) in _REPORTS.items():
             rows.append(_row(database, what, median(took[what]), aims[place]))
-        waits = _posts_during_reports(app, ledger, options.posts)
+        waits = _posts_during_reports(host, options.posts)
         rows.append(_row(database, "POST meanwhile", percentile(waits, 99), _POST_AIM))
         days = DAYS / RECENT
-        recent = stack.enter_context(_filled(database, options.messages // RECENT, days))[1]
+        recent = stack.enter_context(_filled(database, options.messages // RECENT, days))
         since = datetime.now(UTC) - timedelta(days=days)
         pairs = [
-            [_seconds(one.engagement, since=since) for one in (ledger, recent)]
+            [_seconds(one.ledger.engagement, since=since) for one in (host, recent)]
             for _ in each(f"The last days on {database}", range(options.rounds))
         ]
         whole, alone = zip(*pairs, strict=True)
@@ -125,23 +109,12 @@ def _measure(database: str, options: Namespace) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def _filled(database: str, messages: int, days: float) -> Generator[tuple[Flask, SQLLedger]]:
-    """An application, and its ledger with as many messages."""
-    with ExitStack() as stack:
-        if database == "postgresql":
-            url = stack.enter_context(fresh_postgresql())
-        elif database == "mariadb":
-            url = stack.enter_context(fresh_mariadb())
-        else:
-            folder = stack.enter_context(TemporaryDirectory(prefix="benchmark-"))
-            url = f"sqlite:///{folder}/ledger.db"
-        app = durable(url)
-        ledger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
-        stack.callback(ledger.engine.dispose)
-        ledger.upgrade()
+def _filled(database: str, messages: int, days: float) -> Generator[Host]:
+    """An application whose ledger has as many messages."""
+    with fresh_host(database, durable) as host:
         say(f"Filling {database} with {messages:,} messages")
-        fill_with_sent(ledger.engine, messages, days)
-        yield app, ledger
+        fill_with_sent(host.ledger.engine, messages, days)
+        yield host
 
 
 def _seconds(work: Callable[..., object], *given: Any, **named: Any) -> float:
@@ -150,21 +123,21 @@ def _seconds(work: Callable[..., object], *given: Any, **named: Any) -> float:
     return perf_counter() - start
 
 
-def _posts_during_reports(app: Flask, ledger: SQLLedger, posts: int) -> list[float]:
+def _posts_during_reports(host: Host, posts: int) -> list[float]:
     """How long posts take while another thread makes reports."""
     is_over, environs, waits = Event(), new_environs(), []
     statuses: list[str] = []
 
     def make_reports() -> None:
         while not is_over.is_set():
-            ledger.engagement(by="campaign")
+            host.ledger.engagement(by="campaign")
 
     thread = Thread(target=make_reports)
     thread.start()
     try:
         for _ in range(posts):
             environ = next(environs)
-            waits.append(_seconds(post, app, environ, statuses))
+            waits.append(_seconds(post, host.app, environ, statuses))
     finally:
         is_over.set()
         thread.join()
