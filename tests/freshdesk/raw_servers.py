@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
@@ -17,7 +17,7 @@ Converse = Callable[[socket.socket], None]
 
 
 @contextmanager
-def listening(converse: Converse, tls: ssl.SSLContext | None = None) -> Iterator[int]:
+def listening(converse: Converse, tls: ssl.SSLContext | None = None) -> Generator[int]:
     """A server that calls *converse* with each connection, in a thread; gives its port."""
     threads: list[threading.Thread] = []
     connections: list[socket.socket] = []
@@ -115,7 +115,7 @@ class Authority:
 
 
 @contextmanager
-def proxying(seen: list[bytes], port: int) -> Iterator[int]:
+def proxying(seen: list[bytes], port: int) -> Generator[int]:
     """A proxy that takes every tunnel to *port* of this machine, and notes what is asked of it."""
 
     def converse(connection: socket.socket) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 
@@ -26,7 +26,7 @@ BASIC = {"Authorization": "Basic azN5Olg=", "Content-Type": "application/json"}
 
 
 @contextmanager
-def double(simulator: FreshdeskSimulator, *trouble: str | None) -> Iterator[HTTPConnection]:
+def double(simulator: FreshdeskSimulator, *trouble: str | None) -> Generator[HTTPConnection]:
     """A connection to a double whose calls go wrong in turn."""
     with serving(create_api(simulator, api_key=KEY, trouble=trouble)) as url:
         connection = HTTPConnection(url.removeprefix("http://"), timeout=30)
