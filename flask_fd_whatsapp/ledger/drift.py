@@ -36,7 +36,8 @@ class Drift:
     :param count: how often; where it is noted, how many are to be added.
     :param first_seen: when it came first (UTC).
     :param last_seen: when it came last (UTC), to within a minute.
-    :param example: the id of the message of an event that has it, if one is known.
+    :param example: the id of a message with an event that has it, as long as the ledger has that
+        message.
     """
 
     receiver: str
@@ -58,7 +59,7 @@ class DriftRecord(Protocol):
     """Keeps what is not known and was seen."""
 
     def note(self, drifts: Collection[Drift]) -> None:
-        """Add to what was seen."""
+        """Add to what was seen; of examples, only messages that are in the ledger."""
         ...
 
     def seen(self, *, receiver: str | None = None) -> list[Drift]:

@@ -152,7 +152,7 @@ class Maintenance(Protocol):
     ) -> Erased:
         """Forget a person's messages with their events, finished or not; the counts stay.
 
-        Nor does the drift name any of them as an example.
+        Nor does the drift name any of them as an example, as after :meth:`prune`.
 
         :param message_id: the messages of this id.
         :param reference: those of this ``external_reference_id``, and what was sent with it.

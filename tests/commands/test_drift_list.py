@@ -6,12 +6,13 @@ from flask import Flask
 
 from flask_fd_whatsapp.ledger.drift import Drift, DriftKind
 
-from .conftest import RunCommand, RunJSON
+from .conftest import Post, RunCommand, RunJSON
 
 MOMENT = datetime(2026, 11, 1, 8, tzinfo=UTC)
 
 
-def note(app: Flask) -> None:
+def note(app: Flask, post: Post) -> None:
+    post(app, data__message_id="M1")
     app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger.drift.note(
         [
             Drift(
@@ -28,10 +29,10 @@ def note(app: Flask) -> None:
     )
 
 
-def test_drift_is_listed(durable: Flask, run: RunCommand) -> None:
+def test_drift_is_listed(durable: Flask, run: RunCommand, post: Post) -> None:
     """What is not known has a line, with how often and a message's id."""
     assert "Nothing was seen" in run(durable, "drift").stdout
-    note(durable)
+    note(durable, post)
     result = run(durable, "drift", "--receiver", "fd_whatsapp")
     assert result.exit_code == 0
     head, line = result.stdout.splitlines()
@@ -39,9 +40,9 @@ def test_drift_is_listed(durable: Flask, run: RunCommand) -> None:
     assert line.split()[4:] == ["3", "field", r"data.button\n", "string", "M1", "fd_whatsapp"]
 
 
-def test_drift_as_json(durable: Flask, run_json: RunJSON) -> None:
+def test_drift_as_json(durable: Flask, run_json: RunJSON, post: Post) -> None:
     """With --json there is all of it."""
-    note(durable)
+    note(durable, post)
     assert run_json(durable, "drift") == {
         "drift": [
             {

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from flask_fd_whatsapp.ledger import Ledger
 from flask_fd_whatsapp.ledger.drift import MOST, Drift, DriftKind
 
-from .entries import MOMENT
+from .entries import MOMENT, handle
 
 DRIFT = Drift(
     receiver="fd_whatsapp",
@@ -22,6 +22,8 @@ DRIFT = Drift(
 
 def test_drift_is_counted_and_dated(ledger: Ledger) -> None:
     """What is seen again is counted on, keeps its first time, and has its latest example."""
+    for message_id in ("M1", "M2"):
+        handle(ledger, message_id=message_id)
     later = MOMENT + timedelta(1)
     again = replace(DRIFT, count=3, first_seen=later, last_seen=later, example="M2")
     ledger.drift.note([DRIFT])
@@ -31,6 +33,7 @@ def test_drift_is_counted_and_dated(ledger: Ledger) -> None:
 
 def test_drift_of_each_kind_place_value_and_receiver_is_apart(ledger: Ledger) -> None:
     """What differs in any of these is a line of its own, newest first."""
+    handle(ledger, message_id="M1")
     lines = [
         replace(DRIFT, last_seen=MOMENT + timedelta(hours=5)),
         replace(DRIFT, kind=DriftKind.TYPE, last_seen=MOMENT + timedelta(hours=4)),
@@ -60,3 +63,42 @@ def test_what_was_not_seen_for_longest_makes_room(ledger: Ledger) -> None:
     assert kept[0].place == f"data.f{MOST + MOST // 2 - 1}"
     assert kept[-1].place == f"data.f{MOST // 2}"
     assert len(ledger.drift.seen(receiver="other")) == 1
+
+
+def test_message_that_is_not_recorded_is_no_example(ledger: Ledger) -> None:
+    """Only a message that can be looked at is an example."""
+    ledger.drift.note([DRIFT])
+    assert ledger.drift.seen() == [replace(DRIFT, example=None)]
+
+
+def test_note_that_comes_after_an_erasure_names_no_erased_message(ledger: Ledger) -> None:
+    """What a process has found before an erasure, and writes after it, brings no id back."""
+    handle(ledger, message_id="M1")
+    ledger.drift.note([DRIFT])
+    ledger.maintenance.erase(message_id="M1")
+    ledger.drift.note([DRIFT])
+    assert ledger.drift.seen() == [replace(DRIFT, count=4, example=None)]
+
+
+def test_pruned_message_is_no_example(ledger: Ledger) -> None:
+    """A message that is pruned is named nowhere, and others stay examples."""
+    handle(ledger, message_id="M1")
+    ledger.drift.note([DRIFT])
+    assert ledger.prune(before=datetime.now(UTC) + timedelta(1), limit=10) == 1
+    handle(ledger, message_id="M2")
+    other = replace(DRIFT, place="data.other", example="M2")
+    ledger.drift.note([other])
+    assert {one.place: one.example for one in ledger.drift.seen()} == {
+        DRIFT.place: None,
+        other.place: "M2",
+    }
+
+
+def test_message_of_another_account_stays_an_example(ledger: Ledger) -> None:
+    """Where two accounts have the id, it is named until both their messages are gone."""
+    for account_id in ("1", "2"):
+        handle(ledger, message_id="M1", account_id=account_id)
+    ledger.drift.note([DRIFT])
+    for account_id, example in (("1", "M1"), ("2", None)):
+        ledger.maintenance.erase(message_id="M1", account_id=account_id)
+        assert [one.example for one in ledger.drift.seen()] == [example]

@@ -82,13 +82,6 @@ def test_drift_names_no_erased_message(ledger: Ledger) -> None:
     assert examples == {"data.f1": None, "data.f2": None, "data.f3": "M3"}
 
 
-def test_drift_of_a_pruned_message_is_erased(ledger: Ledger) -> None:
-    """An id whose message was pruned before is still taken out."""
-    ledger.drift.note([DRIFT])
-    ledger.maintenance.erase(message_id="M1")
-    assert [one.example for one in ledger.drift.seen()] == [None]
-
-
 def test_message_that_another_process_pruned_is_not_held(
     sql_ledger: SQLLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
-from threading import Lock
 
 from ..drift import MOST, Drift
+from .memory_store import MemoryStore
 
 
 class MemoryDriftRecord:
     """Keeps what is not known and was seen, for :class:`MemoryLedger`."""
 
-    def __init__(self) -> None:
-        self._lock = Lock()
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
         self._seen: dict[tuple[str, ...], Drift] = {}
+        store.on_forgetting(self._forget_example)
 
     def note(self, drifts: Collection[Drift]) -> None:
         """Add to what was seen."""
-        with self._lock:
+        with self._store.lock:
             for drift in drifts:
+                if drift.example not in self._store.messages:
+                    drift = replace(drift, example=None)
                 known = self._seen.get(drift.key)
                 self._seen[drift.key] = drift if known is None else _added(known, drift)
             for receiver in {drift.receiver for drift in drifts}:
@@ -28,15 +31,15 @@ class MemoryDriftRecord:
 
     def seen(self, *, receiver: str | None = None) -> list[Drift]:
         """What was seen at every receiver (or this one), newest first."""
-        with self._lock:
+        with self._store.lock:
             return self._newest_first(receiver)
 
-    def forget_examples(self, message_ids: Collection[str | None]) -> None:
-        """Name none of these messages any more."""
-        with self._lock:
-            for key, one in self._seen.items():
-                if one.example in message_ids:
-                    self._seen[key] = replace(one, example=None)
+    def _forget_example(self, _: str, message_id: str) -> None:
+        if message_id in self._store.messages:
+            return  # another account has one of that id
+        for key, one in self._seen.items():
+            if one.example == message_id:
+                self._seen[key] = replace(one, example=None)
 
     def _newest_first(self, receiver: str | None) -> list[Drift]:
         found = [one for one in self._seen.values() if receiver in (None, one.receiver)]

@@ -51,7 +51,7 @@ class MemoryLedger(ComposedLedger):
         send_record = MemorySendRecord(store)
         rejections = MemoryLastRejections()
         asking = MemoryAsking(store)
-        drift = MemoryDriftRecord()
+        drift = MemoryDriftRecord(store)
         super().__init__(
             recording=MemoryRecording(store),
             queries=MemoryQueries(store),
@@ -64,7 +64,7 @@ class MemoryLedger(ComposedLedger):
             overview=MemoryOverview(store, quarantine),
             browser=MemoryBrowser(store),
             reports=MemoryReports(store),
-            maintenance=MemoryMaintenance(store, send_record, drift),
+            maintenance=MemoryMaintenance(store, send_record),
             send_record=send_record,
             rates=MemoryRates(store),
             asking=asking,

@@ -11,7 +11,6 @@ from ...exceptions import FreshdeskWhatsAppError
 from ..event_filter import require_condition
 from ..references import storable
 from ..views import Erased, Upgraded
-from .memory_drift import MemoryDriftRecord
 from .memory_sends import MemorySendRecord
 from .memory_store import MemoryStore
 
@@ -19,12 +18,9 @@ from .memory_store import MemoryStore
 class MemoryMaintenance:
     """Keeps the ledger going, for :class:`MemoryLedger`."""
 
-    def __init__(
-        self, store: MemoryStore, sends: MemorySendRecord, drift: MemoryDriftRecord
-    ) -> None:
+    def __init__(self, store: MemoryStore, sends: MemorySendRecord) -> None:
         self._store = store
         self._sends = sends
-        self._drift = drift
 
     def prune(
         self,
@@ -79,7 +75,6 @@ class MemoryMaintenance:
             for message in free:
                 self._store.forget(message)
             sends = 0 if reference is None else self._sends.erase(reference, account_id)
-        self._drift.forget_examples({message_id, *(message.message_id for message in its)})
         return Erased(messages=len(free), sends=sends, held=len(its) - len(free))
 
     @property

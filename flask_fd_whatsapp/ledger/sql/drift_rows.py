@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import Connection, RowMapping, and_, delete, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    and_,
+    delete,
+    exists,
+    or_,
+    select,
+    update,
+)
 
 from ..drift import MOST, Drift, DriftKind
+from .dialects.base import Database
 from .prepared import PreparedDatabase
 from .tables import drift as table
+from .tables import message
 
 
 class SQLDriftRecord:
@@ -30,6 +42,9 @@ class SQLDriftRecord:
                 connection.execute(database.upsert(table, key, first, again))
             for receiver in {drift.receiver for drift in drifts}:
                 _drop_oldest(connection, receiver)
+        # In a transaction of its own: whoever erased a message before that one was committed has
+        # not seen its example, and is seen by this one.
+        forget_examples(database)
 
     def seen(self, *, receiver: str | None = None) -> list[Drift]:
         """What was seen at every receiver (or this one), newest first."""
@@ -38,6 +53,25 @@ class SQLDriftRecord:
             query = query.where(table.c.receiver == receiver)
         with self._prepared.database.querying() as connection:
             return [_drift(row) for row in connection.execute(query).mappings()]
+
+
+def forget_examples(database: Database) -> None:
+    """Name no message as an example that is not there: not recorded, pruned or erased."""
+    is_gone = table.c.example.is_not(None) & ~exists().where(
+        message.c.message_id == table.c.example
+    )
+    with database.querying() as connection:
+        keys = connection.execute(select(*table.primary_key).where(is_gone)).mappings().all()
+    if not keys:
+        return
+    with database.writing() as connection:
+        for key in sorted(keys, key=lambda row: tuple(row.values())):  # in the order of notes
+            without = update(table).where(_is(key), is_gone).values(example=None)
+            connection.execute(without)
+
+
+def _is(key: RowMapping) -> ColumnElement[bool]:
+    return and_(*(table.c[name] == value for name, value in key.items()))
 
 
 def _drop_oldest(connection: Connection, receiver: str) -> None:
@@ -50,8 +84,7 @@ def _drop_oldest(connection: Connection, receiver: str) -> None:
     )
     rows = connection.execute(beyond).mappings().all()
     if rows:
-        keys = [and_(*(table.c[name] == value for name, value in row.items())) for row in rows]
-        connection.execute(delete(table).where(or_(*keys)))
+        connection.execute(delete(table).where(or_(*map(_is, rows))))
 
 
 def _drift(row: RowMapping) -> Drift:

@@ -12,23 +12,22 @@ from sqlalchemy import (
     Connection,
     Delete,
     Select,
-    Update,
     case,
     delete,
     exists,
     func,
     select,
-    update,
 )
 
 from ...engagement.report import ReportRules
 from ..views import Erased
 from .aggregates import fold_into, keep_digests
 from .dialects.base import Database
+from .drift_rows import forget_examples
 from .queries import is_free
 from .report_rows import fill_sent_on
 from .send_pruning import delete_sends, unheard
-from .tables import drift, event, handler_error, handling, message, send
+from .tables import event, handler_error, handling, message, send
 
 RECORDING_SECONDS: Final = 5
 """How long pruning waits for events that are being recorded at the most."""
@@ -78,17 +77,12 @@ def erase(
     rules: ReportRules,
     its: ColumnElement[bool],
     of_sends: ColumnElement[bool],
-    of_drift: ColumnElement[bool],
 ) -> Erased:
     """Forget messages, finished or not, and sends that became none; see :meth:`.Ledger.erase`.
 
     Each step is retried by itself: what was counted before stays counted.
     """
     database.retried(lambda: fill_sent_on(database))
-    ids = select(message.c.message_id).where(its)
-    # First: after a crash, the ids of messages that are gone could not be looked up any more.
-    no_example = update(drift).where(of_drift | drift.c.example.in_(ids)).values(example=None)
-    database.retried(lambda: _execute(database, no_example))
     erased = 0
     held: list[int] = []
     found = select(message.c.id).where(its).limit(_ERASED_AT_ONCE)
@@ -108,10 +102,11 @@ def erase(
         held += set(keys) - set(gone)
     of_none = delete(send).where(of_sends, send.c.message_id.is_(None))
     sends = database.retried(lambda: _execute(database, of_none))
+    database.retried(lambda: forget_examples(database))
     return Erased(messages=erased, sends=sends, held=_left(database, held))
 
 
-def _execute(database: Database, statement: Update | Delete) -> int:
+def _execute(database: Database, statement: Delete) -> int:
     """Execute it in a transaction that is on disk then, and so is what was before it."""
     with database.writing() as connection:
         return connection.execute(statement).rowcount

@@ -14,13 +14,14 @@ from ..event_filter import require_condition
 from ..send_records import digest_of
 from ..views import Erased, Upgraded
 from .aggregates import drop_old
+from .drift_rows import forget_examples
 from .event_pages import has_reference
 from .forgetting import erase, forget
 from .prepared import PreparedDatabase
 from .quarantine import try_writing
 from .report_rows import fill_sent_on
 from .send_pruning import forget_sends
-from .tables import drift, message, send
+from .tables import message, send
 
 
 class SQLMaintenance:
@@ -54,7 +55,9 @@ class SQLMaintenance:
         gone = database.retried(
             lambda: forget(database, rules, is_old, before=before, limit=limit, receivers=names)
         )
-        if not gone and account_ids is None:
+        if gone:
+            database.retried(lambda: forget_examples(database))
+        elif account_ids is None:
             database.retried(
                 lambda: forget_sends(database, before=before, limit=limit, receivers=names)
             )
@@ -72,17 +75,15 @@ class SQLMaintenance:
         require_condition(message_id, reference)
         its: ColumnElement[bool] = true()
         of_sends: ColumnElement[bool] = false()
-        of_drift: ColumnElement[bool] = false()
         if message_id is not None:
             its &= message.c.message_id == message_id
-            of_drift = drift.c.example == message_id
         if reference is not None:
             its &= has_reference(reference)
             of_sends = send.c.reference_digest == digest_of(reference)
         if account_id is not None:
             its &= message.c.account_id == account_id
             of_sends &= send.c.account == account_id
-        return erase(self._prepared.database, self._rules(), its, of_sends, of_drift)
+        return erase(self._prepared.database, self._rules(), its, of_sends)
 
     @property
     def compacts(self) -> str:
