@@ -23,7 +23,7 @@ from ..ledger.drift import MOST, Drift, DriftKind
 from ..log_fields import get_logger, log_fields
 from ..per_process import PerProcess
 from ..settings import Settings
-from ..throttle import Once, Throttle
+from ..throttle import Once
 from .write_behind import WriteBehind
 
 logger = get_logger(__name__)
@@ -31,7 +31,8 @@ logger = get_logger(__name__)
 INTERVAL_SECONDS: Final = 60.0
 """How often a process writes what it has found; when it is killed, that much is lost."""
 
-LOG_SECONDS: Final = 60
+FIRST_SECONDS: Final = 1.0
+"""How soon it writes for the first time: once the event is recorded that it has for an example."""
 
 UNKNOWN: Final = FailureClass.UNKNOWN
 
@@ -72,9 +73,10 @@ class DriftDetection:
         self._own_classes = settings.failure_classes
         self._ledger = ledger
         self._found = PerProcess(_Found)
-        self._writes = WriteBehind(INTERVAL_SECONDS)
+        self._writes = WriteBehind(
+            INTERVAL_SECONDS, receiver=name, what="what is not known in payloads"
+        )
         self._told = Once()
-        self._lines = Throttle(LOG_SECONDS)
 
     def study(self, payload: Mapping[str, Any]) -> None:
         """Find fields and types that are not known."""
@@ -123,7 +125,7 @@ class DriftDetection:
             example=example,
         )
         self._found.get().add(one)
-        self._writes.put(None, self._write)
+        self._writes.put(None, self._write, delay=FIRST_SECONDS)
         if not told and self._told.admit(one.key):
             logger.warning(
                 "%s: a payload has a %s that is not known here: %s at %s. "
@@ -140,16 +142,10 @@ class DriftDetection:
         drifts = found.take()
         try:
             self._ledger().drift.note(drifts)
-        except Exception as error:  # whatever a ledger raises, no answer depends on it
+        except BaseException:
             for one in drifts:
                 found.add(one)  # for the next time
-            if self._lines.admit(None) is not None:
-                logger.warning(
-                    "%s: what is not known in payloads could not be noted: %s",
-                    self._name,
-                    error,
-                    extra=log_fields(receiver=self._name),
-                )
+            raise
 
 
 class _Found:

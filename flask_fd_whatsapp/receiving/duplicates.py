@@ -9,17 +9,11 @@ from threading import Lock
 from typing import Final
 
 from ..ledger import Ledger
-from ..log_fields import get_logger, log_fields
 from ..per_process import PerProcess
-from ..throttle import Throttle
 from .write_behind import WriteBehind
-
-logger = get_logger(__name__)
 
 INTERVAL_SECONDS: Final = 10.0
 """How often a process writes what it has counted; when it is killed, that much is lost."""
-
-LOG_SECONDS: Final = 60
 
 
 class _Count:
@@ -50,8 +44,9 @@ class Duplicates:
         self._name = name
         self._ledger = ledger
         self._counts = PerProcess(_Count)
-        self._writes = WriteBehind(INTERVAL_SECONDS)
-        self._lines = Throttle(LOG_SECONDS)
+        self._writes = WriteBehind(
+            INTERVAL_SECONDS, receiver=name, what="how often events came again"
+        )
 
     def count(self) -> None:
         """Count one that came now."""
@@ -61,15 +56,13 @@ class Duplicates:
 
     def _write(self) -> None:
         counts = self._counts.get()
-        for hour, count in counts.take().items():
-            try:
+        left = counts.take()
+        try:
+            while left:
+                hour, count = next(iter(left.items()))
                 self._ledger().reports.count_duplicates(self._name, hour, count)
-            except Exception as error:  # whatever a ledger raises, no answer depends on it
+                del left[hour]
+        except BaseException:
+            for hour, count in left.items():
                 counts.add(hour, count)  # for the next time
-                if self._lines.admit(None) is not None:
-                    logger.warning(
-                        "%s: how often events came again could not be written: %s",
-                        self._name,
-                        error,
-                        extra=log_fields(receiver=self._name),
-                    )
+            raise

@@ -10,12 +10,8 @@ from typing import Final
 
 from ..ledger import Ledger, Rejection, TokenUse
 from ..ledger.records import name_of_account
-from ..log_fields import get_logger, log_fields
 from ..per_process import PerProcess
-from ..throttle import Throttle
 from .write_behind import WriteBehind
-
-logger = get_logger(__name__)
 
 INTERVAL_SECONDS: Final = 0.5
 """How often a process notes each kind at most: ``status`` shows a rejection within a second."""
@@ -25,8 +21,6 @@ WAIT_SECONDS: Final = 0.05
 
 FIRST_WAIT_SECONDS: Final = 2.0
 """The same for a process's first note, which opens the ledger and may have to create it."""
-
-LOG_SECONDS: Final = 60
 
 
 class _Counts:
@@ -56,8 +50,9 @@ class Notes:
     def __init__(self, name: str, ledger: Callable[[], Ledger]) -> None:
         self._name = name
         self._ledger = ledger
-        self._writes = WriteBehind(INTERVAL_SECONDS)
-        self._lines = Throttle(LOG_SECONDS)
+        self._writes = WriteBehind(
+            INTERVAL_SECONDS, receiver=name, what="what was rejected, or which token was used,"
+        )
         self._wait = FIRST_WAIT_SECONDS
         self._unwritten = PerProcess(_Counts)
 
@@ -90,16 +85,4 @@ class Notes:
         self._put((name, header, position), lambda ledger: ledger.token_uses.note(use))
 
     def _put(self, kind: Hashable, note: Callable[[Ledger], None], *, wait: float = 0) -> None:
-        def write() -> None:
-            try:
-                note(self._ledger())
-            except Exception as error:  # whatever a ledger raises, no answer depends on it
-                if self._lines.admit(None) is not None:
-                    logger.warning(
-                        "%s: what was rejected, or which token was used, could not be noted: %s",
-                        self._name,
-                        error,
-                        extra=log_fields(receiver=self._name),
-                    )
-
-        self._writes.put(kind, write, wait=wait)
+        self._writes.put(kind, lambda: note(self._ledger()), wait=wait)

@@ -9,9 +9,19 @@ from threading import Condition, Thread
 from typing import Final
 from weakref import WeakSet
 
+from ..log_fields import get_logger, log_fields
 from ..per_process import PerProcess
+from ..throttle import Throttle
+
+logger = get_logger(__name__)
 
 Write = Callable[[], None]
+_Writes = dict[Hashable, Write]
+
+AGAIN_SECONDS: Final = 1.0
+"""How long to wait at least before what failed is tried again."""
+
+LOG_SECONDS: Final = 60
 
 EXIT_SECONDS: Final = 2.0
 """How long a process that ends waits for what is not written yet."""
@@ -21,60 +31,81 @@ class WriteBehind:
     """Writes of each kind the newest, at most once in an interval.
 
     What comes within the interval is written at its end, so that the last of a burst is never the
-    one left out.  One thread of a process writes, which ends when nothing is left; there is never
-    another one, however long a write hangs.
+    one left out.  What fails is tried again until it is written, or the process ends.  One thread
+    of a process writes, which ends when nothing is left; there is never another one, however long
+    a write hangs.
 
     :param seconds: the interval.
+    :param receiver: the name of the receiver that it writes for.
+    :param what: what it writes, for the log.
     """
 
-    def __init__(self, seconds: float) -> None:
-        self._writers = PerProcess(lambda: _Writer(seconds))
+    def __init__(self, seconds: float, *, receiver: str, what: str) -> None:
+        lines = Throttle(LOG_SECONDS)
 
-    def put(self, kind: Hashable, write: Write, *, wait: float = 0) -> None:
+        def tell(error: Exception) -> None:
+            if lines.admit(None) is not None:
+                logger.warning(
+                    "%s: %s could not be noted, and is tried again: %s",
+                    receiver,
+                    what,
+                    error,
+                    extra=log_fields(receiver=receiver),
+                )
+
+        self._writers = PerProcess(lambda: _Writer(seconds, tell))
+
+    def put(self, kind: Hashable, write: Write, *, wait: float = 0, delay: float = 0) -> None:
         """Write soon, in place of what was put for the same *kind* and is not written yet.
 
-        :param write: does it; may not raise.
-        :param wait: how many seconds to wait at most until that is done, where it is not put off
+        :param write: does it, or raises: then it is tried again, unless something newer has come.
+        :param wait: how many seconds to wait at most until that is tried, where it is not put off
             and no other write is under way.
+        :param delay: how many seconds to put off the first of a kind.
         """
-        self._writers.get().put(kind, write, wait)
+        self._writers.get().put(kind, write, wait, delay)
 
 
 class _Writer:
     """That of one process."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, tell: Callable[[Exception], None]) -> None:
         self._seconds = seconds
+        self._tell = tell
         self._is_hurried = False
         self._changed = Condition()
-        self._due: dict[Hashable, Write] = {}
+        self._due: _Writes = {}
         self._next_at: dict[Hashable, float] = {}
         self._is_running = False
         self._is_writing = False
         _writers.get().add(self)
 
-    def put(self, kind: Hashable, write: Write, wait: float) -> None:
+    def put(self, kind: Hashable, write: Write, wait: float, delay: float) -> None:
         with self._changed:
+            now = time.monotonic()
+            is_put_off = self._next_at.setdefault(kind, now + delay) > now
             self._due[kind] = write
             if not self._is_running:
                 self._start()
-            is_put_off = self._next_at.get(kind, 0) > time.monotonic()
-            if is_put_off or self._is_writing:
-                return
             self._changed.notify_all()
-            if wait:
-                self._changed.wait_for(lambda: self._is_written(kind, write), wait)
+            if wait and not is_put_off and not self._is_writing:
+                self._changed.wait_for(lambda: self._is_tried(kind, write), wait)
 
     def finish(self, deadline: float) -> None:
         """Write all at once, and wait for it until *deadline*, a time of the monotonic clock."""
         with self._changed:
             self._is_hurried = True
             self._changed.notify_all()
+            if self._due and not self._is_running:
+                self._start()
+            if self._due and not self._is_running:  # a process that ends has no more threads
+                self._write_all()
             self._changed.wait_for(lambda: not self._is_running, deadline - time.monotonic())
             self._is_hurried = False
 
-    def _is_written(self, kind: Hashable, write: Write) -> bool:
-        return self._due.get(kind) is not write and not self._is_writing
+    def _is_tried(self, kind: Hashable, write: Write) -> bool:
+        is_left = self._due.get(kind) is write and self._next_at[kind] <= time.monotonic()
+        return not is_left and not self._is_writing
 
     def _start(self) -> None:
         self._is_running = True
@@ -85,33 +116,50 @@ class _Writer:
 
     def _run(self) -> None:
         with self._changed:
-            try:
-                while self._due:
-                    self._write_ready()
-            finally:  # whatever ended a write (GreenletExit, say): the next that comes begins anew
-                self._is_running = False
-                self._changed.notify_all()
+            self._write_all()
+
+    def _write_all(self) -> None:
+        try:
+            while self._due:
+                self._write_ready()
+        finally:  # whatever ended a write (GreenletExit, say): the next that comes begins anew
+            self._is_running = False
+            self._changed.notify_all()
 
     def _write_ready(self) -> None:
         """Write what need not wait, or wait for the first that need not any more."""
         now = time.monotonic()
-        ready = [
-            kind for kind in self._due if self._is_hurried or self._next_at.get(kind, 0) <= now
-        ]
+        ready = [kind for kind in self._due if self._is_hurried or self._next_at[kind] <= now]
         if not ready:
             self._changed.wait(min(self._next_at[kind] for kind in self._due) - now)
             return
-        writes = [self._due.pop(kind) for kind in ready]
+        writes = {kind: self._due.pop(kind) for kind in ready}
         self._next_at.update(dict.fromkeys(ready, now + self._seconds))
         self._is_writing = True
         self._changed.release()
         try:
-            for write in writes:
-                write()
+            left, failed = self._write(writes)
         finally:
             self._changed.acquire()
             self._is_writing = False
+        if not self._is_hurried:
+            left |= failed  # last, so that it holds up no other
+        again_at = time.monotonic() + max(self._seconds, AGAIN_SECONDS)
+        self._due = left | self._due  # what came meanwhile is newer
+        self._next_at.update(dict.fromkeys(left, again_at))
         self._changed.notify_all()
+
+    def _write(self, writes: _Writes) -> tuple[_Writes, _Writes]:
+        """Write until one fails; gives what is left, and the one that failed."""
+        left = dict(writes)
+        for kind, write in writes.items():
+            del left[kind]
+            try:
+                write()
+            except Exception as error:  # whatever a ledger raises, no answer depends on it
+                self._tell(error)
+                return left, {kind: write}
+        return left, {}
 
 
 def _none() -> WeakSet[_Writer]:

@@ -11,6 +11,7 @@ from flask_fd_whatsapp.ledger import MemoryLedger
 from flask_fd_whatsapp.receiving.duplicates import Duplicates
 
 from ..concurrency.threads import TIMEOUT
+from ..processes.waiting import wait_until
 
 
 class Told(MemoryLedger):
@@ -42,19 +43,16 @@ def test_events_that_come_again_are_counted() -> None:
     assert ledger.feed(receiver="fd_whatsapp").duplicates == 1
 
 
-def test_what_could_not_be_written_is_written_later(
+def test_what_could_not_be_written_is_tried_again(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A ledger that is down costs a line in the log, and no count."""
     monkeypatch.setattr("flask_fd_whatsapp.receiving.duplicates.INTERVAL_SECONDS", 0.0)
+    monkeypatch.setattr("flask_fd_whatsapp.receiving.write_behind.AGAIN_SECONDS", 0.0)
     ledger = Told()
-    ledger.failures = 1
-    duplicates = Duplicates("fd_whatsapp", lambda: ledger)
+    ledger.failures = 2
     with caplog.at_level(logging.WARNING):
-        duplicates.count()
-        assert ledger.is_written.wait(TIMEOUT)
-        ledger.is_written.clear()
-        duplicates.count()
-        assert ledger.is_written.wait(TIMEOUT)
-    assert "could not be written: No." in caplog.text
-    assert ledger.feed().duplicates == 2
+        Duplicates("fd_whatsapp", lambda: ledger).count()
+        wait_until(lambda: ledger.feed().duplicates, "it is written")
+    assert "could not be noted, and is tried again: No." in caplog.text
+    assert ledger.feed().duplicates == 1

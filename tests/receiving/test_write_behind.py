@@ -27,6 +27,10 @@ LONG = 3600.0
 SHORT = 0.05
 
 
+def writing(seconds: float) -> WriteBehind:
+    return WriteBehind(seconds, receiver="one", what="it")
+
+
 def noting(written: list[str], what: str) -> Callable[[], None]:
     return lambda: written.append(what)
 
@@ -34,7 +38,7 @@ def noting(written: list[str], what: str) -> Callable[[], None]:
 def test_at_once() -> None:
     """The first of each kind is written at once, and who waits for it sees it written."""
     written: list[str] = []
-    writes = WriteBehind(LONG)
+    writes = writing(LONG)
     for kind in ("a", "b"):
         writes.put(kind, noting(written, kind), wait=TIMEOUT)
         assert written[-1] == kind
@@ -43,7 +47,7 @@ def test_at_once() -> None:
 def test_the_newest_at_the_end_of_the_interval() -> None:
     """Of what comes within an interval the newest is written, at its end, and nothing else."""
     written: list[str] = []
-    writes = WriteBehind(SHORT)
+    writes = writing(SHORT)
     for number in range(4):
         writes.put("a", noting(written, f"a{number}"), wait=TIMEOUT)
     wait_until(lambda: written[-1] == "a3", "the last is written")
@@ -54,7 +58,7 @@ def test_put_off_and_finished() -> None:
     """What is put off is written when all is to be finished, and what hangs is not waited for."""
     written: list[str] = []
     goes_on = Event()
-    writes = WriteBehind(LONG)
+    writes = writing(LONG)
     for number in range(2):
         writes.put("a", noting(written, f"a{number}"), wait=TIMEOUT if number == 0 else 0)
     assert written == ["a0"]
@@ -71,12 +75,80 @@ def test_what_was_put_off_is_written_when_the_process_ends(tmp_path: Path) -> No
 import sys
 from pathlib import Path
 from flask_fd_whatsapp.receiving.write_behind import WriteBehind
-writes = WriteBehind(3600)
+writes = WriteBehind(3600, receiver="one", what="it")
 writes.put("a", lambda: None, wait=30)
 writes.put("a", lambda: Path(sys.argv[1]).touch() and None)
 """
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "written")], check=True)
     assert (tmp_path / "written").exists()
+
+
+def test_what_no_thread_can_be_had_for_is_written_when_the_process_ends(tmp_path: Path) -> None:
+    """What is put when the process has no more threads to give is written before it is over."""
+    code = """
+import atexit, sys
+from pathlib import Path
+from flask_fd_whatsapp.receiving.write_behind import WriteBehind
+writes = WriteBehind(3600, receiver="one", what="it")
+atexit.register(writes.put, "a", lambda: Path(sys.argv[1]).touch())
+"""
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "written")], check=True)
+    assert (tmp_path / "written").exists()
+
+
+def failing(times: int, written: list[str], what: str) -> Callable[[], None]:
+    """A write that fails so many times first."""
+    left = [None] * times
+
+    def write() -> None:
+        if left:
+            left.pop()
+            raise RuntimeError("down")
+        written.append(what)
+
+    return write
+
+
+def test_what_failed_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody has to come for what failed to be written; it holds up no other, and is told once."""
+    monkeypatch.setattr(write_behind, "AGAIN_SECONDS", SHORT)
+    written: list[str] = []
+    writes = writing(SHORT)
+    writes.put("a", failing(3, written, "a"), wait=TIMEOUT)
+    writes.put("b", noting(written, "b"), wait=TIMEOUT)
+    wait_until(lambda: len(written) == 2, "both are written")
+    assert written == ["b", "a"]
+    assert caplog.messages == ["one: it could not be noted, and is tried again: down"]
+
+
+def test_what_failed_gives_way_to_what_is_newer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What failed is not tried again once there is something newer of its kind."""
+    written: list[str] = []
+    writes = writing(LONG)
+    writes.put("a", failing(1, written, "old"), wait=TIMEOUT)
+    writes.put("a", noting(written, "new"))
+    finish_writes(TIMEOUT)
+    assert written == ["new"]
+
+
+def test_what_fails_at_the_end_keeps_nothing_else_from_being_written() -> None:
+    """A process that ends tries all that is left once, and is over though some of it fails."""
+    written: list[str] = []
+    tries: list[str] = []
+    writes = writing(LONG)
+
+    def fail() -> None:
+        tries.append("a")
+        raise RuntimeError("down")
+
+    for kind in ("a", "b"):
+        writes.put(kind, noting([], kind), wait=TIMEOUT)
+    writes.put("a", fail)
+    writes.put("b", noting(written, "b"))
+    finish_writes(TIMEOUT)
+    assert (tries, written) == (["a"], ["b"])
 
 
 def test_a_write_that_hangs() -> None:
@@ -90,7 +162,7 @@ def test_a_write_that_hangs() -> None:
         written.append("a")
 
     before = set(threading.enumerate())
-    writes = WriteBehind(SHORT)
+    writes = writing(SHORT)
     writes.put("a", hangs, wait=0.001)
     assert begun.wait(TIMEOUT)
     for _ in range(50):
@@ -106,7 +178,7 @@ def test_a_write_that_hangs() -> None:
 def test_where_no_thread_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no thread can be started nothing is raised, and the next one that can writes all."""
     written: list[str] = []
-    writes = WriteBehind(LONG)
+    writes = writing(LONG)
 
     def refuse(self: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -124,7 +196,7 @@ def test_a_write_that_ends_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
     threads: list[threading.Thread] = []
     written: list[str] = []
-    writes = WriteBehind(SHORT)
+    writes = writing(SHORT)
 
     def end() -> None:
         threads.append(threading.current_thread())
@@ -140,7 +212,7 @@ def test_a_write_that_ends_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_after_a_fork() -> None:
     """A process that was forked while a thread wrote writes with a thread of its own."""
     begun, goes_on = Event(), Event()
-    writes = WriteBehind(LONG)
+    writes = writing(LONG)
 
     def hangs() -> None:
         begun.set()
@@ -164,7 +236,7 @@ def test_after_a_fork() -> None:
 
 def test_threads_begin_together_after_a_fork(monkeypatch: pytest.MonkeyPatch) -> None:
     """Threads that are a new process's first to write at the same time write with one thread."""
-    writes = WriteBehind(LONG)
+    writes = writing(LONG)
     is_met, goes_on = Barrier(2), Event()
 
     def meet() -> Condition:
