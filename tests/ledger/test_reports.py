@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import select
 
+from flask_fd_whatsapp.engagement import elapsed
 from flask_fd_whatsapp.engagement.report import ReportRules
 from flask_fd_whatsapp.events import DeliveryError
 from flask_fd_whatsapp.ledger import Entry, Ledger, Tried
@@ -123,6 +124,20 @@ def test_all_figures_are_those_of_the_definitions(ledger: Ledger, late: bool) ->
         its = [one for one in known if one.template == template]
         assert told(ledger.engagement(template=template).total) == figures_of(its, NOW)
     assert total.known == total.delivered + total.failed + total.pending
+
+
+def test_times_of_more_than_a_day_are_exact(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the microsecond, whatever a database adds up in floats, and of however many messages."""
+    monkeypatch.setattr(elapsed, "_PIECE", 1)
+    took = timedelta(days=20, microseconds=76_012_573_218)  # a sum of floats is above it
+    sent = NOW - timedelta(days=25)
+    for place, each in enumerate((took, took, took + timedelta(days=1))):
+        record(ledger, [Journey(f"M{place}", times={"SENT": sent, "READ": sent + each})])
+    times = ledger.engagement().total.sent_to_read
+    assert times is not None
+    assert (times.p50, times.p99) == (took, took + timedelta(days=1))
 
 
 def test_windows_go_by_when_messages_were_sent(ledger: Ledger) -> None:
