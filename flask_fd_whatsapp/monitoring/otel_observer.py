@@ -36,7 +36,7 @@ except ModuleNotFoundError as error:
 SCOPE: Final = "flask_fd_whatsapp"
 
 TIMES_A_SECOND: Final = 50
-"""How many times of each kind a process records at most."""
+"""How many times of an outcome, or of a handler, a process records at most."""
 
 _LOOK_SECONDS: Final = 1.0
 _NO_SPAN: Final = nullcontext()
@@ -66,11 +66,33 @@ class _Counts:
 class _Times:
     """A histogram of so many times a second at most, since to record one costs a tenth of an event.
 
-    Below that all are in it; above, the first of each second.
+    Below that all are in it; above, the first of each second.  Each outcome, or handler, has a
+    share of its own, so that those that are many leave room for those that are rare.
+
+    :param name: of the attribute that tells them apart.
     """
 
-    def __init__(self, histogram: metrics.Histogram) -> None:
-        self.record = histogram.record
+    def __init__(self, histogram: metrics.Histogram, name: str) -> None:
+        self._record = histogram.record
+        self._name = name
+        self._shares: dict[tuple[str, str], _Share] = {}
+
+    def add(self, receiver: str, value: str, began: float, ended: float) -> None:
+        share = self._shares.get((receiver, value))
+        if share is None:
+            share = _Share({"receiver": receiver, self._name: value})
+            self._shares[receiver, value] = share
+        if share.has_room(ended):
+            self._record(ended - began, share.attributes)
+
+
+class _Share:
+    """What is left of a second for times with the same attributes."""
+
+    __slots__ = ("_left", "_until", "attributes")
+
+    def __init__(self, attributes: Attributes) -> None:
+        self.attributes = attributes
         self._left = 0
         self._until = 0.0
 
@@ -113,7 +135,6 @@ class OTelObserver:
         self._has_times = times
         if times:
             self._make_histograms(meter)
-        self._attributes: dict[tuple[str, str, str], Attributes] = {}
         self._tracer_provider = tracer_provider
         self._tracer: Tracer | None = None
         self._look_at = 0.0
@@ -122,19 +143,21 @@ class OTelObserver:
         self._request_times = _Times(
             meter.create_histogram(
                 "fd_whatsapp.request.duration", unit="s", description="How long an answer took."
-            )
+            ),
+            "outcome",
         )
         self._handler_times = _Times(
             meter.create_histogram(
                 "fd_whatsapp.handler.duration", unit="s", description="How long a handler took."
-            )
+            ),
+            "handler",
         )
 
     def answered(self, receiver: str, outcome: str, began: float, ended: float) -> None:
         """A request was answered; times are those of the performance counter."""
         self._requests.add(receiver, outcome)
-        if self._has_times and self._request_times.has_room(ended):
-            self._request_times.record(ended - began, self._named(receiver, "outcome", outcome))
+        if self._has_times:
+            self._request_times.add(receiver, outcome, began, ended)
 
     def swept(self, receiver: str, result: str) -> None:
         """A recorded event was gone on with."""
@@ -199,20 +222,11 @@ class OTelObserver:
                     span.set_attribute("error.type", type(error).__qualname__)
                     if not isinstance(error, RetryLater):
                         span.set_status(StatusCode.ERROR)
-        ended = perf_counter()
-        if self._has_times and self._handler_times.has_room(ended):
-            self._handler_times.record(
-                ended - started, self._named(receiver, "handler", handler.name)
-            )
+        if self._has_times:
+            self._handler_times.add(receiver, handler.name, started, perf_counter())
         if error is not None and not isinstance(error, (RetryLater, GiveUp)):
             self._failures.add(receiver, handler.name)
         return error
-
-    def _named(self, receiver: str, key: str, value: str) -> Attributes:
-        found = self._attributes.get((receiver, key, value))
-        if found is None:
-            found = self._attributes[receiver, key, value] = {"receiver": receiver, key: value}
-        return found
 
     def _find_tracer(self) -> Tracer | None:
         """A tracer, once there is a provider that does something; looked for once a second."""

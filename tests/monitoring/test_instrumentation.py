@@ -205,7 +205,7 @@ def test_so_many_times_a_second_are_recorded_at_most(
     watched: Watched, payload: Payload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a second the first times are recorded and the others are only counted, and then again."""
-    monkeypatch.setattr("flask_fd_whatsapp.monitoring.otel_observer.TIMES_A_SECOND", 2)
+    monkeypatch.setattr("flask_fd_whatsapp.monitoring.otel_observer.TIMES_A_SECOND", 1)
     now = 100.0
     monkeypatch.setattr("flask_fd_whatsapp.monitoring.instrumentation.perf_counter", lambda: now)
     for now in (100.0, 100.1, 100.2, 101.2):  # noqa: B007 - the clock reads it
@@ -213,6 +213,19 @@ def test_so_many_times_a_second_are_recorded_at_most(
     points = watched.points
     assert points["request.duration", "fd_whatsapp", "duplicate"].count == 2
     assert points["requests", "fd_whatsapp", "duplicate"].value == 3
+
+
+def test_what_is_rare_is_timed_beside_what_is_frequent(
+    watched: Watched, payload: Payload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of each outcome the first times of a second are recorded, whatever came before it."""
+    monkeypatch.setattr("flask_fd_whatsapp.monitoring.otel_observer.TIMES_A_SECOND", 1)
+    monkeypatch.setattr("flask_fd_whatsapp.monitoring.instrumentation.perf_counter", lambda: 100.0)
+    for body in (payload(), payload(), payload(), {}):
+        watched.post(body)
+    points = watched.points
+    assert points["request.duration", "fd_whatsapp", "duplicate"].count == 1
+    assert points["request.duration", "fd_whatsapp", "invalid"].count == 1
 
 
 def test_calls_of_the_api_are_counted() -> None:
