@@ -38,21 +38,32 @@ class FailureClass(StrEnum):
         return self in (FailureClass.RECIPIENT, FailureClass.CONTENT_OR_WINDOW)
 
 
+# What to do, and after the colon why.
 _ADVICE: Final[Mapping[FailureClass, str]] = {
-    FailureClass.TRANSIENT: "Send it again later, and slower if there are many.",
-    FailureClass.RECIPIENT: "This recipient cannot or will not get it: do not send it again.",
+    FailureClass.TRANSIENT: (
+        "Send it again later, and slower if there are many: WhatsApp or Freshdesk was busy or had "
+        "a fault of its own."
+    ),
+    FailureClass.RECIPIENT: (
+        "Do not send to this recipient again: they are not on WhatsApp, have blocked you or have "
+        "opted out."
+    ),
     FailureClass.MARKETING_CAP: (
-        "WhatsApp limits marketing messages to this recipient: wait hours or days."
+        "Wait a day or more, and send less: WhatsApp limits how much marketing one person gets, "
+        "from all senders together."
     ),
     FailureClass.CONTENT_OR_WINDOW: (
-        "Change the message, or use a template: outside 24 hours after the recipient's last "
-        "message nothing else is delivered."
+        "Change the message or its template: it does not fit, or the recipient's last message is "
+        "older than 24 hours, after which only templates are delivered."
     ),
     FailureClass.ACCOUNT_OR_CONFIGURATION: (
-        "Something about the account, its number, payment or permissions is in the way: mend it "
-        "in Freshdesk or Meta's Business Manager first."
+        "Fix the account first, then send again: its payment, number or permissions are in the "
+        "way, in Freshdesk or in Meta's Business Manager."
     ),
-    FailureClass.UNKNOWN: "The code is not known here: the message beside it has to say.",
+    FailureClass.UNKNOWN: (
+        "Read the text beside the code, which is not known here: once you know what it means, "
+        "give it a class with FD_WHATSAPP_FAILURE_CLASSES."
+    ),
 }
 
 

@@ -58,8 +58,8 @@ def test_a_line_a_status(filled: Flask, run: RunCommand) -> None:
     ("code", "kind", "advice"),
     [
         ("130429", "transient", "again later"),
-        (131026, "recipient", "do not send"),
-        ("131049", "marketing cap", "hours or days"),
+        (131026, "recipient", "Do not send"),
+        ("131049", "marketing cap", "a day or more"),
         ("132001", "content or window", "template"),
         ("131042", "account or configuration", "payment"),
         ("\x1b[31m", "unknown", "not known"),
