@@ -71,13 +71,8 @@ def stands(visit: Visit) -> list[Stand]:
     :raises LedgerUnavailable: if the ledger cannot be read.
     """
     return [
-        visit.results.get(
-            ("stand", name, id(visit.ledger)),
-            partial(_stand, receiver),
-            seconds=LIVE_SECONDS,
-        )
+        visit.shared(("stand", receiver.name), partial(_stand, receiver), seconds=LIVE_SECONDS)
         for receiver in visit.shown
-        for name in [receiver.name]
     ]
 
 

@@ -36,6 +36,11 @@ def _share(name: str) -> Callable[[tuple[str | None, Figures]], Any]:
     return lambda pair: getattr(pair[1], name).value or 0.0
 
 
+def _half_within(one: Figures) -> float:
+    times = one.time_to_read
+    return -1.0 if times is None or times.p50 is None else times.p50.total_seconds()
+
+
 _COLUMNS: Final[dict[str, Callable[[tuple[str | None, Figures]], Any]]] = {
     "campaign": lambda pair: (pair[0] is None, (pair[0] or "").casefold()),
     "messages": lambda pair: pair[1].known,
@@ -43,23 +48,27 @@ _COLUMNS: Final[dict[str, Callable[[tuple[str | None, Figures]], Any]]] = {
     "read_rate": _share("read_rate"),
     "failure_rate": _share("failure_rate"),
     "pending": lambda pair: pair[1].pending,
+    "time_to_read": lambda pair: _half_within(pair[1]),
     "last": lambda pair: pair[1].last_sent.timestamp() if pair[1].last_sent else 0.0,
 }
 
-HEADS: Final = (
+HEADS: Final[tuple[tuple[str, str], ...]] = (
     ("campaign", "Campaign"),
     ("messages", "Messages"),
     ("delivery_rate", "Delivered"),
     ("read_rate", "Read"),
     ("failure_rate", "Failed"),
     ("pending", "Still open"),
+    ("time_to_read", "Time to read"),
     ("last", "Sent"),
 )
 
 
 def campaigns(visit: Visit) -> tuple[str, dict[str, Any]]:
     """The table, and two of them compared."""
-    by_campaign = engagement(visit, by="campaign")
+    counted = engagement(visit, by="campaign")
+    with_times = timed(visit, counted.total, by="campaign")
+    by_campaign = with_times or counted
     rows, sort = _sorted(by_campaign.groups)
     names = sorted(name for name in by_campaign.groups if name is not None)
     return "campaigns.html", {
@@ -68,7 +77,8 @@ def campaigns(visit: Visit) -> tuple[str, dict[str, Any]]:
         "count": len(by_campaign.groups),
         "found": len(rows),
         "rows": rows[:PAGE],
-        "heads": HEADS,
+        "heads": [one for one in HEADS if with_times or one[0] != "time_to_read"],
+        "has_times": with_times is not None,
         "sort": sort,
         "name": argument("name"),
         "names": names[:1000],
@@ -148,9 +158,9 @@ def _comparison(visit: Visit, groups: Any) -> dict[str, Any] | None:
     unknown = [name for name in (first, second) if name not in groups]
     if unknown or first == second:
         return {"a": first, "b": second, "age": age_name, "unknown": unknown, "rows": None}
-    sides = [
-        engagement(visit, campaign=name, times=age is not None).total for name in (first, second)
-    ]
+    sides: list[Figures] = [groups[name] for name in (first, second)]
+    if age is not None and sides[0].curve is None:
+        sides = [engagement(visit, campaign=name, times=True).total for name in (first, second)]
     rows = []
     for title, rate, noun in RATES:
         if age is not None and rate == "failure_rate":
@@ -198,7 +208,8 @@ def campaign(visit: Visit) -> tuple[str, dict[str, Any]]:
         abort(404)
     by_day = engagement(visit, by="hour" if visit.period.days == 1 else "day", campaign=name)
     total = by_day.total
-    with_times = timed(visit, total, campaign=name)
+    found = timed(visit, total, campaign=name)
+    with_times = found and found.total
     context: dict[str, Any] = {
         "campaign": name,
         "as_of": by_day.as_of,

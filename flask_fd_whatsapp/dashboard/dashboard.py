@@ -23,13 +23,14 @@ from .operations_page import operations
 from .overview_page import overview
 from .page_headers import with_headers
 from .rendering import render, time_tag
-from .shared_results import SharedResults
+from .shared_results import SharedResults, StillComputing
 from .visit import PERIOD_LABELS, Options, Visit
 
 logger = get_logger(__name__)
 
 View = Callable[[Visit], "Page | Response"]
 Page = tuple[str, Mapping[str, Any]]
+Answer = Response | str | tuple[str, int, Mapping[str, str]]
 
 VIEWS: Final[Mapping[str, View]] = {
     "/": overview,
@@ -108,10 +109,14 @@ class Dashboard(Blueprint):
         for rule, view in VIEWS.items():
             self.add_url_rule(rule, view.__name__, self._shown(view), methods=["GET"])
 
-    def _shown(self, view: View) -> Callable[[], Response | str]:
-        def show() -> Response | str:
+    def _shown(self, view: View) -> Callable[[], Answer]:
+        def show() -> Answer:
             visit = Visit.begin(self._options, self._results)
-            made = view(visit)
+            try:
+                made = view(visit)
+            except StillComputing:
+                page = self._rendered("still-counting.html", visit, {})
+                return page, 503, {"Retry-After": "10"}
             if isinstance(made, Response):
                 return made
             template, context = made

@@ -28,6 +28,7 @@ def overview(visit: Visit) -> tuple[str, dict[str, Any]]:
     items = to_do(visit, all_stands)
     by_day = engagement(visit, by=_unit(visit))
     total = by_day.total
+    with_times = timed(visit, total)
     by_campaign = engagement(visit, by="campaign")
     largest = sorted(by_campaign.groups.items(), key=lambda pair: -pair[1].known)
     return "overview.html", {
@@ -36,7 +37,7 @@ def overview(visit: Visit) -> tuple[str, dict[str, Any]]:
         "heading": heading(items),
         "as_of": by_day.as_of,
         "total": total,
-        "timed": timed(visit, total),
+        "timed": with_times and with_times.total,
         "funnel": charts.funnel(
             total,
             "fun",

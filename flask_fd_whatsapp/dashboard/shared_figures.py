@@ -45,11 +45,20 @@ def engagement(
     )
 
 
-def timed(visit: Visit, counted: Figures, *, campaign: str | Any | None = ...) -> Figures | None:
-    """The figures with their times, if they are few or asked for with ``times`` in the URL."""
+def timed(
+    visit: Visit,
+    counted: Figures,
+    *,
+    by: str | None = None,
+    campaign: str | Any | None = ...,
+) -> Engagement | None:
+    """The same with times, if the messages are few or it is asked for with ``times`` in the URL.
+
+    :param counted: the figures of all of them.
+    """
     if counted.known > MOST_TIMED and request.args.get("times") != "yes":
         return None
-    return engagement(visit, campaign=campaign, times=True).total
+    return engagement(visit, by=by, campaign=campaign, times=True)
 
 
 def accounts(visit: Visit) -> list[str]:

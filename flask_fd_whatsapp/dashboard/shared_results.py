@@ -9,10 +9,19 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, Final, TypeVar
 
+from ..exceptions import FreshdeskWhatsAppError
+
 T = TypeVar("T")
 
 SECONDS: Final = 60.0
 MOST: Final = 200
+
+PATIENCE: Final = 10.0
+"""Seconds that one visit waits in all for what others compute; a worker's time-out is longer."""
+
+
+class StillComputing(FreshdeskWhatsAppError):
+    """Somebody else computes what is asked for, and is not done in time."""
 
 
 @dataclass(slots=True)
@@ -40,10 +49,23 @@ class SharedResults:
         self._lock = Lock()
         self._slots: OrderedDict[Hashable, _Slot] = OrderedDict()
 
-    def get(self, key: Hashable, compute: Callable[[], T], *, seconds: float | None = None) -> T:
+    def deadline(self) -> float:
+        """Until when a visit that begins now waits for others, by the clock of these results."""
+        return self._clock() + PATIENCE
+
+    def get(
+        self,
+        key: Hashable,
+        compute: Callable[[], T],
+        *,
+        deadline: float,
+        seconds: float | None = None,
+    ) -> T:
         """What *compute* gave within the last minute, or gives now.
 
+        :param deadline: until when to wait while somebody else computes it.
         :param seconds: instead of a minute.
+        :raises StillComputing: if nothing is there by then.
         """
         lasts = self._seconds if seconds is None else seconds
         with self._lock:
@@ -53,9 +75,13 @@ class SharedResults:
             self._slots.move_to_end(key)
             while len(self._slots) > MOST:
                 self._slots.popitem(last=False)
-        with slot.lock:
+        if not slot.lock.acquire(timeout=max(deadline - self._clock(), 0)):
+            raise StillComputing("Somebody else is computing this, and is not done yet.")
+        try:
             if slot.at is None or self._clock() - slot.at >= lasts:
                 slot.value = compute()
                 slot.at = self._clock()
             value: T = slot.value
             return value
+        finally:
+            slot.lock.release()

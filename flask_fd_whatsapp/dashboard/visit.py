@@ -76,6 +76,7 @@ class Period:
 class Visit:
     """One request to the pages.
 
+    :param deadline: until when it waits for results that others are computing.
     :param receivers: those that may be looked at, by name.
     :param receiver: the one that is looked at; ``None``: all, which share a ledger.
     :param notes: what could not be done as asked for.
@@ -83,6 +84,7 @@ class Visit:
 
     options: Options
     results: SharedResults
+    deadline: float
     now: datetime
     receivers: Mapping[str, Receiver]
     receiver: str | None
@@ -109,6 +111,7 @@ class Visit:
         return cls(
             options=options,
             results=results,
+            deadline=results.deadline(),
             now=now,
             receivers=known,
             receiver=name,
@@ -146,8 +149,10 @@ class Visit:
         """What *compute* gives, or gave to somebody within the last minute.
 
         :param seconds: instead of a minute.
+        :raises StillComputing: if somebody else is at it for too long.
         """
-        return self.results.get((id(self.ledger), key), compute, seconds=seconds)
+        whole_key = (id(self.ledger), key)
+        return self.results.get(whole_key, compute, deadline=self.deadline, seconds=seconds)
 
     def given(self, name: str) -> str | None:
         """A filter as the URL has it."""

@@ -1,11 +1,22 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from itertools import count
-from threading import Barrier, Thread
+from threading import Barrier, Event, Thread
+from typing import Any
 
 import pytest
 
-from flask_fd_whatsapp.dashboard.shared_results import MOST, SharedResults
+from flask_fd_whatsapp.dashboard import shared_results
+from flask_fd_whatsapp.dashboard.shared_results import MOST, SharedResults, StillComputing
+
+from ..concurrency.threads import TIMEOUT
+from .conftest import PAGES, MakePages, fill
+
+
+def ask(results: SharedResults, key: Hashable, compute: Callable[[], Any]) -> Any:
+    """As a visit does that begins now."""
+    return results.get(key, compute, deadline=results.deadline())
 
 
 def test_a_result_lasts_a_minute() -> None:
@@ -14,7 +25,7 @@ def test_a_result_lasts_a_minute() -> None:
     results, numbers = SharedResults(60, lambda: now[0]), count()
     given = []
     for now[0] in (0, 59, 60, 61):
-        given.append(results.get("key", lambda: next(numbers)))
+        given.append(ask(results, "key", lambda: next(numbers)))
     assert given == [0, 0, 1, 1]
 
 
@@ -23,11 +34,11 @@ def test_who_asks_meanwhile_waits_for_it() -> None:
     results, numbers, barrier = SharedResults(), count(), Barrier(4)
     given: list[int] = []
 
-    def ask() -> None:
+    def asks() -> None:
         barrier.wait()
-        given.append(results.get("key", lambda: next(numbers)))
+        given.append(ask(results, "key", lambda: next(numbers)))
 
-    threads = [Thread(target=ask) for _ in range(4)]
+    threads = [Thread(target=asks) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -35,17 +46,69 @@ def test_who_asks_meanwhile_waits_for_it() -> None:
     assert given == [0] * 4
 
 
+def test_nobody_waits_longer_than_until_the_deadline() -> None:
+    """Whoever asks then computes nothing either: it is still computed once."""
+    results, numbers, began, may_end = SharedResults(), count(), Event(), Event()
+
+    def takes_long() -> int:
+        began.set()
+        assert may_end.wait(TIMEOUT)
+        return next(numbers)
+
+    thread = Thread(target=ask, args=(results, "key", takes_long))
+    thread.start()
+    assert began.wait(TIMEOUT)
+    with pytest.raises(StillComputing):
+        results.get("key", lambda: next(numbers), deadline=0)
+    may_end.set()
+    thread.join()
+    assert results.get("key", lambda: next(numbers), deadline=0) == 0
+
+
+def test_a_page_that_waits_too_long_says_what_to_do(
+    make_pages: MakePages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """503 with when to come back, while the ledger is asked once and by one visitor alone."""
+    app = make_pages()
+    fill(app)
+    ledger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
+    engagement, began, may_end, asked = ledger.reports.engagement, Event(), Event(), []
+
+    def takes_long(*given: Any, **wanted: Any) -> Any:
+        asked.append(wanted)
+        began.set()
+        assert may_end.wait(TIMEOUT)
+        return engagement(*given, **wanted)
+
+    monkeypatch.setattr(ledger.reports, "engagement", takes_long)
+    monkeypatch.setattr(shared_results, "PATIENCE", 0.1)
+    statuses: list[int] = []
+    first = Thread(
+        target=lambda: statuses.append(app.test_client().get(f"{PAGES}/failures").status_code)
+    )
+    first.start()
+    assert began.wait(TIMEOUT)
+    answer = app.test_client().get(f"{PAGES}/failures")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "10")
+    assert "These figures are still being counted" in answer.text
+    assert "Choose a shorter period" in answer.text
+    assert len(asked) == 1
+    may_end.set()
+    first.join()
+    assert statuses == [200]
+
+
 def test_errors_are_not_kept() -> None:
     """After an error it is computed again."""
     results = SharedResults()
     with pytest.raises(ZeroDivisionError):
-        results.get("key", lambda: 1 // 0)
-    assert results.get("key", lambda: 2) == 2
+        ask(results, "key", lambda: 1 // 0)
+    assert ask(results, "key", lambda: 2) == 2
 
 
 def test_old_keys_make_room() -> None:
     """Filters that nobody asks for any more are forgotten."""
     results, numbers = SharedResults(), count()
     for key in range(MOST + 1):
-        results.get(key, lambda: next(numbers))
-    assert results.get(0, lambda: next(numbers)) == MOST + 1
+        ask(results, key, lambda: next(numbers))
+    assert ask(results, 0, lambda: next(numbers)) == MOST + 1
