@@ -116,6 +116,8 @@ class SQLRecording:
         pause = FIRST_WAIT_SECONDS
         # One token for all tries: one that failed may have claimed the message already.
         token = secrets.token_hex(16)
+        if not wait:
+            self._prepared.database.stand_by()
         while True:
             recorded = self._prepared.database.retried(
                 partial(self._try_to_claim, event_id, policy, token, settled=settled)

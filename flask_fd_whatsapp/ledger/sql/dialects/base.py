@@ -128,6 +128,9 @@ class Database(Connections):
         row = cursor.fetchone()
         return int(row[0]) if row else None
 
+    def stand_by(self) -> None:
+        """Before a claim: let others go first, where to take turns with them is quicker for all."""
+
     def claim_pending(self, values: Mapping[str, Any]) -> Found | None:
         """Claim a pending event's message and count the try, where that takes few round trips.
 

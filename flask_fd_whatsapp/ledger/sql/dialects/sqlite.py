@@ -22,6 +22,7 @@ from .base import CLOCKS_DIFFER, Database
 from .database_file import DatabaseFile, file_of
 from .dialect_sql import DialectSQL
 from .group_commit import Batches
+from .slices import Slices
 from .sqlite_backup import write_backup
 from .sqlite_transaction import BeginsWriting, WritingInTurn, WritingStep
 from .table_changes import TableChanges
@@ -77,7 +78,9 @@ class SQLite(Database):
         # What the URL says of waiting for SQLite's lock goes for the queue before it, too.
         timeout = engine.url.query.get("timeout") if is_own else None
         seconds = float(timeout) if isinstance(timeout, str) else sqlite_connection.BUSY_SECONDS
-        self.turn = Turn(f"{engine.url.database}-turn" if is_own else None, seconds)
+        path = f"{engine.url.database}-turn" if is_own else None
+        self.turn = Turn(path, seconds)
+        self._slices = Slices(path)
         self._begin_writing = BeginsWriting(self.turn, seconds, self.driver_error)
         self.file = file_of(engine.url.database)
         self._file = DatabaseFile(self.file, self.renew) if self.file else None
@@ -150,6 +153,10 @@ class SQLite(Database):
         """A driver's cursor in a transaction that may write from its first statement."""
         self.own()  # before its turn
         return WritingInTurn(self, self._begin_writing, self.turn, is_durable=True)
+
+    def stand_by(self) -> None:
+        """Let another process that is at quick events go on with them first."""
+        self._slices.enter()
 
     def claiming(self) -> Transaction:
         """The same for a claim: it does not wait for the disk while others wait for the file."""

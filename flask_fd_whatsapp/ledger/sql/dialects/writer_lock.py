@@ -29,7 +29,9 @@ SHORTEST_PAUSE_SECONDS: Final = 0.0001
 LONGEST_PAUSE_SECONDS: Final = 0.01
 
 
-def ask_until(deadline: float, is_so: Callable[[], bool]) -> bool:
+def ask_until(
+    deadline: float, is_so: Callable[[], bool], longest_pause: float = LONGEST_PAUSE_SECONDS
+) -> bool:
     """Whether *is_so* was true before the *deadline*, a time of :func:`time.monotonic`.
 
     Asked again and again, since who waits in the system for a file's lock cannot be called back
@@ -40,7 +42,7 @@ def ask_until(deadline: float, is_so: Callable[[], bool]) -> bool:
         if now >= deadline:
             return False
         # In proportion, so that little of the time is lost however long it takes.
-        time.sleep(min(max((now - begun) / 10, SHORTEST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS))
+        time.sleep(min(max((now - begun) / 10, SHORTEST_PAUSE_SECONDS), longest_pause))
         now = time.monotonic()
     return True
 

@@ -1,0 +1,93 @@
+"""Which of several processes goes on with recorded events of a SQLite file just now.
+
+Processes that hand the file over to each other with each of their short transactions spend their
+time on waiting, and on reading again what the others have written.  So one of them goes on for a
+slice of time, as long as its events are quick, and the others stand by.
+
+All of it is a hint that ends by itself: nothing relies on it, and nobody waits for it for long.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from struct import Struct
+from typing import Final
+
+from .writer_lock import ask_until
+
+SLICE_SECONDS: Final = 0.1
+"""How long a process goes on while others stand by."""
+
+QUICK_SECONDS: Final = 0.002
+"""What takes longer than this is done beside what others do."""
+
+PATIENCE_SECONDS: Final = 1.0
+"""How long to stand by at most."""
+
+PAUSE_SECONDS: Final = 0.001
+
+_NOTE: Final = Struct("=qdq")
+"""The ids of the process whose slice it is and of one that stands by, and in between the end."""
+
+
+class Slices:
+    """The slices of this process and of others.
+
+    :param path: the file that they are noted in, which is made; without one nobody stands by.
+    :param me: gives the id of this process.
+    :param clock: a clock in seconds that all processes of this machine share.
+    """
+
+    def __init__(
+        self,
+        path: str | None,
+        me: Callable[[], int] = os.getpid,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._path = path if hasattr(os, "pread") else None
+        self._me = me
+        self._clock = clock
+        self._file: int | None = None
+        self._ends_at = 0.0
+
+    def enter(self) -> None:
+        """Stand by in another process's slice; then it is this one's for a quick event."""
+        ask_until(time.monotonic() + PATIENCE_SECONDS, self.try_to_enter, PAUSE_SECONDS)
+
+    def try_to_enter(self) -> bool:
+        """Whether it is this process's slice, or may be as well; if not, it stands by from now on.
+
+        Of several processes that try at the same moment each may have it.
+        """
+        if self._path is None:
+            return True
+        try:
+            if self._file is None:
+                self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            return self._look_into(self._file)
+        except OSError:
+            self._path = None
+            return True
+
+    def _look_into(self, file: int) -> bool:
+        me, now = self._me(), self._clock()
+        text = os.pread(file, _NOTE.size, 0)
+        owner, until, waiting = _NOTE.unpack(text) if len(text) == _NOTE.size else (0, 0.0, 0)
+        if waiting == me:
+            waiting = 0
+        if owner == me and waiting and 0 < self._ends_at <= now:
+            owner, until, waiting = waiting, now + QUICK_SECONDS, 0  # it has had its slice
+        is_mine = owner == me or not now < until <= now + QUICK_SECONDS
+        if is_mine:
+            if owner != me or not self._ends_at:
+                self._ends_at = now + SLICE_SECONDS
+            owner, until = me, now + QUICK_SECONDS
+        else:
+            self._ends_at = 0.0
+            waiting = waiting or me
+        note = _NOTE.pack(owner, until, waiting)
+        if note != text:
+            os.pwrite(file, note, 0)
+        return is_mine
