@@ -12,7 +12,7 @@ from ..engagement import Comparison, Figures, compare
 from . import charts
 from .csv_download import download
 from .overview_page import outcomes
-from .shared_figures import accounts, engagement, timed
+from .shared_figures import accounts, engagement, timed, unit_of
 from .visit import Visit, argument
 from .wordings import counted
 
@@ -206,7 +206,7 @@ def campaign(visit: Visit) -> tuple[str, dict[str, Any]]:
     name: str | None = argument("campaign")
     if name is None and "without" not in request.args:
         abort(404)
-    by_day = engagement(visit, by="hour" if visit.period.days == 1 else "day", campaign=name)
+    by_day = engagement(visit, by=unit_of(visit.period), campaign=name)
     total = by_day.total
     found = timed(visit, total, campaign=name)
     with_times = found and found.total

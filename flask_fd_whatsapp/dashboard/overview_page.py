@@ -11,7 +11,7 @@ from ..ledger.listing import ListedMessage, MessageFilter
 from . import charts
 from .attention_list import heading, is_empty, stands, to_do
 from .health_strip import health
-from .shared_figures import accounts, engagement, timed
+from .shared_figures import accounts, engagement, timed, unit_of
 from .visit import Visit, start_of
 from .wordings import counted
 
@@ -26,7 +26,7 @@ def overview(visit: Visit) -> tuple[str, dict[str, Any]]:
     if is_empty(all_stands) and not visit.account:
         return "overview-empty.html", {**common, "receiver": visit.chosen}
     items = to_do(visit, all_stands)
-    by_day = engagement(visit, by=_unit(visit))
+    by_day = engagement(visit, by=unit_of(visit.period))
     total = by_day.total
     with_times = timed(visit, total)
     by_campaign = engagement(visit, by="campaign")
@@ -52,10 +52,6 @@ def overview(visit: Visit) -> tuple[str, dict[str, Any]]:
         "classes": classes_of(visit),
         "accounts": accounts(visit),
     }
-
-
-def _unit(visit: Visit) -> str:
-    return "hour" if visit.period.days == 1 else "day"
 
 
 def outcomes(visit: Visit, by_day: Engagement) -> charts.Chart:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from flask import request
 
@@ -11,26 +11,39 @@ from ..engagement.report_filter import ReportFilter
 from .visit import Period, Visit
 
 ACCOUNTS_SECONDS: Final = 3600.0
-"""How long the accounts of a period are shared: finding them goes through all its messages."""
+"""How long the accounts to choose from are shared: finding them goes through all messages."""
+
+By: TypeAlias = str | tuple[str, str] | None
+"""What figures are grouped by."""
 
 MOST_TIMED: Final = 20_000
 """Messages whose times are worked out unasked: of many that takes seconds."""
 
 
+def unit_of(period: Period) -> str:
+    """By what a period's outcomes are shown: an hour or a day."""
+    return "hour" if period.days == 1 else "day"
+
+
 def engagement(
     visit: Visit,
     *,
-    by: str | tuple[str, str] | None = None,
+    by: By = None,
     campaign: str | Any | None = ...,
     times: bool = False,
     period: Period | None = None,
 ) -> Engagement:
     """What became of the messages of the visit's period, receiver and account."""
     span = period or visit.period
-    key = ("engagement", by, campaign, times, span.since, span.until, visit.account, visit.narrowed)
-    return visit.shared(
-        (*key, visit.options.zone_name),
-        lambda: visit.ledger.reports.engagement(
+    ways: tuple[By, ...] = (by,)
+    if campaign is ... and not times:
+        # The messages are read once for all pages: reading them is what takes long.
+        together: tuple[By, ...] = (unit_of(span), "campaign", ("day", "failure"))
+        ways = together if by in together else ways
+    key = ("engagement", ways, campaign, times, span.since, span.until, visit.account)
+    found = visit.shared(
+        (*key, visit.narrowed, visit.options.zone_name),
+        lambda: visit.ledger.reports.breakdowns(
             ReportFilter(
                 since=span.since,
                 until=span.until,
@@ -38,11 +51,12 @@ def engagement(
                 account_id=visit.account,
                 receiver=visit.narrowed,
             ),
-            by=by,
+            by=ways,
             tz=visit.options.zone_name,
             times=times,
         ),
     )
+    return found[ways.index(by)]
 
 
 def timed(
@@ -65,21 +79,12 @@ def accounts(visit: Visit) -> list[str]:
     """The accounts to choose from, where there are several."""
     known = {one for receiver in visit.shown for one in receiver.settings.account_ids or ()}
     if not known:
-        counted = visit.shared(
-            ("accounts", visit.period.since, visit.period.until, visit.narrowed),
-            lambda: visit.ledger.reports.engagement(
-                ReportFilter(
-                    since=visit.period.since,
-                    until=visit.period.until,
-                    receiver=visit.narrowed,
-                ),
-                by="account",
-                tz=visit.options.zone_name,
-                times=False,
-            ),
+        found = visit.shared(
+            ("accounts", visit.narrowed),
+            lambda: visit.ledger.reports.accounts(visit.narrowed),
             seconds=ACCOUNTS_SECONDS,
         )
-        known = {str(account) for account in counted.groups if account is not None}
+        known = set(found)
     if visit.account:
         known.add(visit.account)
     return sorted(known) if len(known) > 1 else []

@@ -58,17 +58,26 @@ class Reports(Protocol):
         """Find out when messages were sent that a process of the previous version recorded."""
         ...
 
-    def engagement(
+    def breakdowns(
         self,
         wanted: ReportFilter,
         *,
-        by: str | Sequence[str] | None,
+        by: Sequence[str | Sequence[str] | None],
         tz: str,
         times: bool,
-    ) -> Engagement:
-        """What became of the messages that were sent in a period.
+    ) -> list[Engagement]:
+        """What became of the messages that were sent in a period, grouped in several ways.
 
+        :param by: a dimension, a pair of them or ``None`` for each of the results, for which the
+            messages are read once.
         :raises ValueError: if there is no such dimension or zone.
+        """
+        ...
+
+    def accounts(self, receiver: str | None) -> list[str]:
+        """The accounts with messages, pruned ones included, in order.
+
+        :param receiver: the receiver that first heard of the messages; ``None``: any.
         """
         ...
 
@@ -122,7 +131,8 @@ class Reporting(Protocol):
             template=template,
         )
         self.reports.catch_up()
-        return self.reports.engagement(wanted, by=by, tz=tz, times=times)
+        (found,) = self.reports.breakdowns(wanted, by=[by], tz=tz, times=times)
+        return found
 
     def feed(
         self,

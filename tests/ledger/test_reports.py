@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from flask_fd_whatsapp.engagement import elapsed
 from flask_fd_whatsapp.engagement.report import ReportRules
+from flask_fd_whatsapp.engagement.report_filter import ReportFilter
 from flask_fd_whatsapp.events import DeliveryError
 from flask_fd_whatsapp.ledger import Entry, Ledger, Tried
 from flask_fd_whatsapp.ledger.send_records import Expected
@@ -242,6 +243,34 @@ def test_groups_of_more_days_than_the_database_is_told(
     many = sql_ledger.engagement(by=by, tz="Asia/Kolkata")
     assert len(few.groups) > 2
     assert many == few
+
+
+@pytest.mark.parametrize("times", [False, True])
+def test_several_groupings_read_the_messages_once_and_are_as_each_alone(
+    ledger: Ledger, times: bool
+) -> None:
+    """Asked together or one after the other, every grouping has the same figures."""
+    record(ledger, sure(23, 60))
+    ways: list[str | tuple[str, str] | None] = [None, "campaign", "day", ("day", "failure")]
+    wanted = ReportFilter(receiver="fd_whatsapp")
+    together = ledger.reports.breakdowns(wanted, by=ways, tz="Asia/Kolkata", times=times)
+    alone = [
+        ledger.engagement(by=by, tz="Asia/Kolkata", receiver="fd_whatsapp", times=times)
+        for by in ways
+    ]
+    assert together == alone
+
+
+def test_accounts_are_listed_also_when_all_their_messages_are_pruned(ledger: Ledger) -> None:
+    """Accounts are those of a receiver's messages, in order, whether these are kept or folded."""
+    old = NOW - timedelta(days=100)
+    record(ledger, [Journey("M1", account_id="9", times={"SENT": old})])
+    finish(ledger)
+    assert prune(ledger, 10) == 1
+    record(ledger, [Journey("M2", account_id="10", times={"SENT": NOW})])
+    assert ledger.reports.accounts(None) == ["10", "9"]
+    assert ledger.reports.accounts("fd_whatsapp") == ["10", "9"]
+    assert ledger.reports.accounts("another") == []
 
 
 def test_without_times(ledger: Ledger) -> None:

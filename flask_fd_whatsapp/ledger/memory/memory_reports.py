@@ -33,32 +33,47 @@ class MemoryReports:
     def catch_up(self) -> None:
         """Nothing: no process of another version records here."""
 
-    def engagement(
-        self, wanted: ReportFilter, *, by: str | Sequence[str] | None, tz: str, times: bool
-    ) -> Engagement:
-        """What became of the messages that were sent in a period."""
-        report = Report(
-            wanted, by=by, tz=tz, times=times, as_of=datetime.now(UTC), rules=self.rules
-        )
+    def breakdowns(
+        self,
+        wanted: ReportFilter,
+        *,
+        by: Sequence[str | Sequence[str] | None],
+        tz: str,
+        times: bool,
+    ) -> list[Engagement]:
+        """What became of the messages that were sent in a period, grouped in several ways."""
+        as_of = datetime.now(UTC)
+        reports = [
+            Report(wanted, by=one, tz=tz, times=times, as_of=as_of, rules=self.rules) for one in by
+        ]
         with self._store.lock:
             facts = [message.facts for message in self._store.all_messages()]
             folded = self._store.folds.kept()
-        report.add(
-            [
-                one
-                for one in facts
-                if wanted.admits_moment(one.sent_on)
-                and wanted.admits(
-                    account_id=one.account_id,
-                    receiver=one.receiver,
-                    campaign=one.campaign,
-                    template=one.template,
-                )
-            ]
-        )
-        for key, counts, figures in folded:
-            report.add_folded(key, counts, figures)
-        return report.result()
+        admitted = [
+            one
+            for one in facts
+            if wanted.admits_moment(one.sent_on)
+            and wanted.admits(
+                account_id=one.account_id,
+                receiver=one.receiver,
+                campaign=one.campaign,
+                template=one.template,
+            )
+        ]
+        for report in reports:
+            report.add(admitted)
+            for key, counts, figures in folded:
+                report.add_folded(key, counts, figures)
+        return [report.result() for report in reports]
+
+    def accounts(self, receiver: str | None) -> list[str]:
+        """The accounts with messages, pruned ones included, in order."""
+        with self._store.lock:
+            facts = [message.facts for message in self._store.all_messages()]
+            folded = [key for key, _, _ in self._store.folds.kept()]
+        found = {(one.account_id, one.receiver) for one in facts}
+        found |= {(key.account, key.receiver or None) for key in folded}
+        return sorted({account for account, its in found if receiver in (None, its)})
 
     def feed(self, wanted: ReportFilter) -> Feed:
         """How the webhooks came in a period, by when they were received."""

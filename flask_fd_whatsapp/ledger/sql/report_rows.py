@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC
 from typing import Any, Final
@@ -56,7 +56,7 @@ def conditions(wanted: ReportFilter) -> Iterator[ColumnElement[bool]]:
         yield message.c.template == storable(wanted.template)
 
 
-def facts_of(database: Database, by: Sequence[str], *, times: bool) -> list[ColumnElement[Any]]:
+def facts_of(database: Database, by: Collection[str], *, times: bool) -> list[ColumnElement[Any]]:
     """The columns of :class:`.Facts`, times as :attr:`.Database.report_times` has them.
 
     :param by: the dimensions; what belongs to others is not read.

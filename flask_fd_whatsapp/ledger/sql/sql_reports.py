@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
-from typing import Any
 
-from sqlalchemy import Connection, Select, func, or_, select, update
+from sqlalchemy import Connection, func, or_, select, update
 
 from ...engagement import Engagement, Feed
 from ...engagement.elapsed import Elapsed
 from ...engagement.report import Report, ReportRules
 from ...engagement.report_filter import ReportFilter
+from ..references import storable
 from .dialects.base import Database
 from .event_pages import came_to
 from .prepared import PreparedDatabase
@@ -26,7 +26,7 @@ from .report_rows import (
     key_of,
     pages_of_facts,
 )
-from .tables import duplicate, event, message
+from .tables import aggregate, duplicate, event, message
 
 
 class SQLReports:
@@ -40,26 +40,46 @@ class SQLReports:
         """Find out when messages were sent that a process of the previous version recorded."""
         fill_sent_on(self._prepared.database)
 
-    def engagement(
-        self, wanted: ReportFilter, *, by: str | Sequence[str] | None, tz: str, times: bool
-    ) -> Engagement:
-        """What became of the messages that were sent in a period."""
+    def breakdowns(
+        self,
+        wanted: ReportFilter,
+        *,
+        by: Sequence[str | Sequence[str] | None],
+        tz: str,
+        times: bool,
+    ) -> list[Engagement]:
+        """What became of the messages that were sent in a period, grouped in several ways."""
         database = self._prepared.database
         as_of = datetime.now(UTC)
 
-        def begun() -> Report:
-            return Report(
-                wanted,
-                by=by,
-                tz=tz,
-                times=times,
-                as_of=as_of,
-                rules=self.rules,
-                format=database.report_times,
-            )
+        def begun() -> list[Report]:
+            return [
+                Report(
+                    wanted,
+                    by=one,
+                    tz=tz,
+                    times=times,
+                    as_of=as_of,
+                    rules=self.rules,
+                    format=database.report_times,
+                )
+                for one in by
+            ]
 
         begun()  # what is asked wrongly costs nothing
-        return database.retried(lambda: _read(database, begun)).result()
+        reports = database.retried(lambda: _read(database, wanted, begun))
+        return [report.result() for report in reports]
+
+    def accounts(self, receiver: str | None) -> list[str]:
+        """The accounts with messages, pruned ones included, in order."""
+        of_messages = select(message.c.account_id).distinct()
+        of_pruned = select(aggregate.c.account).distinct()
+        if receiver is not None:
+            of_messages = of_messages.where(message.c.receiver == storable(receiver))
+            of_pruned = of_pruned.where(aggregate.c.receiver == storable(receiver))
+        with self._prepared.database.querying(patiently=True) as connection:
+            found = {*connection.scalars(of_messages), *connection.scalars(of_pruned)}
+        return sorted(found)
 
     def feed(self, wanted: ReportFilter) -> Feed:
         """How the webhooks came in a period, by when they were received."""
@@ -82,38 +102,48 @@ class SQLReports:
             connection.execute(add)
 
 
-def _read(database: Database, begun: Callable[[], Report]) -> Report:
-    """What was asked for, of one moment."""
+def _read(
+    database: Database, wanted: ReportFilter, begun: Callable[[], list[Report]]
+) -> list[Report]:
+    """The reports that were asked for, all of one moment."""
     if database.reports_by_page:
         with database.querying() as connection:
             before = database.folds(connection)
-        report = begun()
-        for rows in pages_of_facts(database.querying, _facts(database, report), report.format):
-            report.add(rows)
+        reports = begun()
+        _add_messages(database, reports, database.querying)
         with database.querying() as connection:
-            _add_folded(connection, report)
+            _add_folded(connection, wanted, reports)
             if database.folds(connection) == before:
-                return report
-        # Messages were pruned meanwhile, which may be in it twice, or not at all.
-    report = begun()
+                return reports
+        # Messages were pruned meanwhile: they may have been counted twice, or not at all.
+    reports = begun()
     with database.snapshot() as connection:
-        if not (database.aggregates_reports and add_aggregated(connection, report)):
-            for rows in pages_of_facts(
-                lambda: nullcontext(connection), _facts(database, report), report.format
-            ):
-                report.add(rows)
-        _add_folded(connection, report)
-    return report
+        aggregates = database.aggregates_reports
+        remaining = [one for one in reports if not (aggregates and add_aggregated(connection, one))]
+        if remaining:
+            _add_messages(database, remaining, lambda: nullcontext(connection))
+        _add_folded(connection, wanted, reports)
+    return reports
 
 
-def _facts(database: Database, report: Report) -> Select[Any]:
-    facts = facts_of(database, report.by, times=report.times)
-    return select(*facts, message.c.id).where(*conditions(report.wanted))
+def _add_messages(
+    database: Database,
+    reports: Sequence[Report],
+    connect: Callable[[], AbstractContextManager[Connection]],
+) -> None:
+    """Read the messages once, and count them in each of the reports."""
+    one = reports[0]  # they differ in their groups alone
+    facts = facts_of(database, {each for report in reports for each in report.by}, times=one.times)
+    query = select(*facts, message.c.id).where(*conditions(one.wanted))
+    for rows in pages_of_facts(connect, query, one.format):
+        for report in reports:
+            report.add(rows)
 
 
-def _add_folded(connection: Connection, report: Report) -> None:
-    for row in connection.execute(folded_of(report.wanted)):
-        report.add_folded(key_of(row), row.counts, row.figures)
+def _add_folded(connection: Connection, wanted: ReportFilter, reports: Sequence[Report]) -> None:
+    for row in connection.execute(folded_of(wanted)):
+        for report in reports:
+            report.add_folded(key_of(row), row.counts, row.figures)
 
 
 def _feed(database: Database, since: datetime, wanted: ReportFilter) -> Feed:
