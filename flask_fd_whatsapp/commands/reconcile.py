@@ -26,7 +26,7 @@ from .output import many, plain, print_json, progress
 from .parameters import Duration, Moment
 
 if TYPE_CHECKING:
-    from ..freshdesk.reconciler import Reconciliation
+    from ..freshdesk.reconciliation import Reconciliation
 
 logger = get_logger(__name__)
 
@@ -118,16 +118,16 @@ def _once(receiver: Receiver, stop: Stop, options: dict[str, Any]) -> Reconcilia
 
 
 def _follow(receiver: Receiver, stop: Stop, options: dict[str, Any]) -> Reconciliation:
-    from ..freshdesk.reconciler import Reconciler, Reconciliation  # needs an extra
+    from ..freshdesk.reconciler import Reconciler  # needs an extra
+    from ..freshdesk.reconciliation import Reconciliation
 
     click.echo(f"Following {receiver.name}: SIGTERM or Ctrl-C ends it.", err=True)
     total = Reconciliation()
-    is_down = False
-    while not stop.is_asked() and total.problem is None:
+    is_down = has_given_up = False
+    while not stop.is_asked() and not has_given_up:
+        reconciler = Reconciler(receiver, should_stop=stop.is_asked, result=total, **options)
         try:
-            reconciler = Reconciler(receiver, should_stop=stop.is_asked, **options)
             _exhaust(reconciler.run())
-            _add(total, reconciler.result)
             is_down = False
         except LedgerUnavailable as error:
             if not is_down:
@@ -138,7 +138,8 @@ def _follow(receiver: Receiver, stop: Stop, options: dict[str, Any]) -> Reconcil
                     extra=log_fields(receiver=receiver.name),
                 )
             is_down = True
-        if total.problem is None:
+        has_given_up = reconciler.has_given_up
+        if not has_given_up:
             stop.wait(POLL_SECONDS)
     return total
 
@@ -148,26 +149,24 @@ def _exhaust(items: Iterable[object]) -> None:
         pass
 
 
-def _add(total: Reconciliation, one: Reconciliation) -> None:
-    for told, count in one.counts.items():
-        total.counts[told] += count
-    total.settled += one.settled
-    total.stopped, total.problem = one.stopped, one.problem
-
-
 def _show(result: Reconciliation, *, as_json: bool) -> None:
     if as_json:
         print_json({"asked": result.asked, **asdict(result)})
         return
     counts = {told.value: count for told, count in result.counts.items()}
     if counts["would_ask"]:
-        click.echo(f"Would ask for {many(counts['would_ask'], 'message')}.")
+        click.echo(f"Would ask about {many(counts['would_ask'], 'message')}.")
     else:
         click.echo(
-            f"Asked for {many(result.asked, 'message')}: {counts['changed']} with news, "
+            f"Asked about {many(result.asked, 'message')}: {counts['changed']} with news, "
             f"{counts['unchanged']} without, {counts['not_found']} not found, "
             f"{counts['no_answer']} without an answer."
         )
+        if counts["refused"]:
+            click.echo(
+                f"{many(counts['refused'], 'answer')} refused by the schema: `flask fd-whatsapp "
+                "quarantine list` has them."
+            )
     if result.settled:
         click.echo(f"Settled {many(result.settled, 'unknown send')}.")
     if result.problem is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
@@ -22,6 +22,9 @@ from .output import plain, print_json, span, when
 from .parameters import OFF, Duration, OrOff
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_FAILING_SHOWN: Final = 5
+"""Accounts whose last reconciliation failed of which a line tells."""
 
 _COUNT: Final = OrOff(click.IntRange(0), "a whole number such as 0 or 100")
 _LENGTH: Final = OrOff(Duration(), "a length of time such as 90s, 15m, 2h, 3d or 1d12h")
@@ -64,7 +67,7 @@ def _limit_options(command: F) -> F:
 @click.option(
     "--trial-write/--no-trial-write",
     default=True,
-    help="Whether to find out if the ledger can be written.  [default: yes]",
+    help="Whether to try a write to the ledger, and settle unknown sends.  [default: yes]",
 )
 @_limit_options
 @receiver_option
@@ -141,7 +144,7 @@ def _as_json(receiver: Receiver, standing: Standing, limits: Limits) -> dict[str
         "unknown_sends": standing.sends.unknown,
         "unheard_since": standing.sends.unheard_since,
         "told_by_api": standing.told,
-        "reconciled": standing.reconciled and asdict(standing.reconciled),
+        "reconciliations": [{**asdict(run), "is_good": run.is_good} for run in standing.reconciled],
         "quarantined": backlog and backlog.quarantined,
         "ignored": backlog and backlog.ignored,
         "tokens": [
@@ -187,14 +190,32 @@ def _print(receiver: Receiver, standing: Standing, limits: Limits) -> None:
         click.echo(f"  Dead: {backlog.dead} ({backlog.unacknowledged} not acknowledged)")
         if standing.sends.unknown:
             click.echo(f"  Unknown sends: {standing.sends.unknown} (`flask fd-whatsapp sends`)")
-        if standing.reconciled is not None:
-            click.echo(f"  Reconciled: {_ago(standing, standing.reconciled.ended_at)}")
+        for line in _reconciled(standing):
+            click.echo(plain(f"  {line}"))
         click.echo(f"  Quarantined: {backlog.quarantined} (and {backlog.ignored} ignored)")
         for header, position, use in standing.tokens(receiver.settings.headers):
             last = _ago(standing, None if use is None else use.last_used)
             click.echo(plain(f"  {header}, entry {position} of its list: last used {last}"))
     for problem in problems(standing, limits):
         click.echo(plain(f"Problem: {standing.receiver}: {problem}"))
+
+
+def _reconciled(standing: Standing) -> Iterator[str]:
+    """When the messages were last asked about; of many accounts, what needs attention most."""
+    runs = standing.reconciled
+    if runs:
+        good = _ago(standing, runs[0].good_at)
+        is_account = runs[0].receiver != standing.receiver
+        yield f"Reconciled: {good}{f', {runs[0].receiver}' if is_account else ''}"
+    if len(runs) > 1:
+        yield f"  (of {len(runs)} accounts, the one that was longest ago)"
+    failing = [run for run in runs if not run.is_good]
+    for run in failing[:_FAILING_SHOWN]:
+        whose = "" if run.receiver == standing.receiver else f" of {run.receiver}"
+        age = span(standing.age(run.ended_at) or timedelta())
+        yield f"  The last run{whose}, {age} ago, could not ask: {run.stopped or 'no reason kept'}"
+    if len(failing) > _FAILING_SHOWN:
+        yield f"  and {len(failing) - _FAILING_SHOWN} more: --json has all of them."
 
 
 def _ago(standing: Standing, moment: datetime | None) -> str:

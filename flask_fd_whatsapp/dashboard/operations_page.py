@@ -15,6 +15,7 @@ from flask import current_app
 from ..freshdesk.shared_pace import Budget, budgets_of
 from ..handling.handlers import handlers_of
 from ..ledger import Quarantined, State
+from ..ledger.asking import Reconciled
 from ..ledger.send_records import SendFilter, SendState
 from ..monitoring.masking import masked_settings
 from ..receiving.receiver import Receiver
@@ -46,13 +47,16 @@ MEANINGS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class APIUse:
-    """What a receiver asks of Freshdesk's API.
+    """What a receiver, or one of its accounts, asks of Freshdesk's API.
 
-    :param budgets: the calls that are left of its account's.
+    :param name: the receiver's; where it has accounts, with the account's key.
+    :param run: the last reconciliation, ``None`` if there was none.
+    :param budgets: the calls that are left of its account's, where it has one.
     """
 
-    stand: Stand
-    budgets: Sequence[Budget]
+    name: str
+    run: Reconciled | None = None
+    budgets: Sequence[Budget] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +82,7 @@ def operations(visit: Visit) -> tuple[str, dict[str, Any]]:
         "unknown_sends": ledger.send_record.listed(
             SendFilter(state=SendState.UNKNOWN, receiver=visit.narrowed, limit=MOST)
         ),
-        "api_uses": [_api_use(one) for one in all_stands if one.receiver.settings.api_key],
+        "api_uses": [use for one in all_stands for use in _api_uses(one)],
         "dead": dead[:MOST],
         "has_more_dead": len(dead) > MOST,
         "quarantined": quarantined[:MOST],
@@ -94,10 +98,16 @@ def operations(visit: Visit) -> tuple[str, dict[str, Any]]:
     }
 
 
-def _api_use(stand: Stand) -> APIUse:
-    settings, rates = stand.receiver.settings, stand.receiver.ledger.rates
-    domain = settings.domain or ""
-    return APIUse(stand=stand, budgets=budgets_of(rates, domain, settings.calls_a_minute))
+def _api_uses(stand: Stand) -> list[APIUse]:
+    receiver, runs = stand.receiver, stand.standing.reconciled
+    settings = receiver.settings
+    if receiver.accounts is not None:
+        uses = [APIUse(name=run.receiver, run=run) for run in runs[:MOST]]
+        return uses or [APIUse(name=receiver.name)]
+    if settings.api_key is None:
+        return []
+    budgets = budgets_of(receiver.ledger.rates, settings.domain or "", settings.calls_a_minute)
+    return [APIUse(name=receiver.name, run=next(iter(runs), None), budgets=budgets)]
 
 
 def _body(visit: Visit) -> Body | None:

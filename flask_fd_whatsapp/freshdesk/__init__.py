@@ -21,7 +21,8 @@ from .template_message import Document, Image, TemplateMessage, URLButton, Video
 
 if TYPE_CHECKING:
     from .api_client import FreshdeskClient
-    from .reconciler import Reconciliation, reconcile
+    from .reconciler import reconcile
+    from .reconciliation import Reconciliation
     from .recording_client import RecordingClient, client_for, current_client
 
 __all__ = [
@@ -54,7 +55,7 @@ __all__ = [
 
 _MODULES = {
     "FreshdeskClient": "api_client",
-    "Reconciliation": "reconciler",
+    "Reconciliation": "reconciliation",
     "RecordingClient": "recording_client",
     "client_for": "recording_client",
     "current_client": "recording_client",

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 
 from flask import current_app
 
 from ..exceptions import LedgerUnavailable, NoSuchReceiver
-from ..ledger.asking import AskCursor, Asked, AskFilter, Reconciled, is_due
+from ..ledger.asking import AskCursor, Asked, AskFilter, is_due, unheard_of
 from ..ledger.context import EXTENSION
 from ..ledger.send_records import Expected
 from ..log_fields import get_logger, log_fields
 from ..receiving.receiver import Receiver
-from ..receiving.responses import Result
 from .account_match import account_problem
 from .api_errors import (
     FreshdeskAPIError,
@@ -26,7 +23,8 @@ from .api_errors import (
     RateLimited,
 )
 from .outbound_message import OutboundMessage
-from .recording_client import client_of
+from .reconciliation import Answered, Reconciliation, Told, told_by
+from .recording_client import client_of, receiver_for
 from .told_event import told_event
 
 logger = get_logger(__name__)
@@ -36,48 +34,6 @@ UNREADABLE_LIMIT: Final = 5
 STUCK_FOR: Final = timedelta(hours=1)
 
 
-class Told(StrEnum):
-    """What came of asking for a message."""
-
-    CHANGED = "changed"
-    UNCHANGED = "unchanged"
-    NOT_FOUND = "not_found"
-    NO_ANSWER = "no_answer"
-    WOULD_ASK = "would_ask"
-
-
-class Answered(NamedTuple):
-    """A message that was asked for.
-
-    :param status: what Freshdesk says; ``None`` if it does not.
-    """
-
-    message_id: str
-    told: Told
-    status: str | None = None
-
-
-@dataclass(slots=True)
-class Reconciliation:
-    """What a run has done.
-
-    :param counts: how many messages, by what came of asking.
-    :param settled: how many unknown sends turned out to have been sent.
-    :param stopped: why it ended before it was through, ``None`` if it did not.
-    :param problem: why it could not ask, ``None`` if it could.
-    """
-
-    counts: dict[Told, int] = field(default_factory=lambda: dict.fromkeys(Told, 0))
-    settled: int = 0
-    stopped: str | None = None
-    problem: str | None = None
-
-    @property
-    def asked(self) -> int:
-        """How many messages were asked for."""
-        return sum(self.counts.values()) - self.counts[Told.WOULD_ASK]
-
-
 class Reconciler:
     """A run over one receiver's messages.
 
@@ -85,6 +41,8 @@ class Reconciler:
     :param ids: ask for these instead, whatever the ledger knows of them.
     :param limit: ask for so many at most.
     :param should_stop: whether to end before the next message.
+    :param result: what earlier runs have done that this one goes on with.
+    :ivar has_given_up: whether it ended since it could not ask.
     """
 
     def __init__(
@@ -99,6 +57,7 @@ class Reconciler:
         is_dry_run: bool = False,
         limit: int | None = None,
         should_stop: Callable[[], bool] = lambda: False,
+        result: Reconciliation | None = None,
     ) -> None:
         self._receiver = receiver
         self._client = client_of(receiver)
@@ -114,25 +73,31 @@ class Reconciler:
         self._is_dry_run = is_dry_run
         self._limit = limit
         self._should_stop = should_stop
+        self._is_answered = False
         self._found = 0
         self._missing: list[Asked] = []
         self._unreadable = 0
-        self.result = Reconciliation()
+        self._failure: FreshdeskAPIError | None = None
+        self.has_given_up = False
+        self.result = result or Reconciliation()
 
     def run(self) -> Iterator[Answered]:
         """Ask for one message after the other; :attr:`result` has the sum.
 
         :raises LedgerUnavailable: if the ledger cannot be used.
         """
+        result = self.result
+        result.stopped = result.problem = None
         yield from self._run()
+        if result.problem is None and self._failure is not None and not self._is_answered:
+            self._note_problem(f"Freshdesk answered nothing that was asked for. {self._failure}")
         if self._ids is None and not self._is_dry_run:
             self._asking.note(
-                Reconciled(
-                    receiver=self._receiver.name,
-                    asked=self.result.asked,
-                    changed=self.result.counts[Told.CHANGED],
-                    stopped=self.result.stopped,
-                )
+                self._receiver.kept_as,
+                asked=result.asked,
+                changed=result.counts[Told.CHANGED],
+                stopped=result.problem or result.stopped,
+                is_good=result.problem is None,
             )
 
     def _run(self) -> Iterator[Answered]:
@@ -141,23 +106,29 @@ class Reconciler:
             self._cannot_ask(problem)
             return
         if not self._is_dry_run:
-            self.result.settled = self._receiver.ledger.send_record.settle()
+            self.result.settled += self._receiver.ledger.send_record.settle()
         for asked in self._turns():
             if self._is_over():
                 return
             answered = self._ask(asked)
             if answered is not None:
-                self.result.counts[answered.told] += 1
-                if self._receiver.observer is not None:
-                    self._receiver.observer.reconciled(self._receiver.name, answered.told.value)
+                self._count(answered.told)
                 yield answered
+
+    def _count(self, told: Told) -> None:
+        self.result.counts[told] += 1
+        observer = self._receiver.observer
+        if observer is not None and told is not Told.WOULD_ASK:
+            observer.reconciled(self._receiver.name, told.value)
 
     def _is_over(self) -> bool:
         result = self.result
-        done = sum(result.counts.values())
-        if result.stopped is None and self._should_stop():
-            result.stopped = "it was asked to stop"
-        return result.stopped is not None or (self._limit is not None and done >= self._limit)
+        if result.stopped is None:
+            if self._should_stop():
+                result.stopped = "it was asked to stop"
+            elif self._limit is not None and sum(result.counts.values()) >= self._limit:
+                result.stopped = f"it was to ask for no more than {self._limit}"
+        return result.stopped is not None
 
     def _turns(self) -> Iterator[Asked]:
         if self._ids is not None:
@@ -171,20 +142,21 @@ class Reconciler:
     def _listed(self, ids: Iterable[str]) -> Iterator[Asked]:
         account_id = self._wanted.account_id
         for message_id in ids:
-            asked = self._asking.find(account_id, message_id)
-            if asked is None and not self._is_dry_run:
-                expected = Expected(account_id=account_id, message_id=message_id)
-                self._receiver.ledger.send_record.expect(expected)
-                asked = self._asking.find(account_id, message_id)
-            if asked is None:
-                self.result.counts[Told.WOULD_ASK] += 1
-            elif is_due(asked, self._wanted, datetime.now(UTC)):
+            now = datetime.now(UTC)
+            asked = self._asking.find(account_id, message_id) or unheard_of(
+                account_id, message_id, now
+            )
+            if is_due(asked, self._wanted, now):
                 yield asked
 
     def _ask(self, asked: Asked) -> Answered | None:
         """Ask for a message; ``None`` if another process does, or it has to be put off."""
         if self._is_dry_run:
             return Answered(asked.message_id, Told.WOULD_ASK)
+        if asked.key is None:
+            expected = Expected(account_id=asked.account_id, message_id=asked.message_id)
+            self._receiver.ledger.send_record.expect(expected)
+            asked = self._asking.find(asked.account_id, asked.message_id) or asked
         claimed = self._asking.claim(asked)
         if claimed is None:
             return None
@@ -193,11 +165,13 @@ class Reconciler:
             return self._take_in(answer, claimed, asked)
         if isinstance(answer, MessageNotFound):
             self._unreadable = 0
+            self._is_answered = True
             self._missing.append(claimed)
             if self._found:
                 self._count_missing()
             return Answered(asked.message_id, Told.NOT_FOUND)
         self._asking.put_back(claimed, asked)
+        self._failure = answer
         if isinstance(answer, NotAllowed):
             self._cannot_ask(str(answer))
         elif isinstance(answer, RateLimited):
@@ -214,6 +188,7 @@ class Reconciler:
 
     def _take_in(self, told: OutboundMessage, claimed: Asked, asked: Asked) -> Answered | None:
         self._unreadable = 0
+        self._is_answered = True
         self._found += 1
         if asked.not_found:
             self._asking.found(claimed, is_there=True)
@@ -230,9 +205,7 @@ class Reconciler:
             self._stop(
                 f"of the account's {allowance.total} calls a minute {allowance.remaining} are left"
             )
-        is_old = outcome.result in (Result.DUPLICATE, Result.DEAD)
-        what = Told.UNCHANGED if is_old else Told.CHANGED
-        return Answered(asked.message_id, what, str(told.status))
+        return Answered(asked.message_id, told_by(outcome.result), str(told.status))
 
     def _count_missing(self) -> None:
         """Freshdesk is asked in the right place: what it does not know, it does not know."""
@@ -245,7 +218,12 @@ class Reconciler:
             self._cannot_ask(f"{UNREADABLE_LIMIT} answers in a row could not be used. {problem}")
 
     def _cannot_ask(self, problem: str) -> None:
-        self.result.problem = self.result.stopped = problem
+        self.has_given_up = True
+        self.result.stopped = problem
+        self._note_problem(problem)
+
+    def _note_problem(self, problem: str) -> None:
+        self.result.problem = problem
         logger.error(
             "Freshdesk cannot be asked what became of messages: %s",
             problem,
@@ -273,7 +251,8 @@ def reconcile(
 ) -> Reconciliation:
     """Ask Freshdesk for what the webhook has not told, and take it in; once through.
 
-    :param receiver: the receiver's name, where several have an API key.
+    :param receiver: the receiver's name where several have an API key, or the key of an account,
+        as for :func:`client_for`.
     :param stuck_for: of messages without a status, QUEUED or SENT: not heard of for so long.
     :param recheck: of DELIVERED and FAILED ones, too, whatever was heard: after an outage.
     :param since: only messages first heard of at or after this (aware datetime).
@@ -281,6 +260,8 @@ def reconcile(
     :param ids: ask for the messages of these ids instead.
     :param dry_run: ask for nothing, and count what would be.
     :param limit: ask for so many at most.
+    :return: what came of it; its ``problem`` says why it could not ask.
+    :raises NoSuchReceiver: if none is meant, or which one cannot be told.
     :raises ConfigurationError: if the receiver has no API key.
     :raises LedgerUnavailable: if the ledger cannot be used.
     """
@@ -304,13 +285,13 @@ def _chosen(name: str | None) -> Receiver:
     having = {
         each.name: each for each in receivers.values() if each.settings.api_key is not None
     } or receivers
-    chosen = receivers.get(name) if name is not None else None
-    if name is None and len(having) == 1:
-        (chosen,) = having.values()
-    if chosen is None:
+    if name is not None and receivers:
+        return receiver_for(name, "reconcile")
+    if len(having) != 1:
         raise NoSuchReceiver(
             f"reconcile(): name one of the receivers {', '.join(receivers)}."
             if receivers
             else "reconcile(): no FreshdeskWhatsApp blueprint is registered on this application."
         )
+    (chosen,) = having.values()
     return chosen

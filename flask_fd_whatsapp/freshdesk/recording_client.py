@@ -15,6 +15,7 @@ from ..exceptions import (
     NoSuchReceiver,
 )
 from ..ledger.context import EXTENSION, handling_ledger, has_open_transaction
+from ..ledger.records import ACCOUNT_SEPARATOR
 from ..ledger.send_records import Send, SendIntent, SendState
 from ..log_fields import current_receiver, get_logger, log_fields
 from ..receiving.receiver import Receiver
@@ -50,8 +51,8 @@ class RecordingClient(FreshdeskClient):
         settings = receiver.settings
         if receiver.accounts is not None:
             raise ConfigurationError(
-                f"{receiver.name} has accounts, each with an API key of its own: use "
-                "client_for(<key of the account>)."
+                f"{receiver.name} has accounts, each with an API key of its own: name one by its "
+                "key, as in client_for(<key>)."
             )
         if settings.domain is None or settings.api_key is None:
             raise ConfigurationError(
@@ -203,20 +204,41 @@ def client_of(receiver: Receiver) -> RecordingClient:
 def client_for(key: str) -> RecordingClient:
     """The client of the receiver of that name, or of the account of that key.
 
-    :raises NoSuchReceiver: if there is none.
+    :param key: where accounts of several receivers have the same, with the receiver's name before
+        it: ``"europe/acme"``.
+    :raises NoSuchReceiver: if there is none, or several accounts have the key.
     :raises ConfigurationError: if it has no API key.
     """
+    return client_of(receiver_for(key, "client_for"))
+
+
+def receiver_for(key: str, asked_by: str) -> Receiver:
+    """The receiver of that name, or that of the account of that key; see :func:`client_for`.
+
+    :param asked_by: the function that an error names.
+    """
     receivers: Mapping[str, Receiver] = current_app.extensions.get(EXTENSION, {})
-    found = receivers.get(key)
-    for lookup in (one.accounts for one in receivers.values()):
-        if found is None and lookup is not None:
-            found = lookup.find(key)
-    if found is None:
+    if key in receivers:
+        return receivers[key]
+    of_all, _, its_key = key.rpartition(ACCOUNT_SEPARATOR)
+    found = [
+        account
+        for name, one in receivers.items()
+        if one.accounts is not None and of_all in ("", name)
+        for account in [one.accounts.find(its_key)]
+        if account is not None
+    ]
+    if not found:
         raise NoSuchReceiver(
-            f"client_for({key!r}): there is no such receiver, nor an account with that key; the "
+            f"{asked_by}({key!r}): there is no such receiver, nor an account with that key; the "
             f"receivers are {', '.join(receivers)}."
         )
-    return client_of(found)
+    if len(found) > 1:
+        names = " or ".join(repr(one.kept_as) for one in found)
+        raise NoSuchReceiver(
+            f"{asked_by}({key!r}): several receivers have an account with that key; write {names}."
+        )
+    return found[0]
 
 
 def _find_client() -> RecordingClient:

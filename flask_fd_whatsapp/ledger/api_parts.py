@@ -99,10 +99,18 @@ class Asking(Protocol):
         """The account of the last webhook that a receiver took, and when it came (UTC)."""
         ...
 
-    def note(self, run: Reconciled) -> None:
-        """Keep *run* as the last one of its receiver."""
+    def note(
+        self, receiver: str, *, asked: int, changed: int, stopped: str | None, is_good: bool
+    ) -> None:
+        """Keep a run that has just ended as the last one; see :class:`Reconciled`.
+
+        :param is_good: whether it could ask; if not, the time of the last good one stays.
+        """
         ...
 
-    def last(self, *, receiver: str) -> Reconciled | None:
-        """The last run over a receiver's messages."""
+    def runs(self, *, receiver: str) -> Sequence[Reconciled]:
+        """The last run of the receiver and of each of its accounts.
+
+        First what was never reconciled, then what was longest ago.
+        """
         ...

@@ -78,7 +78,7 @@ class AskFilter:
 class Asked(NamedTuple):
     """A message to be asked for, as it stood when that was found out.
 
-    :param key: the ledger's own id of it.
+    :param key: the ledger's own id of it, ``None`` if it has none.
     :param ask_at: not before this (UTC), ``None`` if it never was.
     :param asks: how often it was.
     :param not_found: how often Freshdesk did not know it.
@@ -92,6 +92,11 @@ class Asked(NamedTuple):
     asks: int
     not_found: int
     first_seen: datetime
+
+
+def unheard_of(account_id: str, message_id: str, now: datetime) -> Asked:
+    """A message that the ledger does not know: it has no key."""
+    return Asked(None, account_id, message_id, None, None, 0, 0, now)
 
 
 class AskCursor(NamedTuple):
@@ -111,16 +116,30 @@ def is_due(one: Asked, wanted: AskFilter, now: datetime) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciled:
-    """The last run of ``reconcile`` over a receiver's messages.
+    """The last run of ``reconcile`` over the messages of a receiver, or of one of its accounts.
 
+    :param receiver: the receiver's name; where it has accounts, with the account's key.
     :param asked: how many messages it asked for.
     :param changed: of how many there was news.
-    :param stopped: why it ended before it was through, ``None`` if it did not.
-    :param ended_at: when (UTC); ``None`` for the moment at which it is kept.
+    :param stopped: why it ended before it was through, or could not ask; ``None`` if it was.
+    :param ended_at: when it ended (UTC).
+    :param good_at: when a run last ended that could ask (UTC), which may be an earlier one;
+        ``None`` if none has.
     """
 
     receiver: str
     asked: int
     changed: int
-    stopped: str | None = None
-    ended_at: datetime | None = None
+    stopped: str | None
+    ended_at: datetime
+    good_at: datetime | None
+
+    @property
+    def is_good(self) -> bool:
+        """Whether this run could ask."""
+        return self.ended_at == self.good_at
+
+
+def by_need(run: Reconciled) -> tuple[bool, datetime]:
+    """Orders runs: first what was never reconciled, then what was longest ago."""
+    return run.good_at is not None, run.good_at or run.ended_at

@@ -28,7 +28,10 @@ class Gauges:
     :param last_accepted: when the last event was recorded (UTC).
     :param rejected: when a request was last rejected, by reason (UTC).
     :param rejections: how many requests were rejected, by reason, since it was first counted.
-    :param last_reconciled: when `reconcile` last ended (UTC).
+    :param last_reconciled: when a `reconcile` last ended that could ask (UTC); of a receiver's
+        accounts, that of which this is longest ago.
+    :param failing_reconciliations: of how many of its accounts the last `reconcile` could not ask;
+        at most 1 where it has one.
     :param drift: how many things were seen in payloads within :data:`WINDOW` that are not known.
     :param messages: those first heard of within :data:`WINDOW`, by furthest status.
     :param unheard: sends within :data:`WINDOW`, older than :data:`UNHEARD_AFTER`, of whose message
@@ -44,6 +47,7 @@ class Gauges:
     rejected: Mapping[str, datetime] = field(default_factory=dict)
     rejections: Mapping[str, int] = field(default_factory=dict)
     last_reconciled: datetime | None = None
+    failing_reconciliations: int = 0
     drift: int = 0
     messages: Mapping[str, int] = field(default_factory=dict)
     unheard: int = 0

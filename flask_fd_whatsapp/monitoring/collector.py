@@ -46,6 +46,10 @@ _NUMBERS: Final[Mapping[str, tuple[str, str]]] = {
         "Fields, types, statuses, versions and error codes of the last 24 hours, not known here.",
     ),
     "unknown": ("unknown_sends", "Sends of which nobody knows what became of them."),
+    "failing_reconciliations": (
+        "failing_reconciliations",
+        "Accounts of which the last reconcile could not ask.",
+    ),
 }
 _MOMENTS: Final[Mapping[str, tuple[str, str]]] = {
     "oldest_pending": (
@@ -58,7 +62,7 @@ _MOMENTS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "last_reconciled": (
         "last_reconciliation_timestamp_seconds",
-        "When reconcile last ended; absent if it never has.",
+        "When a reconcile last ended that could ask; absent if none has.",
     ),
 }
 

@@ -28,7 +28,8 @@ class Standing:
     :param most_postponed: the event at which handlers have asked most often to be called later.
     :param token_uses: when each entry of a header's list of values was last used.
     :param sends: what was sent through the API, and is unknown or unheard of.
-    :param reconciled: the last run of ``reconcile``, if there was one.
+    :param reconciled: the last run of ``reconcile`` over its messages, or those of each of its
+        accounts; first what was never reconciled, then what was longest ago.
     :param told: how many events of the last 24 hours the API told, and not the webhook.
     """
 
@@ -43,7 +44,7 @@ class Standing:
     token_uses: Sequence[TokenUse] = ()
     sends: SendStanding = NOTHING_SENT
     told: int = 0
-    reconciled: Reconciled | None = None
+    reconciled: Sequence[Reconciled] = ()
 
     @classmethod
     def unknown(cls, receiver: str, error: Exception) -> Standing:
@@ -84,7 +85,7 @@ def standing_of(receiver: str, ledger: Ledger, *, tries_to_write: bool = True) -
         token_uses = ledger.token_uses.last(receiver=receiver)
         sends = ledger.send_record.standing(receiver)
         told = ledger.asking.told_since(datetime.now(UTC) - timedelta(days=1), receiver=receiver)
-        reconciled = ledger.asking.last(receiver=receiver)
+        reconciled = ledger.asking.runs(receiver=receiver)
     except LedgerUnavailable as error:
         return Standing.unknown(receiver, error)
     if tries_to_write:

@@ -23,6 +23,7 @@ from ..handling.enriched import enriched
 from ..handling.notices import bury
 from ..handling.observing import Observer
 from ..ledger import Entry, Ledger, Policy, Recorded, State, Tried
+from ..ledger.records import name_of_account
 from ..log_fields import about, get_logger
 from ..settings import Settings
 from ..throttle import Once
@@ -129,6 +130,11 @@ class Receiver:
         own._intake = self._intake.of_account(key, own.settings)
         own._make_ledger, own._lock = self.open_ledger, Lock()
         return own
+
+    @property
+    def kept_as(self) -> str:
+        """Whose that is which is kept of each account by itself."""
+        return self.name if self.account is None else name_of_account(self.name, self.account)
 
     @property
     def headers_place(self) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from flask_fd_whatsapp.commands import send_list
+from flask_fd_whatsapp.commands.graceful_shutdown import Stop
 from flask_fd_whatsapp.freshdesk import SendUnknown
 
 from ..freshdesk.catching_up import KEY, System, system
@@ -26,12 +27,12 @@ def test_catching_up() -> None:
             host.send(f"R{number}")
         host.clock.skip(TWO_DAYS)
         assert (
-            "Would ask for 3 messages."
+            "Would ask about 3 messages."
             in run(host, "reconcile", "--stuck-for", "0s", "--dry-run").output
         )
         done = run(host, "reconcile", "--stuck-for", "0s")
         assert done.exit_code == 0
-        assert "Asked for 3 messages: 3 with news" in done.output
+        assert "Asked about 3 messages: 3 with news" in done.output
         assert host.disagreeing() == {}
         found = json.loads(run(host, "reconcile", "--json").stdout)
         assert (found["asked"], found["problem"]) == (0, None)
@@ -42,7 +43,7 @@ def test_ids_from_a_file(tmp_path: Any) -> None:
     with system() as host:
         path = tmp_path / "ids"
         path.write_text("".join(f"{host.simulator.send().id}\n\n" for _ in range(2)))
-        assert "Asked for 2 messages" in run(host, "reconcile", "--ids", str(path)).output
+        assert "Asked about 2 messages" in run(host, "reconcile", "--ids", str(path)).output
         assert run(host, "reconcile", "--follow", "--ids", str(path)).exit_code == 2
 
 
@@ -130,3 +131,67 @@ def test_check_tells_of_a_webhook_that_is_probably_off() -> None:
         assert "no webhook has come since" in told.output
         host.receiver.receive(host.simulator.send("R2").posts[0].body(), {})
         assert "no webhook has come since" not in run(host, "check").output
+
+
+def test_status_tells_of_reconciliations_that_fail() -> None:
+    """It shows when a run last could ask, and why the last one could not."""
+    with system(API_KEY="wr0ngwr0ng") as host:
+        host.ledger.expect("M1")
+        assert "Reconciled" not in run(host, "status").output
+        run(host, "reconcile", "--stuck-for", "0s")
+        shown = run(host, "status").output
+        assert "Reconciled: never\n" in shown
+        assert "The last run, 0s ago, could not ask: Freshdesk does not allow the call" in shown
+        host.ledger.asking.note("fd_whatsapp", asked=1, changed=0, stopped=None, is_good=True)
+        assert "could not ask" not in run(host, "status").output
+        (receiver,) = json.loads(run(host, "status", "--json").stdout)["receivers"]
+        (told,) = receiver["reconciliations"]
+        assert (told["good_at"], told["is_good"]) == (told["ended_at"], True)
+
+
+def test_status_tells_of_the_account_that_was_reconciled_longest_ago() -> None:
+    """Of many accounts one line, and a few of those that fail."""
+    with system() as host:
+        note = host.ledger.asking.note
+        for number in range(8):
+            name = f"fd_whatsapp/customer-{number}"
+            note(name, asked=1, changed=0, stopped="a wrong key", is_good=number == 0)
+        shown = run(host, "status").output
+        assert "Reconciled: never, fd_whatsapp/customer-1\n" in shown
+        assert "of 8 accounts, the one that was longest ago" in shown
+        assert "The last run of fd_whatsapp/customer-5, 0s ago, could not ask: a wrong" in shown
+        assert "customer-6" not in shown
+        assert "and 2 more" in shown
+
+
+def test_following_adds_up_its_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A later pass that asks for nothing does not hide what the earlier ones did."""
+    passes = 0
+
+    def wait(stop: Stop, seconds: float) -> None:
+        nonlocal passes
+        passes += 1
+        if passes == 3:
+            stop.ask()
+
+    monkeypatch.setattr(Stop, "wait", wait)
+    monkeypatch.setattr("flask_fd_whatsapp.freshdesk.pace.Pace.rest", lambda *_: None)
+    with system(trouble=[None, *["html"] * 4]) as host:
+        host.send("R1")
+        done = run(host, "reconcile", "--follow", "--stuck-for", "0s")
+        assert passes == 3
+        assert done.exit_code == 0
+        assert "Asked about 2 messages: 1 with news, 0 without, 0 not found, 1 without an" in (
+            done.output
+        )
+        (last,) = host.ledger.asking.runs(receiver="fd_whatsapp")
+        assert (last.asked, last.changed, last.is_good) == (2, 1, True)
+
+
+def test_following_ends_if_the_key_is_refused() -> None:
+    """Until somebody has seen to it there is no use in asking again."""
+    with system(API_KEY="wr0ngwr0ng") as host:
+        host.ledger.expect("M1")
+        done = run(host, "reconcile", "--follow", "--stuck-for", "0s")
+        assert done.exit_code == 1
+        assert "Could not ask" in done.output

@@ -38,7 +38,7 @@ def test_status_of_a_new_ledger(durable: Flask, run: RunCommand, run_json: RunJS
         "unknown_sends": 0,
         "unheard_since": None,
         "told_by_api": 0,
-        "reconciled": None,
+        "reconciliations": [],
         "quarantined": 0,
         "ignored": 0,
         "tokens": [],

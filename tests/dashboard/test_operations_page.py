@@ -3,7 +3,8 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
-from flask_fd_whatsapp.ledger.asking import Reconciled
+import pytest
+
 from flask_fd_whatsapp.ledger.pacing import PaceMoments
 from flask_fd_whatsapp.testing import WhatsAppClient
 
@@ -38,13 +39,39 @@ def test_the_last_reconciliation_is_told(make_pages: MakePages) -> None:
     """What came of it, why it ended early, and for how long the API wants no calls."""
     app = make_pages(API)
     ledger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
-    ledger.asking.note(Reconciled(receiver="fd_whatsapp", asked=12, changed=3, stopped="a 429"))
+    ledger.asking.note("fd_whatsapp", asked=12, changed=3, stopped="a 429", is_good=True)
     now = ledger.rates.read("any").now
     paused = PaceMoments(now, now + timedelta(minutes=5))
     ledger.rates.replace("acme.freshdesk.com/ask", None, paused)
     told = section(app.test_client().get(f"{PAGES}/operations").text, "api")
     assert "3 with news of 12 messages asked for; it ended early: a 429" in told
     assert "paused for" in told
+
+
+def test_a_reconciliation_that_could_not_ask_is_told(make_pages: MakePages) -> None:
+    """Beside the time of the last one that could."""
+    app = make_pages(API)
+    note = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger.asking.note
+    note("fd_whatsapp", asked=3, changed=3, stopped=None, is_good=True)
+    note("fd_whatsapp", asked=1, changed=0, stopped="a wrong key", is_good=False)
+    told = section(app.test_client().get(f"{PAGES}/operations").text, "api")
+    assert "never" not in told
+    assert "it could not ask a wrong key" in told
+
+
+def test_each_accounts_reconciliation_is_told(
+    make_pages: MakePages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a receiver with accounts each has a row: when it was last reconciled, or why not."""
+    app = make_pages(API)
+    receiver = app.extensions["fd_whatsapp"]["fd_whatsapp"]
+    monkeypatch.setattr(receiver, "accounts", {"any": "lookup"})
+    note = receiver.ledger.asking.note
+    note("fd_whatsapp/acme", asked=2, changed=1, stopped=None, is_good=True)
+    note("fd_whatsapp/globex", asked=1, changed=0, stopped="a wrong key", is_good=False)
+    told = section(app.test_client().get(f"{PAGES}/operations").text, "api")
+    assert "1 with news of 2 messages asked for" in told
+    assert told.index("fd_whatsapp/globex never") < told.index("fd_whatsapp/acme")
 
 
 def test_entries_of_a_token_list_that_nobody_used_are_told(make_pages: MakePages) -> None:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from flask import Flask
+from marshmallow import Schema
 from sqlalchemy import update
 
 from flask_fd_whatsapp import FreshdeskWhatsApp, StatusEvent, status_received
@@ -122,6 +123,7 @@ def system(
     seed: int = 1,
     faults: Iterable[str | Fault] = (),
     now: Callable[[], float] = time.monotonic,
+    schema: type[Schema] | None = None,
     **settings: Any,
 ) -> Generator[System]:
     """A host and the API's double, in an application context of the host."""
@@ -144,7 +146,7 @@ def system(
             **settings,
         }
         app.config.update({f"FD_WHATSAPP_{key}": value for key, value in config.items()})
-        app.register_blueprint(FreshdeskWhatsApp())
+        app.register_blueprint(FreshdeskWhatsApp(schema=schema))
         events: list[StatusEvent] = []
 
         @status_received.connect_via(app)

@@ -8,15 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
+from marshmallow import ValidationError, validates
 
-from flask_fd_whatsapp import ConfigurationError
+from flask_fd_whatsapp import (
+    Account,
+    ConfigurationError,
+    FreshdeskWhatsApp,
+    OutboundMessageEventSchema,
+)
 from flask_fd_whatsapp.exceptions import NoSuchReceiver
-from flask_fd_whatsapp.freshdesk import reconcile
-from flask_fd_whatsapp.freshdesk.reconciler import Reconciler, Told
+from flask_fd_whatsapp.freshdesk import client_for, reconcile
+from flask_fd_whatsapp.freshdesk.reconciler import Reconciler
+from flask_fd_whatsapp.freshdesk.reconciliation import Told
 from flask_fd_whatsapp.ledger.send_records import Expected
 
 from ..ledger.databases import KINDS, fresh_database
-from .catching_up import ACCOUNT, ALWAYS, TWO_DAYS, System, let_turns_come, system
+from .catching_up import ACCOUNT, ALWAYS, KEY, TWO_DAYS, System, let_turns_come, system
 
 
 def post(host: System, number: int, step: int = 0) -> Any:
@@ -40,15 +48,15 @@ def test_what_the_webhook_did_not_tell(tmp_path: Path) -> None:
         told = [event for event in host.events if event.source == "api"]
         assert len(told) == done.counts[Told.CHANGED]
         assert all(event.is_time_estimated for event in told)
-        assert _noted(host) == (30, done.counts[Told.CHANGED], None)
+        assert _noted(host) == [(30, done.counts[Told.CHANGED], None, True)]
         assert reconcile(stuck_for=ALWAYS).asked == 0
-        assert _noted(host) == (0, 0, None)
+        assert _noted(host) == [(0, 0, None, True)]
 
 
-def _noted(host: System) -> tuple[int, int, str | None] | None:
+def _noted(host: System) -> list[tuple[int, int, str | None, bool]]:
     """What the ledger keeps of the last run."""
-    last = host.ledger.asking.last(receiver="fd_whatsapp")
-    return last and (last.asked, last.changed, last.stopped)
+    runs = host.ledger.asking.runs(receiver="fd_whatsapp")
+    return [(run.asked, run.changed, run.stopped, run.is_good) for run in runs]
 
 
 def test_what_the_api_told_is_no_more_than_ids_and_status() -> None:
@@ -107,11 +115,13 @@ def test_ids_of_a_host_that_registered_nothing() -> None:
     with system() as host:
         ids = [host.simulator.send(f"R{number}").id for number in range(3)]
         assert reconcile(ids=ids, dry_run=True).counts[Told.WOULD_ASK] == 3
+        assert reconcile(ids=ids, dry_run=True, limit=2).counts[Told.WOULD_ASK] == 2
         assert reconcile(ids=ids, limit=2).asked == 2
+        assert host.ledger.asking.find(ACCOUNT, ids[2]) is None
         assert reconcile(ids=ids).asked == 1
         assert host.disagreeing() == {}
         assert reconcile(ids=ids).asked == 0
-        assert _noted(host) is None
+        assert _noted(host) == []
 
 
 def test_a_dry_run_asks_for_nothing() -> None:
@@ -122,7 +132,7 @@ def test_a_dry_run_asks_for_nothing() -> None:
         done = reconcile(stuck_for=ALWAYS, dry_run=True)
         assert (done.asked, done.counts[Told.WOULD_ASK]) == (0, 1)
         assert len(host.limit.calls) == calls
-        assert _noted(host) is None
+        assert _noted(host) == []
         assert reconcile(stuck_for=ALWAYS).asked == 1
 
 
@@ -160,7 +170,7 @@ def test_a_wrong_key_stops_the_run() -> None:
         assert done.asked == 1
         assert done.problem is not None
         assert "FD_WHATSAPP_API_KEY" in done.problem
-        assert _noted(host) == (1, 0, done.problem)
+        assert _noted(host) == [(1, 0, done.problem, False)]
         assert len(host.ledger.asking.due(_all(host), limit=10)) == 2
 
 
@@ -173,7 +183,87 @@ def test_five_unreadable_answers_stop_the_run(monkeypatch: pytest.MonkeyPatch) -
         done = reconcile(stuck_for=ALWAYS)
         assert done.counts[Told.NO_ANSWER] == 5
         assert done.problem is not None
+        assert _noted(host) == [(5, 0, done.problem, False)]
         assert len(host.ledger.asking.due(_all(host), limit=10)) == 8
+
+
+def test_a_run_without_any_answer_could_not_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where fewer than five are due, too; an answer to one of them is enough."""
+    monkeypatch.setattr("flask_fd_whatsapp.freshdesk.pace.Pace.rest", lambda *_: None)
+    four_calls = ["html"] * 4  # of each message
+    with system(trouble=[None, *four_calls, *four_calls, None, *four_calls]) as host:
+        host.ledger.expect("M1")
+        message_id = host.send("R1")
+        done = reconcile(stuck_for=ALWAYS)
+        assert (done.counts[Told.NO_ANSWER], done.stopped) == (2, None)
+        assert done.problem is not None
+        assert "Freshdesk answered nothing that was asked for" in done.problem
+        assert _noted(host) == [(2, 0, done.problem, False)]
+        done = reconcile(ids=[message_id, "M1"])
+        assert (done.counts[Told.CHANGED], done.counts[Told.NO_ANSWER]) == (1, 1)
+        assert done.problem is None
+
+
+def test_a_run_that_gets_only_429_could_not_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends early, and does not count as one that has reconciled anything."""
+    monkeypatch.setattr("flask_fd_whatsapp.freshdesk.reconciler.WAIT_SECONDS", 0)
+    with system(trouble=[None, "limited"]) as host:
+        host.send("R1")
+        done = reconcile(stuck_for=ALWAYS)
+        assert (done.counts[Told.NO_ANSWER], done.stopped is None) == (1, False)
+        assert _noted(host) == [(1, 0, done.problem, False)]
+
+
+def test_a_limit_says_that_there_is_more() -> None:
+    """A run that ends at its limit has asked as it should, and says why it ended."""
+    with system() as host:
+        for number in range(3):
+            host.send(f"R{number}")
+        done = reconcile(stuck_for=ALWAYS, limit=2)
+        assert (done.asked, done.problem) == (2, None)
+        assert done.stopped == "it was to ask for no more than 2"
+        assert _noted(host) == [(2, 2, done.stopped, True)]
+        assert reconcile(stuck_for=ALWAYS, limit=1).stopped is None
+
+
+def test_what_the_schema_refuses_is_no_news() -> None:
+    """An answer that the host's schema does not take is counted as that, and in quarantine."""
+
+    class Fussy(OutboundMessageEventSchema):
+        @validates("data")
+        def refuse(self, *_: Any, **__: Any) -> None:
+            raise ValidationError("not today")
+
+    with system(schema=Fussy) as host:
+        host.send("R1")
+        done = reconcile(stuck_for=ALWAYS)
+        assert (done.counts[Told.REFUSED], done.counts[Told.CHANGED]) == (1, 0)
+        assert len(host.ledger.quarantined()) == 1
+        assert _noted(host) == [(1, 0, None, True)]
+
+
+def test_each_account_of_a_receiver_is_reconciled_by_itself() -> None:
+    """Its messages are asked for by its key, and its last run is kept beside the others'."""
+    with system() as host:
+        api = {"domain": host.client.domain, "sender": "+14155550100"}
+        accounts = {
+            "acme": Account({"X": "acme-s3cret"}, [ACCOUNT], api_key=KEY, **api),
+            "globex": Account({"X": "globex-s3cret"}, ["22222222222"], api_key="wr0ngwr0ng", **api),
+        }
+        app = Flask("agency")
+        app.testing = True
+        app.register_blueprint(FreshdeskWhatsApp(accounts=accounts))
+        with app.app_context():
+            ledger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
+            for key in accounts:
+                ledger.expect(host.simulator.send().id, account_id=client_for(key).account_id)
+            assert reconcile("acme", stuck_for=ALWAYS).problem is None
+            assert reconcile("fd_whatsapp/globex", stuck_for=ALWAYS).problem is not None
+            runs = ledger.asking.runs(receiver="fd_whatsapp")
+            with pytest.raises(ConfigurationError, match="name one by its key"):
+                reconcile()
+        told = [(run.receiver, run.is_good) for run in runs]
+        assert told == [("fd_whatsapp/globex", False), ("fd_whatsapp/acme", True)]
 
 
 def _all(host: System) -> Any:

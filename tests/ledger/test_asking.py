@@ -16,11 +16,11 @@ from flask_fd_whatsapp.ledger.asking import (
     AskCursor,
     Asked,
     AskFilter,
-    Reconciled,
     is_due,
     step_after,
 )
 from flask_fd_whatsapp.ledger.pacing import PaceMoments
+from flask_fd_whatsapp.ledger.records import name_of_account
 from flask_fd_whatsapp.ledger.sql import SQLLedger
 from flask_fd_whatsapp.ledger.sql.tables import message as message_table
 
@@ -235,18 +235,67 @@ def test_the_account_of_the_last_webhook(ledger: Ledger) -> None:
     assert datetime.now(UTC) - last[1] < HOUR
 
 
+def note(ledger: Ledger, name: str, *, is_good: bool = True) -> None:
+    """Keep a run; one that is not good was stopped by a wrong key."""
+    stopped = None if is_good else "a wrong key"
+    ledger.asking.note(name, asked=3, changed=is_good, stopped=stopped, is_good=is_good)
+
+
+def runs(ledger: Ledger, receiver: str = RECEIVER) -> list[str]:
+    return [run.receiver for run in ledger.asking.runs(receiver=receiver)]
+
+
 def test_the_last_reconciliation_of_each_receiver_is_kept(ledger: Ledger) -> None:
-    """A later run takes the place of the one before, and says why it ended early."""
-    asking = ledger.asking
-    assert asking.last(receiver=RECEIVER) is None
-    asking.note(Reconciled(receiver=RECEIVER, asked=2, changed=1))
-    asking.note(Reconciled(receiver=RECEIVER, asked=3, changed=0, stopped="a wrong key"))
-    asking.note(Reconciled(receiver="other", asked=9, changed=9))
-    last = asking.last(receiver=RECEIVER)
-    assert last is not None
-    assert (last.asked, last.changed, last.stopped) == (3, 0, "a wrong key")
-    assert last.ended_at is not None
+    """A later run takes the place of the one before."""
+    assert runs(ledger) == []
+    ledger.asking.note(RECEIVER, asked=9, changed=9, stopped="few calls left", is_good=True)
+    note(ledger, RECEIVER)
+    note(ledger, "other", is_good=False)
+    (last,) = ledger.asking.runs(receiver=RECEIVER)
+    assert (last.asked, last.changed, last.stopped, last.is_good) == (3, 1, None, True)
+    assert last.good_at == last.ended_at
     assert abs(last.ended_at - datetime.now(UTC)) < HOUR
+
+
+def test_a_reconciliation_that_could_not_ask_leaves_the_time_of_the_last_good_one(
+    ledger: Ledger,
+) -> None:
+    """A job that fails again and again does not look as if it had reconciled anything."""
+    note(ledger, RECEIVER, is_good=False)
+    (never,) = ledger.asking.runs(receiver=RECEIVER)
+    assert (never.good_at, never.is_good, never.stopped) == (None, False, "a wrong key")
+    note(ledger, RECEIVER)
+    (good,) = ledger.asking.runs(receiver=RECEIVER)
+    note(ledger, RECEIVER, is_good=False)
+    (failed,) = ledger.asking.runs(receiver=RECEIVER)
+    assert (failed.good_at, failed.is_good, failed.stopped) == (good.good_at, False, "a wrong key")
+    assert failed.ended_at > good.ended_at
+
+
+def test_reconciliations_of_accounts_are_kept_apart(ledger: Ledger) -> None:
+    """Those that never succeeded come first, then those that did longest ago."""
+    keys = ["a", "b", "c"]
+    for key in keys:
+        note(ledger, name_of_account(RECEIVER, key), is_good=key != "c")
+    note(ledger, name_of_account(f"{RECEIVER}_2", "d"))
+    note(ledger, name_of_account(RECEIVER, "a"))
+    assert runs(ledger) == [name_of_account(RECEIVER, key) for key in "cba"]
+
+
+@pytest.mark.parametrize("receiver", [None, RECEIVER])
+def test_reconciliations_of_accounts_that_are_gone_are_pruned(
+    ledger: Ledger, receiver: str | None
+) -> None:
+    """With what is as old: an account that was taken away does not alarm for ever."""
+    names = [RECEIVER, name_of_account(RECEIVER, "gone"), name_of_account("other", "acme")]
+    for name in names:
+        note(ledger, name)
+    now = datetime.now(UTC)
+    ledger.prune(before=now - HOUR, limit=9, receiver=receiver)
+    assert runs(ledger) == names[:2]
+    ledger.prune(before=now + HOUR, limit=9, receiver=receiver)
+    assert runs(ledger) == [RECEIVER]
+    assert runs(ledger, "other") == ([] if receiver is None else names[2:])
 
 
 def test_paces_are_compared_and_set(ledger: Ledger) -> None:

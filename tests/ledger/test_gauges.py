@@ -7,7 +7,6 @@ import pytest
 from sqlalchemy import event
 
 from flask_fd_whatsapp.ledger import Ledger, Policy, Rejection, Unusable
-from flask_fd_whatsapp.ledger.asking import Reconciled
 from flask_fd_whatsapp.ledger.drift import Drift, DriftKind
 from flask_fd_whatsapp.ledger.gauges import Gauges
 from flask_fd_whatsapp.ledger.records import name_of_account
@@ -78,7 +77,10 @@ def test_gauges_count_dead_events(ledger: Ledger) -> None:
 
 def test_gauges_tell_of_reconciliation_and_drift(ledger: Ledger) -> None:
     """When it was last reconciled, how much was rejected, and what of late was not known."""
-    ledger.asking.note(Reconciled(receiver="one", asked=3, changed=1, ended_at=MOMENT))
+    for name, is_good in (("one", True), ("one/acme", True), ("one/globex", False), ("two", False)):
+        ledger.asking.note(name, asked=3, changed=1, stopped=None, is_good=is_good)
+    ledger.asking.note("one", asked=3, changed=1, stopped="a wrong key", is_good=False)
+    oldest = min(run.good_at for run in ledger.asking.runs(receiver="one") if run.good_at)
     for number, moment in enumerate((MOMENT, datetime.now(UTC))):
         ledger.drift.note(
             [
@@ -94,8 +96,8 @@ def test_gauges_tell_of_reconciliation_and_drift(ledger: Ledger) -> None:
             ]
         )
     one, two = ledger.gauges.read(["one", "two"]).values()
-    assert (one.last_reconciled, one.drift) == (MOMENT, 1)
-    assert (two.last_reconciled, two.drift) == (None, 0)
+    assert (one.last_reconciled, one.failing_reconciliations, one.drift) == (oldest, 2, 1)
+    assert (two.last_reconciled, two.failing_reconciliations, two.drift) == (None, 1, 0)
 
 
 def test_gauges_count_sends(ledger: Ledger) -> None:

@@ -80,6 +80,9 @@ INSERT INTO fd_whatsapp_reconciliation (receiver, ended_at, asked, changed)
 VALUES ('fd_whatsapp', {{time}}, 3, 1)
 """
 DATA["0012"] = DATA["0011"]
+DATA["0013"] = f"""{DATA["0012"]};
+UPDATE fd_whatsapp_reconciliation SET good_at = {{time}}
+"""
 
 
 def fill(engine: Engine, at: str) -> None:

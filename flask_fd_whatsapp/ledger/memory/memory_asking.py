@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 from ..asking import (
@@ -13,9 +12,11 @@ from ..asking import (
     Asked,
     AskFilter,
     Reconciled,
+    by_need,
     is_due,
     step_after,
 )
+from ..records import ACCOUNT_SEPARATOR, is_of
 from .memory_message import MemoryMessage
 from .memory_store import MemoryStore
 
@@ -25,7 +26,7 @@ class MemoryAsking:
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
-        self._last: dict[str, Reconciled] = {}
+        self._runs: dict[str, Reconciled] = {}
 
     def due(
         self, wanted: AskFilter, *, limit: int, after: AskCursor | None = None
@@ -90,13 +91,36 @@ class MemoryAsking:
         moment, _, account_id = max(came)
         return account_id, moment
 
-    def note(self, run: Reconciled) -> None:
-        """Keep *run* as the last one of its receiver."""
-        self._last[run.receiver] = replace(run, ended_at=run.ended_at or datetime.now(UTC))
+    def note(
+        self, receiver: str, *, asked: int, changed: int, stopped: str | None, is_good: bool
+    ) -> None:
+        """Keep a run that has just ended as the last one; see :class:`Reconciled`."""
+        now = datetime.now(UTC)
+        with self._store.lock:
+            before = self._runs.get(receiver)
+            good_before = None if before is None else before.good_at
+            self._runs[receiver] = Reconciled(
+                receiver=receiver,
+                asked=asked,
+                changed=changed,
+                stopped=stopped,
+                ended_at=now,
+                good_at=now if is_good else good_before,
+            )
 
-    def last(self, *, receiver: str) -> Reconciled | None:
-        """The last run over a receiver's messages."""
-        return self._last.get(receiver)
+    def runs(self, *, receiver: str) -> Sequence[Reconciled]:
+        """The last run of the receiver and of each of its accounts."""
+        with self._store.lock:
+            its = [run for run in self._runs.values() if is_of(run.receiver, receiver)]
+        return sorted(its, key=by_need)
+
+    def prune(self, before: datetime, receivers: Collection[str] | None) -> None:
+        """Forget the last runs of accounts that ended before, which must be gone."""
+        with self._store.lock:
+            for name, run in list(self._runs.items()):
+                of_all, separator, _ = name.partition(ACCOUNT_SEPARATOR)
+                if separator and run.ended_at < before and of_all in (receivers or (of_all,)):
+                    del self._runs[name]
 
     def _message(self, asked: Asked) -> MemoryMessage | None:
         return self._store.messages.get(asked.message_id, {}).get(asked.account_id)

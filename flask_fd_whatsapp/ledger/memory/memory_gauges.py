@@ -58,7 +58,8 @@ class MemoryGauges:
         )
         unheard = self._send_record.listed(SendFilter(receiver=name, is_unheard=True, limit=10**9))
         unknown = SendFilter(receiver=name, state=SendState.UNKNOWN, limit=10**9)
-        last_run = self._asking.last(receiver=name)
+        runs = self._asking.runs(receiver=name)
+        good = (run.good_at for run in runs if run.good_at is not None)
         return Gauges(
             pending=len(pending),
             oldest_pending=min(pending, default=None),
@@ -67,7 +68,8 @@ class MemoryGauges:
             last_accepted=max((event.received_at for event in events), default=None),
             rejected=rejected,
             rejections=rejections,
-            last_reconciled=last_run.ended_at if last_run else None,
+            last_reconciled=min(good, default=None),
+            failing_reconciliations=sum(not run.is_good for run in runs),
             drift=sum(one.last_seen >= since for one in self._drift.seen(receiver=name)),
             messages=messages,
             unheard=sum(since <= one.created_at <= now - UNHEARD_AFTER for one in unheard),

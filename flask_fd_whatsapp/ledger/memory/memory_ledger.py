@@ -64,7 +64,7 @@ class MemoryLedger(ComposedLedger):
             overview=MemoryOverview(store, quarantine),
             browser=MemoryBrowser(store),
             reports=MemoryReports(store),
-            maintenance=MemoryMaintenance(store, send_record),
+            maintenance=MemoryMaintenance(store, send_record, asking),
             send_record=send_record,
             rates=MemoryRates(store),
             asking=asking,

@@ -11,6 +11,7 @@ from ...exceptions import FreshdeskWhatsAppError
 from ..event_filter import require_condition
 from ..references import storable
 from ..views import Erased, Upgraded
+from .memory_asking import MemoryAsking
 from .memory_sends import MemorySendRecord
 from .memory_store import MemoryStore
 
@@ -18,9 +19,10 @@ from .memory_store import MemoryStore
 class MemoryMaintenance:
     """Keeps the ledger going, for :class:`MemoryLedger`."""
 
-    def __init__(self, store: MemoryStore, sends: MemorySendRecord) -> None:
+    def __init__(self, store: MemoryStore, sends: MemorySendRecord, asking: MemoryAsking) -> None:
         self._store = store
         self._sends = sends
+        self._asking = asking
 
     def prune(
         self,
@@ -52,6 +54,7 @@ class MemoryMaintenance:
                 self._store.forget(message)
             if account_ids is None:
                 self._sends.prune(before, names)
+                self._asking.prune(before, names)
         return len(oldest)
 
     def erase(

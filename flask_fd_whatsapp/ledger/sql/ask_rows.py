@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
 
 from ..asking import (
     GIVEN_UP_AFTER,
@@ -16,12 +16,15 @@ from ..asking import (
     Asked,
     AskFilter,
     Reconciled,
+    by_need,
     step_after,
 )
+from ..records import ACCOUNT_SEPARATOR, name_of_account
 from ..references import storable
 from .dialects.base import Database
 from .event_pages import came_to
 from .prepared import PreparedDatabase
+from .quarantine import kept_for
 from .tables import event, message, reconciliation
 
 _ASKS = func.coalesce(message.c.asks, 0)
@@ -118,25 +121,43 @@ class SQLAsking:
             row = connection.execute(query).one_or_none()
             return None if row is None else (row[0], row[1])
 
-    def note(self, run: Reconciled) -> None:
-        """Keep *run* as the last one of its receiver."""
+    def note(
+        self, receiver: str, *, asked: int, changed: int, stopped: str | None, is_good: bool
+    ) -> None:
+        """Keep a run that has just ended as the last one; see :class:`Reconciled`."""
         database = self._prepared.database
-        values = {
-            "asked": run.asked,
-            "changed": run.changed,
-            "stopped": storable(run.stopped),
-            "ended_at": run.ended_at or database.now(),
-        }
         with database.writing() as connection:
-            key = {"receiver": run.receiver}
+            now = database.read_clock(connection)
+            values = {
+                "asked": asked,
+                "changed": changed,
+                "stopped": storable(stopped),
+                "ended_at": now,
+            }
+            if is_good:
+                values["good_at"] = now
+            key = {"receiver": receiver}
             connection.execute(database.upsert(reconciliation, key, values, values))
 
-    def last(self, *, receiver: str) -> Reconciled | None:
-        """The last run over a receiver's messages."""
-        query = select(reconciliation).where(reconciliation.c.receiver == receiver)
+    def runs(self, *, receiver: str) -> Sequence[Reconciled]:
+        """The last run of the receiver and of each of its accounts."""
+        query = select(reconciliation).where(kept_for(receiver, reconciliation.c.receiver))
         with self._prepared.database.querying() as connection:
-            row = connection.execute(query).mappings().one_or_none()
-            return None if row is None else Reconciled(**row)
+            rows = connection.execute(query).mappings()
+            return sorted((Reconciled(**row) for row in rows), key=by_need)
+
+
+def forget_runs(database: Database, before: datetime, receivers: Collection[str] | None) -> None:
+    """Forget the last runs of accounts that ended before, which must be gone."""
+    name = reconciliation.c.receiver
+    of_account = [name.contains(ACCOUNT_SEPARATOR)]
+    if receivers is not None:
+        of_account = [
+            name.startswith(name_of_account(one, ""), autoescape=True) for one in receivers
+        ]
+    old = delete(reconciliation).where(reconciliation.c.ended_at < before, or_(*of_account))
+    with database.writing() as connection:
+        connection.execute(old)
 
 
 def _still(asked: Asked) -> Iterator[ColumnElement[bool]]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import func, literal, null, select, type_coerce, union_all
+from sqlalchemy import case, false, func, literal, null, select, type_coerce, union_all
 
 from ..gauges import NO_STATUS, UNHEARD_AFTER, WINDOW, Gauges
 from ..send_records import SendFilter, SendState
@@ -53,7 +53,7 @@ def _take(gauges: Gauges, row: _Row) -> None:
     elif row.kind == "accepted":
         gauges.last_accepted = row.moment
     elif row.kind == "reconciled":
-        gauges.last_reconciled = row.moment
+        gauges.last_reconciled, gauges.failing_reconciliations = row.moment, row.number
     elif row.kind == "rejected":
         assert row.label is not None
         assert row.moment is not None
@@ -88,9 +88,6 @@ def _parts(receivers: list[str], database: Database) -> list[Any]:
         )
         .where(rejection.c.receiver.in_(receivers))
         .group_by(rejection.c.receiver, rejection.c.reason),
-        _counted(
-            "reconciled", reconciliation.c.receiver, None, reconciliation.c.ended_at, literal(1)
-        ).where(reconciliation.c.receiver.in_(receivers)),
         _counted("drift", drift.c.receiver)
         .where(drift.c.last_seen >= since, drift.c.receiver.in_(receivers))
         .group_by(drift.c.receiver),
@@ -112,9 +109,17 @@ def _parts(receivers: list[str], database: Database) -> list[Any]:
         .group_by(send.c.receiver)
         for kind, conditions in of_sends.items()
     ]
-    # A body may have come to one of the receiver's accounts, of which there may be many.
+    # Of what is kept by account a receiver may have much.
     parts += [
         _counted("quarantined", literal(name)).select_from(quarantine).where(kept_for(name))
+        for name in receivers
+    ]
+    could_ask = func.coalesce(reconciliation.c.good_at == reconciliation.c.ended_at, false())
+    failing = func.coalesce(func.sum(case((could_ask, 0), else_=1)), 0)
+    parts += [
+        _counted(
+            "reconciled", literal(name), None, func.min(reconciliation.c.good_at), failing
+        ).where(kept_for(name, reconciliation.c.receiver))
         for name in receivers
     ]
     # One look into the index for each: grouped, it would be a look at every event.

@@ -14,6 +14,7 @@ from ..event_filter import require_condition
 from ..send_records import digest_of
 from ..views import Erased, Upgraded
 from .aggregates import drop_old
+from .ask_rows import forget_runs
 from .drift_rows import forget_examples
 from .event_pages import has_reference
 from .forgetting import erase, forget
@@ -61,6 +62,7 @@ class SQLMaintenance:
             database.retried(
                 lambda: forget_sends(database, before=before, limit=limit, receivers=names)
             )
+            database.retried(lambda: forget_runs(database, before, names))
             database.retried(lambda: drop_old(database, rules))
         return gone
 

@@ -89,10 +89,12 @@ class SQLQuarantine:
             return gone.rowcount == 1
 
 
-def kept_for(receiver: str) -> ColumnElement[bool]:
-    """Whether a body came to *receiver*, or to one of its accounts."""
-    of_account = table.c.receiver.startswith(name_of_account(receiver, ""), autoescape=True)
-    return (table.c.receiver == receiver) | of_account
+def kept_for(receiver: str, name: ColumnElement[str] = table.c.receiver) -> ColumnElement[bool]:
+    """Whether a body came to *receiver*, or to one of its accounts.
+
+    :param name: the column that tells for whom something else is kept.
+    """
+    return (name == receiver) | name.startswith(name_of_account(receiver, ""), autoescape=True)
 
 
 def _drop_oldest(connection: Connection, at_most: int, receiver: str, *, is_ignored: bool) -> int:

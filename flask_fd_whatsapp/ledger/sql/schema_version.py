@@ -16,7 +16,7 @@ from ...exceptions import LedgerUnavailable
 VERSION_TABLE: Final = "fd_whatsapp_version"
 """Alembic's own table: the revision the tables are at."""
 
-HEAD: Final = "0012"
+HEAD: Final = "0013"
 """The revision this version of the package is written for."""
 
 

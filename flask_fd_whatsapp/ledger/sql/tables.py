@@ -304,7 +304,7 @@ rate = Table(
     Column("paused_until", UTCDateTime),
 )
 
-# The last time that a receiver's messages were asked for.
+# The last time that the messages of a receiver, or of one of its accounts, were asked for.
 reconciliation = Table(
     "fd_whatsapp_reconciliation",
     metadata,
@@ -313,6 +313,8 @@ reconciliation = Table(
     Column("asked", Integer, nullable=False),
     Column("changed", Integer, nullable=False),
     Column("stopped", long_text()),
+    # When a run last ended that could ask.
+    Column("good_at", UTCDateTime),
 )
 
 # What remains of pruned messages: a row a day, account, receiver, campaign, template and reason,

@@ -109,6 +109,7 @@ CREATE TABLE fd_whatsapp_reconciliation (
 	asked INTEGER NOT NULL, 
 	changed INTEGER NOT NULL, 
 	stopped TEXT, 
+	good_at TIMESTAMP WITH TIME ZONE, 
 	CONSTRAINT pk_fd_whatsapp_reconciliation PRIMARY KEY (receiver)
 );
 CREATE TABLE fd_whatsapp_rejection (
@@ -209,4 +210,4 @@ CREATE TABLE fd_whatsapp_handling (
 );
 INSERT INTO fd_whatsapp_compatibility (oldest_revision) VALUES ('0003');
 CREATE TABLE fd_whatsapp_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY);
-INSERT INTO fd_whatsapp_version (version_num) VALUES ('0012');
+INSERT INTO fd_whatsapp_version (version_num) VALUES ('0013');
