@@ -198,33 +198,43 @@ def _changed(answer: Response, **fields: Any) -> Response:
 
 
 _FAULTS: Final = (
-    ApiFault("slow", "It is done, and the answer comes after the client has gone.", after=_slow),
-    ApiFault("dripping", "It is done, and the answer comes byte by byte.", after=_drip),
-    ApiFault("cut-before", "The connection is cut, and nothing is done.", instead=_cut_at_once),
-    ApiFault("cut-after", "It is done, and the connection is cut.", after=_cut_after),
-    ApiFault("cut-within", "It is done, and half of the answer comes.", after=_cut_within),
-    ApiFault("half-json", "It is done, and the answer's JSON has no end.", after=_halve),
-    ApiFault("error-after", "It is done, and the answer is a 500.", after=_fail),
-    ApiFault("error", "A 500, and nothing is done.", instead=_error(500)),
-    ApiFault("unavailable", "A gateway's 503 in HTML.", instead=_page(503, "Unavailable")),
-    ApiFault("html", "A 200 with a page in HTML.", instead=_page(200, "Welcome")),
+    ApiFault(
+        "slow", "The call succeeds; the answer comes after the client has given up.", after=_slow
+    ),
+    ApiFault("dripping", "The call succeeds; the answer comes byte by byte.", after=_drip),
+    ApiFault("cut-before", "The connection is cut, and nothing happens.", instead=_cut_at_once),
+    ApiFault("cut-after", "The call succeeds, and the connection is cut.", after=_cut_after),
+    ApiFault("cut-within", "The call succeeds; only half of the answer comes.", after=_cut_within),
+    ApiFault("half-json", "The call succeeds; the answer's JSON is cut off.", after=_halve),
+    ApiFault("error-after", "The call succeeds, and the answer is a 500.", after=_fail),
+    ApiFault("error", "A 500, and nothing happens.", instead=_error(500)),
+    ApiFault(
+        "unavailable",
+        "A 503 with an HTML page, as from a gateway.",
+        instead=_page(503, "Unavailable"),
+    ),
+    ApiFault("html", "A 200 with an HTML page.", instead=_page(200, "Welcome")),
     ApiFault(
         "wrong-domain",
-        "A 404 in HTML, as of a domain that is nobody's.",
+        "A 404 with an HTML page, as for a domain that does not exist.",
         instead=_page(404, "There is no helpdesk here"),
     ),
     ApiFault("redirect", "A redirect to another server.", instead=_redirect),
-    ApiFault("limited", "A 429 whose Retry-After may be odd.", instead=_limited),
+    ApiFault("limited", "A 429, whose Retry-After may be malformed.", instead=_limited),
     ApiFault(
         "suspended", "A 403: the account is suspended.", instead=_error(403, "account_suspended")
     ),
     ApiFault("unsuccessful", "A 200 that says success: false.", instead=_not_done),
-    ApiFault("ok", "A message that is taken is a 200, not a 201.", after=_with_status(200)),
-    ApiFault("accepted", "A message that is taken is a 202, not a 201.", after=_with_status(202)),
     ApiFault(
-        "unknown-status", "A message has a status that is not documented.", after=_other_status
+        "ok", "Accepted messages are answered with 200 instead of 201.", after=_with_status(200)
     ),
-    ApiFault("other-message", "The answer is of another message.", after=_other_message),
+    ApiFault(
+        "accepted",
+        "Accepted messages are answered with 202 instead of 201.",
+        after=_with_status(202),
+    ),
+    ApiFault("unknown-status", "A message has an undocumented status.", after=_other_status),
+    ApiFault("other-message", "The answer is about another message.", after=_other_message),
 )
 
 API_FAULTS: Final[Mapping[str, ApiFault]] = MappingProxyType({f.name: f for f in _FAULTS})

@@ -147,7 +147,7 @@ _LABELS = {
     "garbled": "Garbled bodies",
     "posted": "Posted",
     "acknowledged": "Acknowledged",
-    "tried_again": "Tried again",
+    "tried_again": "Retried",
     "given_up": "Given up",
     "withheld": "Withheld while disabled",
     "left": "Left when the run ended",

@@ -46,7 +46,7 @@ def test_in_process(app: Flask, ledger: Ledger, run: RunCommand) -> None:
     assert shown["Messages sent"] == "20"
     assert shown["Events made"] == shown["Posted"] == shown["Acknowledged"]
     assert shown["Answers 200"] == shown["Posted"]
-    assert (shown["Tried again"], shown["Given up"]) == ("0", "0")
+    assert (shown["Retried"], shown["Given up"]) == ("0", "0")
     assert {"Latency median", "Latency 95 %", "Latency 99 %"} <= shown.keys()
     assert shown["Ledger"] == "20 of 20 agree"
     assert ledger.messages(external_reference_id="autumn-00020")

@@ -86,7 +86,7 @@ def test_handlers_that_fail(app: Flask, run: RunCommand) -> None:
     result = run(app, "simulate", "--messages", "3", *FAST)
     assert result.exit_code == 0
     shown = table(result.output)
-    assert shown["Tried again"] == shown["Answers 503"] == shown["Events made"]
+    assert shown["Retried"] == shown["Answers 503"] == shown["Events made"]
 
 
 MISTAKES: dict[str, tuple[list[str], str]] = {

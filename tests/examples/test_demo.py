@@ -101,7 +101,7 @@ def test_demo_handles_everything_once(clone: Path, scratch: Path) -> None:
     assert done.stdout.count("  handler ") == 5
     assert re.search(r"  Messages sent +200\n", done.stdout)
     assert re.search(r"  Copies of events +[1-9]", done.stdout)
-    assert re.search(r"  Tried again +[1-9]", done.stdout)
+    assert re.search(r"  Retried +[1-9]", done.stdout)
     assert re.search(r"  Withheld while disabled +[1-9]", done.stdout)
     assert re.search(r"Asked about \d+ messages: 100 with news", done.stdout)
     for status in ("READ", "DELIVERED", "FAILED"):
