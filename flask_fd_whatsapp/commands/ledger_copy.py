@@ -9,7 +9,7 @@ from flask.cli import with_appcontext
 from ..exceptions import FreshdeskWhatsAppError
 from ..ledger_urls import MEMORY_URL, ledger_url
 from .options import chosen_ledger, json_option, receiver_option
-from .output import many, print_json, print_table, share_of
+from .output import print_json, print_table, share_of
 
 
 @click.command(
@@ -34,7 +34,7 @@ def copy(url: str, name: str | None, as_json: bool) -> None:
     The target has to be empty; its tables are made. Copied is what is there at one moment, all of
     it or nothing, and the rows of both are counted. To move, stop what records events and what
     handles them first, and change LEDGER_URL before it starts again: Freshdesk sends again what
-    came meanwhile.
+    came meanwhile. If something was recorded while it copied, the exit status is 1.
     """
     _, source = chosen_ledger(name)
     if not source.durable:
@@ -55,12 +55,11 @@ def copy(url: str, name: str | None, as_json: bool) -> None:
         print_json({"rows": copied.rows, "missed": copied.missed})
     else:
         print_table(("table", "rows"), copied.rows.items())
-    if copied.missed:
-        click.echo(
-            f"Warning: {many(copied.missed, 'event')} came in meanwhile, and the target does not "
-            "have them. To move the ledger, stop the receivers and copy again, into an empty "
-            "database.",
-            err=True,
+    if any(copied.missed.values()):
+        missed = ", ".join(f"{what}: {count}" for what, count in copied.missed.items() if count)
+        raise FreshdeskWhatsAppError(
+            f"The target lacks what came in meanwhile ({missed}). To move the ledger, stop what "
+            "records and handles events, and copy again, into an empty database."
         )
 
 

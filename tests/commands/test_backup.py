@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import stat
+import subprocess
+import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +73,69 @@ def test_file_that_exists_is_kept(durable: Flask, run: RunCommand, tmp_path: Pat
     result = run(durable, "backup", str(tmp_path / "ledger.db"))
     assert (result.exit_code, result.stderr.endswith("name a file that does not.\n")) == (1, True)
     assert (tmp_path / "ledger.db").read_bytes() == before
+
+
+def while_backing_up(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Let *act* be called once the pages are being copied."""
+    real = sqlite_backup.write_backup
+
+    def write(driver: Any, path: Path, tell: Any) -> None:
+        real(driver, path, lambda done, total: act() and None)
+
+    monkeypatch.setattr("flask_fd_whatsapp.ledger.sql.dialects.sqlite.write_backup", write)
+
+
+def test_file_that_comes_meanwhile_is_kept(
+    durable: Flask, run: RunCommand, post: Post, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two backups to one name at once the one that is done first stays; nothing is beside it."""
+    post(durable)
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    while_backing_up(monkeypatch, lambda: (folder / "one.db").write_text("another's"))
+    result = run(durable, "backup", str(folder / "one.db"))
+    assert (result.exit_code, "one.db exists" in result.stderr) == (1, True)
+    assert [(one.name, one.read_text()) for one in folder.iterdir()] == [("one.db", "another's")]
+
+
+def test_backup_is_on_disk_before_it_has_its_name(
+    durable: Flask, run: RunCommand, post: Post, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is written through to the disk, then gets its name, and then its folder is."""
+    post(durable)
+    file, steps = tmp_path / "backups" / "one.db", []
+    file.parent.mkdir()
+
+    def note(descriptor: int) -> None:
+        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        steps.append(("folder" if is_folder else "file", file.exists()))
+
+    monkeypatch.setattr("os.fsync", note)
+    assert run(durable, "backup", str(file)).exit_code == 0
+    assert steps == [("file", False), ("folder", True)]
+
+
+def test_backup_that_is_killed_has_no_name(
+    durable: Flask, run: RunCommand, post: Post, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backup that was killed half way leaves nothing of that name, and can be run again."""
+    post(durable)
+    file = tmp_path / "backups" / "one.db"
+    file.parent.mkdir()
+    code = """
+import os, signal, sys
+from pathlib import Path
+import sqlite3
+from flask_fd_whatsapp.ledger.sql.dialects.sqlite_backup import write_backup
+driver = sqlite3.connect(sys.argv[1])
+write_backup(driver, Path(sys.argv[2]), lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+"""
+    command = [sys.executable, "-c", code, str(tmp_path / "ledger.db"), str(file)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    left = list(file.parent.iterdir())
+    assert left
+    assert all(one.name.startswith(".one.db-") for one in left)
+    assert run(durable, "backup", str(file)).exit_code == 0
 
 
 def test_only_its_owner_reads_a_backup(durable: Flask, run: RunCommand, tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
 
 from flask_fd_whatsapp import FreshdeskWhatsApp
+from flask_fd_whatsapp.ledger.sql import copying
 
 from ..conftest import TOKEN, MakeApp
 from .conftest import Post, RunCommand, RunJSON, Tickets, ledger_of, make_due, states
@@ -25,7 +27,7 @@ def test_move_to_another_database(
         post(deferred, data__message_id=f"M{number}")
     url = f"sqlite:///{tmp_path}/new.db"
     copied = run_json(deferred, "copy", "--to", url)
-    assert (copied["rows"]["fd_whatsapp_event"], copied["missed"]) == (3, 0)
+    assert (copied["rows"]["fd_whatsapp_event"], copied["missed"]["events"]) == (3, 0)
     moved = make_app(LEDGER_URL=url, DISPATCH="deferred")
     assert (
         post(moved, data__message_id="M1") == "accepted"
@@ -37,6 +39,23 @@ def test_move_to_another_database(
     again = run(deferred, "copy", "--to", url)
     assert (again.exit_code, "The target is not empty" in again.stderr) == (1, True)
     ledger_of(moved).engine.dispose()  # type: ignore[attr-defined]
+
+
+def test_copy_that_lacks_something_fails(
+    deferred: Flask, run: RunCommand, post: Post, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If events came in meanwhile, it says how many, and a script stops there."""
+    post(deferred, data__message_id="M1")
+    real = copying._copy_tables
+
+    def copy_and_post(*arguments: Any) -> None:
+        real(*arguments)
+        post(deferred, data__message_id="M2")
+
+    monkeypatch.setattr(copying, "_copy_tables", copy_and_post)
+    result = run(deferred, "copy", "--to", f"sqlite:///{tmp_path}/new.db")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: The target lacks what came in meanwhile (events: 1).")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
@@ -17,12 +20,14 @@ from flask_fd_whatsapp.ledger import Unusable
 from flask_fd_whatsapp.ledger.send_records import SendIntent
 from flask_fd_whatsapp.ledger.sql import SQLLedger, copying, metadata
 from flask_fd_whatsapp.ledger.sql.copying import copy_ledger
-from flask_fd_whatsapp.ledger.sql.schema_version import HEAD
-from flask_fd_whatsapp.ledger.sql.tables import compatibility, message
+from flask_fd_whatsapp.ledger.sql.schema_version import HEAD, revision
+from flask_fd_whatsapp.ledger.sql.tables import compatibility, event, message
 
 from .conftest import Shared
-from .databases import KINDS, fresh_database
+from .databases import KINDS, SERVERS, fresh_database
 from .entries import FAILED, RECEIVER, claimed, exhaust, handle, kill
+
+ROOT = Path(__file__).parents[2]
 
 REFERENCES = (
     "T1",
@@ -30,6 +35,9 @@ REFERENCES = (
     "\U0001f44b \u0645\u0631\u062d\u0628\u0627",
     " ends in a blank ",
 )
+
+
+NOTHING_MISSED = {"events": 0, "quarantined bodies": 0, "sends": 0}
 
 
 def nothing(done: int, total: int) -> None: ...
@@ -45,18 +53,21 @@ def fill(ledger: SQLLedger) -> None:
     claim.finish(FAILED)
     exhaust(ledger, "READ", message_id="M2")
     kill(ledger, "READ", message_id="M3", headers={"X-Data": "\u00fc\ud800"})
-    unusable = Unusable(
-        receiver=RECEIVER, body=b"\x00\xff\xfe{", reason="not_json", detail="no", headers={}
-    )
-    ledger.quarantine.keep(unusable, at_most=10)
-    ledger.send_record.intend(
-        SendIntent(receiver=RECEIVER, account_id="1", external_reference_id="R1", once=True)
-    )
+    keep_and_send(ledger, b"\x00\xff\xfe{", "R1")
     old = datetime.now(UTC) - timedelta(days=400)
     with ledger.engine.begin() as connection:
         of_first = message.c.message_id == "M0"
         connection.execute(update(message).where(of_first).values(last_seen=old, first_seen=old))
     assert ledger.prune(before=old + timedelta(days=1), limit=10) == 1
+
+
+def keep_and_send(ledger: SQLLedger, body: bytes, reference: str) -> None:
+    """Keep a body in quarantine, and note that something is sent."""
+    unusable = Unusable(receiver=RECEIVER, body=body, reason="not_json", detail="no", headers={})
+    ledger.quarantine.keep(unusable, at_most=10)
+    ledger.send_record.intend(
+        SendIntent(receiver=RECEIVER, account_id="1", external_reference_id=reference, once=True)
+    )
 
 
 def rows(ledger: SQLLedger) -> dict[str, set[Any]]:
@@ -96,7 +107,8 @@ def test_each_database_to_each_other(sql_ledger: SQLLedger, target: SQLLedger) -
     copied = copy_ledger(sql_ledger, target, tell=nothing)
     there = rows(sql_ledger)
     assert rows(target) == there
-    assert (copied.rows, copied.missed) == ({name: len(all_) for name, all_ in there.items()}, 0)
+    assert copied.rows == {name: len(all_) for name, all_ in there.items()}
+    assert copied.missed == NOTHING_MISSED
     assert sum(1 for count in copied.rows.values() if count) >= 8
     assert handle(target, message_id="new") > max(row[0] for row in there["fd_whatsapp_event"])
 
@@ -109,6 +121,54 @@ def test_target_that_is_not_empty_is_left_alone(source: SQLLedger, target: SQLLe
     with pytest.raises(FreshdeskWhatsAppError, match="fd_whatsapp_message has rows"):
         copy_ledger(source, target, tell=nothing)
     assert rows(target) == before
+
+
+def test_old_ledger_with_events_is_left_as_it_was(source: SQLLedger, target: SQLLedger) -> None:
+    """A target that is not empty is not even upgraded, so that its old version goes on with it."""
+    target.upgrade("0003")
+    with target.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO fd_whatsapp_message (account_id, message_id, first_seen, last_seen)"
+            " VALUES ('1', 'M1', '2025-11-01 00:00:00', '2025-11-01 00:00:00')"
+        )
+    with pytest.raises(FreshdeskWhatsAppError, match="fd_whatsapp_message has rows"):
+        copy_ledger(source, target, tell=nothing)
+    assert revision(target.engine) == "0003"
+
+
+@pytest.mark.parametrize("target_kind", KINDS)
+def test_old_ledger_that_is_empty_is_upgraded(source: SQLLedger, target: SQLLedger) -> None:
+    """Tables that an older version made, and never used, are as good as none."""
+    target.upgrade("0003")
+    copy_ledger(source, target, tell=nothing)
+    assert rows(target) == rows(source)
+
+
+@pytest.mark.parametrize("target_kind", KINDS)
+def test_copy_that_is_killed_leaves_nothing(
+    target_kind: str, target: SQLLedger, source: SQLLedger
+) -> None:
+    """After a SIGKILL half way the target is empty, and the copy can be run again."""
+    urls = [one.engine.url.render_as_string(hide_password=False) for one in (source, target)]
+    killed = subprocess.run([sys.executable, "-c", KILLED, *urls], check=False, cwd=ROOT)
+    assert killed.returncode == -signal.SIGKILL
+    assert not any(rows(target).values())
+    copy_ledger(source, target, tell=nothing)
+    assert rows(target) == rows(source)
+
+
+KILLED = """
+import os, signal, sys
+from flask import Flask
+from flask_fd_whatsapp.ledger.sql import SQLLedger, copying
+
+def kill(done, total):
+    if done > total / 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+copying.ROWS = 2
+copying.copy_ledger(*(SQLLedger.from_url(url, Flask("host")) for url in sys.argv[1:]), tell=kill)
+"""
 
 
 def test_copy_that_fails_leaves_nothing(source: SQLLedger, target: SQLLedger) -> None:
@@ -145,10 +205,56 @@ def test_what_comes_in_meanwhile_is_told(sql_ledger: SQLLedger, target: SQLLedge
 
     def record(done: int, total: int) -> None:
         if done == total:
+            for number in range(2):
+                handle(sql_ledger, message_id=f"late{number}")
+            keep_and_send(sql_ledger, b"late", "late")
+
+    missed = copy_ledger(sql_ledger, target, tell=record).missed
+    assert missed == {"events": 2, "quarantined bodies": 1, "sends": 1}
+    assert rows(target) == before
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_what_took_a_lower_id_and_ended_later_is_told(
+    sql_ledger: SQLLedger, target: SQLLedger
+) -> None:
+    """Of transactions at once the first to take an id may be the last to commit: it is counted."""
+    handle(sql_ledger, message_id="M1")
+    slow = sql_ledger.engine.connect()
+    begun = slow.begin()
+    (values,) = slow.execute(select(event).limit(1)).mappings().all()
+    late = {**values, "status": "LATE"}
+    del late["id"]
+    slow.execute(event.insert().values(late))
+    handle(sql_ledger, message_id="M2")  # with a higher id
+
+    def end(done: int, total: int) -> None:
+        if begun.is_active:
+            begun.commit()
+
+    try:
+        missed = copy_ledger(sql_ledger, target, tell=end).missed
+    finally:
+        slow.close()
+    assert missed == NOTHING_MISSED | {"events": 1}
+    with sql_ledger.engine.connect() as connection:
+        ids = connection.execute(select(event.c.id, event.c.status)).all()
+    assert max(ids).status != "LATE"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_pruned_meanwhile_hides_nothing(sql_ledger: SQLLedger, target: SQLLedger) -> None:
+    """What went while it copied does not make up for what came."""
+    for number in range(3):
+        handle(sql_ledger, message_id=f"M{number}")
+
+    def change(done: int, total: int) -> None:
+        if done == total:
+            sql_ledger.maintenance.erase(message_id="M1")
             handle(sql_ledger, message_id="late")
 
-    assert copy_ledger(sql_ledger, target, tell=record).missed == 1
-    assert rows(target) == before
+    copied = copy_ledger(sql_ledger, target, tell=change)
+    assert (copied.rows["fd_whatsapp_event"], copied.missed["events"]) == (3, 1)
 
 
 def test_rows_are_read_in_batches(

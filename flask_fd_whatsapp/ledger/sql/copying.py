@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, Table, func, insert, select
+from sqlalchemy import Connection, Table, func, insert, inspect, select
 
 from ...exceptions import FreshdeskWhatsAppError
 from .dialects.base import Database
 from .ledger import SQLLedger
-from .schema_version import HEAD, revision
-from .tables import compatibility, event, metadata
+from .schema_version import HEAD, revision_of
+from .tables import compatibility, event, metadata, quarantine, send
 
 ROWS: Final = 500
 """Read and written at once, so that memory stays flat."""
 
 _TABLES: Final = [table for table in metadata.sorted_tables if table is not compatibility]
+
+_KEPT: Final = {"events": event, "quarantined bodies": quarantine, "sends": send}
+"""Where a row is something that nobody repeats once it was acknowledged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,11 +28,12 @@ class Copied:
     """What was copied.
 
     :param rows: how many, by table.
-    :param missed: events that were recorded in the source meanwhile, and are not in the target.
+    :param missed: how many events, quarantined bodies and sends the source has by now that are not
+        in the target: what was recorded meanwhile.
     """
 
     rows: Mapping[str, int]
-    missed: int
+    missed: Mapping[str, int]
 
 
 def copy_ledger(
@@ -37,44 +41,69 @@ def copy_ledger(
 ) -> Copied:
     """Copy all rows, as they are at one moment, with their ids; all of them or, if it fails, none.
 
-    :param target: a database without a ledger, or with an empty one.
+    :param target: a database without a ledger, or with an empty one.  One that is not empty is
+        left as it was.
     :param tell: is called with how many rows are copied, and of how many.
     :raises FreshdeskWhatsAppError: if the target is not empty, or it has not what was copied.
     :raises LedgerUnavailable: if one of them cannot be used.
     """
     origin = source.database
+    if not source.migrated_by_host:
+        with origin.querying() as connection:
+            _require_known(revision_of(connection))
+    with target.unprepared.querying() as connection:  # before anything is changed there
+        _require_known(revision_of(connection))
+        _require_empty(connection)
     target.upgrade()
     destination = target.database
-    _require_same_revision(source, target)
-    with origin.snapshot() as reading, destination.writing(patiently=True) as writing:
-        for table in _TABLES:
-            if _count(writing, table):
-                raise FreshdeskWhatsAppError(
-                    f"The target is not empty: {table.name} has rows. Name an empty database."
-                )
+    with origin.snapshot() as reading:
         rows = {table.name: _count(reading, table) for table in _TABLES}
-        newest = reading.scalar(select(func.max(event.c.id))) or 0
-        total, done = sum(rows.values()), 0
-        for table in _TABLES:
-            done = _copy_table(table, reading, writing, done, lambda now: tell(now, total))
-            if rows[table.name]:
-                destination.continue_ids(writing, table)
-            written = _count(writing, table)
-            if written != rows[table.name]:
-                raise FreshdeskWhatsAppError(
-                    f"{table.name} has {rows[table.name]} rows in the source and {written} in the "
-                    "target, which was left as it had been: copy again, into a new database."
-                )
-    return Copied(rows=rows, missed=_since(origin, newest))
+        with destination.writing(patiently=True) as writing:
+            _require_empty(writing)
+            _copy_tables(rows, reading, writing, destination, tell)
+        missed = {what: _missed(table, reading, origin) for what, table in _KEPT.items()}
+    return Copied(rows=rows, missed=missed)
 
 
-def _require_same_revision(*ledgers: SQLLedger) -> None:
+def _require_known(found: str | None) -> None:
     """A column that is not known here would be left behind."""
-    for ledger in ledgers:
-        if not ledger.migrated_by_host and (found := revision(ledger.engine)) != HEAD:
+    if found is not None and found > HEAD:
+        raise FreshdeskWhatsAppError(
+            f"A ledger at revision {found} cannot be copied by this version of the package, which "
+            f"knows {HEAD}: use the version that upgraded it."
+        )
+
+
+def _require_empty(connection: Connection) -> None:
+    """Of whatever revision it is."""
+    there = inspect(connection).get_table_names()
+    for table in _TABLES:
+        if (
+            table.name in there
+            and connection.execute(select(1).select_from(table).limit(1)).first()
+        ):
             raise FreshdeskWhatsAppError(
-                f"A ledger at revision {found} cannot be copied by this version of the package, "
-                f"which knows {HEAD}: use the version that upgraded it."
+                f"The target is not empty: {table.name} has rows. Name an empty database."
+            )
+
+
+def _copy_tables(
+    rows: Mapping[str, int],
+    reading: Connection,
+    writing: Connection,
+    destination: Database,
+    tell: Callable[[int, int], None],
+) -> None:
+    total, done = sum(rows.values()), 0
+    for table in _TABLES:
+        done = _copy_table(table, reading, writing, done, lambda now: tell(now, total))
+        if rows[table.name]:
+            destination.continue_ids(writing, table)
+        written = _count(writing, table)
+        if written != rows[table.name]:
+            raise FreshdeskWhatsAppError(
+                f"{table.name} has {rows[table.name]} rows in the source and {written} in the "
+                "target, which was left as it had been: copy again, into a new database."
             )
 
 
@@ -97,7 +126,27 @@ def _count(connection: Connection, table: Table) -> int:
     return int(connection.scalar(select(func.count()).select_from(table)) or 0)
 
 
-def _since(database: Database, newest: int) -> int:
-    with database.querying(patiently=True) as connection:
-        later = select(func.count()).select_from(event).where(event.c.id > newest)
-        return int(connection.scalar(later) or 0)
+def _missed(table: Table, reading: Connection, database: Database) -> int:
+    """How many rows there are now that were not, whatever their ids.
+
+    An id may be lower than others that were copied: of two transactions at once the one that took
+    its id first may end last.
+    """
+    ids = select(table.c.id).order_by(table.c.id).execution_options(yield_per=10 * ROWS)
+    with (
+        database.querying(patiently=True) as connection,
+        connection.execute(ids) as now,
+        reading.execute(ids) as copied,
+    ):
+        return _count_others(now.scalars(), copied.scalars())
+
+
+def _count_others(ids: Iterable[int], known: Iterable[int]) -> int:
+    """How many *ids* are not *known*, both being in order."""
+    count, rest = 0, iter(known)
+    last = next(rest, None)
+    for one in ids:
+        while last is not None and last < one:
+            last = next(rest, None)
+        count += last != one
+    return count

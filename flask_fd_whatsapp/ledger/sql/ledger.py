@@ -92,9 +92,14 @@ class SQLLedger(ComposedLedger):
         return self._prepared.database
 
     @property
+    def unprepared(self) -> Database:
+        """The same, whatever the state of its tables."""
+        return self._prepared.unprepared
+
+    @property
     def engine(self) -> Engine:
         """The SQLAlchemy engine, whatever the state of its tables."""
-        return self._prepared.engine
+        return self.unprepared.engine
 
     @property
     def migrated_by_host(self) -> bool:
@@ -104,7 +109,7 @@ class SQLLedger(ComposedLedger):
     @property
     def file(self) -> str | None:
         """The path of the database's file, if it is one."""
-        return self._prepared.unprepared.file
+        return self.unprepared.file
 
     @property
     def transaction(self) -> Connection:

@@ -6,6 +6,7 @@ the log goes into the file meanwhile.  SQLite's own backup reads the pages of on
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import tempfile
 from collections.abc import Callable
@@ -18,9 +19,14 @@ from ....exceptions import FreshdeskWhatsAppError
 PAGES: Final = 1024
 """Copied before it is told how far it is: 4 MiB, of SQLite's usual pages."""
 
+_FOLDER: Final = getattr(os, "O_DIRECTORY", None)
+"""How a folder is opened, where that is possible."""
+
 
 def write_backup(driver: Any, path: Path, tell: Callable[[int, int], None]) -> None:
     """Write what *driver* sees to *path*, which is not there before it is whole and checked.
+
+    No file that is there by then is replaced.  In the end file and name are on disk.
 
     :param driver: a connection of the ``sqlite3`` module in a transaction that has read, so that
         no page changes for it, whoever writes.
@@ -45,9 +51,24 @@ def write_backup(driver: Any, path: Path, tell: Callable[[int, int], None]) -> N
                     f"The backup is not sound: {found}. The ledger's file may not be either: look "
                     "at it with `PRAGMA integrity_check`, and keep the last good backup."
                 )
-            partial.rename(path)
+            with partial.open("rb+") as written:
+                os.fsync(written.fileno())
+            os.link(partial, path)  # to rename it would replace what has come there meanwhile
         finally:
             partial.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+    except FileExistsError as error:
+        raise FreshdeskWhatsAppError(f"{path} exists: name a file that does not.") from error
     except (OSError, sqlite3.Error) as error:
         reason = f"{type(error).__name__}: {error}"
         raise FreshdeskWhatsAppError(f"The backup {path} cannot be written: {reason}") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Let the names in it outlive a power cut."""
+    if _FOLDER is not None:
+        descriptor = os.open(folder, os.O_RDONLY | _FOLDER)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
