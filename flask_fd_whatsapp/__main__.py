@@ -9,7 +9,8 @@ from .commands.setup import setup_without_app
 group = click.Group(
     "python -m flask_fd_whatsapp",
     commands=[setup_without_app],
-    help="Freshdesk's WhatsApp webhooks: what needs no application. `flask fd-whatsapp` has more.",
+    help="Freshdesk's WhatsApp webhooks: what works without an application. `flask fd-whatsapp` "
+    "has more.",
 )
 
 if __name__ == "__main__":

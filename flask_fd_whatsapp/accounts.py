@@ -52,12 +52,13 @@ class Account:
                     raise ConfigurationError(f"Account: {item.name} {error}") from None
         if self.api_key is not None and self.domain is None:
             raise ConfigurationError(
-                'Account: api_key is set and domain is not: give it, such as "acme.freshdesk.com".'
+                "Account: api_key is set but domain is not: set it, for example to "
+                '"acme.freshdesk.com".'
             )
         if self.api_key is not None and len(frozenset(self.account_ids)) != 1:
             raise ConfigurationError(
-                "Account: api_key needs exactly one of account_ids: no answer of the API names "
-                "the account, and with a wrong one every message would be there twice."
+                "Account: api_key needs account_ids to list exactly one account: API responses do "
+                "not name the account, and a wrong id would record every message twice."
             )
 
     def settings(self, of_receiver: Settings) -> Settings:
@@ -85,8 +86,8 @@ def require_accounts(accounts: Mapping[Any, Any]) -> None:
     for key, account in accounts.items():
         if not isinstance(key, str) or not KEY.fullmatch(key) or not key.isprintable():
             raise ConfigurationError(
-                f"accounts: the key {key!r} cannot be part of a URL: use a text of up to "
-                f"{MOST_CHARACTERS} printable characters without a slash."
+                f"accounts: the key {key!r} cannot be part of a URL: use up to {MOST_CHARACTERS} "
+                "printable characters without a slash."
             )
         if not isinstance(account, Account):
             raise ConfigurationError(

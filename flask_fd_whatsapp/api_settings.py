@@ -38,14 +38,16 @@ def api_domain(value: object) -> str:
     scheme, separator, rest = value.rpartition("://")
     scheme, rest = scheme.lower(), rest.removesuffix("/")
     if scheme not in ("https", "http") and separator:
-        raise ValueError(f"begins with another scheme than https://: give {_EXAMPLE!r} alone.")
+        raise ValueError(f"begins with a scheme other than https://: set it to {_EXAMPLE!r} alone.")
     host = _host_of(rest)
     if host is None:
-        raise ValueError(f"is no host: give the account's domain alone, such as {_EXAMPLE!r}.")
+        raise ValueError(
+            f"is not a host: set it to the account's domain alone, such as {_EXAMPLE!r}."
+        )
     if scheme == "http" and not is_loopback(host):
         raise ValueError(
-            "begins with http://, over which anybody could read the key: that is for this machine "
-            f"(127.0.0.1, localhost) alone. Give {_EXAMPLE!r}."
+            "begins with http://, over which anybody could read the key: http:// is allowed for "
+            f"this machine only (127.0.0.1, localhost). Set it to {_EXAMPLE!r}."
         )
     return f"http://{rest.lower()}" if scheme == "http" else rest.lower()
 
@@ -68,11 +70,9 @@ def api_key(value: object) -> str:
         raise ValueError(f"has to be text, not a value of type {type(value).__name__}.")
     without_kept_quotes(value)
     if not value:
-        raise ValueError("is empty: copy the API key of the agent's profile settings.")
+        raise ValueError("is empty: copy the API key from the agent's profile settings.")
     if not _KEY.fullmatch(value):
-        raise ValueError(
-            "has to be visible ASCII without blanks and colons, as Freshdesk shows it."
-        )
+        raise ValueError("has to be visible ASCII without spaces or colons, as Freshdesk shows it.")
     return value
 
 
@@ -86,7 +86,7 @@ def phone_number(value: object) -> str:
     without_kept_quotes(value)
     if not _NUMBER.fullmatch(value):
         raise ValueError(
-            'has to be a number such as "+4930123456": a plus, the country\'s code and the rest in '
-            "digits, without blanks, dashes or brackets."
+            'has to be a number such as "+4930123456": a plus sign, the country code and the rest '
+            "in digits, without spaces, dashes or brackets."
         )
     return value

@@ -77,7 +77,7 @@ class FreshdeskWhatsApp(Blueprint):
         super().__init__(name, "flask_fd_whatsapp", url_prefix=url_prefix)
         if not config_prefix.isidentifier() or not config_prefix.isupper():
             raise ConfigurationError(
-                f"config_prefix: {config_prefix!r} is not the upper-case beginning of a key in "
+                f"config_prefix: {config_prefix!r} is not an upper-case prefix of keys in "
                 'app.config, such as "FD_WHATSAPP".'
             )
         self._config_prefix = config_prefix.rstrip("_")
@@ -91,8 +91,8 @@ class FreshdeskWhatsApp(Blueprint):
         self._given_hand_over = hand_over
         if accounts is not None and not (isinstance(accounts, Mapping) or callable(accounts)):
             raise ConfigurationError(
-                "accounts: has to be a mapping from keys to Accounts, or a callable that gives "
-                f"the Account of a key, not {type(accounts).__name__}."
+                "accounts: has to be a mapping from keys to Accounts, or a callable that returns "
+                f"the Account for a key, not {type(accounts).__name__}."
             )
         if isinstance(accounts, Mapping):
             require_accounts(accounts)
@@ -116,8 +116,8 @@ class FreshdeskWhatsApp(Blueprint):
         prefix = (state.url_prefix or "").rstrip("/")
         if "<" in prefix:
             raise ConfigurationError(
-                f"url_prefix: {prefix} has a variable part. The receiver is at one URL; for many "
-                "accounts give accounts=..., which adds the variable part."
+                f"url_prefix: {prefix} has a variable part, but a receiver has a single URL. For "
+                "many accounts pass accounts=..., which adds the variable part."
             )
         url = prefix + (RULE if self._given_accounts is None else ACCOUNTS_RULE)
         receiver = Receiver(
@@ -138,7 +138,7 @@ class FreshdeskWhatsApp(Blueprint):
             if (other.url, other.subdomain) == (receiver.url, receiver.subdomain):
                 raise ConfigurationError(
                     f"Two receivers at one URL: {other.name!r} and {name!r} are both at "
-                    f"{receiver.url}. Give one of them another url_prefix."
+                    f"{receiver.url}. Give one of them a different url_prefix."
                 )
             self._refuse_forgotten_ledger(receiver, other)
         if self._given_accounts is not None:
@@ -156,9 +156,9 @@ class FreshdeskWhatsApp(Blueprint):
             if one.forgets_unasked and beside.settings.ledger_url != MEMORY_URL:
                 key = f"{one.prefix}_LEDGER_URL"
                 raise ConfigurationError(
-                    f"{key} is not set, and {beside.prefix}_LEDGER_URL is: what comes to "
-                    f"{one.name!r} would be kept in memory alone. Set {key} to the same database, "
-                    f'or to "{MEMORY_URL}" if that is meant.'
+                    f"{key} is not set, but {beside.prefix}_LEDGER_URL is: events of {one.name!r} "
+                    f"would be kept in memory only. Set {key} to the same database, or to "
+                    f'"{MEMORY_URL}" if that is intended.'
                 )
 
     def _settings_of(self, app: Flask) -> Settings:
@@ -169,8 +169,8 @@ class FreshdeskWhatsApp(Blueprint):
             return settings
         if settings.dispatch == "celery":
             raise ConfigurationError(
-                f'{self._config_prefix}_DISPATCH is "celery", and hand_over is given too: events '
-                "are handed over by one of them. Leave the other out."
+                f'{self._config_prefix}_DISPATCH is "celery", and hand_over is passed too: only '
+                "one of them can hand events over. Remove the other."
             )
         return replace(settings, dispatch="deferred")
 

@@ -51,7 +51,7 @@ def guarded(campaign_of: CampaignOf, key: str) -> CampaignOf:
         if not isinstance(campaign, str) or len(campaign) > MAX_CAMPAIGN_LENGTH:
             if lines.admit(None) is not None:
                 logger.warning(
-                    "%s gave %s: it has to give text of at most %d characters, or None; no "
+                    "%s returned %s: it has to return text of at most %d characters, or None; no "
                     "campaign.",
                     key,
                     type(campaign).__name__,

@@ -29,10 +29,10 @@ def test_account_is_read_as_settings_are() -> None:
         ({"account_ids": None}, "account_ids is None"),
         ({"account_ids": []}, "account_ids is empty"),
         ({"retention_days": 3}, "retention_days"),
-        ({"api_key": "key"}, "api_key is set and domain is not"),
+        ({"api_key": "key"}, "api_key is set but domain is not"),
         (
             {"api_key": "key", "domain": "a.freshdesk.com", "account_ids": ["1", "2"]},
-            "exactly one of account_ids",
+            "exactly one account",
         ),
     ],
 )

@@ -60,9 +60,9 @@ def test_right_results(
 @pytest.mark.parametrize(
     ("campaign_of", "said"),
     [
-        (lambda reference: 7, "gave int"),
-        (lambda reference: b"x", "gave bytes"),
-        (lambda reference: True, "gave bool"),
+        (lambda reference: 7, "returned int"),
+        (lambda reference: b"x", "returned bytes"),
+        (lambda reference: True, "returned bool"),
         (lambda reference: "x" * 256, "at most 255 characters"),
         (raising(KeyError("Jane Doe")), "raised KeyError"),
         (raising(RecursionError()), "raised RecursionError"),

@@ -22,17 +22,21 @@ from .parameters import EventId
     "  flask fd-whatsapp acknowledge --event 4711 --event 4712"
 )
 @click.option(
-    "--event", "event_ids", type=EventId(), multiple=True, help="This one; can be repeated."
+    "--event",
+    "event_ids",
+    type=EventId(),
+    multiple=True,
+    help="Acknowledge this event only; can be repeated.",
 )
 @receiver_option
 @json_option
 @with_appcontext
 def acknowledge(event_ids: tuple[int, ...], name: str | None, as_json: bool) -> None:
-    """Take note of dead events and rejected requests, so that `status` no longer tells of them.
+    """Acknowledge dead events and rejected requests, so that `status` no longer reports them.
 
-    Without --event that is all so far. Events stay dead, and `retry --dead` can still revive
-    them; one that dies again is told again, and so is the next request that is rejected.
-    Exit 1 if an event that was named is not dead, or was acknowledged before.
+    Without --event, acknowledge all so far. Events stay dead, and `retry --dead` can still revive
+    them. One that dies again is reported again, and so is the next rejected request.
+    Exit 1 if a named event is not dead, or was already acknowledged.
     """
     acknowledged: dict[str, int] = {}
     rejections: dict[str, int] = {}
@@ -51,8 +55,8 @@ def acknowledge(event_ids: tuple[int, ...], name: str | None, as_json: bool) -> 
             for event_id, count in zip(event_ids, counts, strict=False):
                 if not count:
                     problems.append(
-                        f"{receiver.name}: event {event_id} is not dead, or was acknowledged "
-                        "before."
+                        f"{receiver.name}: event {event_id} is not dead, or was already "
+                        "acknowledged."
                     )
                     click.echo(f"Error: {problems[-1]}", err=True)
     if as_json:

@@ -20,10 +20,10 @@ from .output import plain, print_json, share_of
 @json_option
 @with_appcontext
 def backup(file: Path, name: str | None, as_json: bool) -> None:
-    """Write a SQLite ledger, as it is at one moment, to FILE, which must not exist.
+    """Write a consistent copy of a SQLite ledger to FILE, which must not exist.
 
-    Events are recorded meanwhile. The file is there once it is whole and checked, and only its
-    owner can read it. For a ledger on a server it names the server's own tool.
+    Events are recorded meanwhile. The file appears once it is complete and verified, readable by
+    its owner only. For a ledger on a server, the command names the server's own tool.
     """
     _, ledger = chosen_ledger(name)
     with share_of("Backing up") as tell:
@@ -32,4 +32,4 @@ def backup(file: Path, name: str | None, as_json: bool) -> None:
     if as_json:
         print_json({"file": str(file), "bytes": size})
     else:
-        click.echo(plain(f"{file}: {size} bytes, checked."))
+        click.echo(plain(f"{file}: {size} bytes, verified."))

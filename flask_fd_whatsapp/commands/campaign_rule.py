@@ -24,12 +24,21 @@ AT_ONCE: Final = 500
     "  flask fd-whatsapp campaigns --try MM-T1-00042\n"
     "  flask fd-whatsapp campaigns --recompute"
 )
-@click.option("--since", help="Sent from then on: today, 7d, 2026-11, 2026-11-01.")
-@click.option("--until", help="Sent before that, said in the same way.")
-@click.option("--tz", callback=zone_option, help="The time zone: TZ of the environment, or UTC.")
-@click.option("--try", "reference", metavar="REFERENCE", help="Say what the rule makes of it.")
-@click.option("--recompute", is_flag=True, help="Apply the rule to what is recorded.")
-@click.option("--after", type=int, default=0, help="Go on where --recompute was stopped.")
+@click.option("--since", help="Sent at or after: today, 7d, 2026-11, 2026-11-01.")
+@click.option("--until", help="Sent before, in the same formats.")
+@click.option(
+    "--tz", callback=zone_option, help="Time zone. [default: TZ of the environment, else UTC]"
+)
+@click.option(
+    "--try",
+    "reference",
+    metavar="REFERENCE",
+    help="Show the campaign that the rule finds in this reference.",
+)
+@click.option("--recompute", is_flag=True, help="Apply the rule to recorded messages.")
+@click.option(
+    "--after", type=int, default=0, help="Continue an interrupted --recompute after this message."
+)
 @receiver_option
 @json_option
 @with_appcontext
@@ -43,10 +52,11 @@ def campaigns(
     name: str | None,
     as_json: bool,
 ) -> None:
-    """List the campaigns, latest sent first, and how many references have none.
+    """List the campaigns, most recently sent first, and how many references have none.
 
-    The rule is FD_WHATSAPP_CAMPAIGN. A new one goes for what comes from then on; --recompute
-    applies it to what is recorded, in batches. It can be run again, and leaves pruned messages.
+    The rule is FD_WHATSAPP_CAMPAIGN. A new rule applies to events received from then on;
+    --recompute applies it to recorded messages, in batches. It is safe to repeat, and does not
+    reach pruned messages.
     """
     receiver = chosen_receiver(name)
     if reference is not None:
@@ -96,7 +106,7 @@ def _rule_of(receiver: Receiver) -> Any:
     if rule is None:
         raise click.UsageError(
             f"There is no rule: set {receiver.prefix}_CAMPAIGN to a regular expression or a "
-            "function that takes the campaign out of a reference."
+            "function that extracts the campaign from a reference."
         )
     return rule
 
@@ -135,8 +145,8 @@ def _recompute(receiver: Receiver, ledger: Ledger, after: int, *, as_json: bool)
     if as_json:
         print_json({"seen": seen, "changed": changed, "folded": folded, "after": last})
     else:
-        click.echo(f"{many(seen, 'message')} looked at, {changed:,} changed.")
+        click.echo(f"{many(seen, 'message')} checked, {changed:,} changed.")
         if folded:
             click.echo(f"{many(folded, 'message')} are pruned and cannot be reached.")
         if last is not None:
-            click.echo(f"Stopped: go on with --recompute --after {last}.")
+            click.echo(f"Stopped: continue with --recompute --after {last}.")

@@ -18,18 +18,20 @@ from .probe import open_pages
 
 
 @click.command(epilog="Example: flask fd-whatsapp check --receiver fd_whatsapp --json")
-@click.option("--verbose", is_flag=True, help="All settings, of several receivers too.")
+@click.option(
+    "--verbose", is_flag=True, help="Show all settings, also when there are several receivers."
+)
 @receiver_option
 @json_option
 @with_appcontext
 def check(verbose: bool, name: str | None, as_json: bool) -> None:
     """Check routes, settings, ledger and handlers; exit 1 on errors.
 
-    Posts through the application's own stack, without credentials, and expects the receiver's
-    401: a CSRF guard, a login hook or an HTTPS redirect in its way is named. Calls the pages of
-    each Dashboard without a session, and expects anything but a 200.
+    Posts through the application's own stack, without credentials, and expects the receiver's 401;
+    names a CSRF guard, a login hook or an HTTPS redirect in its way. Requests the pages of each
+    Dashboard without a session, and expects anything but a 200.
 
-    Several receivers, and each account of one that has many, are a line each.
+    Prints one line for each receiver, and for each account of a receiver with several.
     """
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     tried: dict[int, list[str]] = {}

@@ -98,7 +98,7 @@ def _check_settings(receiver: Receiver) -> Iterator[Finding]:
     if not settings.headers and receiver.accounts is None:
         yield Finding(
             "warning",
-            f"Anybody can post events: {prefix}_ALLOW_UNAUTHENTICATED is set and {prefix}_HEADERS "
+            f"Anybody can post events: {prefix}_ALLOW_UNAUTHENTICATED is set, but {prefix}_HEADERS "
             "is not.",
         )
     too_many = too_many_headers(prefix, settings.headers, settings.data_headers)
@@ -141,10 +141,17 @@ def _check_accounts(receiver: Receiver, report: Report) -> Iterator[Finding]:
             one = receiver.accounts.find(key)
         except AccountsUnavailable as error:
             reason = type(error.__cause__).__name__
-            yield Finding("error", f"accounts raised {reason} for {key!r}: answered with 503.")
+            yield Finding(
+                "error",
+                f"accounts raised {reason} for {key!r}: its requests are answered with 503.",
+            )
             continue
         if one is None:
-            yield Finding("warning", f"Account {key!r} has posted, and is not known any more: 401.")
+            yield Finding(
+                "warning",
+                f"Account {key!r} has posted events but is no longer known: "
+                "its requests are answered with 401.",
+            )
             continue
         ids = sorted(one.settings.account_ids or ())
         for account_id in ids:
@@ -164,7 +171,7 @@ def _check_accounts(receiver: Receiver, report: Report) -> Iterator[Finding]:
             yield Finding(
                 "error",
                 f"The id {account_id} is in the account_ids of {', '.join(shared)}: each of them "
-                "can write the others' messages. An id belongs to one Account.",
+                "can change the others' messages. List an id in one Account only.",
             )
 
 
@@ -185,16 +192,16 @@ def handler_findings(app: Flask) -> Iterator[Finding]:
         if is_by_proxy:
             yield Finding(
                 "error",
-                f"Handler {name} is connected for current_app and never called: that is a proxy, "
-                "and signals are sent with the application itself as sender. Connect it with "
-                "connect_via(app), or without a sender.",
+                f"Handler {name} is connected for current_app and never called: current_app is a "
+                "proxy, and signals are sent with the application itself as sender. Connect it "
+                "with connect_via(app), or without a sender.",
             )
         else:
             yield Finding(
                 "warning",
-                f"Handler {name} is connected for another sender than this application, and its "
-                "events do not reach it. Unless that is meant, connect it with connect_via(app), "
-                "or without a sender.",
+                f"Handler {name} is connected for a sender other than this application, whose "
+                "events do not reach it. Unless that is intended, connect it with "
+                "connect_via(app), or without a sender.",
             )
     if not handlers_of(EVENT_SIGNALS, app) and not any(
         misconnected_handlers(signal, app) for signal in EVENT_SIGNALS
@@ -202,22 +209,22 @@ def handler_findings(app: Flask) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "No handler is connected. Blinker holds functions weakly: one defined inside a "
-            "function vanishes with it unless connected with connect_via(app), and a module "
-            "with handlers has to be imported.",
+            "function is garbage-collected with it unless connected with connect_via(app). A "
+            "module with handlers has to be imported.",
         )
     coroutines = _coroutine_functions(app)
     if coroutines and not _can_await(app):
         yield Finding(
             "error",
-            f"Handler {', '.join(coroutines)} is a coroutine function (async def), and asgiref, "
-            "which Flask calls those with, is not installed: it fails at each event. Install the "
+            f"Handler {', '.join(coroutines)} is a coroutine function (async def), but asgiref, "
+            "which Flask needs to call it, is not installed: it fails on every event. Install the "
             "extra: pip install 'flask[async]'.",
         )
     for name in _numbered(app):
         yield Finding(
             "warning",
             f"Handler {name} shares its identity with another and is numbered by order of "
-            "connection: give each its own with handler_name(...).",
+            "connection: give each a name of its own with handler_name(...).",
         )
 
 

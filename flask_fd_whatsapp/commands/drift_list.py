@@ -20,17 +20,17 @@ _HEAD = ("last seen", "first seen", "times", "what", "place", "found", "example"
 @json_option
 @with_appcontext
 def drift(name: str | None, as_json: bool) -> None:
-    """List what Freshdesk sent that is not known here: fields, types, statuses, error codes.
+    """List what Freshdesk sent that the schema does not know: fields, types, statuses, error codes.
 
-    Nothing is lost by it: payloads are kept as they came. It says that Freshdesk has changed
-    something, and whether a handler, or a newer version of the package, could make use of it.
-    The example is the id of a message: `flask fd-whatsapp message ID` shows it.
+    Nothing is lost: payloads are stored as received. An entry means that Freshdesk has changed
+    something, which a handler, or a newer version of the package, may be able to use. The example
+    is a message id: `flask fd-whatsapp message ID` shows the message.
     """
     found = shared_ledger(chosen_receiver(name)).drift.seen(receiver=name)
     if as_json:
         print_json({"drift": [_summary(one) for one in found]})
     elif not found:
-        click.echo("Nothing was seen that is not known.")
+        click.echo("Nothing unknown has been seen.")
     else:
         print_table(_HEAD, [_row(one) for one in found])
 

@@ -41,31 +41,33 @@ _COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
     "  flask fd-whatsapp report --by day --compare 2026-11-02 2026-11-09\n"
     "  flask fd-whatsapp report --since 24h --by campaign --alarm 'read_rate<0.4'"
 )
-@click.option("--since", help="Sent from then on: today, yesterday, 7d, 24h, 2026-11, 2026-11-01.")
-@click.option("--until", help="Sent before that, said in the same way.")
-@click.option("--tz", callback=zone_option, help="The time zone: TZ of the environment, or UTC.")
+@click.option("--since", help="Sent at or after: today, yesterday, 7d, 24h, 2026-11, 2026-11-01.")
+@click.option("--until", help="Sent before, in the same formats.")
 @click.option(
-    "--by", multiple=True, type=click.Choice(DIMENSIONS), help="Group by that; twice for a pair."
+    "--tz", callback=zone_option, help="Time zone. [default: TZ of the environment, else UTC]"
 )
-@click.option("--campaign", help="Of this campaign alone.")
-@click.option("--account", "account_id", metavar="ID", help="Of this account alone.")
-@click.option("--template", help="Of this template alone.")
+@click.option(
+    "--by", multiple=True, type=click.Choice(DIMENSIONS), help="Group by this; twice for a pair."
+)
+@click.option("--campaign", help="This campaign only.")
+@click.option("--account", "account_id", metavar="ID", help="This account only.")
+@click.option("--template", help="This template only.")
 @click.option("--no-times", "times", is_flag=True, default=True, flag_value=False, help="Quicker.")
 @click.option(
     "--compare",
     "pair",
     nargs=2,
     metavar="A B",
-    help="Compare two campaigns, or groups of what --by says, at equal age too.",
+    help="Compare two campaigns, or two groups of --by, also at equal age.",
 )
 @click.option(
     "--alarm",
     "alarms",
     multiple=True,
     metavar="RATE<SHARE",
-    help="Exit 1 and say so if it is: read_rate<0.4, failure_rate>0.1; in any group.",
+    help="Exit 1 and say so if this holds: read_rate<0.4, failure_rate>0.1; in any group.",
 )
-@click.option("--csv", "form", flag_value="csv", help="Print CSV: a row for each group.")
+@click.option("--csv", "form", flag_value="csv", help="Print CSV: one row for each group.")
 @click.option("--markdown", "form", flag_value="markdown", help="Print Markdown.")
 @receiver_option
 @json_option
@@ -83,21 +85,21 @@ def report(
     as_json: bool,
     **wanted: Any,
 ) -> None:
-    """Tell what became of the messages that were sent in a period.
+    """Report what became of the messages sent in a period.
 
-    Every rate is told with its denominator and 95% interval. Messages younger than 24 hours are
-    not final; READ needs read receipts and is a lower bound.
+    Every rate comes with its denominator and 95% interval. Messages younger than 24 hours are not
+    final. READ depends on read receipts, so the read rate is a lower bound.
 
-    An alarm on the read rate is worth having: Meta pauses templates whose quality is low.
+    An alarm on the read rate is worth setting: Meta pauses templates whose quality is low.
     """
     zone = zone_of(tz)
     checks = [_alarm(one) for one in alarms]
     if len(by) > 2 or len(set(by)) < len(by):
-        raise click.UsageError("--by is given at most twice, for two different things.")
+        raise click.UsageError("Use --by at most twice, with two different dimensions.")
     by = by or (("campaign",) if pair else ())
     if pair and (len(by) > 1 or (campaign is not None and by == ("campaign",))):
         raise click.UsageError(
-            "--compare is of two groups: give --by once, and --campaign only with another --by."
+            "--compare compares two groups: use --by once, and --campaign only with another --by."
         )
     ledger = shared_ledger(chosen_receiver(name))
     found = ledger.engagement(
@@ -132,8 +134,8 @@ def _alarm(text: str) -> Alarm:
     match = _ALARM.fullmatch(text)
     if match is None:
         raise click.BadParameter(
-            f"{text!r} is no alarm: write one such as read_rate<0.4 or failure_rate>10%; rates are "
-            f"{', '.join(RATES)}.",
+            f"{text!r} is not an alarm: write one such as read_rate<0.4 or failure_rate>10%; the "
+            f"rates are {', '.join(RATES)}.",
             param_hint="--alarm",
         )
     rate, sign, number, percent = match.groups()
@@ -159,7 +161,7 @@ def _compared(found: Engagement, pair: tuple[str, str]) -> list[Comparison]:
         if one not in groups:
             raise click.UsageError(
                 f"No message of {found.by[0]} {one!r} was sent in this period: `flask fd-whatsapp "
-                f"report --by {found.by[0]}` lists those there are."
+                f"report --by {found.by[0]}` lists the known ones."
             )
     a, b = (groups[plain(one)] for one in pair)
     made = [compare(a, b, rate) for rate in ("delivery_rate", "read_rate", "failure_rate")]

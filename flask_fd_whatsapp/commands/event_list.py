@@ -24,17 +24,19 @@ _HEAD = ("id", "received", "status", "state", "due", "account", "message", "refe
     epilog="\b\nExamples:\n  flask fd-whatsapp events --status FAILED --since 2h\n"
     "  flask fd-whatsapp events --state dead --json"
 )
-@click.option("--status", help="Of this status, such as FAILED.")
-@click.option("--account", "account_id", metavar="ID", help="Of this account.")
-@click.option("--campaign", help="Of this campaign.")
-@click.option("--reference", "external_reference_id", help="Of this external_reference_id.")
-@click.option("--message", "message_id", metavar="ID", help="Of this message.")
+@click.option("--status", help="With this status, such as FAILED.")
+@click.option("--account", "account_id", metavar="ID", help="Of this account only.")
+@click.option("--campaign", help="Of this campaign only.")
+@click.option("--reference", "external_reference_id", help="With this external_reference_id.")
+@click.option("--message", "message_id", metavar="ID", help="Of this message only.")
 @click.option("--since", type=Moment(), help="Received at or after: ISO (UTC), or 2h, 3d ago.")
 @click.option("--until", type=Moment(), help="Received before this.")
-@click.option("--source", type=click.Choice(["webhook", "api"]), help="Who told it.")
+@click.option(
+    "--source", type=click.Choice(["webhook", "api"]), help="Reported by the webhook or by the API."
+)
 @click.option("--state", type=click.Choice([state.value for state in State]))
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
-@click.option("--before", type=EventId(), help="The next page: recorded before the one of this id.")
+@click.option("--before", type=EventId(), help="Next page: recorded before the event with this id.")
 @receiver_option
 @json_option
 @with_appcontext
@@ -48,9 +50,9 @@ def events(
 ) -> None:
     """List recorded events, newest first.
 
-    The state is about handlers, not about the message: an event is pending until every handler has
-    succeeded, then done; dead is one that was given up after too many failures. A FAILED that was
-    handled is done. Given several conditions, an event has to meet all.
+    The state describes the handlers, not the message: an event is pending until every handler has
+    succeeded, then done; it is dead after too many failed attempts. A FAILED event that was handled
+    is done. Conditions are combined with AND.
     """
     receiver, ledger = chosen_ledger(name)
     found = ledger.events(
@@ -121,18 +123,18 @@ def _in_words(event: Event, failure: dict[str, Any]) -> str:
 
 
 def describe(event: Event) -> str:
-    """An event that is not done, in one line: how often it was tried, and what went wrong."""
-    next_try = f", to be tried again from {when(event.due_at)}" if event.due_at else ""
+    """Return one line about an unfinished event: attempts so far, and what went wrong."""
+    next_try = f", next attempt due {when(event.due_at)}" if event.due_at else ""
     postponed = f", postponed {many(event.postponed, 'time')}" if event.postponed else ""
     return plain(
         f"Event {event.id} ({event.status} of {event.message_id}) is {event.state.value} after "
-        f"{event.attempts} {'try' if event.attempts == 1 else 'tries'}{postponed}{next_try}: "
+        f"{many(event.attempts, 'attempt')}{postponed}{next_try}: "
         f"{event.last_error or _without_error(event)}"
     )
 
 
 def _without_error(event: Event) -> str:
-    """Tries are counted as they begin; those of which nothing more is known have not ended."""
+    """Return why there is no error: attempts are counted when they begin, so one may be running."""
     if event.attempts:
         return "no handler is known to have failed: it is being handled, or its process died"
     return "no handler failed"

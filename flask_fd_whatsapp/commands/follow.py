@@ -52,7 +52,7 @@ def follow(receivers: Sequence[Receiver], stop: Stop) -> Tally:
 
 def _echo_start(receivers: Iterable[Receiver]) -> None:
     names = ", ".join(receiver.name for receiver in receivers)
-    click.echo(f"Following {names}: SIGTERM or Ctrl-C ends it.", err=True)
+    click.echo(f"Following {names}: stop with SIGTERM or Ctrl-C.", err=True)
 
 
 class _Follower:
@@ -83,7 +83,7 @@ class _Follower:
         if self._is_down:
             self._is_down = False
             logger.warning(
-                "The ledger of %s can be used again.",
+                "The ledger of %s is available again.",
                 self._receiver.name,
                 extra=log_fields(receiver=self._receiver.name),
             )
@@ -112,7 +112,7 @@ class _Follower:
         if not self._is_down:
             self._is_down = True
             logger.critical(
-                "The ledger of %s cannot be used, and is waited for: %s",
+                "The ledger of %s is unavailable; waiting for it: %s",
                 self._receiver.name,
                 error,
                 extra=log_fields(receiver=self._receiver.name),
@@ -122,7 +122,7 @@ class _Follower:
 def _require_durable(ledger: Ledger, receiver: Receiver) -> None:
     if not ledger.durable:
         raise click.ClickException(
-            f"The ledger of {receiver.name} is in memory, and that of another process, such as "
-            f"the server's, cannot be seen from here: set {receiver.prefix}_LEDGER_URL to a "
+            f"The ledger of {receiver.name} is in memory, so events recorded by another process, "
+            f"such as the server, cannot be seen from here: set {receiver.prefix}_LEDGER_URL to a "
             "database, or choose another receiver with --receiver."
         )

@@ -20,7 +20,8 @@ PAGE = 100
 def _not_blank(_: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     if value is not None and not value.strip():
         raise click.BadParameter(
-            f"{parameter.opts[0]} is empty: give what the messages have.", param=parameter
+            f"{parameter.opts[0]} is empty: set it to the id or reference of the messages.",
+            param=parameter,
         )
     return value
 
@@ -30,20 +31,20 @@ def _not_blank(_: click.Context, parameter: click.Parameter, value: str | None) 
     "  flask fd-whatsapp forget --message 01KAB4HHTBE081898E432RCMA7"
 )
 @click.option(
-    "--message", "message_id", metavar="ID", callback=_not_blank, help="The message of this id."
+    "--message", "message_id", metavar="ID", callback=_not_blank, help="The message with this id."
 )
 @click.option(
     "--reference", callback=_not_blank, help="All messages with this external_reference_id."
 )
 @click.option(
-    "--account", "account_id", metavar="ID", callback=_not_blank, help="Of this account alone."
+    "--account", "account_id", metavar="ID", callback=_not_blank, help="Of this account only."
 )
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option(
     "--receiver",
     "name",
     metavar="NAME",
-    help="Whose ledger, where there are several: what others have in it goes too.",
+    help="Whose ledger, if there are several; data of receivers that share it is erased too.",
 )
 @json_option
 @with_appcontext
@@ -55,18 +56,18 @@ def forget(
     name: str | None,
     as_json: bool,
 ) -> None:
-    """Erase what is kept of a person's messages: events, handlers, sends, quarantined bodies.
+    """Erase what is stored about a person's messages: events, handlers, sends, quarantined bodies.
 
-    Counts and times stay in the reports, and of each id a digest, by which a late event is known
-    not to be new. Events that are not handled yet will not be. Backups, your own tables and
-    Freshdesk are yours to see to. Exit 1 if a message is being handled right now: run it again.
+    Counts and times stay in the reports, and so does a digest of each id, so that a late event is
+    not taken for a new one. Pending events will not be handled. Backups, your own tables and
+    Freshdesk are not touched. Exit 1 if a message is being handled right now: run it again.
     """
     text = reference if message_id is None else message_id
     if text is None or None not in (message_id, reference):
-        raise click.UsageError("Give --message or --reference.")
+        raise click.UsageError("Set --message or --reference.")
     _, ledger = chosen_ledger(name)
     if not yes:
-        click.confirm("Erase them for good?", abort=True, err=True)
+        click.confirm("Erase them permanently?", abort=True, err=True)
     erased = ledger.maintenance.erase(
         message_id=message_id, reference=reference, account_id=account_id
     )
@@ -81,7 +82,7 @@ def forget(
         )
     if erased.held:
         raise click.ClickException(
-            f"{many(erased.held, 'message')} being handled right now: run it again."
+            f"{many(erased.held, 'message')} being handled right now: run the command again."
         )
 
 

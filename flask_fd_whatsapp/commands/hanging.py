@@ -67,9 +67,9 @@ def _record(attempt: Attempt, text: str) -> bool:
             failsafe.cancel()
             return False
     except Exception:
-        logger.exception("That handler %s hangs could not be recorded.", handler)
+        logger.exception("The hanging handler %s could not be recorded as failed.", handler)
     logger.error(
-        "Handler %s %s: the process ends with status %d, for its supervisor to start another.",
+        "Handler %s %s: exiting with status %d so that the supervisor starts a new process.",
         handler,
         text,
         EXIT_STATUS,

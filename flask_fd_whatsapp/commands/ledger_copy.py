@@ -23,22 +23,22 @@ from .output import print_json, print_table, share_of
     metavar="URL",
     required=True,
     envvar="FD_WHATSAPP_COPY_TO",
-    help="An empty database, written as LEDGER_URL is.",
+    help="An empty database, as a LEDGER_URL.",
 )
 @receiver_option
 @json_option
 @with_appcontext
 def copy(url: str, name: str | None, as_json: bool) -> None:
-    """Copy the ledger into another database: SQLite, PostgreSQL and MariaDB, each to each.
+    """Copy the ledger into another database: any of SQLite, PostgreSQL and MariaDB to any other.
 
-    The target has to be empty; its tables are made. Copied is what is there at one moment, all of
-    it or nothing, and the rows of both are counted. To move, stop what records events and what
-    handles them first, and change LEDGER_URL before it starts again: Freshdesk sends again what
-    came meanwhile. If something was recorded while it copied, the exit status is 1.
+    The target has to be empty; its tables are created. The copy is one consistent snapshot, all or
+    nothing, and the rows on both sides are counted. To move a ledger, first stop the processes that
+    record and handle events, and change LEDGER_URL before they start again: Freshdesk resends what
+    it could not deliver meanwhile. Exit 1 if something was recorded during the copy.
     """
     _, source = chosen_ledger(name)
     if not source.durable:
-        raise FreshdeskWhatsAppError("The ledger is in no database, and cannot be copied from.")
+        raise FreshdeskWhatsAppError("The ledger is not in a database and cannot be copied.")
     from ..ledger.sql.copying import copy_ledger  # needs an extra
     from ..ledger.sql.ledger import SQLLedger
 
@@ -58,8 +58,9 @@ def copy(url: str, name: str | None, as_json: bool) -> None:
     if any(copied.missed.values()):
         missed = ", ".join(f"{what}: {count}" for what, count in copied.missed.items() if count)
         raise FreshdeskWhatsAppError(
-            f"The target lacks what came in meanwhile ({missed}). To move the ledger, stop what "
-            "records and handles events, and copy again, into an empty database."
+            f"The target lacks what was recorded during the copy ({missed}). To move the ledger, "
+            "stop the processes that record and handle events, and copy again, into an empty "
+            "database."
         )
 
 

@@ -24,7 +24,7 @@ _MAX_EVENTS = 1000
     "  flask fd-whatsapp message MM-T1-00001 --json"
 )
 @click.argument("id_or_reference")
-@click.option("--account", metavar="ID", help="Of this account, where several share the id.")
+@click.option("--account", metavar="ID", help="The account, if several share the id.")
 @receiver_option
 @json_option
 @with_appcontext
@@ -38,7 +38,7 @@ def message(id_or_reference: str, account: str | None, name: str | None, as_json
     found = _find(ledger, id_or_reference, account)
     if not found:
         raise click.ClickException(
-            f"No message is known of the id or reference {plain(id_or_reference)!r}."
+            f"No message with the id or reference {plain(id_or_reference)!r} is known."
         )
     classes = receiver.settings.failure_classes
     shown = [
@@ -144,4 +144,4 @@ def _explain(one: Message, error: DeliveryError, failure_class: FailureClass) ->
     click.echo(plain(f"Failed: {said}"))
     click.echo(f"  {failure_class.value}: {failure_class.advice}")
     if is_ahead(one.status, of="FAILED"):
-        click.echo(f"  It is {one.status} all the same.")
+        click.echo(f"Despite that, it is {one.status}.")

@@ -39,21 +39,29 @@ _HEAD = ("sent", "status", "account", "message", "reference", "campaign", "failu
     "  flask fd-whatsapp messages --since 2026-11 --csv > november.csv"
 )
 @click.option("--status", help=f"Furthest status, such as FAILED, or {UNHEARD}.")
-@click.option("--campaign", help="Of this campaign.")
-@click.option("--account", "account_id", metavar="ID", help="Of this account.")
+@click.option("--campaign", help="Of this campaign only.")
+@click.option("--account", "account_id", metavar="ID", help="Of this account only.")
 @click.option(
     "--failure-class",
     type=click.Choice([one.value for one in FailureClass]),
-    help="That failed for such a reason.",
+    help="Failed for this kind of reason.",
 )
-@click.option("--reference", "search", help="Of this id, or whose reference begins so.")
-@click.option("--stuck-for", type=Duration(), help="Sent so long ago; neither arrived nor failed.")
-@click.option("--since", help="Sent from then on: today, yesterday, 7d, 2026-11, 2026-11-01.")
-@click.option("--until", help="Sent before that, said in the same way.")
-@click.option("--tz", callback=zone_option, help="The time zone: TZ of the environment, or UTC.")
-@click.option("--limit", type=click.IntRange(1), help="At most so many; 50 in a table.")
-@click.option("--csv", "form", flag_value="csv", help="Print CSV, and nothing else.")
-@click.option("--json", "form", flag_value="json", help="Print JSON, and nothing else.")
+@click.option("--reference", "search", help="With this id, or a reference that begins with this.")
+@click.option(
+    "--stuck-for",
+    type=Duration(),
+    help="Sent at least this long ago; neither delivered nor failed.",
+)
+@click.option("--since", help="Sent at or after: today, yesterday, 7d, 2026-11, 2026-11-01.")
+@click.option("--until", help="Sent before, in the same formats.")
+@click.option(
+    "--tz", callback=zone_option, help="Time zone. [default: TZ of the environment, else UTC]"
+)
+@click.option(
+    "--limit", type=click.IntRange(1), help="At most this many. [default: 50 in a table, else all]"
+)
+@click.option("--csv", "form", flag_value="csv", help="Print CSV only.")
+@click.option("--json", "form", flag_value="json", help="Print JSON only.")
 @receiver_option
 @with_appcontext
 def messages(
@@ -69,10 +77,10 @@ def messages(
     name: str | None,
     **wanted: Any,
 ) -> None:
-    """List messages, latest sent first; given several conditions, each has to be met.
+    """List messages, most recently sent first; conditions are combined with AND.
 
-    CSV and JSON have all there are, however many: what a spreadsheet would take for a formula has
-    a quote before it.
+    CSV and JSON list all of them, however many. Cells that a spreadsheet would take for a formula
+    start with a quote.
     """
     receiver, ledger = chosen_ledger(name)
     own_classes = receiver.settings.failure_classes

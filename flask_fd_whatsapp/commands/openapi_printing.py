@@ -17,10 +17,10 @@ from .output import print_json
 @receiver_option
 @with_appcontext
 def openapi(as_yaml: bool, name: str | None) -> None:
-    """Print the receiver's contract as OpenAPI 3.1: its path, and the vendor's webhook.
+    """Print the receiver's API as OpenAPI 3.1: its path, and the vendor's webhook.
 
-    Both share one schema, which is made of the one that loads events, your own fields included.
-    It names the headers that are required, and no value. Needs the extra `openapi`.
+    Both share one schema, generated from the marshmallow schema that loads events, including your
+    own fields. It names the required headers, but no values. Needs the extra `openapi`.
     """
     receiver = chosen_receiver(name)
     try:

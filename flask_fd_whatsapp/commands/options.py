@@ -17,13 +17,13 @@ from .errors import ledger_of
 from .output import json_alone, plain
 
 receiver_option = click.option(
-    "--receiver", "name", metavar="NAME", help="Which receiver, where there are several."
+    "--receiver", "name", metavar="NAME", help="Which receiver, if there are several."
 )
 account_option = click.option(
-    "--account", "account", metavar="KEY", help="Which account, of a receiver that has many."
+    "--account", "account", metavar="KEY", help="Which account, if the receiver has several."
 )
 json_option = click.option(
-    "--json", "as_json", is_flag=True, callback=json_alone, help="Print JSON, and nothing else."
+    "--json", "as_json", is_flag=True, callback=json_alone, help="Print JSON only."
 )
 
 
@@ -115,7 +115,7 @@ def chosen_ledger(name: str | None) -> tuple[Receiver, Ledger]:
     ledger = ledger_of(first)
     if any(ledger_of(other) is not ledger for other in others):
         raise click.UsageError(
-            "There are several ledgers: choose that of a receiver with --receiver "
+            "There are several ledgers: choose one by its receiver with --receiver "
             f"({', '.join(receivers())})."
         )
     return first, shared_ledger(first)
@@ -129,9 +129,9 @@ def shared_ledger(receiver: Receiver) -> Ledger:
     ledger = ledger_of(receiver)
     if not ledger.durable:
         click.echo(
-            f"Note: the ledger of {receiver.name} is in memory, and that of another process, such "
-            f"as the server's, cannot be seen from here: set {receiver.prefix}_LEDGER_URL to a "
-            "database.",
+            f"Note: the ledger of {receiver.name} is in memory, so events recorded by another "
+            "process, such as the server, cannot be seen from here: set "
+            f"{receiver.prefix}_LEDGER_URL to a database.",
             err=True,
         )
     return ledger

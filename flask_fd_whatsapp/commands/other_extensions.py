@@ -32,8 +32,8 @@ def _limits(app: Flask, receiver: Receiver) -> Iterator[str]:
         if limits:
             shown = ", ".join(str(limit.limit) for limit in limits)
             yield (
-                f"Flask-Limiter limits POST {receiver.url} ({shown}): past that Freshdesk is "
-                "answered with 429, and events come late or never. The receiver authenticates by "
+                f"Flask-Limiter limits POST {receiver.url} ({shown}): beyond that Freshdesk gets "
+                "429, and events arrive late or never. The receiver authenticates requests "
                 "itself: limiter.exempt(blueprint)."
             )
 
@@ -56,7 +56,7 @@ def _dropped_tables(app: Flask, receiver: Receiver) -> Iterator[str]:
     if not is_spared and not _is_told_by_hand(Path(app.root_path) / migrate.directory):
         yield (
             "Flask-Migrate shares the ledger's database: `flask db migrate` would drop the "
-            "ledger's tables, which are not the application's models. Leave them alone: "
+            "ledger's tables, which are not among the application's models. Exclude them: "
             f"Migrate(app, db, include_object={include_object.__name__}), which is in "
             f"{include_object.__module__.rpartition('.')[0]}."
         )

@@ -29,7 +29,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic since clic
         length = parse_duration(value)
         if length is None:
             self.fail(
-                f"{value!r} is no length of time: write 90s, 15m, 2h, 3d or 1d12h.", param, ctx
+                f"{value!r} is not a length of time: write 90s, 15m, 2h, 3d or 1d12h.", param, ctx
             )
         return length
 
@@ -74,7 +74,7 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # generic since click 
             return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
         except (ValueError, OverflowError):
             self.fail(
-                f"{value!r} is no moment: write one such as 2025-11-18, 2025-11-18T09:30 (UTC), "
+                f"{value!r} is not a moment: write one such as 2025-11-18, 2025-11-18T09:30 (UTC), "
                 "2025-11-18T09:30+02:00, or how long ago, such as 2h or 3d.",
                 param,
                 ctx,
@@ -90,7 +90,9 @@ class EventId(click.ParamType):  # type: ignore[type-arg]  # generic since click
         """The number."""
         text = str(value)
         if not (text.isascii() and text.isdigit() and len(text) < 20):
-            self.fail(f"{value!r} is no id: ids are the numbers that the lists show.", param, ctx)
+            self.fail(
+                f"{value!r} is not an id: ids are the numbers that the lists show.", param, ctx
+            )
         if not 1 <= int(text) <= _LARGEST_ID:
-            self.fail(f"{value!r} is no id: it is out of range.", param, ctx)
+            self.fail(f"{value!r} is not an id: it is out of range.", param, ctx)
         return int(text)

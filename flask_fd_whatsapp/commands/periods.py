@@ -55,8 +55,8 @@ def beginning(text: str | None, zone: tzinfo, option: str) -> datetime | None:
         return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise click.BadParameter(
-            f"{text!r} is no period: write today, yesterday, 7d (days ago), 2026-11, 2026-11-01, "
-            "or 2026-11-01T09:30.",
+            f"{text!r} is not a period: write today, yesterday, 7d (days ago), 2026-11, "
+            "2026-11-01, or 2026-11-01T09:30.",
             param_hint=option,
         ) from None
 

@@ -18,8 +18,8 @@ def probe(app: Flask, receiver: Receiver) -> Iterator[str]:
     owner = _owner(app, receiver)
     if owner is not None:
         yield (
-            f"POST {receiver.url} goes to the application's own {owner!r}: give the blueprint "
-            "another url_prefix, or that route another rule."
+            f"POST {receiver.url} is routed to the application's own {owner!r}: give the blueprint "
+            "a different url_prefix, or that route a different rule."
         )
         return
     try:
@@ -27,8 +27,8 @@ def probe(app: Flask, receiver: Receiver) -> Iterator[str]:
             answer = _post(app, receiver)
     except Exception as error:
         yield (
-            f"POST {receiver.url} made the application raise {type(error).__name__}: {error}. "
-            "A before_request hook or a middleware stands in the way."
+            f"POST {receiver.url} made the application raise {type(error).__name__}: {error}. A "
+            "before_request hook or a middleware is in the way."
         )
         return
     if not _is_ours(answer, receiver):
@@ -45,13 +45,13 @@ def open_pages(app: Flask) -> Iterator[str]:
             continue
         if status == 200:
             yield (
-                f"The pages {name!r} at {url} are shown to whoever asks: their guard gave True to "
-                "a request without a session. It has to ask who is logged in."
+                f"The pages {name!r} at {url} are shown to anybody: their guard returned True for "
+                "a request without a session. It has to check who is logged in."
             )
         elif status == 500:
             yield (
-                f"The pages {name!r} at {url} let nobody in: their guard raised, or gave neither "
-                "True nor False. The log has the reason."
+                f"The pages {name!r} at {url} let nobody in: their guard raised, or returned "
+                "neither True nor False. The log has the reason."
             )
 
 
@@ -106,29 +106,29 @@ def _explain(answer: TestResponse, receiver: Receiver) -> str:
     target = urlsplit(location)
     if target.scheme == "https" and target.path.rstrip("/").endswith(receiver.url):
         return (
-            f"{status} to {location}: something redirects to HTTPS. Behind a proxy that ends TLS "
-            "use werkzeug.middleware.proxy_fix.ProxyFix, or exempt this URL from the redirect."
+            f"{status} to {location}: something redirects to HTTPS. Behind a proxy that terminates "
+            "TLS use werkzeug.middleware.proxy_fix.ProxyFix, or exempt this URL from the redirect."
         )
     if 300 <= answer.status_code < 400:
         return (
-            f"{status} to {location}: a login hook, it seems. Let it pass requests whose "
-            f"request.blueprint is {receiver.name!r}; the receiver authenticates by itself."
+            f"{status} to {location}: probably a login hook. Let it pass requests whose "
+            f"request.blueprint is {receiver.name!r}; the receiver authenticates requests itself."
         )
     if answer.status_code == 400 or "csrf" in answer.get_data(as_text=True).lower():
-        return f"{status}, not the receiver's: a CSRF guard, it seems: csrf.exempt(blueprint)."
+        return f"{status}, not the receiver's: probably a CSRF guard: csrf.exempt(blueprint)."
     if answer.status_code in (401, 403):
         return (
-            f"{status}, which is not the receiver's: a login hook or a firewall, it seems. Let it "
+            f"{status}, which is not the receiver's: probably a login hook or a firewall. Let it "
             f"pass requests whose request.blueprint is {receiver.name!r}."
         )
     if answer.status_code == 429:
         return (
-            f"{status}: a rate limit. Freshdesk would be turned away likewise: exempt the "
-            "receiver (with Flask-Limiter, limiter.exempt(blueprint))."
+            f"{status}: a rate limit. Freshdesk would be rejected as well: exempt the receiver "
+            "(with Flask-Limiter, limiter.exempt(blueprint))."
         )
     if answer.status_code in (404, 405):
         return (
-            f"{status}: something in front of the receiver swallows its URL, such as a middleware "
-            "mounted at a prefix of it, or an application root."
+            f"{status}: something in front of the receiver intercepts its URL, such as a "
+            "middleware mounted at a prefix of it, or an application root."
         )
-    return f"{status}: a hook or a middleware stands in the way."
+    return f"{status}: a hook or a middleware is in the way."

@@ -24,27 +24,30 @@ from .replay_rate import Pace
 @click.option(
     "--unregistered",
     is_flag=True,
-    help="Also what came to receivers that are not registered here (any more).",
+    help="Also what was received for receivers that are not registered here (any more).",
 )
-@click.option("--compact", is_flag=True, help="Then give back the space; it says what that locks.")
+@click.option(
+    "--compact", is_flag=True, help="Also reclaim the disk space; reports what that locks."
+)
 @json_option
 @with_appcontext
 def prune(name: str | None, unregistered: bool, compact: bool, as_json: bool) -> None:
-    """Forget what is old and finished.
+    """Delete old, finished messages.
 
-    That is messages not heard of for FD_WHATSAPP_RETENTION_DAYS, with their events. Works in
-    small batches with pauses, so that others hardly wait. What is unfinished stays; the
-    quarantine has a bound of its own.
+    These are messages with no event for FD_WHATSAPP_RETENTION_DAYS, together with their events.
+    Works in small batches with pauses, so that other writers hardly wait. Unfinished events stay;
+    the quarantine has a limit of its own.
 
-    Each receiver's own setting counts, and each Account's. Messages that have reached several
-    receivers are kept for the longest time of the receivers of their ledger; with --receiver they
+    Each receiver's own setting applies, and each Account's. Messages that reached several receivers
+    are kept for the longest retention among the receivers of their ledger; with --receiver they
     stay.
 
-    What came to receivers that this application has not registered stays, since it may be another
-    application's. If it is nobody's any more, --unregistered forgets it after that longest time.
+    Messages of receivers that this application has not registered stay, since they may belong to
+    another application. If nobody needs them, --unregistered deletes them after that longest
+    retention.
     """
     if unregistered and name is not None:
-        raise click.UsageError("--unregistered is for all receivers: leave out --receiver.")
+        raise click.UsageError("--unregistered applies to all receivers: remove --receiver.")
     forgotten: dict[str, int] = {}
     databases: list[dict[str, Any]] = []
     problems: list[str] = []
@@ -197,8 +200,8 @@ def _told(rest: Mapping[str, Any]) -> str:
 
 def _hint(rest: Mapping[str, Any]) -> str:
     return (
-        "Left, since it may be another application's: what came to receivers that are not "
-        f"registered here ({plain(', '.join(rest['unregistered']))}). If nobody needs it, `flask "
+        "Kept, since they may belong to another application: messages of receivers that are not "
+        f"registered here ({plain(', '.join(rest['unregistered']))}). If nobody needs them, `flask "
         f"fd-whatsapp prune --unregistered` forgets what is older than {rest['retention_days']} "
         "days."
     )

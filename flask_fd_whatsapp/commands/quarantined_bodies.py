@@ -29,17 +29,17 @@ _HEAD: Final = ("id", "last seen", "times", "bytes", "receiver", "reason", "deta
     "  flask fd-whatsapp quarantine replay --all"
 )
 def quarantine() -> None:
-    """Bodies that could not be used: look at them, replay them after a fix, discard them."""
+    """List, show, replay and discard bodies that could not be used."""
 
 
 @quarantine.command("list", epilog="Example: flask fd-whatsapp quarantine list --json")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
-@click.option("--before", type=EventId(), help="The next page: older than the one of this id.")
+@click.option("--before", type=EventId(), help="Next page: older than the entry with this id.")
 @receiver_option
 @json_option
 @with_appcontext
 def list_(limit: int, before: int | None, name: str | None, as_json: bool) -> None:
-    """List what is in quarantine, newest first."""
+    """List the entries in quarantine, newest first."""
     ledger = shared_ledger(chosen_receiver(name))
     found = ledger.quarantined(receiver=name, before=before, limit=limit + 1)
     page = found[:limit]
@@ -48,7 +48,7 @@ def list_(limit: int, before: int | None, name: str | None, as_json: bool) -> No
         print_json({"quarantined": [_summary(entry) for entry in page], "before": next_page})
         return
     if not page:
-        click.echo("Nothing is in quarantine.")
+        click.echo("The quarantine is empty.")
         return
     print_table(_HEAD, [_row(entry) for entry in page])
     if next_page is not None:
@@ -90,13 +90,13 @@ def show(entry_id: int, name: str | None, as_json: bool) -> None:
 @json_option
 @with_appcontext
 def replay(entry_ids: tuple[int, ...], is_all: bool, name: str | None, as_json: bool) -> None:
-    """Take entries in as if they came now; what is accepted leaves the quarantine.
+    """Process entries as if they were received now; accepted ones leave the quarantine.
 
-    Exit 1 if one was refused again, which keeps it there; exit 75 if a handler hangs
+    Exit 1 if an entry was rejected again, which keeps it in quarantine; exit 75 if a handler hangs
     (FD_WHATSAPP_HANDLER_SECONDS).
     """
     if bool(entry_ids) == is_all:
-        raise click.UsageError("Name the entries to replay, or give --all.")
+        raise click.UsageError("Name the entries to replay, or use --all.")
     ledger = shared_ledger(chosen_receiver(name))
     named = _named(ledger, entry_ids, name)
     chosen = _all(ledger, name) if is_all else iter(named)
@@ -133,7 +133,7 @@ def replay(entry_ids: tuple[int, ...], is_all: bool, name: str | None, as_json: 
 @json_option
 @with_appcontext
 def discard(entry_ids: tuple[int, ...], name: str | None, as_json: bool) -> None:
-    """Take entries out of quarantine for good."""
+    """Discard entries from the quarantine permanently."""
     ledger = shared_ledger(chosen_receiver(name))
     unknown = [entry_id for entry_id in entry_ids if not ledger.quarantine.discard(entry_id)]
     discarded = [entry_id for entry_id in entry_ids if entry_id not in unknown]

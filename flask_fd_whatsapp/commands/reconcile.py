@@ -39,19 +39,23 @@ POLL_SECONDS: Final = 30.0
     "  flask fd-whatsapp reconcile --recheck --since 3d\n"
     "  flask fd-whatsapp reconcile --ids sent.txt --dry-run"
 )
-@click.option("--follow", "follows", is_flag=True, help="Go on until SIGTERM or Ctrl-C.")
+@click.option("--follow", "follows", is_flag=True, help="Run until SIGTERM or Ctrl-C.")
 @click.option(
     "--stuck-for",
     type=Duration(),
     default=timedelta(hours=1),
-    help="Ask for what was not heard of for so long.  [default: 1h]",
+    help="Ask about messages without an event for this long.  [default: 1h]",
 )
-@click.option("--recheck", is_flag=True, help="DELIVERED and FAILED too: after an outage.")
-@click.option("--since", type=Moment(), help="First heard of at or after: ISO (UTC), or 3d ago.")
-@click.option("--until", type=Moment(), help="First heard of before this.")
-@click.option("--ids", type=click.File(), help="Ask for the messages of these ids, one a line.")
-@click.option("--dry-run", is_flag=True, help="Ask for nothing; count what would be.")
-@click.option("--limit", type=click.IntRange(1), help="Ask for so many at most.")
+@click.option("--recheck", is_flag=True, help="Also DELIVERED and FAILED: after an outage.")
+@click.option("--since", type=Moment(), help="First seen at or after: ISO (UTC), or 3d ago.")
+@click.option("--until", type=Moment(), help="First seen before this.")
+@click.option(
+    "--ids", type=click.File(), help="Ask about the messages with these ids, one per line."
+)
+@click.option(
+    "--dry-run", is_flag=True, help="Make no calls; count the messages that would be asked about."
+)
+@click.option("--limit", type=click.IntRange(1), help="Ask about at most this many.")
 @receiver_option
 @account_option
 @json_option
@@ -69,19 +73,20 @@ def reconcile(
     account: str | None,
     as_json: bool,
 ) -> None:
-    """Ask Freshdesk for messages that nothing is heard of, and handle what it tells.
+    """Ask Freshdesk about messages that no event has arrived for, and handle what it reports.
 
-    That is what has no status, or is QUEUED or SENT, oldest first; again after 15 minutes, 1, 6 and
-    24 hours, then daily, up to 30 days. --recheck asks for DELIVERED and FAILED as well: a READ
-    that was lost is found no other way. Any number of these may run; each message is asked for by
-    one. It ends early when the account's calls run low.
+    These have no status, or are QUEUED or SENT; oldest first, again after 15 minutes, 1, 6 and 24
+    hours, then daily, for up to 30 days. --recheck includes DELIVERED and FAILED: a lost READ is
+    found no other way. Any number of these commands may run at once; each message is asked about by
+    one of them. A run ends early when few of the account's API calls are left.
 
-    Exit 1 if it could not ask, and tell why: a wrong key, five unusable answers in a row, or a
-    webhook of another account than the one that is asked.
+    Exit 1, with the reason, if Freshdesk could not be asked: a wrong key, five unusable answers in
+    a row, or a webhook from a different account than the API's.
     """
     if follows and (recheck or dry_run or ids is not None or limit is not None):
         raise click.UsageError(
-            "--follow goes on by itself: --recheck, --ids, --dry-run and --limit are of one run."
+            "--follow runs continuously; --recheck, --ids, --dry-run and --limit are for a single "
+            "run."
         )
     receiver = _chosen(name, account)
     options: dict[str, Any] = {
@@ -121,7 +126,7 @@ def _follow(receiver: Receiver, stop: Stop, options: dict[str, Any]) -> Reconcil
     from ..freshdesk.reconciler import Reconciler  # needs an extra
     from ..freshdesk.reconciliation import Reconciliation
 
-    click.echo(f"Following {receiver.name}: SIGTERM or Ctrl-C ends it.", err=True)
+    click.echo(f"Following {receiver.name}: stop with SIGTERM or Ctrl-C.", err=True)
     total = Reconciliation()
     is_down = has_given_up = False
     while not stop.is_asked() and not has_given_up:
@@ -132,7 +137,7 @@ def _follow(receiver: Receiver, stop: Stop, options: dict[str, Any]) -> Reconcil
         except LedgerUnavailable as error:
             if not is_down:
                 logger.critical(
-                    "The ledger of %s cannot be used, and is waited for: %s",
+                    "The ledger of %s is unavailable; waiting for it: %s",
                     receiver.name,
                     error,
                     extra=log_fields(receiver=receiver.name),
@@ -158,8 +163,8 @@ def _show(result: Reconciliation, *, as_json: bool) -> None:
         click.echo(f"Would ask about {many(counts['would_ask'], 'message')}.")
     else:
         click.echo(
-            f"Asked about {many(result.asked, 'message')}: {counts['changed']} with news, "
-            f"{counts['unchanged']} without, {counts['not_found']} not found, "
+            f"Asked about {many(result.asked, 'message')}: {counts['changed']} changed, "
+            f"{counts['unchanged']} unchanged, {counts['not_found']} not found, "
             f"{counts['no_answer']} without an answer."
         )
         if counts["refused"]:

@@ -55,14 +55,18 @@ class _Plan:
     epilog="\b\nExamples:\n  flask fd-whatsapp replay --handler tickets --since 30d --dry-run\n"
     "  flask fd-whatsapp replay --handler status_changed:shop.tickets.sync_ticket"
 )
-@click.option("--handler", required=True, metavar="NAME", help="Its name, as check lists it.")
+@click.option(
+    "--handler", required=True, metavar="NAME", help="The handler's name, as listed by check."
+)
 @click.option("--since", type=Moment(), help="Received at or after: ISO (UTC), or 2h, 3d ago.")
 @click.option("--until", type=Moment(), help="Received before this.")
 @click.option("--dry-run", is_flag=True, help="Show how many events, and call nothing.")
 @click.option(
-    "--rate", type=click.FloatRange(min=0, min_open=True), help="At most so many events a second."
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    help="At most this many events per second.",
 )
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @receiver_option
 @json_option
 @with_appcontext
@@ -76,14 +80,15 @@ def replay(
     name: str | None,
     as_json: bool,
 ) -> None:
-    """Call one handler with past events, oldest first: a new handler catches up.
+    """Call one handler with past events, oldest first, so that a new handler catches up.
 
-    One of status_changed is called with each message's last step only, since it never moves back.
+    A status_changed handler is called only with each message's latest step, since it never moves
+    back.
 
-    Where it has succeeded it is not called again, so that an interrupted replay can be run again.
-    Events that are pending are left to retry. One process at a time replays a handler. Exit 1 if
-    the handler failed on one, or if it was stopped (SIGTERM, Ctrl-C) before the end.
-    Exit 75 if the handler hangs (FD_WHATSAPP_HANDLER_SECONDS).
+    Events on which the handler already succeeded are skipped, so an interrupted replay can be run
+    again. Pending events are left to retry. A handler is replayed by one process at a time. Exit 1
+    if the handler failed on an event, or if the replay was stopped (SIGTERM, Ctrl-C) before the
+    end. Exit 75 if the handler hangs (FD_WHATSAPP_HANDLER_SECONDS).
     """
     receiver = chosen_receiver(name)
     _require_known(receiver.app, handler)
@@ -94,7 +99,7 @@ def replay(
         plan = _plan(wanted)
         if lease is not None and plan.count:
             if not yes:
-                click.confirm(f"{_describe(plan, handler)} Go on?", abort=True, err=True)
+                click.confirm(f"{_describe(plan, handler)} Continue?", abort=True, err=True)
             is_complete = _run(wanted, plan, lease, rate, results)
     if as_json:
         print_json(
@@ -110,9 +115,9 @@ def replay(
         click.echo(_describe(plan, handler))
     else:
         counted = ", ".join(f"{count} {word}" for word, count in results.items())
-        click.echo(f"{counted or 'None was called'}.")
+        click.echo(f"{counted or 'Nothing was called'}.")
     if not is_complete:
-        click.echo("Stopped before the end: run it again to go on.", err=True)
+        click.echo("Stopped before the end: run it again to continue.", err=True)
     if results["failed"] or not is_complete:
         raise SystemExit(1)
 
@@ -203,7 +208,7 @@ def _plan(wanted: _Wanted) -> _Plan:
 
 def _describe(plan: _Plan, handler: str) -> str:
     if not plan.count:
-        return f"There is no past event that {handler} has still to be called with."
+        return f"There is no past event left to call {handler} with."
     return (
         f"{many(plan.count, 'event')} for {handler} to be called with, received from "
         f"{when(plan.first)} to {when(plan.last)}."
@@ -228,7 +233,7 @@ def _run(
             stop.wait(max(0.0, next_at - now))
             next_at = max(now, next_at) + apart
             if lease.is_lost:
-                click.echo("Another process has begun to replay it.", err=True)
+                click.echo("Another process has begun to replay this handler.", err=True)
             if lease.is_lost or stop.is_asked():
                 return False
             results[_WORDS[wanted.receiver.replay(event.id, wanted.handler)]] += 1

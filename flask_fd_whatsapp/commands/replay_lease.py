@@ -67,8 +67,8 @@ def only_replay(receiver: Receiver, handler: str) -> Generator[ReplayLease]:
     until = lease.take()
     if until is not None:
         raise click.ClickException(
-            f"{plain(handler)} is being replayed by another process: wait until that has ended. "
-            f"If it has died, it can be replayed again from {when(until)}."
+            f"{plain(handler)} is being replayed by another process: wait until that has ended. If "
+            f"it has died, it can be replayed again from {when(until)}."
         )
     keeping = Thread(target=lease.keep, name="fd-whatsapp-replay", daemon=True)
     keeping.start()

@@ -91,13 +91,16 @@ def notes(engagement: Engagement) -> Iterator[str]:
         hours = YOUNG // timedelta(hours=1)
         yield f"Not final: {total.young:,} messages are younger than {hours} h."
     if total.read or total.delivered:
-        yield "READ needs read receipts, which recipients can switch off: it is a lower bound."
+        yield (
+            "READ depends on read receipts, which recipients can switch off: the read rate is a "
+            "lower bound."
+        )
     if engagement.folded_days:
         yield f"{total.folded:,} messages are pruned: they count by their day, times within 5%."
     if engagement.not_by_hour:
-        yield f"{engagement.not_by_hour:,} messages are left out: pruned, nobody knows their hour."
+        yield f"{engagement.not_by_hour:,} messages are left out: pruned, so their hour is unknown."
     if total.returned:
-        yield f"{total.returned:,} messages returned after they were pruned: counted nowhere."
+        yield f"{total.returned:,} messages returned after they were pruned: not counted."
 
 
 def title(engagement: Engagement) -> str:
@@ -112,7 +115,10 @@ def tables(engagement: Engagement) -> Iterator[tuple[str, Table]]:
         yield f"By {' and '.join(engagement.by)}", _groups(engagement)
     if engagement.total.curve is not None:
         yield "Times (WhatsApp's clock)", _times(engagement.total)
-        yield "Within this time of being sent, of those submitted and as old", _curve(engagement)
+        yield (
+            "Within this time of being sent, of those submitted and old enough",
+            _curve(engagement),
+        )
     if engagement.total.failures:
         yield "Failures", _failures(engagement.total)
 
@@ -213,7 +219,7 @@ def _failures(one: Figures) -> Table:
 
 
 def _unknown(text: str | None) -> str:
-    return f"Freshdesk says: {plain(text)}" if text else "Nothing more is known of it."
+    return f"Freshdesk says: {plain(text)}" if text else "Nothing more is known about it."
 
 
 def comparisons(compared: Iterable[Comparison], a: str, b: str) -> Table:

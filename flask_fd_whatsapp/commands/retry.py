@@ -31,25 +31,25 @@ from .retry_report import Tally
     epilog="\b\nExamples:\n  flask fd-whatsapp retry\n  flask fd-whatsapp retry --follow\n"
     "  flask fd-whatsapp retry --event 4711"
 )
-@click.option("--follow", "follows", is_flag=True, help="Go on until SIGTERM or Ctrl-C.")
-@click.option("--dead", is_flag=True, help="Revive what was given up, and try it.")
-@click.option("--event", "event_id", type=EventId(), help="Try this one now, due or dead.")
+@click.option("--follow", "follows", is_flag=True, help="Run until SIGTERM or Ctrl-C.")
+@click.option("--dead", is_flag=True, help="Revive dead events, and handle them.")
+@click.option("--event", "event_id", type=EventId(), help="Handle this event now, due or dead.")
 @receiver_option
 @json_option
 @with_appcontext
 def retry(follows: bool, dead: bool, event_id: int | None, name: str | None, as_json: bool) -> None:
-    """Call the handlers of events that are due, of every receiver; exit 1 if one failed.
+    """Call the handlers of events that are due, for every receiver; exit 1 if one failed.
 
-    Due is what has not been handled yet, be it that a handler failed, that its process died or
-    that dispatch is deferred. With --follow, what comes in is dispatched within a second; it ends
-    between two events. Any number of these may run, on any number of machines.
+    An event is due if a handler failed, its process died, or dispatch is deferred. With --follow,
+    new events are dispatched within a second; it stops between two events. Any number of these
+    commands may run, on any number of machines.
 
     A handler that has not returned after FD_WHATSAPP_HANDLER_SECONDS, or 20 seconds after SIGTERM,
-    has failed: exit 75, so that a supervisor starts another. An event that a handler asked to be
-    called with later is shown, and is no failure.
+    has failed: exit 75, so that a supervisor starts a new process. An event postponed by a handler
+    is shown, but is not a failure.
     """
     if follows + dead + (event_id is not None) > 1:
-        raise click.UsageError("Only one of --follow, --dead and --event can be given.")
+        raise click.UsageError("Use only one of --follow, --dead and --event.")
     if follows:
         tally = _follow(chosen_receivers(name))
     elif event_id is not None:
@@ -73,13 +73,13 @@ def _one(receiver: Receiver, event_id: int) -> Tally:
         raise click.ClickException(f"The ledger of {receiver.name} has no event {event_id}.")
     if event.receiver != receiver.name:
         raise click.ClickException(
-            f"Event {event_id} was taken in by receiver {event.receiver}: choose it with "
-            "--receiver, or register one of that name."
+            f"Event {event_id} was received by {event.receiver}: choose that receiver with "
+            "--receiver, or register one with that name."
         )
     if event.state is State.DEAD:
         ledger.dead_events.revive(event_id)
     elif event.state is State.DONE:
-        click.echo(f"Event {event_id} is done already.", err=True)
+        click.echo(f"Event {event_id} is already done.", err=True)
     tally = Tally()
     with stopping() as stop, not_for_ever(stop):
         tally.add(receiver, try_one(receiver, event_id))

@@ -32,13 +32,15 @@ SHOWN: Final = 100
     "  flask fd-whatsapp sends --campaign spring --csv > sends.csv\n"
     "  flask fd-whatsapp sends --not-sent 4711"
 )
-@click.option("--unknown", is_flag=True, help="Of which nobody knows whether they were sent.")
-@click.option("--unheard", is_flag=True, help="Sent, and nothing heard of the message.")
-@click.option("--campaign", help="Of this campaign.")
+@click.option("--unknown", is_flag=True, help="Sends whose outcome is unknown.")
+@click.option("--unheard", is_flag=True, help="Sent, but no event of the message has arrived.")
+@click.option("--campaign", help="Of this campaign only.")
 @click.option("--reference", help="With this external_reference_id.")
-@click.option("--limit", type=click.IntRange(1), help="At most so many; 100 unless as CSV.")
-@click.option("--not-sent", type=EventId(), metavar="ID", help="Say that this one was not sent.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, and nothing else.")
+@click.option(
+    "--limit", type=click.IntRange(1), help="At most this many. [default: 100, or all with --csv]"
+)
+@click.option("--not-sent", type=EventId(), metavar="ID", help="Record that this one was not sent.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV only.")
 @receiver_option
 @json_option
 @with_appcontext
@@ -53,15 +55,14 @@ def sends(
     name: str | None,
     as_json: bool,
 ) -> None:
-    """List what was sent, newest first; recipients are not kept.
+    """List sends, newest first; recipients are not stored.
 
-    A send is unknown if its answer was lost, or its process died. It is settled by itself as soon
-    as exactly one message with its reference is heard of; if there are several, they are shown,
-    and --not-sent closes a send of which you know that it did not go out. Its reference can then
-    be sent with again.
+    A send is unknown if its answer was lost, or its process died. It is settled automatically as
+    soon as exactly one message with its reference is seen. If there are several, they are shown,
+    and --not-sent closes a send that you know did not go out; its reference can then be used again.
     """
     if unknown and unheard:
-        raise click.UsageError("A send is unknown, or was sent and not heard of: choose one.")
+        raise click.UsageError("A send is either unknown, or sent without an event: choose one.")
     receiver = chosen_receiver(name)
     record = shared_ledger(receiver).send_record
     if not_sent is not None:
@@ -93,8 +94,10 @@ def _print(found: Sequence[Send]) -> None:
     print_table(_HEAD, [[value or "-" for value in _row(one)] for one in found])
     for one in found:
         if one.state is SendState.UNKNOWN:
-            may_be = ", ".join(one.candidates) or "no message heard of yet"
-            click.echo(plain(f"Send {one.id} may be: {may_be}. {one.error or ''}".rstrip()))
+            may_be = ", ".join(one.candidates) or "no message seen yet"
+            click.echo(
+                plain(f"Send {one.id} may have become: {may_be}. {one.error or ''}".rstrip())
+            )
 
 
 def _row(one: Send) -> tuple[object, ...]:

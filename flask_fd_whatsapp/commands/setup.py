@@ -33,7 +33,7 @@ class _Target:
     headers: tuple[str, ...] = ("Authorization",)
     data_headers: tuple[str, ...] = ()
     path: str = "/freshdesk/whatsapp"
-    whose: str = "where the receiver listens unless it has another url_prefix"
+    whose: str = "where the receiver listens unless it has a different url_prefix"
 
     def new_headers(self) -> dict[str, str]:
         """The headers of the form with new values, and those for data."""
@@ -68,9 +68,9 @@ def _form_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--alert-email",
             "alert_emails",
             multiple=True,
-            help="Who is told when deliveries fail; at most two.",
+            help="Who is notified when deliveries fail; at most two.",
         ),
-        click.option("--url", required=True, help="Where Freshdesk posts to: an https:// URL."),
+        click.option("--url", required=True, help="The URL that Freshdesk posts to: https://."),
     ):
         command = option(command)
     return command
@@ -93,7 +93,7 @@ def setup(
 ) -> None:
     """Print what to enter in Freshdesk's form, with a new token.
 
-    Each run makes another token; the ones in use are not shown. An application that has none yet
+    Each run generates a new token; current tokens are not shown. An application without a token
     does not start: python -m flask_fd_whatsapp setup does the same without it.
     """
     receiver = chosen_account(name, account)
@@ -117,14 +117,14 @@ def setup(
     "--config-prefix",
     default=_Target.prefix,
     show_default=True,
-    help="What the receiver's keys in app.config begin with.",
+    help="The prefix of the receiver's keys in app.config.",
 )
 def setup_without_app(
     url: str, alert_emails: tuple[str, ...], config_prefix: str, as_json: bool
 ) -> None:
     """Print what to enter in Freshdesk's form, with a new token, before there is an application.
 
-    Each run makes another token.
+    Each run generates a new token.
     """
     _print(_Target(prefix=config_prefix.rstrip("_")), url, alert_emails, as_json=as_json)
 
@@ -153,10 +153,10 @@ def _print(target: _Target, url: str, alert_emails: tuple[str, ...], *, as_json:
     click.echo("or in its environment, if it calls app.config.from_prefixed_env():\n")
     click.echo(f"  FLASK_{key}={shlex.quote(json.dumps(secret))}\n")
     click.echo(
-        "Deploy, and run `flask fd-whatsapp check` where the application runs. If it finds no"
+        "Deploy, and run `flask fd-whatsapp check` where the application runs. If it reports no"
     )
     click.echo("error, switch the toggle in Freshdesk to Enabled.\n")
-    click.echo("To rotate a token without a gap, list both until the new one is entered:")
+    click.echo("To rotate a token without downtime, list both until the new one is in use:")
     click.echo('  {"<header>": ["<new value>", "<old value>"]}')
     if warning:
         click.echo(f"\nWarning: {warning}", err=True)

@@ -38,14 +38,14 @@ def _seconds(context: click.Context, parameter: click.Parameter, text: str) -> t
     except ValueError:
         seconds = (-1,)
     if not all(0 <= each < math.inf for each in seconds):
-        raise click.BadParameter(f"{text!r} is no list of seconds, such as 300,1800,3600.")
+        raise click.BadParameter(f"{text!r} is not a list of seconds, such as 300,1800,3600.")
     return seconds
 
 
 def _address(context: click.Context, parameter: click.Parameter, text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     if not (host and port.isascii() and port.isdigit()):
-        raise click.BadParameter(f"{text!r} is no HOST:PORT, such as 127.0.0.1:25.")
+        raise click.BadParameter(f"{text!r} is not HOST:PORT, such as 127.0.0.1:25.")
     return host, int(port)
 
 
@@ -56,49 +56,61 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
     epilog="\b\nExamples:\n  flask fd-whatsapp simulate --fault duplicates --fault out-of-order\n"
     "  flask fd-whatsapp simulate --url http://127.0.0.1:8000 --messages 1000 --fault all --seed 7"
 )
-@click.option("--url", help="Where to post to; without it, straight into this application.")
+@click.option("--url", help="The URL to post to. [default: directly into this application]")
 @click.option("--messages", type=click.IntRange(min=1), default=200, show_default=True)
-@click.option("--campaign", default="spring", show_default=True, help="Their references begin so.")
-@click.option("--fault", "faults", multiple=True, metavar="NAME", help="A fault, or all.")
+@click.option(
+    "--campaign", default="spring", show_default=True, help="The prefix of their references."
+)
+@click.option(
+    "--fault", "faults", multiple=True, metavar="NAME", help="The name of a fault, or all."
+)
 @click.option(
     "--list-faults", is_flag=True, is_eager=True, expose_value=False, callback=_list_faults,
-    help="List the faults and end.",
+    help="List the faults and exit.",
 )  # fmt: skip
-@click.option("--rate", type=_POSITIVE, help="Posts a second at most.")
+@click.option("--rate", type=_POSITIVE, help="At most this many posts per second.")
 @click.option("--concurrency", type=click.IntRange(min=1), default=8, show_default=True)
-@click.option("--seed", type=int, help="The same seed makes the same events.")
+@click.option("--seed", type=int, help="The same seed generates the same events.")
 @click.option(
     "--speed", type=_POSITIVE, default=86_400.0, show_default=True,
-    help="Simulated seconds in a real one.",
+    help="Simulated seconds per real second.",
 )  # fmt: skip
 @click.option(
-    "--start", type=click.DateTime(), help="When the simulated time starts (UTC).",
+    "--start", type=click.DateTime(), help="When simulated time starts (UTC).",
 )  # fmt: skip
 @click.option(
     "--header", "headers", multiple=True, metavar="'NAME: VALUE'",
-    help="Besides the headers of this application's configuration, or instead of one of them.",
+    help="In addition to this application's configured headers, or in place of one.",
 )  # fmt: skip
-@click.option("--timeout", type=_POSITIVE, default=10.0, show_default=True, help="Real seconds.")
+@click.option(
+    "--timeout",
+    type=_POSITIVE,
+    default=10.0,
+    show_default=True,
+    help="Time-out of a request, in real seconds.",
+)
 @click.option(
     "--delays", default="300,1800,3600", show_default=True, callback=_seconds,
-    help="Simulated seconds before each further try.",
+    help="Simulated seconds before each further attempt.",
 )  # fmt: skip
-@click.option("--retry-after", is_flag=True, help="Wait as long as Retry-After says.")
-@click.option("--new-event-time", is_flag=True, help="Try again with a new event_time.")
-@click.option("--alert-email", "alert_emails", multiple=True, help="Who is told; at most two.")
+@click.option("--retry-after", is_flag=True, help="Wait for as long as Retry-After says.")
+@click.option("--new-event-time", is_flag=True, help="Resend with a new event_time.")
+@click.option(
+    "--alert-email", "alert_emails", multiple=True, help="Who is notified of failures; at most two."
+)
 @click.option(
     "--smtp", default="127.0.0.1:25", show_default=True, callback=_address,
-    help="Where e-mails go.",
+    help="The server that sends the alert e-mails.",
 )  # fmt: skip
 @receiver_option
 @account_option
 @json_option
 @with_appcontext
 def simulate(name: str | None, account: str | None, as_json: bool, **options: Any) -> None:
-    """Send messages as Freshdesk does, and post what becomes of them.
+    """Send messages as Freshdesk does, and post the events that follow.
 
-    Shows what was answered and, where the ledger can be read, whether it says of every message
-    what the simulator says; exit 1 if not. Do not run it against a ledger in production.
+    Shows the answers and, if the ledger can be read, whether it agrees with the simulator about
+    every message; exit 1 if not. Do not run this against a production ledger.
     """
     receiver = chosen_account(name, account)
     app = current_app._get_current_object()  # type: ignore[attr-defined]
@@ -133,9 +145,9 @@ def _redirected(simulator: FreshdeskSimulator) -> str | None:
         return None
     return (
         f"{simulator.form['destination_url']} redirects to {', '.join(sorted(report.redirects))}, "
-        "and a webhook's post is not sent on: give --url, and Freshdesk's form, the address that "
-        "answers by itself. If that is a login page, exempt the receiver from it; `flask "
-        "fd-whatsapp check` finds what is in the way."
+        "but webhook posts do not follow redirects: set --url, and the URL in Freshdesk's form, "
+        "to the address that answers directly. If that is a login page, exempt the receiver from "
+        "the login; `flask fd-whatsapp check` finds what is in the way."
     )
 
 
@@ -148,6 +160,6 @@ def _print(simulator: FreshdeskSimulator, shown: dict[str, Any]) -> None:
         click.echo(f"  {text}")
     if len(shown["disagreements"]) > SHOWN:
         click.echo(f"  and {len(shown['disagreements']) - SHOWN} more")
-    click.echo(f"The same events again: --seed {shown['seed']} --start {shown['start']}")
+    click.echo(f"To repeat the same events: --seed {shown['seed']} --start {shown['start']}")
     if shown["ending"]:
         click.echo(plain(f"Error: {shown['ending']}"), err=True)

@@ -30,27 +30,27 @@ _COUNT: Final = OrOff(click.IntRange(0), "a whole number such as 0 or 100")
 _LENGTH: Final = OrOff(Duration(), "a length of time such as 90s, 15m, 2h, 3d or 1d12h")
 
 _LIMITS: Final = {
-    "--max-dead": (_COUNT, "The most dead events that nobody has acknowledged.  [default: 0]"),
+    "--max-dead": (_COUNT, "Dead events not acknowledged.  [default: 0]"),
     "--max-rejected": (
         _LENGTH,
-        "How much newer a rejection may be than the last event.  [default: 0s]",
+        "How much newer a rejection may be than the last accepted event.  [default: 0s]",
     ),
-    "--max-overdue": (_LENGTH, "The longest an event may be due, and not tried.  [default: 15m]"),
-    "--max-failing": (_LENGTH, "The longest an event's handlers may fail.  [default: 1h]"),
+    "--max-overdue": (_LENGTH, "How long an event may be overdue.  [default: 15m]"),
+    "--max-failing": (_LENGTH, "How long an event's handlers may keep failing.  [default: 1h]"),
     "--max-handling": (
         _LENGTH,
-        "The longest one event may be being handled.  [default: FD_WHATSAPP_HANDLER_SECONDS]",
+        "How long handling one event may take.  [default: FD_WHATSAPP_HANDLER_SECONDS]",
     ),
     "--max-unheard": (
         _LENGTH,
-        "How long ago something may have been sent, and no webhook since.  [default: 10m]",
+        "How long after a send the next webhook may take to arrive.  [default: 10m]",
     ),
     "--max-told": (
         _COUNT,
-        "Events that had to be asked for, of the last 24 hours.  [default: 0]",
+        "Events that only the API reported, in the last 24 hours.  [default: 0]",
     ),
     "--max-silence": (_LENGTH, "The longest time without an event: 2h, 3d.  [default: off]"),
-    "--max-pending": (_COUNT, "The most events not handled yet.  [default: off]"),
+    "--max-pending": (_COUNT, "Pending events.  [default: off]"),
 }
 
 
@@ -67,17 +67,17 @@ def _limit_options(command: F) -> F:
 @click.option(
     "--trial-write/--no-trial-write",
     default=True,
-    help="Whether to try a write to the ledger, and settle unknown sends.  [default: yes]",
+    help="Test a write to the ledger, and settle unknown sends.  [default: yes]",
 )
 @_limit_options
 @receiver_option
 @json_option
 @with_appcontext
 def status(trial_write: bool, name: str | None, as_json: bool, **given: Any) -> None:
-    """Show how every receiver stands: what came, what was rejected, what is left to do.
+    """Show the state of every receiver: what was received, what was rejected, what is pending.
 
-    Exit 1, and tell why, if something needs attention: for a monitor. That is a ledger that cannot
-    be used or a limit that is passed; each can be set, and switched off with "off".
+    Exit 1, with the reasons, if something needs attention, for use by a monitor: a ledger that
+    cannot be used, or a limit that is exceeded. Each limit can be set, and switched off with "off".
     """
     chosen = {
         option: None if limit == OFF else limit
@@ -184,9 +184,7 @@ def _print(receiver: Receiver, standing: Standing, limits: Limits) -> None:
             click.echo(plain(f"    being handled for {age}: {what}"))
         if standing.most_postponed is not None:
             most = describe(standing.most_postponed)
-            click.echo(
-                f"    Postponed by a handler: {backlog.postponed}. Postponed most often: {most}"
-            )
+            click.echo(f"Postponed by a handler: {backlog.postponed}. Postponed most often: {most}")
         click.echo(f"  Dead: {backlog.dead} ({backlog.unacknowledged} not acknowledged)")
         if standing.sends.unknown:
             click.echo(f"  Unknown sends: {standing.sends.unknown} (`flask fd-whatsapp sends`)")

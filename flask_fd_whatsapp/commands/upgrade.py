@@ -16,16 +16,16 @@ from .output import plain, print_json
 @click.command(
     epilog="\b\nExamples:\n  flask fd-whatsapp upgrade\n  flask fd-whatsapp upgrade --to 0004"
 )
-@click.option("--to", metavar="REVISION", help="Stop at this revision, instead of the newest.")
+@click.option("--to", metavar="REVISION", help="Stop at this revision instead of the newest.")
 @receiver_option
 @json_option
 @with_appcontext
 def upgrade(to: str | None, name: str | None, as_json: bool) -> None:
-    """Create the ledger of every receiver, or bring it up to date.
+    """Create or upgrade the ledger of every receiver.
 
-    Run it when deploying, before the new version starts, while the old one goes on recording
-    events. It can be repeated, and run by several machines at once: one upgrades, and the others
-    wait. Standard error tells what is being done.
+    Run it on deployment, before the new version starts, while the old one keeps recording events.
+    It is idempotent, and safe to run on several machines at once: one upgrades, the others wait.
+    Progress is printed to standard error.
     """
     reports = [_upgrade(receiver, to) for receiver in chosen_receivers(name)]
     if as_json:
@@ -60,7 +60,7 @@ def _upgrade(receiver: Receiver, to: str | None) -> dict[str, object]:
     }
 
 
-_IN_MEMORY = "the ledger is in memory: there is nothing to do."
+_IN_MEMORY = "the ledger is in memory: nothing to do."
 
 
 def _explain(done: Upgraded | None, to: str | None) -> str:
@@ -71,10 +71,13 @@ def _explain(done: Upgraded | None, to: str | None) -> str:
     if done.before != done.after:
         return f"the ledger was upgraded from revision {done.before} to {done.after}."
     if to is not None and done.after > to:
-        return f"the ledger is at revision {done.after}, which is past {to}: nothing was changed."
+        return (
+            f"the ledger is at revision {done.after}, which is later than {to}: nothing was "
+            "changed."
+        )
     if done.is_newer:
         return (
-            f"the ledger is newer than this version of the package (revision {done.after}), which "
-            "works with it: nothing was changed."
+            f"the ledger is newer than this version of the package (revision {done.after}), but "
+            "compatible: nothing was changed."
         )
     return f"the ledger is up to date (revision {done.after})."

@@ -71,8 +71,8 @@ def _receive(receiver: Receiver, data_headers: Iterable[tuple[str, str]]) -> Res
         return to_response(
             receiver.rejections.reject(
                 Result.CUT_OFF,
-                "The body did not arrive whole: it was cut off, or the application or its "
-                "server took it before the receiver could.",
+                "The body did not arrive in full: it was cut off, or the application or its "
+                "server consumed it before the receiver could.",
             )
         )
     except BodyNotHandedOver as error:

@@ -57,7 +57,7 @@ def test_named_events_are_acknowledged(app: Flask, run: RunCommand, run_json: Ru
     assert found["acknowledged"] == {"fd_whatsapp": 2}
     result = run(app, "acknowledge", "--event", str(first), "--event", str(third))
     assert result.exit_code == 1
-    assert f"event {first} is not dead, or was acknowledged before" in result.stderr
+    assert f"event {first} is not dead, or was already acknowledged" in result.stderr
     assert "1 dead event acknowledged" in result.stdout
     assert ledger_of(app).overview.backlog().unacknowledged == 0
 

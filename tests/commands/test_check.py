@@ -189,7 +189,7 @@ def test_connected_for_another_sender(app: Flask, find: Find) -> None:
     changed.connect_via(app)(lambda app, **_: None)
     status, ((level, text),) = find(app)
     assert (status, level) == (0, "warning")
-    assert "Handler tickets is connected for another sender than this application" in text
+    assert "Handler tickets is connected for a sender other than this application" in text
 
 
 def test_no_handler(app: Flask, find: Find) -> None:

@@ -31,7 +31,7 @@ def note(app: Flask, post: Post) -> None:
 
 def test_drift_is_listed(durable: Flask, run: RunCommand, post: Post) -> None:
     """What is not known has a line, with how often and a message's id."""
-    assert "Nothing was seen" in run(durable, "drift").stdout
+    assert "Nothing unknown has been seen" in run(durable, "drift").stdout
     note(durable, post)
     result = run(durable, "drift", "--receiver", "fd_whatsapp")
     assert result.exit_code == 0

@@ -55,7 +55,7 @@ def test_a_report_for_people(filled: Flask, run: RunCommand) -> None:
     """Every rate has its denominator, its interval and a bar; failures have what to do."""
     told = run(filled, "report", "--since", "7d", "--by", "campaign").stdout
     assert "until now (UTC)" in told
-    assert "READ needs read receipts" in told
+    assert "READ depends on read receipts" in told
     assert "100% of 8" in told
     assert "do not send it again" in told
     assert "█" in told

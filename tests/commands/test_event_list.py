@@ -89,7 +89,7 @@ def test_a_line_an_event(filled: Flask, run: RunCommand) -> None:
     assert [line.split()[0] for line in lines[:5]] == ["id", "4", "3", "2", "1"]
     assert all(word in lines[4] for word in ("SENT", "done", "11011399037", "M1", "A-1"))
     assert [line.split(" (")[0] for line in lines[5:]] == ["Event 4", "Event 3"]
-    assert "dead after 1 try: tickets: ValueError: no \\u001b[1mtickets" in lines[6]
+    assert "dead after 1 attempt: tickets: ValueError: no \\u001b[1mtickets" in lines[6]
 
 
 def test_late_event_is_marked(durable: Flask, run: RunCommand, post: Post) -> None:
@@ -108,7 +108,7 @@ def test_put_off(durable: Flask, run: RunCommand, post: Post, tickets: Tickets) 
     (event,) = durable.extensions["fd_whatsapp"]["fd_whatsapp"].ledger.events()
     due = event.due_at.isoformat(" ", "milliseconds").replace("+00:00", "Z")
     assert row[head.index("due") :].startswith(due)
-    assert told.endswith(f"to be tried again from {due}: tickets: RetryLater: no stock yet")
+    assert told.endswith(f"next attempt due {due}: tickets: RetryLater: no stock yet")
     assert "postponed 1 time" in told
 
 

@@ -86,14 +86,14 @@ def test_follow_outlives_an_outage(
     follower.wait_for_log("flask fd-whatsapp upgrade")
     assert post(host, data__message_id="M0") == "503"
     assert run(host, "upgrade").exit_code == 0
-    follower.wait_for_log("can be used again")
+    follower.wait_for_log("is available again")
     for number in range(1, 4):
         assert post(host, data__message_id=f"M{number}") == "accepted"
     follower.wait_for_note("M3")
     rename(host, "fd_whatsapp_event", "away")
-    follower.wait_for_log("cannot be used, and is waited for", times=2)
+    follower.wait_for_log("is unavailable; waiting for it", times=2)
     rename(host, "away", "fd_whatsapp_event")
-    follower.wait_for_log("can be used again", times=2)
+    follower.wait_for_log("is available again", times=2)
     post(host, data__message_id="M4")
     follower.wait_for_note("M4")
     assert follower.end() == (0, "Stopped. 4 accepted.\n")

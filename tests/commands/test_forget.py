@@ -48,7 +48,7 @@ def test_message_that_is_being_handled_has_to_wait(
     tickets.before = lambda: results.append(run(durable, "forget", "--message", "M1", "--yes"))
     post(durable, data__message_id="M1")
     (result,) = results
-    assert (result.exit_code, "run it again" in result.stderr) == (1, True)
+    assert (result.exit_code, "run the command again" in result.stderr) == (1, True)
 
 
 @pytest.mark.parametrize("option", ["--reference", "--message", "--account"])

@@ -87,7 +87,7 @@ def test_password_of_the_target_is_not_shown(durable: Flask, run: RunCommand) ->
 def test_ledger_in_memory_is_not_copied(make_app: MakeApp, run: RunCommand, tmp_path: Path) -> None:
     """A ledger in memory is another process's, or empty."""
     result = run(make_app(), "copy", "--to", f"sqlite:///{tmp_path}/new.db")
-    assert (result.exit_code, "in no database" in result.stderr) == (1, True)
+    assert (result.exit_code, "not in a database" in result.stderr) == (1, True)
 
 
 def test_ledger_that_receivers_share(

@@ -51,7 +51,7 @@ def test_a_line_a_status(filled: Flask, run: RunCommand) -> None:
     assert "\nStatus: READ\n" in printed
     assert re.search(r"^READ +2025-11-18 09:26:43.919Z +60\.463 s ", printed, re.MULTILINE)
     assert "Failed: INVALID: FAILED\n  unknown: " in printed
-    assert printed.endswith("It is READ all the same.\n")
+    assert printed.endswith("Despite that, it is READ.\n")
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_unfinished_handlers_are_told(
     """What the handlers have not done yet is told with the last error."""
     tickets.error = ValueError("no tickets")
     post(durable, "sent")
-    assert "is pending after 1 try" in run(durable, "message", ID).stdout
+    assert "is pending after 1 attempt" in run(durable, "message", ID).stdout
     assert "tickets: ValueError: no tickets\n" in run(durable, "message", ID).stdout
 
 
@@ -143,5 +143,5 @@ def test_a_try_that_has_not_ended(durable: Flask, run: RunCommand) -> None:
     ledger = durable.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
     ledger.record(entry(message_id="M1"), POLICY)
     printed = run(durable, "message", "M1").stdout
-    assert "pending after 1 try" in printed
+    assert "pending after 1 attempt" in printed
     assert printed.endswith(": it is being handled, or its process died\n")

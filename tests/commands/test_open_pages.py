@@ -14,7 +14,7 @@ from ..conftest import MakeApp
 @pytest.mark.parametrize(
     ("guard", "told"),
     [
-        pytest.param(lambda: True, "are shown to whoever asks", id="open"),
+        pytest.param(lambda: True, "are shown to anybody", id="open"),
         pytest.param(lambda: None, "let nobody in", id="broken"),
         pytest.param(lambda: False, None, id="closed"),
         pytest.param(lambda: redirect("/login"), None, id="login"),

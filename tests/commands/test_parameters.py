@@ -80,5 +80,5 @@ def test_reads_an_id() -> None:
 @pytest.mark.parametrize("text", ["", "0", "-1", "x", "1.0", "\u0661", str(2**63 - 1), "9" * 5000])
 def test_no_id(text: str) -> None:
     """Anything else is refused."""
-    with pytest.raises(click.BadParameter, match="is no id"):
+    with pytest.raises(click.BadParameter, match="is not an id"):
         convert(EventId(), text)

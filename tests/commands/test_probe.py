@@ -69,14 +69,17 @@ def test_csrf_guard(make_app: MakeApp, errors: Errors, settings: dict[str, Any])
     ("hook", "told"),
     [
         (lambda: redirect("/login?next=" + request.path), "302 FOUND to /login"),
-        (lambda: abort(401), "401 UNAUTHORIZED, which is not the receiver's: a login hook"),
-        (lambda: abort(403), "403 FORBIDDEN, which is not the receiver's: a login hook"),
+        (
+            lambda: abort(401),
+            "401 UNAUTHORIZED, which is not the receiver's: probably a login hook",
+        ),
+        (lambda: abort(403), "403 FORBIDDEN, which is not the receiver's: probably a login hook"),
         (lambda: abort(403, "CSRF token missing"), "csrf.exempt(blueprint)"),
         (lambda: abort(400), "csrf.exempt(blueprint)"),
-        (lambda: abort(404), "swallows its URL"),
-        (lambda: abort(405), "swallows its URL"),
-        (lambda: abort(503), "a hook or a middleware stands in the way"),
-        (lambda: Response("hello"), "200 OK: a hook or a middleware stands in the way"),
+        (lambda: abort(404), "intercepts its URL"),
+        (lambda: abort(405), "intercepts its URL"),
+        (lambda: abort(503), "a hook or a middleware is in the way"),
+        (lambda: Response("hello"), "200 OK: a hook or a middleware is in the way"),
         (lambda: {}["user"], "raise KeyError"),
     ],
 )
@@ -128,7 +131,7 @@ def test_mounted_application(app: Flask, errors: Errors) -> None:
     other = Flask("other")
     with_middleware(app, lambda inner: DispatcherMiddleware(inner, {"/freshdesk": other}))
     (told,) = errors(app)
-    assert "404 NOT FOUND: something in front of the receiver swallows its URL" in told
+    assert "404 NOT FOUND: something in front of the receiver intercepts its URL" in told
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,7 @@ def test_unregistered_of_one_receiver(aged: Flask, run: RunCommand) -> None:
     """One receiver cannot be asked for together with those that are not registered."""
     result = run(aged, "prune", "--unregistered", "--receiver", "fd_whatsapp")
     assert result.exit_code == 2
-    assert "leave out --receiver" in result.stderr
+    assert "remove --receiver" in result.stderr
 
 
 def test_prune_goes_on_until_nothing_is_found(

@@ -32,7 +32,7 @@ def test_catching_up() -> None:
         )
         done = run(host, "reconcile", "--stuck-for", "0s")
         assert done.exit_code == 0
-        assert "Asked about 3 messages: 3 with news" in done.output
+        assert "Asked about 3 messages: 3 changed" in done.output
         assert host.disagreeing() == {}
         found = json.loads(run(host, "reconcile", "--json").stdout)
         assert (found["asked"], found["problem"]) == (0, None)
@@ -65,7 +65,7 @@ def test_the_list_of_sends() -> None:
         message_id = host.send("R2")
         shown = run(host, "sends")
         assert message_id in shown.output
-        assert "no message heard of yet" in shown.output
+        assert "no message seen yet" in shown.output
         assert message_id not in run(host, "sends", "--unknown").output
         assert [one["message_id"] for one in sends(host, "--unheard")] == [message_id]
         assert [one["state"] for one in sends(host, "--campaign", "spring")] == ["unknown"]

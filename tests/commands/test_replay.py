@@ -194,7 +194,7 @@ def test_nothing_to_replay(durable: Flask, late: Late, run: RunCommand) -> None:
     result = run(durable, "replay", "--handler", "late")
     assert (result.exit_code, result.stdout) == (
         0,
-        "There is no past event that late has still to be called with.\n",
+        "There is no past event left to call late with.\n",
     )
 
 
@@ -289,7 +289,7 @@ def test_lost_replay_ends_after_its_event(
     late.after = wait
     result = run(past, "replay", "--handler", "late", "--yes")
     assert (result.exit_code, len(late.calls)) == (1, 1)
-    assert "Another process has begun to replay it." in result.stderr
+    assert "Another process has begun to replay this handler." in result.stderr
 
 
 def test_replay_waits_before_each_event(

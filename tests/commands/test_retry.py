@@ -50,7 +50,7 @@ def test_failing_handler_exits_with_1(
     make_due(deferred)
     result = run(deferred, "retry")
     assert (result.exit_code, result.stdout.splitlines()[-1]) == (1, "2 unfinished.")
-    assert "is pending after 2 tries, to be tried again from" in result.stdout
+    assert "is pending after 2 attempts, next attempt due" in result.stdout
 
 
 def test_one_that_fails(deferred: Flask, post: Post, run: RunCommand, tickets: Tickets) -> None:
@@ -97,7 +97,7 @@ def test_other_receivers(
     assert run(other, "retry").stdout == "Nothing to do.\n"
     result = run(other, "retry", "--event", "1")
     assert result.exit_code == 1
-    assert "by receiver fd_whatsapp" in result.stderr
+    assert "received by fd_whatsapp" in result.stderr
     assert set(states(deferred).values()) == {"pending"}
 
 

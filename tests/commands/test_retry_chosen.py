@@ -39,7 +39,7 @@ def test_dead_again(dead: Flask, run: RunCommand, run_json: RunJSON, tickets: Ti
     assert (outcome["failed"], len(tickets.calls)) == (3, 3)
     assert {event["state"] for event in outcome["failures"]} == {"dead"}
     assert (
-        "is dead after 1 try: tickets: ValueError: no tickets"
+        "is dead after 1 attempt: tickets: ValueError: no tickets"
         in run(dead, "retry", "--dead").stdout
     )
 
@@ -80,7 +80,7 @@ def test_event_that_is_done(durable: Flask, post: Post, run: RunCommand, tickets
     """An event that is done is not handled again."""
     post(durable)
     result = run(durable, "retry", "--event", "1")
-    assert (result.exit_code, "Event 1 is done already" in result.stderr) == (0, True)
+    assert (result.exit_code, "Event 1 is already done" in result.stderr) == (0, True)
     assert len(tickets.calls) == 1
 
 

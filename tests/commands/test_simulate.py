@@ -85,7 +85,7 @@ def test_last_line_repeats_the_run(make_app: MakeApp, run: RunCommand) -> None:
     app = make_app()
     with noted(app) as first:
         output = run(app, "simulate", "--messages", "3", *FAST).output
-    match = re.search(r"again: (--seed \d+ --start \S+)", output)
+    match = re.search(r"events: (--seed \d+ --start \S+)", output)
     assert match
     other = make_app()
     with noted(other) as second:

@@ -57,7 +57,7 @@ def test_a_destination_that_redirects_is_named_with_where_to(
     assert result.exit_code == 1
     target = f"https://www.example.com{URL}"
     assert table(result.output)["Redirected to"] == target
-    assert f"redirects to {target}, and a webhook's post is not sent on" in result.output
+    assert f"redirects to {target}, but webhook posts do not follow redirects" in result.output
 
 
 def test_simulate_names_disagreements(app: Flask, run: RunCommand) -> None:
@@ -101,9 +101,9 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "no speed": (["--speed", "-1"], "--speed"),
     "no number": (["--speed", "inf"], "--speed"),
     "before 1970": (["--start", "1960-01-01"], "1970 or later"),
-    "no delays": (["--delays", "5,soon"], "'--delays': '5,soon' is no list of seconds"),
-    "endless delay": (["--delays", "inf"], "'--delays': 'inf' is no list of seconds"),
-    "no SMTP server": (["--smtp", "mail"], "'--smtp': 'mail' is no HOST:PORT"),
+    "no delays": (["--delays", "5,soon"], "'--delays': '5,soon' is not a list of seconds"),
+    "endless delay": (["--delays", "inf"], "'--delays': 'inf' is not a list of seconds"),
+    "no SMTP server": (["--smtp", "mail"], "'--smtp': 'mail' is not HOST:PORT"),
     "no value": (["--header", "X-A:"], "--header: X-A needs a value"),
     "no address": (["--alert-email", "nobody"], "--alert-email: 'nobody' is not an e-mail"),
 }

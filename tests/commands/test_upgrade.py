@@ -54,7 +54,7 @@ def test_step_by_step(own_engine: Flask, run: RunCommand) -> None:
     ]
     third = run(own_engine, "upgrade", "--to", "0003")
     assert third.exit_code == 0
-    assert "at revision 0004, which is past 0003: nothing was changed" in third.stdout
+    assert "at revision 0004, which is later than 0003: nothing was changed" in third.stdout
 
 
 def test_revision_that_does_not_exist(own_engine: Flask, run: RunCommand) -> None:
@@ -74,7 +74,7 @@ def test_newer_ledger_is_left_alone(durable: Flask, run: RunCommand) -> None:
         connection.execute(text("UPDATE fd_whatsapp_version SET version_num = '9999'"))
     result = run(durable, "upgrade")
     assert result.exit_code == 0
-    assert "newer than this version of the package (revision 9999), which works" in result.stdout
+    assert "newer than this version of the package (revision 9999), but compatible" in result.stdout
 
 
 def test_memory_ledger_needs_no_upgrade(app: Flask, run: RunCommand) -> None:

@@ -103,7 +103,7 @@ def test_demo_handles_everything_once(clone: Path, scratch: Path) -> None:
     assert re.search(r"  Copies of events +[1-9]", done.stdout)
     assert re.search(r"  Retried +[1-9]", done.stdout)
     assert re.search(r"  Withheld while disabled +[1-9]", done.stdout)
-    assert re.search(r"Asked about \d+ messages: 100 with news", done.stdout)
+    assert re.search(r"Asked about \d+ messages: 100 changed", done.stdout)
     for status in ("READ", "DELIVERED", "FAILED"):
         assert re.search(rf"[1-9]\d* tickets are {status}, such as spring-", done.stdout)
     assert "Ledger and tickets agree with the simulator on all 200 messages." in done.stdout
