@@ -6,7 +6,7 @@ import json
 import platform
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from ..ledger.asking import Reconciled
 from ..ledger.send_records import SendFilter, SendState
 from ..monitoring.masking import masked_settings
 from ..receiving.receiver import Receiver
+from ..settings import Settings
 from ..signals import EVENT_SIGNALS, NOTICES
 from .attention_list import Stand, stands
 from .visit import Visit, argument
@@ -156,11 +157,12 @@ def _handlers() -> list[tuple[str, Sequence[str]]]:
 
 def settings_of(receiver: Receiver) -> list[tuple[str, str]]:
     """The settings that are not at their default, without secrets."""
-    shown = masked_settings(receiver)
+    shown, defaults = masked_settings(receiver), Settings(headers={})
     return [
-        (key.removeprefix(f"{receiver.prefix}_"), text_of(value))
-        for key, value in shown.items()
-        if value not in (None, False, (), [], {})
+        (key, text_of(shown[f"{receiver.prefix}_{key}"]))
+        for item in fields(Settings)
+        for key in [item.name.upper()]
+        if getattr(receiver.settings, item.name) != getattr(defaults, item.name)
     ]
 
 

@@ -217,6 +217,19 @@ QUERIES: dict[str, Callable[[SQLLedger], Any]] = {
     "page of a campaign's messages": lambda ledger: ledger.browser.page(
         MessageFilter(campaign="autumn"), limit=FEW
     ),
+    "next page of a campaign's messages": lambda ledger: ledger.browser.page(
+        MessageFilter(campaign="spring"),
+        before=Place(START + timedelta(minutes=6000), FIRST + 6000),
+        limit=PAGE,
+    ),
+    "page of a campaign's messages before": lambda ledger: ledger.browser.page(
+        MessageFilter(campaign="spring"),
+        after=Place(START + timedelta(minutes=1500), FIRST + 1500),
+        limit=PAGE,
+    ),
+    "page of a campaign's period": lambda ledger: ledger.browser.page(
+        MessageFilter(campaign="spring", until=START + timedelta(minutes=6000)), limit=PAGE
+    ),
     "page of stuck messages": lambda ledger: ledger.browser.page(
         MessageFilter(stuck_since=START + timedelta(minutes=777)), limit=PAGE
     ),
@@ -232,6 +245,9 @@ OF_SENDS: dict[str, SendFilter] = {
     "of campaign": SendFilter(campaign="spring"),
     "next of campaign": SendFilter(
         campaign="spring", before=SendPlace(START + timedelta(minutes=7900), FIRST + 7900)
+    ),
+    "far on in a campaign": SendFilter(
+        campaign="spring", before=SendPlace(START + timedelta(minutes=6000), FIRST + 6000)
     ),
     "of rare campaign": SendFilter(campaign="autumn"),
     "of unknown campaign": SendFilter(campaign="winter"),

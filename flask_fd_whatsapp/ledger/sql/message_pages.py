@@ -40,13 +40,15 @@ class SQLBrowser:
         with database.querying(patiently=True) as connection:
             sent_on = _sent_on(connection)
             query = select(message).where(*_met(wanted, sent_on, database)).limit(limit)
+            order = [sent_on, message.c.id]
+            if isinstance(wanted.campaign, str):  # they all have it: it leads through the index
+                order.insert(0, message.c.campaign)
             if after is not None:
-                query = query.where(_is_beyond(after, sent_on, is_later=True))
-                query = query.order_by(sent_on, message.c.id)
+                query = query.where(_is_beyond(after, sent_on, is_later=True)).order_by(*order)
             else:
                 if before is not None:
                     query = query.where(_is_beyond(before, sent_on, is_later=False))
-                query = query.order_by(sent_on.desc(), message.c.id.desc())
+                query = query.order_by(*(column.desc() for column in order))
             rows = connection.execute(query).mappings().all()
             # Of the others it is not told, and the events are not looked for.
             unknown = unknown_times(connection, [row["id"] for row in rows if not row["status"]])
@@ -152,7 +154,7 @@ def _met(
     if wanted.campaign is None:
         yield table.campaign.is_(None)
     elif wanted.campaign is not ...:
-        yield table.campaign == storable(wanted.campaign)
+        yield database.leads(table.campaign, storable(wanted.campaign))
     if wanted.account_id is not None:
         yield table.account_id == storable(wanted.account_id)
     if wanted.receiver is not None:

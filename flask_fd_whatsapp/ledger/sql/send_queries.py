@@ -46,6 +46,8 @@ def listed(database: Database, wanted: SendFilter) -> list[Send]:
     if wanted.is_of_all:  # by the primary key
         query = query.order_by(send.c.id.desc())
     else:  # by an index of what is asked for, all of which end with this
+        if wanted.campaign is not None:
+            query = query.order_by(send.c.campaign.desc())
         query = query.order_by(send.c.created_at.desc(), send.c.id.desc())
     if wanted.before is not None:
         query = query.where(_is_behind(wanted.before, by_key=wanted.is_of_all))
@@ -111,7 +113,7 @@ def conditions_of(wanted: SendFilter, database: Database) -> Iterator[ColumnElem
         # Not by its index: the order, or what else is asked for, leads through a better one.
         yield func.coalesce(send.c.receiver, "") == wanted.receiver
     if wanted.campaign is not None:
-        yield send.c.campaign == storable(wanted.campaign)
+        yield database.leads(send.c.campaign, storable(wanted.campaign))
     if wanted.state is SendState.UNKNOWN:
         yield is_unknown(database)
     elif wanted.state is SendState.SENDING:

@@ -209,6 +209,14 @@ class Database(Connections):
         )
         return updated
 
+    def leads(self, column: ColumnElement[Any], value: Any) -> ColumnElement[bool]:
+        """That *column* has *value*, where its index goes on with the order of what is wanted.
+
+        What is sorted by *column* before that order is read from the index on every database.
+        """
+        has_it: ColumnElement[bool] = column == value
+        return has_it
+
     def unselective(self, condition: ColumnElement[bool]) -> ColumnElement[bool]:
         """*condition* as one that most rows meet, so that no index is chosen for it."""
         return condition

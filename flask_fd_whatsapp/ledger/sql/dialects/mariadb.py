@@ -12,7 +12,7 @@ from sqlalchemy import Insert, String, Table, TextClause, create_engine, event
 from sqlalchemy.dialects.mysql import insert
 from sqlalchemy.engine import URL, Connection, Engine, RootTransaction
 from sqlalchemy.exc import InvalidRequestError
-from sqlalchemy.sql import ColumnElement, cast, func, text
+from sqlalchemy.sql import ColumnElement, and_, cast, func, text
 
 from ....exceptions import LedgerUnavailable
 from ..statement_parameters import by_name
@@ -180,6 +180,10 @@ class MariaDB(Database):
     def transaction(self) -> Transaction:
         """A driver's cursor in a transaction at READ COMMITTED."""
         return Transaction(self) if self.is_own else _ReadCommitted(self)
+
+    def leads(self, column: ColumnElement[Any], value: Any) -> ColumnElement[bool]:
+        """As a range: an equal value leads to all that have it, whatever bounds the next column."""
+        return and_(column >= value, column <= value)
 
     def report_time(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         """As text: PyMySQL takes twelve times as long to make it a datetime."""
