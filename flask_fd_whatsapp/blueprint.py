@@ -12,11 +12,12 @@ from flask import Blueprint, Flask
 from flask.sansio.blueprints import BlueprintSetupState
 from marshmallow import Schema
 
-from .accounts import Accounts, require_accounts
+from .accounts import MOST_CHARACTERS, Accounts, require_accounts
 from .commands import group, is_command_running, is_flask_command
 from .exceptions import ConfigurationError
 from .ledger import Ledger
 from .ledger.context import EXTENSION
+from .ledger.records import ACCOUNT_SEPARATOR, MOST_OF_NAME
 from .ledger_urls import MEMORY_URL, forgets
 from .log_fields import get_logger
 from .receiving.account_lookup import AccountLookup
@@ -102,6 +103,7 @@ class FreshdeskWhatsApp(Blueprint):
     def _set_up(self, state: BlueprintSetupState) -> None:
         app = cast(Flask, state.app)
         name = f"{state.name_prefix}.{state.name}".lstrip(".")
+        self._require_name(name)
         settings = self._settings_of(app)
         if (
             settings.dispatch != "inline"
@@ -149,6 +151,18 @@ class FreshdeskWhatsApp(Blueprint):
             app.cli.add_command(group)
         if self._given_ledger is None:
             _warm_up(settings.ledger_url)
+
+    def _require_name(self, name: str) -> None:
+        """What a ledger keeps goes by the name, with an account's key behind a slash."""
+        most = MOST_OF_NAME
+        if self._given_accounts is not None:
+            most -= len(ACCOUNT_SEPARATOR) + MOST_CHARACTERS
+        if len(name) > most or ACCOUNT_SEPARATOR in name:
+            raise ConfigurationError(
+                f"name: {name!r} cannot be a receiver's, which has up to {most} characters"
+                f"{'' if most == MOST_OF_NAME else ' where there are accounts'}, and no "
+                f"{ACCOUNT_SEPARATOR!r}: give the FreshdeskWhatsApp another name."
+            )
 
     def _refuse_forgotten_ledger(self, receiver: Receiver, other: Receiver) -> None:
         """Of two receivers, the one without a database was hardly meant to forget its events."""

@@ -41,6 +41,7 @@ def check(verbose: bool, name: str | None, as_json: bool) -> None:
         for signal in (*EVENT_SIGNALS, *NOTICES)
     }
     findings = [*handler_findings(app), *(Finding("error", text) for text in open_pages(app))]
+    is_alone = len(reports) == 1 and not reports[0].accounts
     if as_json:
         print_json(
             {
@@ -50,7 +51,7 @@ def check(verbose: bool, name: str | None, as_json: bool) -> None:
             }
         )
     else:
-        _print(reports, handlers, findings, is_verbose=verbose or len(reports) == 1)
+        _print(reports, handlers, findings, is_verbose=verbose or is_alone)
     if any(f.level == "error" for f in [*findings, *(f for r in reports for f in r.findings)]):
         raise SystemExit(1)
 
@@ -84,7 +85,10 @@ def _print(
         for one in report.accounts:
             ids, headers = ", ".join(one["account_ids"]), ", ".join(one["headers"])
             last = when(one["last_used"]) if one["last_used"] else "never"
-            click.echo(plain(f"  Account {one['account']}: ids {ids}; {headers}; last used {last}"))
+            name = f" ({one['name']})" if one["name"] else ""
+            click.echo(
+                plain(f"  Account {one['account']}{name}: ids {ids}; {headers}; last used {last}")
+            )
     click.echo("Handlers")
     for signal, names in handlers.items():
         click.echo(f"  {signal}: {', '.join(names) or '-'}")

@@ -117,7 +117,7 @@ def _check_account(receiver: Receiver) -> Iterator[Finding]:
 
 def _check_sends(receiver: Receiver, ledger: Ledger) -> Iterator[Finding]:
     """Is the webhook off?  By the rule of ``status``."""
-    standing = standing_of(receiver.name, ledger, tries_to_write=False)
+    standing = standing_of(receiver, ledger, tries_to_write=False)
     for found in attention.findings(standing, attention.limits_of(receiver)):
         if found.rule == "max_unheard" and found.problem is not None:
             yield Finding("warning", found.problem[0].upper() + found.problem[1:])
@@ -134,6 +134,8 @@ def _check_accounts(receiver: Receiver, report: Report) -> Iterator[Finding]:
         return  # which is told of already
     last_used: dict[str, datetime] = {}
     for use in uses:
+        if not use.header:
+            continue  # it was sent from, which is no request
         last_used[use.receiver] = max(use.last_used, last_used.get(use.receiver, use.last_used))
     whose: dict[str, list[str]] = {}
     for key in keys:
@@ -159,6 +161,7 @@ def _check_accounts(receiver: Receiver, report: Report) -> Iterator[Finding]:
         report.accounts.append(
             {
                 "account": key,
+                "name": one.account_name,
                 "account_ids": ids,
                 "headers": {name: len(given) for name, given in one.settings.headers.items()},
                 "retention_days": one.settings.retention_days,

@@ -39,8 +39,8 @@ def prune(name: str | None, unregistered: bool, compact: bool, as_json: bool) ->
     the quarantine has a limit of its own.
 
     Each receiver's own setting applies, and each Account's. Messages that reached several receivers
-    are kept for the longest retention among the receivers of their ledger; with --receiver they
-    stay.
+    are kept for the longest retention of their account among the receivers of their ledger; with
+    --receiver they stay.
 
     Messages of receivers that this application has not registered stay, since they may belong to
     another application. If nobody needs them, --unregistered deletes them after that longest
@@ -58,7 +58,8 @@ def prune(name: str | None, unregistered: bool, compact: bool, as_json: bool) ->
                 ledger = shared_ledger(receiver)
                 sharing.setdefault(_database_of(ledger), []).append((receiver, ledger))
                 label = f"Pruning {receiver.name}"
-                totals = _totals(ledger, _passes(receiver), stop, receiver.name)
+                passes = _passes(receiver.settings.retention_days, _own(receiver))
+                totals = _totals(ledger, passes, stop, receiver.name)
                 for total in _shown(label, totals):
                     forgotten[receiver.name] = total
         # Without one receiver's ledger nobody knows whose messages may be in it.
@@ -88,19 +89,24 @@ def _prune_rest(
     """
     receiver, ledger = max(together, key=lambda one: one[0].settings.retention_days)
     names = [one.name for one, _ in together]
+    longest = receiver.settings.retention_days
     rest = {
         "receivers": names,
-        "retention_days": receiver.settings.retention_days,
+        "retention_days": longest,
         "also_forgotten": 0,
         "unregistered": [],
     }
     whose = None if unregistered else names
     with noting(problems, receiver):
+        kept = [(one.settings.retention_days, _own(one)) for one, _ in together]
         own = {
-            account_id for one, _ in together for ids in _own(one).values() for account_id in ids
+            account_id: max(of_account.get(account_id, days) for days, of_account in kept)
+            for _, its in kept
+            for account_id in its
         }
-        passes: list[Pass] = [(receiver.settings.retention_days, {"except_accounts": own})]
-        for total in _shown("Pruning the rest", _totals(ledger, passes, stop, whose)):
+        for total in _shown(
+            "Pruning the rest", _totals(ledger, _passes(longest, own), stop, whose)
+        ):
             rest["also_forgotten"] = total
         rest["unregistered"] = [one for one in ledger.overview.receivers() if one not in names]
     return rest
@@ -140,22 +146,28 @@ def _database_of(ledger: Ledger) -> Hashable:
 Pass = tuple[int, dict[str, Collection[str]]]
 
 
-def _passes(receiver: Receiver) -> list[Pass]:
-    """For how many days which accounts' messages are kept."""
-    own = _own(receiver)
-    others = frozenset(account_id for ids in own.values() for account_id in ids)
-    passes: list[Pass] = [(days, {"account_ids": ids}) for days, ids in own.items()]
-    return [*passes, (receiver.settings.retention_days, {"except_accounts": others})]
+def _passes(days: int, own: Mapping[str, int]) -> list[Pass]:
+    """For how many days which accounts' messages are kept.
+
+    :param days: those of whoever does not say it itself.
+    :param own: by its id, those of an account that does.
+    """
+    ids: dict[int, list[str]] = {}
+    for account_id, its in own.items():
+        ids.setdefault(its, []).append(account_id)
+    passes: list[Pass] = [(its, {"account_ids": of_these}) for its, of_these in ids.items()]
+    return [*passes, (days, {"except_accounts": own.keys()})]
 
 
-def _own(receiver: Receiver) -> dict[int, set[str]]:
-    """The ids of accounts that are kept for as many days as they say themselves."""
-    own: dict[int, set[str]] = {}
+def _own(receiver: Receiver) -> dict[str, int]:
+    """For how many days each account is kept, by its id, where that is not the receiver's."""
+    own: dict[str, int] = {}
     for one in accounts_of(receiver):
-        days = one.settings.retention_days
-        if days != receiver.settings.retention_days:
-            own.setdefault(days, set()).update(one.settings.account_ids or ())
-    return own
+        for account_id in one.settings.account_ids or ():
+            days = one.settings.retention_days
+            own[account_id] = max(days, own.get(account_id, days))
+    default = receiver.settings.retention_days
+    return {account_id: days for account_id, days in own.items() if days != default}
 
 
 def _totals(

@@ -116,7 +116,7 @@ def _standing(receiver: Receiver, unwritable: dict[int, str | None] | None) -> S
     if tries:
         with suppress(LedgerUnavailable):  # what is wrong with it is found out next
             ledger.send_record.settle()
-    standing = standing_of(receiver.name, ledger, tries_to_write=tries)
+    standing = standing_of(receiver, ledger, tries_to_write=tries)
     if unwritable is None or standing.unreadable is not None:
         return standing
     if tries:

@@ -78,7 +78,7 @@ def stands(visit: Visit) -> list[Stand]:
 
 def _stand(receiver: Receiver) -> Stand:
     ledger: Ledger = receiver.ledger
-    standing = standing_of(receiver.name, ledger)
+    standing = standing_of(receiver, ledger)
     if standing.unreadable is not None:
         raise LedgerUnavailable(standing.unreadable)
     found = findings(standing, limits_of(receiver))

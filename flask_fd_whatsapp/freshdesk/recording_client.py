@@ -113,6 +113,7 @@ class RecordingClient(FreshdeskClient):
                 language=template.language,
             )
         )
+        self.receiver.note_account()
         problem: FreshdeskAPIError | LedgerUnavailable
         try:
             sent = self.post(request, wait=wait)

@@ -18,11 +18,17 @@ class LastRejections(Protocol):
         ...
 
     def last(self, *, receiver: str | None = None) -> list[Rejection]:
-        """The last rejection of each receiver (or of this one) and reason, newest first."""
+        """The last rejection of each receiver (or of this one) and reason, newest first.
+
+        :param receiver: with its accounts, whose rejections are kept apart.
+        """
         ...
 
     def acknowledge(self, *, receiver: str | None = None) -> int:
-        """Take note of all :meth:`last` ones so far; gives how many nobody had taken note of."""
+        """Take note of all :meth:`last` ones so far; gives how many nobody had taken note of.
+
+        :param receiver: with its accounts.
+        """
         ...
 
 
@@ -117,6 +123,12 @@ class Overview(Protocol):
 
     def receivers(self) -> list[str]:
         """The names of the receivers that events came to, in order."""
+        ...
+
+    def accepted_since(
+        self, moment: datetime, *, receiver: str, account_ids: Collection[str]
+    ) -> bool:
+        """Whether a webhook brought *receiver* an event of one of these accounts after *moment*."""
         ...
 
 

@@ -17,6 +17,9 @@ IMPORTED_BY: Final = os.getpid()
 ACCOUNT_SEPARATOR: Final = "/"
 """Between a receiver's name and an account's key, in what is kept of each account's requests."""
 
+MOST_OF_NAME: Final = 200
+"""Characters of a receiver's name, and of that with an account's key, that a ledger keeps."""
+
 
 def name_of_account(receiver: str, key: str) -> str:
     """Whose a token, or a body in quarantine, is, where a receiver has many accounts."""

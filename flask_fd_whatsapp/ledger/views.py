@@ -197,8 +197,9 @@ class Quarantined:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejection:
-    """The last request that a receiver rejected for a reason.
+    """The last request that a receiver, or one of its accounts, rejected for a reason.
 
+    :param receiver: the receiver's name, with a slash and the account's key where it has many.
     :param reason: as in ``webhook_rejected``.
     :param status_code: what it was answered with.
     :param detail: what exactly was wrong; of what was sent, at most the account's id.
@@ -220,6 +221,11 @@ class Rejection:
     is_acknowledged: bool = False
     count: int | None = field(default=1, compare=False)
     first_seen: datetime | None = field(default=None, compare=False)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may mean that Freshdesk itself is turned away, and nobody took note."""
+        return not (self.has_no_header or self.is_acknowledged or self.reason == IGNORED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

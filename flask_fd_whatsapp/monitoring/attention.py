@@ -12,7 +12,6 @@ from datetime import timedelta
 from typing import Any, Final
 
 from ..ledger import Backlog
-from ..ledger.views import IGNORED
 from ..receiving.receiver import Receiver
 from .standing import Standing
 from .wording import many, span
@@ -25,7 +24,8 @@ class Limits:
     :param trial_write: whether it matters that the ledger cannot be written.
     :param max_dead: dead events that nobody has acknowledged.
     :param max_rejected: how much newer than the last accepted event a rejected request may be;
-        those that carried none of the configured headers, or are acknowledged, do not count.
+        those that carried none of the configured headers, or are acknowledged, do not count. Of
+        many accounts, each is looked at by itself, and may have none that is newer.
     :param max_overdue: how long an event may be due without being tried.
     :param max_failing: how long an event's handlers may fail.
     :param max_handling: how long one try at an event may last, all its handlers together.
@@ -110,10 +110,10 @@ def _max_dead(standing: Standing, limit: int) -> Found:
 
 
 def _max_rejected(standing: Standing, limit: timedelta) -> Found:
-    rejected = (one for one in standing.rejections if one.reason != IGNORED)
-    last = next((one for one in rejected if not (one.has_no_header or one.is_acknowledged)), None)
+    mine = (one for one in standing.rejections if one.is_open and one.receiver == standing.receiver)
+    last = next(mine, None)
     if last is None:
-        return None, None
+        return None, _accounts_turned_away(standing)
     accepted = _backlog(standing).last_received
     newer = None if accepted is None else max(last.last_seen - accepted, timedelta())
     ago = span(standing.age(last.last_seen) or timedelta())
@@ -121,6 +121,20 @@ def _max_rejected(standing: Standing, limit: timedelta) -> Found:
         newer is None or newer > limit,
         f"the last request, {ago} ago, was rejected ({last.status_code} {last.reason}), and none "
         f"has been accepted since: {last.detail}",
+    ) or _accounts_turned_away(standing)
+
+
+def _accounts_turned_away(standing: Standing) -> str | None:
+    """Of many accounts, the one whose webhook was rejected last and has brought nothing since."""
+    away = standing.turned_away
+    last = next((one for one in standing.rejections if one.is_open and one.receiver in away), None)
+    if last is None:
+        return None
+    ago = span(standing.age(last.last_seen) or timedelta())
+    others = f" So it is with {many(len(away) - 1, 'other account')}." if len(away) > 1 else ""
+    return (
+        f"the last request to {last.receiver}, {ago} ago, was rejected ({last.status_code} "
+        f"{last.reason}), and none has been accepted since: {last.detail}{others}"
     )
 
 

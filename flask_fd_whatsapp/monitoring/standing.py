@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +10,10 @@ from ..exceptions import LedgerUnavailable
 from ..ledger import Backlog, BeingHandled, Event, Ledger, Rejection, TokenUse
 from ..ledger.asking import Reconciled
 from ..ledger.protocol import find_event
+from ..ledger.records import ACCOUNT_SEPARATOR
 from ..ledger.send_records import NOTHING_SENT, SendStanding
+from ..receiving.account_lookup import AccountsUnavailable
+from ..receiving.receiver import Receiver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +26,9 @@ class Standing:
         unknown.
     :param unwritable: why it cannot be written, ``None`` if it can.
     :param backlog: what has come and what is left to do.
-    :param rejections: the last one of each reason, newest first.
+    :param rejections: the last one of each reason, newest first; of many accounts those of each.
+    :param turned_away: the names (as in ``rejections``) of those of many accounts whose webhook has
+        been rejected, and has brought nothing since.
     :param being_handled: the events that are being handled right now, longest first.
     :param most_postponed: the event at which handlers have asked most often to be called later.
     :param token_uses: when each entry of a header's list of values was last used.
@@ -39,6 +44,7 @@ class Standing:
     unwritable: str | None = None
     backlog: Backlog | None = None
     rejections: Sequence[Rejection] = ()
+    turned_away: Collection[str] = ()
     being_handled: Sequence[BeingHandled] = ()
     most_postponed: Event | None = None
     token_uses: Sequence[TokenUse] = ()
@@ -71,34 +77,37 @@ class Standing:
         ]
 
 
-def standing_of(receiver: str, ledger: Ledger, *, tries_to_write: bool = True) -> Standing:
+def standing_of(receiver: Receiver, ledger: Ledger, *, tries_to_write: bool = True) -> Standing:
     """How the ledger of *receiver* stands; never raises :class:`LedgerUnavailable`.
 
     :param tries_to_write: whether to find out if it can be written.
     """
     unwritable = None
+    name = receiver.name
     try:
-        backlog = ledger.overview.backlog(receiver=receiver)
-        rejections = ledger.rejections.last(receiver=receiver)
-        being_handled = ledger.overview.being_handled(receiver=receiver)
+        backlog = ledger.overview.backlog(receiver=name)
+        rejections = ledger.rejections.last(receiver=name)
+        turned_away = frozenset(_turned_away(receiver, ledger, rejections))
+        being_handled = ledger.overview.being_handled(receiver=name)
         most_postponed = find_event(ledger, backlog.most_postponed)
-        token_uses = ledger.token_uses.last(receiver=receiver)
-        sends = ledger.send_record.standing(receiver)
-        told = ledger.asking.told_since(datetime.now(UTC) - timedelta(days=1), receiver=receiver)
-        reconciled = ledger.asking.runs(receiver=receiver)
+        token_uses = ledger.token_uses.last(receiver=name)
+        sends = ledger.send_record.standing(name)
+        told = ledger.asking.told_since(datetime.now(UTC) - timedelta(days=1), receiver=name)
+        reconciled = ledger.asking.runs(receiver=name)
     except LedgerUnavailable as error:
-        return Standing.unknown(receiver, error)
+        return Standing.unknown(name, error)
     if tries_to_write:
         try:
             ledger.check()
         except LedgerUnavailable as error:
             unwritable = str(error)
     return Standing(
-        receiver=receiver,
+        receiver=name,
         as_of=datetime.now(UTC),
         unwritable=unwritable,
         backlog=backlog,
         rejections=rejections,
+        turned_away=turned_away,
         being_handled=being_handled,
         most_postponed=most_postponed,
         token_uses=token_uses,
@@ -106,3 +115,25 @@ def standing_of(receiver: str, ledger: Ledger, *, tries_to_write: bool = True) -
         told=told,
         reconciled=reconciled,
     )
+
+
+def _turned_away(
+    receiver: Receiver, ledger: Ledger, rejections: Iterable[Rejection]
+) -> Iterator[str]:
+    """The accounts of which nothing came since their last rejection; none that is unknown now."""
+    if receiver.accounts is None:
+        return
+    last: dict[str, datetime] = {}
+    for one in rejections:
+        if one.is_open and one.receiver != receiver.name:
+            last.setdefault(one.receiver, one.last_seen)
+    for name, moment in last.items():
+        try:
+            account = receiver.accounts.find(name.rpartition(ACCOUNT_SEPARATOR)[2])
+        except AccountsUnavailable:
+            yield name  # nobody can say that it is in order
+            continue
+        if account is not None and not ledger.overview.accepted_since(
+            moment, receiver=receiver.name, account_ids=account.settings.account_ids or ()
+        ):
+            yield name

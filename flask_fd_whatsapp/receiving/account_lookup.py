@@ -6,7 +6,7 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from threading import Lock
+from threading import Event, Lock
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from flask import Flask
@@ -16,6 +16,7 @@ from ..exceptions import FreshdeskWhatsAppError
 from ..ledger import Ledger
 from ..ledger.records import ACCOUNT_SEPARATOR
 from ..log_fields import get_logger, log_fields
+from ..per_process import PerProcess
 from ..throttle import Throttle
 
 logger = get_logger(__name__)
@@ -26,6 +27,9 @@ CACHE_SECONDS: Final = 10.0
 MOST_KNOWN: Final = 10_000
 MOST_UNKNOWN: Final = 1_000
 LOG_SECONDS: Final = 60
+
+WAIT_SECONDS: Final = 5.0
+"""How long a request waits at most for another that asks for the same key."""
 
 
 class AccountsUnavailable(FreshdeskWhatsAppError):
@@ -38,11 +42,25 @@ class _Found(NamedTuple, Generic[R]):
     receiver: R | None
 
 
+class _Question(Generic[R]):
+    """A key that one thread asks for, while others wait for what it finds."""
+
+    def __init__(self) -> None:
+        self.is_answered = Event()
+        self.found: _Found[R] | None = None
+        self.error: BaseException | None = None
+
+
+def _no_questions() -> dict[str, _Question[R]]:
+    return {}
+
+
 class AccountLookup(Generic[R]):
     """The accounts of one receiver.
 
-    What a callable answers holds for :data:`CACHE_SECONDS`; who is unknown is remembered apart, so
-    that a scanner drives no known account out.
+    What a callable answers holds for :data:`CACHE_SECONDS`, and of many that want to know it at
+    once one asks; who is unknown is remembered apart, so that a scanner drives no known account
+    out.
 
     :param name: the receiver's name.
     :param accounts: the mapping, or the callable, which is called in an application context.
@@ -67,6 +85,7 @@ class AccountLookup(Generic[R]):
         self._lock = Lock()
         self._known: OrderedDict[str, _Found[R]] = OrderedDict()
         self._unknown: OrderedDict[str, _Found[R]] = OrderedDict()
+        self._questions: PerProcess[dict[str, _Question[R]]] = PerProcess(_no_questions)
         self._lines = Throttle(LOG_SECONDS, clock)
         # What requests to unknown accounts are compared with, so that they take as long.
         nobody = Account({"Authorization": secrets.token_hex(32)}, ["0"])
@@ -79,10 +98,39 @@ class AccountLookup(Generic[R]):
         """
         if len(key) > MOST_CHARACTERS or not key.isprintable():
             return None
+        found = self._remembered(key)
+        if found is None:
+            is_asked = not isinstance(self._accounts, Mapping)
+            found = self._ask_once(key) if is_asked else self._look_up(key)
+        return found.receiver
+
+    def _remembered(self, key: str) -> _Found[R] | None:
+        """What was found, if it still holds."""
         found = self._known.get(key) or self._unknown.get(key)
         if found is None or self._clock() - found.at >= self._seconds:
-            found = self._look_up(key, found)
-        return found.receiver
+            return None
+        return found
+
+    def _ask_once(self, key: str) -> _Found[R]:
+        """Ask, or wait for whoever asks for this key just now."""
+        questions, mine = self._questions.get(), _Question[R]()
+        asked = questions.setdefault(key, mine)
+        if asked is mine:
+            try:
+                # Another may have been answered since this one has looked.
+                mine.found = self._remembered(key) or self._look_up(key)
+            except BaseException as error:
+                mine.error = error.__cause__
+                raise
+            finally:
+                del questions[key]
+                mine.is_answered.set()
+            return mine.found
+        if not asked.is_answered.wait(WAIT_SECONDS):
+            raise AccountsUnavailable from TimeoutError()
+        if asked.found is None:
+            raise AccountsUnavailable from asked.error
+        return asked.found
 
     def keys(self, ledger: Ledger) -> list[str]:
         """The keys of the mapping, or those whose requests the ledger has seen.
@@ -95,7 +143,8 @@ class AccountLookup(Generic[R]):
         names = {use.receiver for use in ledger.token_uses.last()}
         return sorted(name.removeprefix(prefix) for name in names if name.startswith(prefix))
 
-    def _look_up(self, key: str, before: _Found[R] | None) -> _Found[R]:
+    def _look_up(self, key: str) -> _Found[R]:
+        before = self._known.get(key) or self._unknown.get(key)
         account = self._ask(key)
         if before is not None and before.account == account:
             receiver = before.receiver  # it knows which tokens it has noted

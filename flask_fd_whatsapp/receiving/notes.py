@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from threading import Lock
@@ -56,10 +57,15 @@ class Notes:
         self._wait = FIRST_WAIT_SECONDS
         self._unwritten = PerProcess(_Counts)
 
-    def rejection(self, rejection: Rejection) -> None:
-        """Keep the last one of each reason, those that carried no header apart."""
-        wait, self._wait = self._wait, WAIT_SECONDS
-        kind = (rejection.reason, rejection.has_no_header)
+    def rejection(self, rejection: Rejection, *, waits: bool = True) -> None:
+        """Keep the last one of each reason, those that carried no header apart.
+
+        :param waits: whether the answer may wait for it a little.
+        """
+        wait = 0.0
+        if waits:
+            wait, self._wait = self._wait, WAIT_SECONDS
+        kind = (rejection.receiver, rejection.reason, rejection.has_no_header)
         unwritten = self._unwritten.get()
         unwritten.add(kind, 1, rejection.last_seen)
 
@@ -78,11 +84,25 @@ class Notes:
     def token_use(self, header: str, position: int, *, account: str | None = None) -> None:
         """Keep when a header's entry at *position*, from 1, last let a request in.
 
-        :param account: the key of the account whose header it is, where there are many.
+        :param account: the key of the account whose header it is, where there are many. The
+            answer waits for the note then: it is how the commands know of the account.
         """
         name = self._name if account is None else name_of_account(self._name, account)
         use = TokenUse(receiver=name, header=header, position=position, last_used=datetime.now(UTC))
-        self._put((name, header, position), lambda ledger: ledger.token_uses.note(use))
+        self._put(
+            (name, header, position),
+            lambda ledger: ledger.token_uses.note(use),
+            wait=0 if account is None else FIRST_WAIT_SECONDS,
+        )
+
+    def line(self, kind: Hashable, log: Callable[[], None]) -> None:
+        """Log beside the requests, so that no answer takes longer for it."""
+
+        def write() -> None:
+            with suppress(Exception):  # the host's own log may raise what it likes
+                log()
+
+        self._writes.put(("line", kind), write)
 
     def _put(self, kind: Hashable, note: Callable[[Ledger], None], *, wait: float = 0) -> None:
         self._writes.put(kind, lambda: note(self._ledger()), wait=wait)

@@ -71,6 +71,9 @@ class Receiver:
     account: str | None = None
     """The key of the account whose events it takes, if it is one of many."""
 
+    account_name: str | None = None
+    """What people call that account."""
+
     accounts: AccountLookup[Receiver] | None = None
     """The accounts, if there are many: their events are taken by receivers of their own."""
 
@@ -112,13 +115,14 @@ class Receiver:
         self.forgets_unasked = forgets_unasked
         self._unheard = Once()
         self.observer: Observer | None = None
+        self._is_noted = True
         self._ledger: Ledger | None = None
         self._lock = Lock()
 
     def of_account(self, key: str, account: Account) -> Receiver:
         """The receiver of the events of one of many accounts, with the same name and ledger."""
         own = copy(self)
-        own.account, own.accounts = key, None
+        own.account, own.account_name, own.accounts = key, account.name, None
         own.url = self.url.replace("<account>", quote(key, safe=""))
         own.settings = account.settings(self.settings)
         own.rejections = self.rejections.of_account(key)
@@ -128,8 +132,15 @@ class Receiver:
             notes_all=True,
         )
         own._intake = self._intake.of_account(key, own.settings)
+        own._is_noted = False
         own._make_ledger, own._lock = self.open_ledger, Lock()
         return own
+
+    def note_account(self) -> None:
+        """Let the commands know of the account, of which no request may ever have come."""
+        if self.account is not None and not self._is_noted:
+            self._is_noted = True
+            self._notes.token_use("", 0, account=self.account)
 
     @property
     def kept_as(self) -> str:
@@ -211,6 +222,7 @@ class Receiver:
             event, text = self._intake.take(body, "")
         except NotTaken as reason:
             return self.rejections.refuse(reason, {}, self.ledger)
+        self.note_account()
         event = replace(event, source=API)
         with about(self.name, event):
             return self.accept(event, text, {})

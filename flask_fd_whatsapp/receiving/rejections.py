@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from copy import copy
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 
@@ -57,16 +58,27 @@ class Rejections:
     ) -> None:
         self._app = app
         self._name = self._kept_as = name
+        self._hides = False
         self._prefix = prefix
         self._settings = settings
         self._notes = notes
+        self._clock = clock
         self._lines = Throttle(LOG_SECONDS, clock)
         self._ignored = Once()
 
     def of_account(self, key: str) -> Rejections:
-        """The same for one of many accounts, whose bodies have a shelf of their own."""
+        """The same for one of many accounts: its bodies, notes and lines are kept apart.
+
+        No answer to a stranger takes longer for that: it would tell which accounts there are.
+
+        :param key: the account's; empty for whoever asks for an account that is not known, which
+            is as good as a request without a header.
+        """
         own = copy(self)
-        own._kept_as = name_of_account(self._name, key)
+        own._hides = True
+        if key:
+            own._kept_as = name_of_account(self._name, key)
+            own._lines = Throttle(LOG_SECONDS, self._clock)
         return own
 
     def reject(
@@ -168,11 +180,16 @@ class Rejections:
         if webhook_rejected.is_muted:
             return
         rejection = self._rejection(reason, outcome, cause, has_no_header=has_no_header)
+        hides = self._hides and reason is Result.UNAUTHENTICATED
         held_back = self._lines.admit((reason, has_no_header))
         if held_back is not None:
             level = logging.CRITICAL if reason is Result.UNREAD else logging.WARNING
-            self._log(level, rejection, held_back, is_kept=reason.is_kept)
-        self._notes.rejection(rejection)
+            log = partial(self._log, level, rejection, held_back, is_kept=reason.is_kept)
+            if hides:
+                self._notes.line((self._kept_as, has_no_header), log)
+            else:
+                log()
+        self._notes.rejection(rejection, waits=not hides)
         if reason is Result.UNREAD:
             return  # nobody knows what was in it, and it is sent again
         notify(
@@ -187,7 +204,7 @@ class Rejections:
         self, reason: Result, outcome: Outcome, cause: str, *, has_no_header: bool = False
     ) -> Rejection:
         return Rejection(
-            receiver=self._name,
+            receiver=self._kept_as,
             reason=reason.label,
             status_code=outcome.result.status.value,
             detail=cause,
@@ -200,7 +217,7 @@ class Rejections:
         logger.log(
             level,
             "%s: a request was rejected (%s, answered with %d). %s%s%s",
-            self._name,
+            self._kept_as,
             rejection.reason,
             rejection.status_code,
             rejection.detail,

@@ -47,14 +47,16 @@ def _receive(receiver: Receiver, data_headers: Iterable[tuple[str, str]]) -> Res
     current = request._get_current_object()  # type: ignore[attr-defined]  # a proxy is slow
     environ, authenticator = current.environ, receiver.authenticator
     if not authenticator.accepts(environ):
+        # Whoever makes up an account has no token of one, whatever is in the headers.
+        is_unknown = receiver.account == ""
         return to_response(
             receiver.rejections.reject(
                 Result.UNAUTHENTICATED,
                 "A required header is missing or has a wrong value.",
                 f"Header {authenticator.explain(environ)}: see {receiver.headers_place}."
-                if receiver.account != ""
+                if not is_unknown
                 else "The account in the URL is not known.",
-                has_no_header=authenticator.carries_none(environ),
+                has_no_header=is_unknown or authenticator.carries_none(environ),
             )
         )
     limit = receiver.settings.max_body_bytes

@@ -16,7 +16,9 @@ from ..conftest import TOKEN, MakeApp, Payload
 from .conftest import Post, RunCommand, RunJSON, ledger_of, url_in
 
 ACME = Account({"Authorization": "Bearer acme-s3cret"}, ["1"])
-OTHER = Account({"X-Token": ["n3w-s3cret", "0ld-s3cret"]}, ["2"], retention_days=400)
+OTHER = Account(
+    {"X-Token": ["n3w-s3cret", "0ld-s3cret"]}, ["2"], name="Other Ltd", retention_days=400
+)
 
 
 def app_of(accounts: Accounts, tmp_path: Path) -> Flask:
@@ -55,7 +57,9 @@ def test_check_is_a_line_an_account(
     result = run(later, "check")
     assert result.exit_code == 0, result.output
     (line,) = [line for line in result.output.splitlines() if line.startswith("  Account ")]
-    assert line.startswith("  Account other: ids 2; X-Token; last used 20")
+    assert line.startswith("  Account other (Other Ltd): ids 2; X-Token; last used 20")
+    assert "FD_WHATSAPP_MAX_ATTEMPTS" not in result.output
+    assert "FD_WHATSAPP_MAX_ATTEMPTS" in run(later, "check", "--verbose").output
     assert "Account 'gone' has posted events but is no longer known" in result.output
     assert "s3cret" not in result.output
     (report,) = run_json(later, "check")["receivers"]
@@ -148,6 +152,18 @@ def test_form_of_an_account(app: Flask, run: RunCommand) -> None:
     assert (unknown.exit_code, "with --account" in unknown.output) == (2, True)
 
 
+def left_after(app: Flask, run_json: RunJSON, days: int) -> set[str]:
+    """Which accounts have events left after pruning, if all of it were so old."""
+    with ledger_of(app).engine.begin() as connection:  # type: ignore[attr-defined]
+        ago = f"datetime('now', '-{days} days') || '.000000'"
+        connection.exec_driver_sql(
+            f"UPDATE fd_whatsapp_message SET first_seen = {ago}, last_seen = {ago}"
+        )
+        connection.exec_driver_sql(f"UPDATE fd_whatsapp_event SET received_at = {ago}")
+    run_json(app, "prune")
+    return {event.account_id for event in ledger_of(app).events()}
+
+
 def test_prune_keeps_an_account_as_long_as_it_says(
     app: Flask, run: RunCommand, run_json: RunJSON, payload: Payload, tmp_path: Path
 ) -> None:
@@ -158,17 +174,53 @@ def test_prune_keeps_an_account_as_long_as_it_says(
     for key, account_id in (("acme", "1"), ("other", "2"), ("brief", "4")):
         assert post_to(app, payload, key, account_id=account_id) == 200
 
-    def left_after(days: int) -> set[str]:
-        with ledger_of(app).engine.begin() as connection:  # type: ignore[attr-defined]
-            ago = f"datetime('now', '-{days} days') || '.000000'"
-            connection.exec_driver_sql(
-                f"UPDATE fd_whatsapp_message SET first_seen = {ago}, last_seen = {ago}"
-            )
-            connection.exec_driver_sql(f"UPDATE fd_whatsapp_event SET received_at = {ago}")
-        run_json(app, "prune")
-        return {event.account_id for event in ledger_of(app).events()}
-
-    assert left_after(60) == {"1", "2"}
-    assert left_after(100) == {"2"}
-    assert left_after(401) == set()
+    assert left_after(app, run_json, 60) == {"1", "2"}
+    assert left_after(app, run_json, 100) == {"2"}
+    assert left_after(app, run_json, 401) == set()
     ledger_of(app).engine.dispose()  # type: ignore[attr-defined]
+
+
+def test_prune_forgets_what_reached_two_receivers(
+    run_json: RunJSON, payload: Payload, tmp_path: Path, empty_ledger_file: Path
+) -> None:
+    """What two receivers heard of goes, too: when none of them wants to keep its account longer."""
+    (tmp_path / "ledger.db").write_bytes(empty_ledger_file.read_bytes())
+    brief = Account({"X": "brief-s3cret"}, ["4"], retention_days=40)
+    app = app_of({"acme": ACME, "other": OTHER, "brief": brief}, tmp_path)
+    app.config["FD_WHATSAPP_TWO_LEDGER_URL"] = app.config["FD_WHATSAPP_LEDGER_URL"]
+    app.register_blueprint(
+        FreshdeskWhatsApp(
+            "two",
+            config_prefix="FD_WHATSAPP_TWO",
+            url_prefix="/two",
+            accounts={"acme": ACME, "other": OTHER},
+        )
+    )
+    for key, account_id in (("acme", "1"), ("other", "2")):
+        assert post_to(app, payload, key, account_id=account_id) == 200
+        account = app.extensions["fd_whatsapp"]["two"].accounts.find(key)
+        headers = {name: values[0] for name, values in account.settings.headers.items()}
+        body = json.dumps(payload("sent", account_id=account_id))
+        assert app.test_client().post(account.url, data=body, headers=headers).status_code == 200
+    assert post_to(app, payload, "brief", account_id="4") == 200
+    assert left_after(app, run_json, 60) == {"1", "2"}
+    assert left_after(app, run_json, 100) == {"2"}
+    assert left_after(app, run_json, 401) == set()
+    ledger_of(app).engine.dispose()  # type: ignore[attr-defined]
+
+
+def test_account_that_only_sent_is_known_to_the_commands(app: Flask, payload: Payload) -> None:
+    """What the API told of an account counts as its own, though no webhook of it ever came."""
+    receiver = app.extensions["fd_whatsapp"]["fd_whatsapp"]
+    other = receiver.accounts.find("other")
+    assert receiver.accounts.keys(receiver.ledger) == []
+    other.tell(json.dumps(payload("queued", account_id="2")).encode())
+    finish_writes(5)
+    assert receiver.accounts.keys(receiver.ledger) == ["other"]
+
+
+def test_account_is_noted_before_it_is_answered(app: Flask, payload: Payload) -> None:
+    """With the first answer to an account the ledger knows its key, by which it is pruned."""
+    receiver = app.extensions["fd_whatsapp"]["fd_whatsapp"]
+    assert post_to(app, payload, "other", account_id="2") == 200
+    assert receiver.accounts.keys(receiver.ledger) == ["other"]

@@ -36,7 +36,7 @@ def test_what_needs_attention_is_what_status_says(make_pages: MakePages) -> None
         fill(app)
     WhatsAppClient(app).post("{}", headers={"Authorization": "Bearer wrong"})
     receiver = app.extensions["fd_whatsapp"]["fd_whatsapp"]
-    told = problems(standing_of("fd_whatsapp", receiver.ledger), limits_of(receiver))
+    told = problems(standing_of(receiver, receiver.ledger), limits_of(receiver))
     assert len(told) == 2
     text = app.test_client().get(f"{PAGES}/").text
     assert "2 things need attention" in text

@@ -40,6 +40,23 @@ def test_those_without_a_header(ledger: Ledger) -> None:
     assert ledger.rejections.last() == [missing, wrong]
 
 
+def test_rejections_of_a_receivers_accounts(ledger: Ledger) -> None:
+    """Those of many accounts are kept apart, and are their receiver's."""
+    own = replace(REJECTION, receiver="fd_whatsapp/a_%", last_seen=MOMENT + timedelta(2))
+    elsewhere = replace(REJECTION, receiver="fd_whatsapp2/a", last_seen=MOMENT + timedelta(1))
+    for rejection in (REJECTION, own, elsewhere):
+        ledger.rejections.note(rejection)
+    assert ledger.rejections.last(receiver="fd_whatsapp") == [own, REJECTION]
+    assert ledger.rejections.last(receiver="fd_whatsapp/a_%") == [own]
+    assert ledger.rejections.last(receiver="fd_whatsap_") == []
+    gauges = ledger.gauges.read(["fd_whatsapp", "other"])
+    assert (gauges["fd_whatsapp"].rejections, gauges["other"].rejections) == (
+        {"unauthenticated": 2},
+        {},
+    )
+    assert ledger.rejections.acknowledge(receiver="fd_whatsapp") == 2
+
+
 def test_rejections_are_acknowledged_once(ledger: Ledger) -> None:
     """Those so far can be taken note of, once; the next of the same reason is new."""
     other = replace(REJECTION, receiver="other")

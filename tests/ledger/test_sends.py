@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import Barrier
 from typing import Any
 
@@ -289,6 +290,20 @@ def test_sends_are_pruned_with_their_messages(ledger: Ledger, receiver: str | No
     assert gone == 2
     assert [one.id for one in ledger.sends()] == ([] if receiver is None else [other])
     assert ledger.message("M1") is ledger.message("M2") is None
+
+
+def test_sends_are_pruned_as_long_after_as_their_account_is(ledger: Ledger) -> None:
+    """A send that became no message is kept as long as its account's messages are."""
+    first = unknown(ledger, external_reference_id="R1", account_id="1")
+    unknown(ledger, external_reference_id="R2", account_id="2")
+    soon = datetime.now(UTC) + timedelta(minutes=1)
+    prune = partial(ledger.maintenance.prune, before=soon, limit=10, receiver=RECEIVER)
+    prune(except_accounts=["1", "2"])
+    assert len(ledger.sends()) == 2
+    prune(account_ids=["2"])
+    assert [one.id for one in ledger.sends()] == [first]
+    prune(except_accounts=["2"])
+    assert ledger.sends() == []
 
 
 def test_what_was_sent_and_not_heard_of(ledger: Ledger) -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import logging
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import pytest
@@ -11,10 +13,12 @@ from werkzeug.test import TestResponse
 from flask_fd_whatsapp import Account, ConfigurationError, FreshdeskWhatsApp, status_changed
 from flask_fd_whatsapp.accounts import MOST_CHARACTERS, Accounts
 from flask_fd_whatsapp.ledger import MemoryLedger
+from flask_fd_whatsapp.receiving import account_lookup
 from flask_fd_whatsapp.receiving.account_lookup import (
     CACHE_SECONDS,
     MOST_UNKNOWN,
     AccountLookup,
+    AccountsUnavailable,
 )
 from flask_fd_whatsapp.receiving.receiver import Receiver
 
@@ -152,6 +156,76 @@ def test_callable_is_asked_once_in_ten_seconds(send: Any, asked: Asked, clock: C
     assert len(asked.keys) == 2
 
 
+def test_many_that_want_to_know_one_account_ask_once(asked: Asked, clock: Clock) -> None:
+    """When what is known ends, one request asks, and the others wait for its answer."""
+    lookup = lookup_of(app_of(asked, clock))
+    begun, go_on = Event(), Event()
+
+    def slow(key: str) -> Account | None:
+        begun.set()
+        assert go_on.wait(10)
+        return asked(key)
+
+    lookup._accounts = slow
+    with ThreadPoolExecutor(8) as pool:
+        first = pool.submit(lookup.find, "acme")
+        assert begun.wait(10)
+        others = [pool.submit(lookup.find, "acme") for _ in range(6)]
+        assert lookup._questions.get().keys() == {"acme"}
+        go_on.set()
+        found = {id(one.result(10)) for one in (first, *others)}
+    assert (asked.keys, len(found)) == (["acme"], 1)
+    assert lookup._questions.get() == {}
+
+
+def test_those_who_wait_fail_with_the_one_who_asks(asked: Asked, clock: Clock) -> None:
+    """If the callable raises, whoever waited is answered with 503 and does not ask, too."""
+    lookup = lookup_of(app_of(asked, clock))
+    begun, go_on = Event(), Event()
+
+    def broken(key: str) -> Account | None:
+        begun.set()
+        assert go_on.wait(10)
+        asked.keys.append(key)
+        raise RuntimeError("the database is down")
+
+    def find(wait: bool) -> str:
+        if wait:
+            question = lookup._questions.get()["acme"]
+            question.is_answered.wait = lambda _: go_on.set() or Event.wait(question.is_answered, 9)  # type: ignore[func-returns-value, method-assign]
+        try:
+            lookup.find("acme")
+        except AccountsUnavailable as error:
+            return type(error.__cause__).__name__
+        return "found"
+
+    lookup._accounts = broken
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(find, False)
+        assert begun.wait(10)
+        second = pool.submit(find, True)
+        assert {first.result(10), second.result(10)} == {"RuntimeError"}
+    assert asked.keys == ["acme"]
+
+
+def test_nobody_waits_for_ever_for_another_that_asks(
+    asked: Asked, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A callable that hangs holds up the others for some seconds, not for ever."""
+    monkeypatch.setattr(account_lookup, "WAIT_SECONDS", 0.01)
+    lookup = lookup_of(app_of(asked, clock))
+
+    def asks_itself(key: str) -> Account | None:
+        lookup.find(key)
+        raise AssertionError
+
+    lookup._accounts = asks_itself
+    with pytest.raises(AccountsUnavailable) as caught:
+        lookup.find("acme")
+    assert isinstance(caught.value.__cause__, AccountsUnavailable)
+    assert isinstance(caught.value.__cause__.__cause__, TimeoutError)
+
+
 def test_scanner_drives_no_account_out(asked: Asked, clock: Clock) -> None:
     """What is remembered of unknown keys is bounded, and known accounts are remembered apart."""
     lookup = lookup_of(app_of(asked, clock))
@@ -254,6 +328,18 @@ def test_settings_of_one_account_are_refused(settings: dict[str, Any], said: str
     app.config.update({f"FD_WHATSAPP_{name}": value for name, value in settings.items()})
     with pytest.raises(ConfigurationError, match=said):
         app.register_blueprint(FreshdeskWhatsApp(accounts={}))
+
+
+def test_name_that_no_ledger_keeps_is_refused() -> None:
+    """What is kept of an account goes by the receiver's name and its key: both have to fit."""
+    app = Flask("host")
+    app.testing = True
+    app.config["FD_WHATSAPP_HEADERS"] = {"Authorization": "x"}
+    app.register_blueprint(FreshdeskWhatsApp("n" * 200))
+    for name, accounts, most in (("n" * 201, None, 200), ("n" * 100, {}, 99), ("a/b", None, 200)):
+        with pytest.raises(ConfigurationError, match=f"has up to {most} characters"):
+            Flask("host").register_blueprint(FreshdeskWhatsApp(name, accounts=accounts))
+    Flask("host").register_blueprint(FreshdeskWhatsApp("n" * 99, accounts={}))
 
 
 def test_accounts_that_are_neither_mapping_nor_callable() -> None:

@@ -38,6 +38,11 @@ class MemoryMaintenance:
         :param receiver: only messages all of whose events came to the receivers of these names.
         """
         names = [receiver] if isinstance(receiver, str) else receiver
+
+        def is_one_of_these(account_id: str) -> bool:
+            is_named = account_ids is None or account_id in account_ids
+            return is_named and account_id not in except_accounts
+
         with self._store.lock:
             old = (
                 message
@@ -46,14 +51,13 @@ class MemoryMaintenance:
                 and message.is_finished
                 and not self._store.is_held(message)
                 and (names is None or message.came_only_to(names))
-                and (account_ids is None or message.account_id in account_ids)
-                and message.account_id not in except_accounts
+                and is_one_of_these(message.account_id)
             )
             oldest = list(islice(old, limit))
             for message in oldest:
                 self._store.forget(message)
+            self._sends.prune(before, names, is_one_of_these)
             if account_ids is None:
-                self._sends.prune(before, names)
                 self._asking.prune(before, names)
         return len(oldest)
 

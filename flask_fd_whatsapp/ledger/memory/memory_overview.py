@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import datetime
+
+from ...events import WEBHOOK
 from ..views import IGNORED, Backlog, BeingHandled, State
 from .memory_quarantine import MemoryQuarantine
 from .memory_store import MemoryStore
@@ -75,6 +79,19 @@ class MemoryOverview:
             quarantined=len(entries) - ignored,
             ignored=ignored,
         )
+
+    def accepted_since(
+        self, moment: datetime, *, receiver: str, account_ids: Collection[str]
+    ) -> bool:
+        """Whether a webhook brought *receiver* an event of one of these accounts after *moment*."""
+        with self._store.lock:
+            return any(
+                event.received_at > moment
+                and event.receiver == receiver
+                and event.source == WEBHOOK
+                for message, event in self._store.events.values()
+                if message.account_id in account_ids
+            )
 
     def receivers(self) -> list[str]:
         """The names of the receivers that events came to, in order."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from threading import Lock
 
+from ..records import is_of
 from ..views import Rejection, TokenUse
 
 
@@ -27,7 +28,7 @@ class MemoryLastRejections:
     def last(self, *, receiver: str | None = None) -> list[Rejection]:
         """The last rejection of each receiver (or of this one) and reason, newest first."""
         noted = list(self._last.values())
-        found = [one for one in noted if receiver in (None, one.receiver)]
+        found = [one for one in noted if receiver is None or is_of(one.receiver, receiver)]
         return sorted(found, key=lambda one: one.last_seen, reverse=True)
 
     def acknowledge(self, *, receiver: str | None = None) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count, islice
@@ -238,10 +238,16 @@ class MemorySendRecord:
                 del self._sends[send_id]
         return len(gone)
 
-    def prune(self, before: datetime, receivers: Collection[str] | None) -> None:
-        """Forget what is older and became no message, of these receivers."""
+    def prune(
+        self,
+        before: datetime,
+        receivers: Collection[str] | None,
+        is_one_of_these: Callable[[str], bool],
+    ) -> None:
+        """Forget what is older and became no message, of these receivers and accounts."""
         with self._store.lock:
             for one in list(self._sends.values()):
                 is_old = one.message_id is None and one.created_at < before
-                if is_old and (receivers is None or one.receiver in receivers):
+                is_theirs = receivers is None or one.receiver in receivers
+                if is_old and is_theirs and is_one_of_these(one.account_id):
                     del self._sends[one.id]

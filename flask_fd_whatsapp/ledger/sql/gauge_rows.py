@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import case, false, func, literal, null, select, type_coerce, union_all
 
 from ..gauges import NO_STATUS, UNHEARD_AFTER, WINDOW, Gauges
+from ..records import ACCOUNT_SEPARATOR
 from ..send_records import SendFilter, SendState
 from .column_types import UTCDateTime
 from .dialects.base import Database
@@ -43,8 +44,15 @@ class SQLGauges:
         with database.querying() as connection:
             rows = [_Row(*row) for row in connection.execute(query)]
         for row in rows:
-            _take(gauges[row.receiver], row._replace(number=int(row.number)))  # MariaDB: decimals
+            of = gauges.get(row.receiver) or gauges.get(_owner(row.receiver))
+            if of is not None:
+                _take(of, row._replace(number=int(row.number)))  # MariaDB: decimals
         return gauges
+
+
+def _owner(name: str) -> str:
+    """The receiver whose account has that name."""
+    return name.rpartition(ACCOUNT_SEPARATOR)[0]
 
 
 def _take(gauges: Gauges, row: _Row) -> None:
@@ -85,9 +93,7 @@ def _parts(receivers: list[str], database: Database) -> list[Any]:
             rejection.c.reason,
             func.max(rejection.c.last_seen),
             func.sum(func.coalesce(rejection.c.count, 1)),
-        )
-        .where(rejection.c.receiver.in_(receivers))
-        .group_by(rejection.c.receiver, rejection.c.reason),
+        ).group_by(rejection.c.receiver, rejection.c.reason),  # few, and those of accounts too
         _counted("drift", drift.c.receiver)
         .where(drift.c.last_seen >= since, drift.c.receiver.in_(receivers))
         .group_by(drift.c.receiver),

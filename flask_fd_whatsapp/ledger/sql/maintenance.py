@@ -49,21 +49,22 @@ class SQLMaintenance:
         database, rules = self._prepared.database, self._rules()
         fill_sent_on(database)
         is_old = message.c.last_seen < before
-        if account_ids is not None:
-            is_old &= message.c.account_id.in_(account_ids)
-        if except_accounts:
-            is_old &= message.c.account_id.not_in(except_accounts)
+        is_old &= _is_one_of(message.c.account_id, account_ids, except_accounts)
+        sends_of_these = _is_one_of(send.c.account, account_ids, except_accounts)
         gone = database.retried(
             lambda: forget(database, rules, is_old, before=before, limit=limit, receivers=names)
         )
         if gone:
             database.retried(lambda: forget_examples(database))
-        elif account_ids is None:
+        else:
             database.retried(
-                lambda: forget_sends(database, before=before, limit=limit, receivers=names)
+                lambda: forget_sends(
+                    database, sends_of_these, before=before, limit=limit, receivers=names
+                )
             )
-            database.retried(lambda: forget_runs(database, before, names))
-            database.retried(lambda: drop_old(database, rules))
+            if account_ids is None:
+                database.retried(lambda: forget_runs(database, before, names))
+                database.retried(lambda: drop_old(database, rules))
         return gone
 
     def erase(
@@ -129,3 +130,11 @@ class SQLMaintenance:
         database.require_suitable()
         with database.translated():
             return upgrade(database.engine, to, tell=tell)
+
+
+def _is_one_of(
+    account: ColumnElement[str], these: Collection[str] | None, others: Collection[str]
+) -> ColumnElement[bool]:
+    """Whether an account is one of *these*, if they are given, and none of the *others*."""
+    is_one: ColumnElement[bool] = true() if these is None else account.in_(these)
+    return is_one & account.not_in(others) if others else is_one

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import datetime
+
 from sqlalchemy import case, func, select
 
 from ..views import Backlog, BeingHandled
@@ -91,6 +94,27 @@ class SQLOverview:
                 unacknowledged=unacknowledged,
                 quarantined=bodies_kept - ignored,
                 ignored=ignored,
+            )
+
+    def accepted_since(
+        self, moment: datetime, *, receiver: str, account_ids: Collection[str]
+    ) -> bool:
+        """Whether a webhook brought *receiver* an event of one of these accounts after *moment*."""
+        database = self._prepared.database
+        # By the accounts' own messages, newest first: of other accounts there may be millions.
+        query = (
+            select(event.c.id)
+            .join_from(message, event, event.c.message_key == message.c.id)
+            .where(message.c.last_seen > moment, event.c.source.is_(None))
+            .where(database.unselective(event.c.received_at > moment))
+            .where(came_to(receiver, event, database))
+            .order_by(message.c.message_id.desc())
+            .limit(1)
+        )
+        with database.querying() as connection:
+            return any(
+                connection.scalar(query.where(message.c.account_id == account_id)) is not None
+                for account_id in account_ids
             )
 
     def receivers(self) -> list[str]:

@@ -9,6 +9,7 @@ from sqlalchemy import RowMapping, func, select, update
 from ..references import storable
 from ..views import Rejection, TokenUse
 from .prepared import PreparedDatabase
+from .quarantine import kept_for
 from .tables import rejection as table
 from .tables import token_use
 
@@ -47,7 +48,7 @@ class SQLLastRejections:
         """The last rejection of each receiver (or of this one) and reason, newest first."""
         query = select(table).order_by(table.c.last_seen.desc())
         if receiver is not None:
-            query = query.where(table.c.receiver == receiver)
+            query = query.where(kept_for(receiver, table.c.receiver))
         with self._prepared.database.querying() as connection:
             return [_rejection(row) for row in connection.execute(query).mappings()]
 
@@ -56,7 +57,7 @@ class SQLLastRejections:
         is_new = table.c.acknowledged_at.is_(None) | (table.c.acknowledged_at < table.c.last_seen)
         note = update(table).where(is_new).values(acknowledged_at=table.c.last_seen)
         if receiver is not None:
-            note = note.where(table.c.receiver == receiver)
+            note = note.where(kept_for(receiver, table.c.receiver))
         with self._prepared.database.writing() as connection:
             return connection.execute(note).rowcount
 

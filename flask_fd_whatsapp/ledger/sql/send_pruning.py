@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, exists, select
+from sqlalchemy import ColumnElement, Connection, Select, delete, exists, select
 
 from .dialects.base import Database
 from .tables import event, message, send
@@ -35,10 +35,15 @@ def unheard(found: Select[Any], before: datetime, receivers: Collection[str]) ->
 
 
 def forget_sends(
-    database: Database, *, before: datetime, limit: int, receivers: Collection[str] | None
+    database: Database,
+    of_these: ColumnElement[bool],
+    *,
+    before: datetime,
+    limit: int,
+    receivers: Collection[str] | None,
 ) -> None:
-    """Forget the sends that became no message, some at a time."""
-    old = select(send.c.id).where(send.c.message_id.is_(None), send.c.created_at < before)
+    """Forget those of the sends that became no message, some at a time."""
+    old = select(send.c.id).where(send.c.message_id.is_(None), send.c.created_at < before, of_these)
     if receivers is not None:
         old = old.where(send.c.receiver.in_(receivers))
     while True:
