@@ -26,9 +26,9 @@ class Limits:
     :param max_rejected: how much newer than the last accepted event a rejected request may be;
         those that carried none of the configured headers, or are acknowledged, do not count. Of
         many accounts, each is looked at by itself, and may have none that is newer.
-    :param max_overdue: how long an event may be due without being tried.
+    :param max_overdue: how long an event may be due without being taken up.
     :param max_failing: how long an event's handlers may fail.
-    :param max_handling: how long one try at an event may last, all its handlers together.
+    :param max_handling: how long one attempt at an event may last, all its handlers together.
     :param max_unheard: how long ago something may have been sent since which no webhook has come.
     :param max_told: events that the API told in the last 24 hours, since the webhook lost them.
     :param max_silence: how long nothing may come.
@@ -105,7 +105,7 @@ def _max_dead(standing: Standing, limit: int) -> Found:
     return count, _if(
         count > limit,
         f"{many(count, 'dead event')} that nobody has acknowledged: `flask fd-whatsapp events "
-        "--state dead` lists them, `retry --dead` tries them again, `acknowledge` takes note.",
+        "--state dead` lists them, `retry --dead` revives them, `acknowledge` ends this warning.",
     )
 
 
@@ -144,8 +144,8 @@ def _max_overdue(standing: Standing, limit: timedelta) -> Found:
         return None, None
     return age, _if(
         age > limit,
-        f"an event has been due for {span(age)}, which is more than {span(limit)}, and nobody "
-        "tries it: see that `flask fd-whatsapp retry` runs, or Celery's workers and beat.",
+        f"an event has been due for {span(age)}, which is more than {span(limit)}, and no process "
+        "has taken it up: see that `flask fd-whatsapp retry` runs, or Celery's workers and beat.",
     )
 
 
@@ -168,7 +168,7 @@ def _max_handling(standing: Standing, limit: timedelta) -> Found:
     return age, _if(
         age > limit,
         f"event {longest.event_id}, {longest.status} of message {longest.message_id}, has been "
-        f"handled for {span(age)}, which is more than {span(limit)} (this try, all its handlers "
+        f"handled for {span(age)}, which is more than {span(limit)} (one attempt, all its handlers "
         "together): the log has the handler that hangs, if one does.",
     )
 
