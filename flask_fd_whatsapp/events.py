@@ -1,4 +1,4 @@
-"""The event that travels from the request to the handlers, and its parts."""
+"""The event that is passed from the request to the handlers, and its parts."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ EVENT_TYPE: Final = "outbound_message_event"
 
 WEBHOOK: Final = "webhook"
 API: Final = "api"
-"""The sources of events: Freshdesk's webhook, and its API when it was asked."""
+"""The sources of events: Freshdesk's webhook, or its API."""
 
 
 def is_message_event(event_type: str) -> bool:
-    """Whether *event_type* is :data:`EVENT_TYPE`, in whatever case and with blanks around it."""
+    """Whether *event_type* is :data:`EVENT_TYPE`, ignoring case and surrounding blanks."""
     return event_type.strip().lower() == EVENT_TYPE
 
 
 class Status(StrEnum):
     """The documented statuses of an outbound message, each with its rank.
 
-    Ordering of the strings means nothing: compare :func:`rank_of` or ``event.rank``.  A new status
-    is a line here, and its signal one in :mod:`flask_fd_whatsapp.signals`.
+    Do not compare the strings: compare :func:`rank_of` or ``event.rank``. To add a status, add a
+    line here, and its signal to :mod:`flask_fd_whatsapp.signals`.
 
-    :ivar rank: the place on a message's way forward; ``None`` for one that moves nothing.
+    :ivar rank: the position on a message's way forward; ``None`` for a status that moves nothing.
     """
 
     _value_: str
@@ -43,7 +43,7 @@ class Status(StrEnum):
     FAILED = "FAILED", 2
 
     def __new__(cls, value: str, rank: int | None = None) -> Self:
-        """Make a member, which is the text *value*."""
+        """Create a member whose text is *value*."""
         status = str.__new__(cls, value)
         status._value_ = value
         status.rank = rank
@@ -54,22 +54,22 @@ _RANKS: Final[Mapping[str, int | None]] = {status: status.rank for status in Sta
 
 
 def rank_of(status: str | None) -> int | None:
-    """The place of *status* on a message's way forward, ``None`` for an unknown one.
+    """Return the rank of *status*, ``None`` for an unknown one.
 
-    FAILED stands below DELIVERED: with several devices a message may be delivered after
-    it failed, and a failure never takes back a delivery.
+    FAILED ranks below DELIVERED: with several devices a message may be delivered after it failed,
+    and a failure never reverts a delivery.
     """
     return None if status is None else _RANKS.get(status)
 
 
 def is_ahead(status: str | None, of: str | None) -> bool:
-    """Whether *status* lies further on a message's way than *of*."""
+    """Whether *status* ranks above *of*."""
     rank, other = rank_of(status), rank_of(of)
     return rank is not None and (other is None or rank > other)
 
 
 class EventKey(NamedTuple):
-    """What makes an event the same event: Freshdesk sends no event id."""
+    """The identity of an event: Freshdesk sends no event id."""
 
     account_id: str
     message_id: str
@@ -78,9 +78,9 @@ class EventKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who caused the event: an agent (QUEUED) or the system (all that follows).
+    """Who caused the event: an agent (QUEUED) or the system (all later statuses).
 
-    ``name`` is a person's name and therefore not part of the ``repr``.
+    ``name`` is personal data and therefore not part of the ``repr``.
     """
 
     id: str | None = None
@@ -90,7 +90,7 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryError:
-    """Why a message failed; ``code`` is text, whatever Freshdesk sent."""
+    """Why a message failed; ``code`` is always text, whatever Freshdesk sent."""
 
     code: str | None = None
     message: str | None = None
@@ -100,14 +100,13 @@ class DeliveryError:
 class StatusEvent:
     """One status of one outbound WhatsApp message.
 
-    ``event_time`` (when Freshdesk made the webhook) and ``timestamp`` (when the status
-    changed, as WhatsApp reports it) are aware UTC datetimes with microseconds.
-    ``payload`` is the JSON object as received, not to be changed and not part of equality.
-    ``headers`` holds the values of ``FD_WHATSAPP_DATA_HEADERS``.  ``previous_status`` is
-    the message's status before this event, and ``is_stale`` says that this event did not
-    move the message forward.  ``failure`` says what its ``error`` means: the
-    receiver fills it, and it is ``None`` where there is no error.  ``source`` is ``"webhook"``, or
-    ``"api"`` for what Freshdesk told when it was asked.
+    ``event_time`` (when Freshdesk created the webhook) and ``timestamp`` (when the status changed,
+    according to WhatsApp) are aware UTC datetimes with microseconds. ``payload`` is the JSON object
+    as received; do not change it, and it is not part of equality. ``headers`` holds the values of
+    ``FD_WHATSAPP_DATA_HEADERS``. ``previous_status`` is the message's status before this event, and
+    ``is_stale`` is true if this event did not move the message forward. ``failure`` classifies
+    ``error``: the receiver sets it, and it is ``None`` without an error. ``source`` is
+    ``"webhook"``, or ``"api"`` for what Freshdesk's API reported.
     """
 
     account_id: str
@@ -131,12 +130,12 @@ class StatusEvent:
 
     @property
     def rank(self) -> int | None:
-        """The place of ``status`` on a message's way, ``None`` for an unknown status."""
+        """The rank of ``status``, ``None`` for an unknown status."""
         return rank_of(self.status)
 
     @property
     def is_time_estimated(self) -> bool:
-        """Whether ``timestamp`` is not WhatsApp's own: the API tells no time of a status."""
+        """Whether ``timestamp`` is not WhatsApp's own: the API reports no time for a status."""
         return self.source == API
 
     @property

@@ -1,4 +1,4 @@
-"""What can go wrong, one base error and its children."""
+"""The exceptions: one base class and its children."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ MAX_RETRY_LATER_SECONDS = 30 * 24 * 3600.0
 
 
 class FreshdeskWhatsAppError(Exception):
-    """The base of every error of this package."""
+    """The base class of every error of this package."""
 
 
 class ConfigurationError(FreshdeskWhatsAppError):
@@ -18,11 +18,11 @@ class ConfigurationError(FreshdeskWhatsAppError):
 class RetryLater(FreshdeskWhatsAppError):
     """Raised by a handler that wants to be called again later.
 
-    It is no failed attempt and is not logged as an error, but it ends where
-    ``FD_WHATSAPP_GIVE_UP_AFTER`` does.  Handlers that have succeeded are not called again.
+    This is not a failed attempt and is not logged as an error, but ``FD_WHATSAPP_GIVE_UP_AFTER``
+    still applies. Handlers that have succeeded are not called again.
 
     :param seconds: how long to wait, from 0 to 30 days; sent to Freshdesk as ``Retry-After``.
-    :param reason: why, for the log and for ``flask fd-whatsapp events``.
+    :param reason: the reason, for the log and ``flask fd-whatsapp events``.
     :raises ValueError: if *seconds* is negative, not finite or more than 30 days.
     """
 
@@ -36,17 +36,18 @@ class RetryLater(FreshdeskWhatsAppError):
         super().__init__(reason or f"Call this handler again in {seconds:g} seconds.")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """How it is pickled, by a handler's pool of processes, say."""
+        """Return how to pickle it, for example by a handler's process pool."""
         return type(self), (self.seconds, self.reason)
 
 
 class GiveUp(FreshdeskWhatsAppError):
     """Raised by a handler that knows it will never succeed with this event.
 
-    It is not called again with it.  Once every other handler has succeeded or given up too, the
-    event is dead.  ``flask fd-whatsapp retry --dead`` calls the handlers that gave up once more.
+    The handler is not called again for this event. Once every other handler has succeeded or given
+    up too, the event is dead. ``flask fd-whatsapp retry --dead`` calls the handlers that gave up
+    again.
 
-    :param reason: why, for the log and for ``flask fd-whatsapp events``.
+    :param reason: the reason, for the log and ``flask fd-whatsapp events``.
     """
 
     def __init__(self, reason: str) -> None:
@@ -55,36 +56,37 @@ class GiveUp(FreshdeskWhatsAppError):
 
 
 class LedgerUnavailable(FreshdeskWhatsAppError):
-    """The ledger cannot be read or written now; the request is answered with 503."""
+    """The ledger cannot be read or written at the moment; the request is answered with 503."""
 
 
 class ClaimLost(FreshdeskWhatsAppError):
-    """Another may handle the message now: its lease ran out, or its handler was taken to hang."""
+    """The claim is lost: its lease expired, or the handler was reported as hanging."""
 
     @classmethod
     def after(cls, lease_seconds: float) -> ClaimLost:
-        """It was taken by another once the lease of so many seconds was over."""
+        """Return the error for a claim that expired after *lease_seconds* and was taken over."""
         return cls(
-            f"The message was taken by another, since its lease of {lease_seconds:g} seconds was "
-            "not renewed in time. It is renewed while handlers run: this process was stopped, or "
-            "the ledger could not be reached."
+            f"Lost the lease: it was not renewed within {lease_seconds:g} seconds, and another "
+            "worker claimed the message. Leases are renewed while handlers run: either this "
+            "process was stopped, or the ledger could not be reached."
         )
 
     @classmethod
     def of_hanging_handler(cls) -> ClaimLost:
-        """It was given up for the handler, which has come to an end after all."""
+        """Return the error for a handler that was reported as hanging but has returned."""
         return cls(
-            "A handler was taken to hang and its attempt recorded as failed, before it ended."
+            "The handler was reported as hanging, and its attempt recorded as failed, before it "
+            "returned."
         )
 
 
 class TransactionFailed(FreshdeskWhatsAppError):
-    """What a handler wrote through ``current_ledger.transaction`` could not be committed."""
+    """The handler's writes through ``current_ledger.transaction`` could not be committed."""
 
 
 class NoSuchReceiver(FreshdeskWhatsAppError, LookupError):
-    """Which receiver is meant cannot be told, or there is none of that name."""
+    """No receiver has that name, or it is ambiguous which receiver is meant."""
 
 
 class AmbiguousMessage(FreshdeskWhatsAppError, LookupError):
-    """Two accounts share a message id: ``account_id`` has to be given."""
+    """Two accounts share a message id: ``account_id`` is required."""

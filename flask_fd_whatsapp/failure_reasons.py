@@ -1,10 +1,10 @@
 """Why a message failed, in classes, and what to do about each.
 
 The numbers are those of WhatsApp's Cloud API
-(https://developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes), sorted by what
-helps against them.  Freshdesk documents no codes and does not say whether it passes WhatsApp's
-on; its own samples have words (``INVALID``, ``INVALID_RECIPIENT``), which are sorted by what they
-say.  Everything else is ``unknown``.
+(https://developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes), grouped by remedy.
+Freshdesk documents no codes and does not say whether it passes WhatsApp's through; its samples have
+words (``INVALID``, ``INVALID_RECIPIENT``), which are classified by their meaning. Everything else
+is ``unknown``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class FailureClass(StrEnum):
 
     @property
     def is_permanent(self) -> bool:
-        """Whether the same message to the same recipient will fail again, however late."""
+        """Whether the same message to the same recipient will fail again, whenever it is sent."""
         return self in (FailureClass.RECIPIENT, FailureClass.CONTENT_OR_WINDOW)
 
 
@@ -69,7 +69,7 @@ _ADVICE: Final[Mapping[FailureClass, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What ``event.error`` means: its class, and what follows from that."""
+    """The meaning of ``event.error``: its class, and what follows from it."""
 
     failure_class: FailureClass
 
@@ -80,7 +80,7 @@ class Failure:
 
     @property
     def is_permanent(self) -> bool:
-        """Whether the same message to the same recipient will fail again, however late."""
+        """Whether the same message to the same recipient will fail again, whenever it is sent."""
         return self.failure_class.is_permanent
 
 
@@ -111,8 +111,8 @@ _CODES: Final = (
 _LONGEST_CODE: Final = 6
 
 
-# Words of a code, each with its class; of several the first that stands here counts. What passes
-# comes first: to take it for permanent would cost more than another try.
+# Words in a code, each with its class; the first match wins. Transient classes come first: to
+# treat one as permanent would cost more than another attempt.
 _WORDS: Final[Mapping[str, FailureClass]] = {
     **dict.fromkeys(("RATE", "TIMEOUT", "TEMPORARY", "TEMPORARILY"), FailureClass.TRANSIENT),
     **dict.fromkeys(("THROTTLED", "OVERLOADED", "INTERNAL"), FailureClass.TRANSIENT),
@@ -133,7 +133,7 @@ _NO_CLASSES: Final[Mapping[str, FailureClass]] = MappingProxyType({})
 
 
 def code_key(code: str) -> str:
-    """What two ways to write the same code have in common: no case, no outer spaces."""
+    """Normalise a code: ignore case and surrounding spaces."""
     text = code.strip()
     return text.upper() if text.isascii() else text
 
@@ -141,11 +141,11 @@ def code_key(code: str) -> str:
 def classify(
     code: str | None, own_classes: Mapping[str, FailureClass] = _NO_CLASSES
 ) -> FailureClass:
-    """The class of an error code.
+    """Classify an error code.
 
-    :param code: ``event.error.code``, text whatever Freshdesk sent.
-    :param own_classes: the host's own (``FD_WHATSAPP_FAILURE_CLASSES``), by :func:`code_key`;
-        they count before the ones known here.
+    :param code: ``event.error.code``; always text, whatever Freshdesk sent.
+    :param own_classes: the host's own classes (``FD_WHATSAPP_FAILURE_CLASSES``), keyed by
+        :func:`code_key`; they take precedence.
     """
     text = code_key(code or "")
     if text in own_classes:

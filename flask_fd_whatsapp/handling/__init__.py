@@ -1,1 +1,1 @@
-"""Calling handlers: which there are, each by itself, and for how long."""
+"""Calls handlers: which ones, isolated from each other, and with a time limit."""

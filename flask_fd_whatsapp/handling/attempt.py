@@ -1,4 +1,4 @@
-"""One attempt at an event: which handler is being called, and what has come of it so far."""
+"""One attempt at an event: which handler is being called, and the outcome so far."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ logger = get_logger(__name__)
 MAX_ERROR_LENGTH: Final = 500
 
 CALLS: Final = 4
-"""How often a handler is called in one attempt whose transaction the database gives up."""
+"""How often a handler is called in one attempt if the database aborts its transaction."""
 
 
 class Attempt:
     """An attempt at an event under one claim, which ends with it.
 
-    :param receiver: the name of the receiver that took the event in.
-    :param recorded: the event as the ledger knows it, with the claim.
-    :param event: the event as its handlers get it.
-    :param observer: looks on, if anybody does.
-    :ivar tried: what the ledger does not know yet of what came of it.
-    :ivar state: what has become of the event, ``None`` until the attempt has ended.
-    :ivar is_replay: the event was settled before, and stays so.
-    :ivar handler: the name of the handler that is running, or that was the last to.
+    :param receiver: the name of the receiver that recorded the event.
+    :param recorded: the event as recorded in the ledger, with the claim.
+    :param event: the event as passed to its handlers.
+    :param observer: observes the attempt; optional.
+    :ivar tried: the outcome so far that the ledger does not know yet.
+    :ivar state: the event's state, ``None`` until the attempt has ended.
+    :ivar is_replay: whether the event was settled before, and stays so.
+    :ivar handler: the name of the handler that is running, or ran last.
     :ivar since: when it was called, on the monotonic clock.
-    :ivar pace: the most seconds between two looks of the watchdog's.
-    :ivar watched: the attempts that the watchdog looks at, this one among them.
+    :ivar pace: the maximum number of seconds between two checks by the watchdog.
+    :ivar watched: the attempts that the watchdog checks, including this one.
     """
 
     __slots__ = (
@@ -97,20 +97,20 @@ class Attempt:
 
     @property
     def next_look(self) -> float:
-        """When there will be something for the watchdog to do."""
+        """Return when the watchdog next has something to do."""
         if self.handler_seconds is None or self.is_reported:
             return self.renew_at
         return min(self.renew_at, self.since + self.handler_seconds)
 
     def begin(self, handler: str) -> None:
-        """Note that *handler* is called now."""
+        """Note that *handler* is being called."""
         self.handler, self.since, self.is_reported = handler, monotonic(), False
 
     def call(self, handler: Handler, *, is_last: bool) -> None:
-        """Call a handler and record its success; the last one's ends the attempt.
+        """Call a handler and record its success; the last handler's success ends the attempt.
 
-        If the database gave up the handler's transaction for another's (a deadlock, say), the
-        handler is called again at once, :data:`CALLS` times in all.
+        If the database aborted the handler's transaction in favour of another (a deadlock, say),
+        the handler is called again at once, :data:`CALLS` times in all.
         """
         error: BaseException | None = None
         try:
@@ -126,7 +126,7 @@ class Attempt:
                 if not had_conflict:
                     break
                 logger.info(
-                    "The database gave up what handler %s wrote: it is called again.",
+                    "The database aborted the transaction of handler %s: calling it again.",
                     handler.name,
                     extra=log_fields(handler=handler.name),
                 )
@@ -141,7 +141,7 @@ class Attempt:
             raise
 
     def end(self) -> None:
-        """Record what is not recorded yet; tell if the event is dead."""
+        """Record what is not recorded yet, and report the event if it is dead."""
         if self.state is None:
             self.state = self.claim.finish(self.tried)
         if self.state is State.DEAD:
@@ -149,9 +149,9 @@ class Attempt:
             bury(self.app, self.ledger, self.event, GAVE_UP if has_given_up else TOO_MUCH)
 
     def abandon(self, handler: str, error: Exception) -> bool:
-        """Record, in another thread than the handler's, that it hangs.
+        """Record, from a thread other than the handler's, that it hangs.
 
-        :return: false, and nothing has changed, if it has come to an end after all.
+        :return: false, with nothing changed, if it has returned after all.
         """
         state = self.claim.abandon(Tried(failed={handler: _describe(error)}))
         if state is None:
@@ -162,7 +162,7 @@ class Attempt:
         return True
 
     def _run(self, handler: Handler) -> BaseException | None:
-        """Call it; whatever it raises, short of leaving the process, is its own failure."""
+        """Call it; whatever it raises, except to exit the process, is its own failure."""
         self.begin(handler.name)
         try:
             with handling(self.app, self.ledger, self.claim):
@@ -172,7 +172,7 @@ class Attempt:
         return None
 
     def _record(self, handler: str, *, is_last: bool) -> BaseException | None:
-        """Record a success; if what the handler wrote cannot be committed, it has failed."""
+        """Record a success; if the handler's writes cannot be committed, it has failed."""
         try:
             if is_last:
                 self._finish(handler)
@@ -199,8 +199,8 @@ class Attempt:
             tried.postponed[handler] = said
             times = self.recorded.postponed
             logger.info(
-                "Handler %s wants to be called again in %g seconds with %s of message %s, "
-                "postponed %s before: %s",
+                "Handler %s asks to be called again in %g seconds for %s of message %s, postponed "
+                "%s before: %s",
                 handler,
                 error.seconds,
                 event.status,
@@ -212,7 +212,7 @@ class Attempt:
         elif isinstance(error, GiveUp):
             tried.gave_up[handler] = said
             logger.error(
-                "Handler %s gives up on %s of message %s: %s",
+                "Handler %s gave up on %s of message %s: %s",
                 handler,
                 event.status,
                 event.message_id,
@@ -236,12 +236,12 @@ class Attempt:
             notify(handler_failed, self.app, event=self.event, handler=handler, exception=error)
 
     def _give_back(self) -> None:
-        """On the way out of the process, or the message stays claimed until its lease ends."""
+        """Release the claim on exit: the message would stay claimed until its lease expires."""
         try:
             self.claim.undo()
             self.end()
         except Exception:
-            logger.exception("The claim could not be given back; its lease will end.")
+            logger.exception("The claim could not be released; its lease will expire.")
 
 
 def _describe(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""Calls one connected function: in contexts of its own, and to the end of what it returns."""
+"""Calls one connected function: in contexts of its own, awaiting its coroutine if it has one."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from flask import Flask
 
 from .handlers import is_coroutine_function
 
-# Newer versions of Flask keep the request in the application context, and each handler has one
-# of its own anyway.
+# Newer versions of Flask keep the request in the application context, and each handler has its
+# own anyway.
 _REQUEST: Final[ContextVar[Any]] = getattr(
     flask.globals, "_cv_request", ContextVar("fd_whatsapp_no_request")
 )
 
 
 def call(app: Flask, function: Callable[..., Any], **arguments: Any) -> None:
-    """Call one handler in an application context of its own, and outside the request.
+    """Call one handler in its own application context, outside the request.
 
-    It sees the context variables that are set here, but for Flask's request, so that ``url_for``,
-    ``has_request_context()`` and the like are what they will be in a retry.  What it sets there
-    itself, others do not see.
+    It sees the context variables that are set here, except Flask's request, so that ``url_for``,
+    ``has_request_context()`` and the like behave as they will in a retry. Variables that it sets
+    are not visible to others.
 
-    :raises TypeError: if it returns an awaitable, which nobody awaits.
+    :raises TypeError: if it returns an awaitable that is never awaited.
     """
     here = copy_context()
     if _REQUEST in here:
@@ -39,7 +39,7 @@ def call(app: Flask, function: Callable[..., Any], **arguments: Any) -> None:
 def _call_outside_request(
     here: Context, app: Flask, function: Callable[..., Any], arguments: Mapping[str, Any]
 ) -> None:
-    # In an empty context, since a variable that is set cannot be taken out of one.
+    # In an empty context, since a context variable cannot be removed from a copy.
     for variable, value in here.items():
         if variable is not _REQUEST:
             variable.set(value)
@@ -57,11 +57,11 @@ def _call(app: Flask, function: Callable[..., Any], arguments: Mapping[str, Any]
             if inspect.iscoroutine(result):
                 result.close()
             raise TypeError(
-                "The handler returned an awaitable that nobody awaits: make it a coroutine "
-                "function (async def), or wait in it."
+                "The handler returned an awaitable that is never awaited: make it a coroutine "
+                "function (async def), or wait for it in the handler."
             )
         if inspect.isgenerator(result) or inspect.isasyncgen(result):
-            raise TypeError("The handler is a generator, whose code nobody runs: take yield out.")
+            raise TypeError("The handler is a generator, so its code is never run: remove yield.")
 
 
 def _await(app: Flask, coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -75,10 +75,10 @@ def _await(app: Flask, coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 
 def failures() -> tuple[type[BaseException], ...]:
-    """What a handler can raise as a failure of its own, short of leaving the process.
+    """Return what counts as a handler's failure when raised: all but exiting the process.
 
-    An ``except`` asks for it once something is raised: as long as nobody has imported asyncio,
-    which takes long, it cannot have been cancelled by it.
+    Evaluated by ``except`` only after something is raised: unless asyncio has been imported, which
+    is slow, nothing can have been cancelled by it.
     """
     module = sys.modules.get("asyncio.exceptions")
     return Exception, getattr(module, "CancelledError", Exception)

@@ -1,4 +1,4 @@
-"""Calls an event's handlers one by one, each by itself: one that fails keeps none from running."""
+"""Calls an event's handlers one by one, isolated: a failing one does not stop the others."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ logger = get_logger(__name__)
 
 
 def dispatch(attempt: Attempt, unheard: Once) -> None:
-    """Call the handlers of the attempt's event that have not succeeded, and end the attempt.
+    """Call the event's handlers that have not succeeded yet, and end the attempt.
 
-    :param unheard: lets pass the warning of the first event that reaches no handler.
-    :raises ClaimLost: if the lease ran out; what is not recorded by then will be done again.
+    :param unheard: throttles the warning about events that reach no handler.
+    :raises ClaimLost: if the lease expired; what is not recorded by then will be repeated.
     :raises LedgerUnavailable: likewise, if the ledger went down.
     """
     due, superseded = _due(attempt)
     attempt.tried.superseded = superseded
     event = attempt.event
-    # A stale event is none of status_changed's, which may have handlers.
+    # A stale event is not sent to status_changed, which may have handlers.
     has_reached = due or superseded or attempt.recorded.succeeded or event.is_stale
     if not has_reached and unheard.admit(None):
         logger.warning(
-            "No handler is connected for %s (%s): the event is recorded, and that is all. "
-            "`flask fd-whatsapp check` lists what is connected. This is said once.",
+            "No handler is connected for %s (%s): the event is recorded, but nothing handles it. "
+            "`flask fd-whatsapp check` lists the connected handlers. Logged once.",
             event.status,
             ", ".join(signal.name for signal in signals_of(event)),
         )
@@ -42,11 +42,11 @@ def dispatch(attempt: Attempt, unheard: Once) -> None:
 
 
 def dispatch_one(attempt: Attempt, name: str) -> bool | None:
-    """Call the handler called *name* with an event that is settled, and record its success.
+    """Call the handler *name* with a settled event, and record its success.
 
     :return: whether it succeeded; ``None`` if it was not called, since the event has no such
-        handler, it has succeeded before, or it is a ``status_changed`` that its message has
-        moved past.
+        handler, it has succeeded before, or it is a ``status_changed`` handler and its message has
+        moved past the event.
     """
     due, superseded = _due(attempt)
     called = [handler for handler in due if handler.name == name]
@@ -62,7 +62,7 @@ def dispatch_one(attempt: Attempt, name: str) -> bool | None:
 
 
 def _due(attempt: Attempt) -> tuple[list[Handler], list[str]]:
-    """The handlers to call, and the names of those the message has moved past."""
+    """Return the handlers to call, and the names of those that the message has moved past."""
     recorded = attempt.recorded
     handlers = handlers_of(signals_of(attempt.event), attempt.app)
     if not (recorded.succeeded or recorded.superseded):

@@ -1,4 +1,4 @@
-"""The event as handlers get it: with what the ledger knows of its message."""
+"""The event as passed to handlers, completed with what the ledger knows about its message."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ..ledger import Recorded
 def enriched(
     event: StatusEvent, recorded: Recorded, classes: Mapping[str, FailureClass]
 ) -> StatusEvent:
-    """*event* with the reference, campaign, error and standing of its message.
+    """Return *event* with the reference, campaign, error and status of its message.
 
-    :param event: as loaded just now; it may be changed.
-    :param classes: the host's own classes of failures, by error code.
+    :param event: freshly loaded; may be changed in place.
+    :param classes: the host's own failure classes, by error code.
     """
     error = event.error
     if error is None and event.status == Status.FAILED:
-        error = recorded.error  # which may have come with another copy
+        error = recorded.error  # which may have come with another event
     known: dict[str, Any] = {
         "error": error,
         "external_reference_id": event.external_reference_id or recorded.external_reference_id,
@@ -32,9 +32,9 @@ def enriched(
         "source": recorded.source,
         "failure": Failure(classify(error.code, classes)) if error else None,
     }
-    if type(event) is not StatusEvent:  # a subclass may make more of them
+    if type(event) is not StatusEvent:  # a subclass may compute more from them
         return replace(event, **known)
-    # Nobody else has it yet: to copy it costs as much as to load it.
+    # Nobody else has it yet, and a copy costs as much as loading it.
     for name, value in known.items():
         if getattr(event, name) is not value:
             object.__setattr__(event, name, value)

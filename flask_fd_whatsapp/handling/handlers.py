@@ -1,4 +1,4 @@
-"""Which handlers a signal has, in what order, and what each is called in the ledger."""
+"""The handlers of a signal, in order, and the identity of each in the ledger."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Handler(NamedTuple):
 
 
 def handler_name(name: str) -> Callable[[F], F]:
-    """Give a handler its identity, so that it may be renamed, moved or wrapped.
+    """Give a handler a stable identity, so that it can be renamed, moved or wrapped.
 
     .. code-block:: python
 
@@ -37,7 +37,7 @@ def handler_name(name: str) -> Callable[[F], F]:
         @handler_name("tickets")
         def sync_ticket(app, event): ...
 
-    :param name: 1 to 200 printable characters other than ``#``, which numbers namesakes.
+    :param name: 1 to 200 printable characters without ``#``, which numbers duplicates.
     :raises ValueError: if *name* is anything else.
     """
     if (
@@ -59,9 +59,9 @@ def handler_name(name: str) -> Callable[[F], F]:
 
 
 def handlers_of(signals: Iterable[NamedSignal], app: Flask) -> list[Handler]:
-    """The handlers of *signals* for *app*, in the order they are called.
+    """Return the handlers of *signals* for *app*, in the order they are called.
 
-    Those that share an identity are numbered, so that one's success is never taken for
+    Handlers that share an identity are numbered, so that the success of one is never taken for
     another's.
     """
     handlers = [
@@ -83,7 +83,7 @@ def _numbered(handlers: Iterable[Handler], totals: Mapping[str, int]) -> list[Ha
         total = totals[handler.name]
         if total > 1:
             numbers[handler.name] += 1
-            # With the total: should one of them go, its success is not taken for another's.
+            # With the total: if one of them is removed, its success is not taken for another's.
             name = f"{handler.name}#{numbers[handler.name]}/{total}"
             handler = handler._replace(name=name, is_numbered=True)
         numbered.append(handler)
@@ -91,21 +91,21 @@ def _numbered(handlers: Iterable[Handler], totals: Mapping[str, int]) -> list[Ha
 
 
 def connected(signal: NamedSignal, app: Flask) -> list[Callable[..., Any]]:
-    """The functions connected to *signal* for *app*, in the order of connection."""
+    """Return the functions connected to *signal* for *app*, in the order of connection."""
     if signal.is_muted or not signal.receivers:
         return []
     functions = list(signal.receivers_for(app))
     if len(functions) > 1:
-        # receivers_for gives a set's order; ``receivers`` is filled in the order of connection.
+        # receivers_for has a set's order; ``receivers`` is filled in the order of connection.
         order = {key: place for place, key in enumerate(list(signal.receivers))}
         functions.sort(key=lambda function: order.get(make_id(function), len(order)))
     return functions
 
 
 def misconnected_handlers(signal: NamedSignal, app: Flask) -> dict[str, bool]:
-    """The handlers that *app*'s events do not reach, by identity: connected for another sender.
+    """Return the handlers connected for another sender, which *app*'s events do not reach.
 
-    :return: whether that is the proxy ``current_app``, which is never a signal's sender.
+    :return: by identity, whether the sender is the proxy ``current_app``, which never sends.
     """
     if signal.is_muted:
         return {}
@@ -120,7 +120,7 @@ def misconnected_handlers(signal: NamedSignal, app: Flask) -> dict[str, bool]:
 
 
 def identity(signal: NamedSignal, function: Callable[..., Any]) -> str:
-    """``signal:module.qualified_name``, or the name given with :func:`handler_name`."""
+    """Return ``signal:module.qualified_name``, or the name set with :func:`handler_name`."""
     given = getattr(function, _ATTRIBUTE, None)
     while given is None and isinstance(function, functools.partial):
         function = function.func
@@ -133,7 +133,7 @@ def identity(signal: NamedSignal, function: Callable[..., Any]) -> str:
 
 
 def is_coroutine_function(function: Callable[..., Any]) -> bool:
-    """Whether calling *function* gives a coroutine (a callable object's too)."""
+    """Whether calling *function* returns a coroutine (callable objects included)."""
     while isinstance(function, functools.partial):
         function = function.func
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(

@@ -1,4 +1,4 @@
-"""Signals that only tell: nothing depends on what their handlers do, or on whether they fail."""
+"""Notification-only signals: nothing depends on what their handlers do, or whether they fail."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from .handlers import connected, identity
 
 logger = get_logger(__name__)
 
-TOO_MUCH: Final = "it was tried too often, or for too long"
+TOO_MUCH: Final = "too many attempts, or too much time"
 GAVE_UP: Final = "a handler gave up, and no other is left to call"
 
 
 def bury(app: Flask, ledger: Ledger, event: StatusEvent, why: str = TOO_MUCH) -> None:
-    """Tell that *event* is dead."""
+    """Log and signal that *event* is dead."""
     logger.error(
-        "%s of message %s is dead: %s. `flask fd-whatsapp events --state dead` lists such events, "
-        "`flask fd-whatsapp retry --dead` tries them again.",
+        "%s of message %s is dead: %s. `flask fd-whatsapp events --state dead` lists dead events, "
+        "`flask fd-whatsapp retry --dead` retries them.",
         event.status,
         event.message_id,
         why,
@@ -35,7 +35,7 @@ def bury(app: Flask, ledger: Ledger, event: StatusEvent, why: str = TOO_MUCH) ->
 
 
 def notify(signal: NamedSignal, app: Flask, **arguments: Any) -> None:
-    """Send a signal that only tells: a handler that fails is logged, and that is all."""
+    """Send a notification-only signal: a failing handler is logged, and has no other effect."""
     for function in connected(signal, app):
         try:
             call(app, function, **arguments)

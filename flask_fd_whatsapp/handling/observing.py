@@ -1,4 +1,4 @@
-"""What may look on while events are handled, and Freshdesk is called: an observer's protocol."""
+"""The protocol of observers, which watch events being handled and API calls."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from .handlers import Handler
 
 
 class Observer(Protocol):
-    """Looks on, and raises nothing of its own.  A receiver has none unless somebody asks for it."""
+    """Observes, and raises nothing of its own. A receiver has none unless one is configured."""
 
     def handling(
         self, receiver: str, event: StatusEvent, recorded: Recorded
     ) -> AbstractContextManager[object]:
-        """Around all that is called in one attempt at *event*."""
+        """Wrap everything that is called in one attempt at *event*."""
         ...
 
     def call(
         self, receiver: str, handler: Handler, run: Callable[[Handler], BaseException | None]
     ) -> BaseException | None:
-        """Call *run* with *handler*, and give what it gives: why the handler failed, if it did."""
+        """Call *run* with *handler*, and return its result: why the handler failed, or ``None``."""
         ...
 
     def swept(self, receiver: str, result: str) -> None:
-        """A recorded event was gone on with; what became of it."""
+        """A recorded event was resumed, with this result."""
         ...
 
     def called_api(self, receiver: str, method: str, answer: str) -> None:
-        """Freshdesk's API was called; *answer* is one of a few words for what it answered."""
+        """Freshdesk's API was called; *answer* is a fixed word for the kind of answer."""
         ...
 
     def waited_for_api(self, receiver: str, seconds: float) -> None:
-        """A call of the API has waited so long for its turn."""
+        """An API call has waited this long for its turn."""
         ...
 
     def reconciled(self, receiver: str, told: str) -> None:
-        """A message was asked for; what came of that."""
+        """Freshdesk was asked about a message, with this result."""
         ...

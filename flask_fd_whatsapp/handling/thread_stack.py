@@ -1,4 +1,4 @@
-"""Where a thread is, or a greenlet that looks like one."""
+"""The stack of a thread, or of a greenlet that looks like one."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from types import FrameType
 
 
 def stack_of(ident: int) -> str:
-    """The stack of the thread with this id, as a traceback shows it."""
+    """Return the stack of the thread with this id, formatted like a traceback."""
     frame = sys._current_frames().get(ident) or _frame_of_greenlet(ident)
-    return "".join(traceback.format_stack(frame)) if frame else "  (it cannot be told)\n"
+    return "".join(traceback.format_stack(frame)) if frame else "  (not available)\\n"
 
 
 def _frame_of_greenlet(ident: int) -> FrameType | None:
-    """Under gevent what looks like a thread is a greenlet, whose id is that of the object."""
+    """Under gevent a thread may be a greenlet, whose id is that of the object."""
     greenlet = sys.modules.get("greenlet")
     if greenlet is None:
         return None

@@ -1,8 +1,8 @@
-"""Watches over the handlers that are running: renews their leases, reports those that hang.
+"""Watches running handlers: renews their leases, and reports those that hang.
 
-One thread of each ledger's does it, so that one that is silent keeps no other from being renewed.
-It is started with a try and asleep most of the time, so that handlers that are quick cost nothing,
-and ends when none has been running for a while.
+Each ledger has a thread of its own, so that an unresponsive one does not keep the others' leases
+from being renewed. The thread starts with an attempt, sleeps most of the time, so that quick
+handlers cost nothing, and ends after no handler has been running for a while.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ logger = get_logger(__name__)
 SHORTEST_PAUSE: Final = 0.01
 
 THROTTLE_SECONDS: Final = 60.0
-"""So often it is told that a ledger cannot be used, or that no thread can be started."""
+"""How often it is logged that a ledger is unavailable, or that no thread can be started."""
 
 _HANGS: Final = (
     "Handler %s has been running for %.0f seconds on %s of message %s (event %s), and may never "
-    "return. Give what it waits for a time-out. It is here:"
+    "return. Set a time-out for what it waits for. Its stack:"
 )
 
 _NOT_RENEWED: Final = (
-    "The lease of event %s cannot be renewed while its handlers run, nor can those of others: %s. "
-    "Once it is over another process may call them again. This is said once a minute."
+    "The lease of event %s cannot be renewed while its handlers run, nor can other leases: %s. "
+    "After it expires, another process may call the handlers again. Logged once a minute."
 )
 _NO_THREAD: Final = (
-    "No thread can be started to watch over handlers (%s): their leases are not renewed, and those "
-    "that hang are not reported. The next event tries again. This is said once a minute."
+    "No thread can be started to watch handlers (%s): their leases are not renewed, and hanging "
+    "ones are not reported. Retried at the next event. Logged once a minute."
 )
 
 
 class Watchdog:
-    """Watches over the attempts of this process.
+    """Watches the attempts of this process.
 
-    :ivar on_hanging: called in the watchdog's thread with an attempt whose handler hangs, after
-        it was reported.
+    :ivar on_hanging: called in the watchdog's thread with an attempt whose handler hangs, after it
+        has been reported.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class Watchdog:
         self._watches: PerProcess[dict[int, _Watch]] = PerProcess(dict)  # by the ledger's id
 
     def enter(self, attempt: Attempt) -> None:
-        """Watch over *attempt* from now on."""
+        """Watch *attempt* from now on."""
         watches, key = self._watches.get(), id(attempt.ledger)
         watch = watches.get(key)
         if watch is None:
@@ -64,19 +64,19 @@ class Watchdog:
             watch.quicken(attempt)
 
     def leave(self, attempt: Attempt) -> None:
-        """Watch over it no more."""
+        """Stop watching it."""
         attempt.watched.pop(id(attempt), None)
 
     def running(self) -> list[Attempt]:
-        """The attempts of this process."""
+        """Return the attempts of this process."""
         watches = list(self._watches.get().values())
         return [attempt for watch in watches for attempt in list(watch.attempts.values())]
 
 
 class _Watch:
-    """The thread of one process for one ledger, and what it watches over.
+    """The thread of one process for one ledger, and the attempts it watches.
 
-    :ivar pace: the most seconds between two looks; infinite if there is no thread.
+    :ivar pace: the maximum number of seconds between two checks; infinite without a thread.
     """
 
     def __init__(self, watchdog: Watchdog) -> None:
@@ -89,13 +89,13 @@ class _Watch:
         self._thread: Thread | None = None
 
     def quicken(self, attempt: Attempt) -> None:
-        """Look as often as *attempt* wants it; without a thread, the next one's start is tried."""
+        """Check as often as *attempt* needs; without a thread, try to start one."""
         with self._lock:
             if self._thread is None:
                 thread = Thread(target=self._watch, name="fd_whatsapp_watchdog", daemon=True)
                 try:
                     thread.start()
-                except RuntimeError as error:  # the system's limit, or the process is ending
+                except RuntimeError as error:  # the system's limit, or the process is exiting
                     if self._throttle.admit("thread") is not None:
                         logger.error("%s", _NO_THREAD % error)
                     return
@@ -117,13 +117,13 @@ class _Watch:
                     if self._throttle.admit("ledger") is not None:
                         logger.error(_NOT_RENEWED, attempt.recorded.id, error)
                 except Exception:
-                    logger.exception("Event %s cannot be watched over.", attempt.recorded.id)
+                    logger.exception("Event %s cannot be watched.", attempt.recorded.id)
             is_idle = not is_woken and not self.attempts
 
     def _ends(self) -> bool:
-        """End the thread, unless a attempt has come that may count on it."""
+        """End the thread, unless an attempt has arrived that may rely on it."""
         with self._lock:
-            self.pace = float("inf")  # first: whoever comes after this wants another thread
+            self.pace = float("inf")  # first: whoever comes after this starts another thread
             paces = [attempt.pace for attempt in list(self.attempts.values())]
             if not paces:
                 self._thread = None
@@ -134,11 +134,11 @@ class _Watch:
     def _look_at(self, attempt: Attempt) -> None:
         now = monotonic()
         if now >= attempt.renew_at:
-            attempt.renew_at = now + attempt.pace  # should it not succeed
+            attempt.renew_at = now + attempt.pace  # if it does not succeed
             try:
                 attempt.claim.renew()
             except ClaimLost:
-                attempt.renew_at = float("inf")  # as the try itself will find out
+                attempt.renew_at = float("inf")  # as the attempt itself will find out
             else:
                 attempt.renew_at = now + attempt.lease_seconds / 2
         seconds, handler = attempt.handler_seconds, attempt.handler
@@ -157,7 +157,7 @@ class _Watch:
 
 def _report(attempt: Attempt, handler: str, seconds: float) -> None:
     where = stack_of(attempt.thread).splitlines()
-    # A place of its own for each line: what stands in one is logged as one line.
+    # A separate key for each line, since a repeated key is logged once.
     text = "\n".join([_HANGS, *["%s"] * len(where)])
     logger.error(
         text,
@@ -178,4 +178,4 @@ def _report(attempt: Attempt, handler: str, seconds: float) -> None:
 
 
 watchdog: Final = Watchdog()
-"""The watchdog of every process: forked ones have a thread of their own."""
+"""The watchdog of every process; a forked process has its own thread."""

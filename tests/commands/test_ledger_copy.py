@@ -55,7 +55,9 @@ def test_copy_that_lacks_something_fails(
     monkeypatch.setattr(copying, "_copy_tables", copy_and_post)
     result = run(deferred, "copy", "--to", f"sqlite:///{tmp_path}/new.db")
     assert result.exit_code == 1
-    assert result.stderr.startswith("Error: The target lacks what came in meanwhile (events: 1).")
+    assert result.stderr.startswith(
+        "Error: The target lacks what was recorded during the copy (events: 1)."
+    )
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def test_the_only_handler_gives_up(
     names = [name for name, _ in signals_seen]
     assert (names.count("event_dead"), names.count("handler_failed")) == (1, 0)
     assert len(shop.events) == 1
-    assert "Handler shop gives up on QUEUED" in caplog.text
+    assert "Handler shop gave up on QUEUED" in caplog.text
     assert "no such order" in caplog.text
 
 
@@ -85,7 +85,7 @@ def test_put_off_is_seen(app: Flask, payload: Payload, caplog: pytest.LogCapture
     for _ in range(2):
         answer = client_of(app).post(URL, json=payload())
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
-    assert "Handler shop wants to be called again in 60 seconds" in caplog.text
+    assert "Handler shop asks to be called again in 60 seconds" in caplog.text
     assert "postponed once before: RetryLater: no stock yet" in caplog.text
     (event,) = ledger_of(app).events()
     assert (event.postponed, event.attempts) == (2, 0)

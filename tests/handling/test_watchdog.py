@@ -109,7 +109,7 @@ def test_a_ledger_that_is_down(dog: Watchdog, caplog: pytest.LogCaptureFixture) 
     for claim in claims:
         assert claim.often.wait(TIMEOUT)
     (record,) = caplog.records
-    assert "cannot be renewed while its handlers run, nor can those of others: down." in caplog.text
+    assert "cannot be renewed while its handlers run, nor can other leases: down." in caplog.text
     assert (record.levelno, record.exc_info) == (logging.ERROR, None)
 
 
@@ -120,7 +120,7 @@ def test_a_fault_of_one(dog: Watchdog, caplog: pytest.LogCaptureFixture) -> None
     dog.enter(an_attempt(other))
     assert broken.often.wait(TIMEOUT)
     assert other.often.wait(TIMEOUT)
-    assert "Event 12 cannot be watched over." in caplog.text
+    assert "Event 12 cannot be watched." in caplog.text
 
 
 class Silent(Renewed):
@@ -171,7 +171,7 @@ def test_no_thread(
     with monkeypatch.context() as patched:
         patched.setattr(Thread, "start", start)
         dog.enter(an_attempt(first))
-    assert "No thread can be started to watch over handlers (can't start new thread)" in caplog.text
+    assert "No thread can be started to watch handlers (can't start new thread)" in caplog.text
     dog.enter(an_attempt(second))
     assert first.often.wait(TIMEOUT)
     assert second.often.wait(TIMEOUT)

@@ -44,7 +44,7 @@ def test_late_holder(kind: str, writes: str, tmp_path: Path) -> None:
             answer = late.result()
             assert (answer.status, answer.retry_after) == (503, "5")
             assert post_once(server.port, event).body == {"result": "duplicate"}
-            assert "not renewed in time. It is renewed while handlers run" in server.log
+            assert "Leases are renewed while handlers run" in server.log
         aftermath = Aftermath(url, tmp_path)
         aftermath.verify({event.key})
         assert aftermath.slow == {event.key: 1}

@@ -43,7 +43,10 @@ def test_a_handler_taken_to_hang_is_not_told_of_as_a_lost_lease(
 
     deliver_and_lose(app, payload, abandon)
     assert late_lines(caplog) == [
-        "A handler was taken to hang and its attempt recorded as failed, before it ended."
+        (
+            "The handler was reported as hanging, and its attempt recorded as failed, before it "
+            "returned."
+        )
     ]
 
 
@@ -61,5 +64,7 @@ def test_a_lost_lease_is_told_of_with_what_may_have_cost_it(
 
     deliver_and_lose(make_app(FreshdeskWhatsApp(ledger=ledger)), payload, take_away)
     (line,) = late_lines(caplog)
-    assert "its lease of 60 seconds was not renewed in time. It is renewed while" in line
+    assert (
+        "Lost the lease: it was not renewed within 60 seconds, and another worker claimed" in line
+    )
     assert line.endswith("this process was stopped, or the ledger could not be reached.")
