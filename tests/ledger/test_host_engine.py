@@ -19,6 +19,7 @@ from flask_fd_whatsapp.receiving.write_behind import finish_writes
 from ..answers import assert_problem, assert_result, client_of
 from ..concurrency.threads import TIMEOUT
 from ..conftest import TOKEN, URL, Payload
+from .databases import SERVERS
 from .entries import POLICY, entry, handle
 
 PRAGMAS = {
@@ -204,6 +205,17 @@ def test_autocommit_engine(bare_url: str) -> None:
         connection.exec_driver_sql("CREATE TABLE host (x INT)")
     with engine.connect() as connection:
         assert connection.exec_driver_sql("SELECT * FROM host").all() == []
+    engine.dispose()
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+@pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE", "AUTOCOMMIT"])
+def test_tables_are_made_at_the_level_of_any_engine(bare_url: str, level: str) -> None:
+    """Whatever isolation level the host's engine has, the ledger's tables are made with it."""
+    engine = create_engine(bare_url, isolation_level=level)
+    ledger = SQLLedger(engine)
+    ledger.upgrade()
+    handle(ledger)
     engine.dispose()
 
 

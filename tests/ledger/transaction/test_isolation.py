@@ -27,7 +27,7 @@ from flask_fd_whatsapp.ledger.sql import SQLLedger
 from ...answers import assert_problem, assert_result, client_of
 from ...conftest import URL, MakeApp, Payload
 from ..databases import SERVERS
-from .rows import Base, Row, note
+from .rows import Row, note
 
 MakeEngine = Callable[..., Engine]
 
@@ -50,12 +50,12 @@ def kind_of(connection: Connection) -> str:
 
 
 @pytest.fixture
-def make_engine(bare_url: str) -> Iterator[MakeEngine]:
-    """Makes an engine of the host's of an empty database."""
+def make_engine(url: str) -> Iterator[MakeEngine]:
+    """Makes an engine of the host's of a database with an empty ledger."""
     with ExitStack() as stack:
 
         def make(**options: Any) -> Engine:
-            engine = create_engine(bare_url, **options)
+            engine = create_engine(url, **options)
             stack.callback(engine.dispose)
             return engine
 
@@ -76,10 +76,7 @@ def host_engine(request: pytest.FixtureRequest, make_engine: MakeEngine, kind: s
 
 @pytest.fixture
 def app(make_app: MakeApp, host_engine: Engine) -> Flask:
-    ledger = SQLLedger(host_engine)
-    ledger.upgrade()
-    Base.metadata.create_all(host_engine)
-    return make_app(FreshdeskWhatsApp(ledger=ledger), LEASE_SECONDS=60)
+    return make_app(FreshdeskWhatsApp(ledger=SQLLedger(host_engine)), LEASE_SECONDS=60)
 
 
 def ledger_of(app: Flask) -> SQLLedger:
