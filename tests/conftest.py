@@ -13,6 +13,7 @@ from weakref import WeakSet
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2 import FileSystemBytecodeCache
 from sqlalchemy import Engine
 
 from flask_fd_whatsapp import FreshdeskWhatsApp
@@ -74,6 +75,15 @@ def _engines() -> Iterator[WeakSet[Engine]]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Engine, "__new__", make_and_remember)
         yield engines
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Templates are compiled once for all applications: that takes longer than to fill them in."""
+    cache = FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Flask, "jinja_options", {"bytecode_cache": cache})
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import json
 from collections.abc import Callable, Iterator
@@ -106,7 +105,7 @@ def changed(payload: Any, path: tuple[str, ...], value: Any) -> Any:
 
 def outcome(load: Callable[[Any], Any], payload: Any) -> Any:
     """Everything that can be seen of what *load* does with *payload*."""
-    before = copy.deepcopy(payload)
+    before = repr(payload)
     try:
         event = load(payload)
     except ValidationError as error:
@@ -116,7 +115,7 @@ def outcome(load: Callable[[Any], Any], payload: Any) -> Any:
         values = {part.name: getattr(event, part.name) for part in parts if part.name != "payload"}
         types = {name: type(value) for name, value in values.items()}
         result = ("loaded", type(event), values, types, event.payload is payload)
-    assert repr(payload) == repr(before)
+    assert repr(payload) == before
     return result
 
 

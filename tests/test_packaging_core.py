@@ -5,6 +5,7 @@ import inspect
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from importlib import metadata, resources
 from pathlib import Path
 
@@ -92,6 +93,7 @@ def imports_of(path: Path, name: str) -> Iterator[str]:
             yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
+@cache
 def import_graph() -> dict[str, set[str]]:
     """Which of the package's modules imports which, its parents' ``__init__`` left out."""
     known = modules()

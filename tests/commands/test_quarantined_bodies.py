@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -140,8 +141,15 @@ def picky() -> PickySchema:
 
 
 @pytest.fixture
-def refusing(make_durable: MakeApp, post: Post, picky: PickySchema) -> Flask:
+def refusing(
+    make_durable: MakeApp,
+    post: Post,
+    picky: PickySchema,
+    tmp_path: Path,
+    empty_ledger_file: Path,
+) -> Flask:
     """An application whose schema has refused the events of M1 and M2."""
+    shutil.copy(empty_ledger_file, tmp_path / "ledger.db")
     app = make_durable(FreshdeskWhatsApp(schema=picky), DATA_HEADERS=["X-Tenant"])
     for name in ("M1", "M2"):
         assert post(app, data__message_id=name) == "quarantined"

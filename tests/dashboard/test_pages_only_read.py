@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,12 +33,16 @@ READ_ONLY = {
 
 
 @pytest.fixture(params=["memory", *KINDS])
-def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
+def ledger(
+    request: pytest.FixtureRequest, tmp_path: Path, empty_ledger_file: Path
+) -> Iterator[Ledger]:
     """An empty ledger of each kind."""
     if request.param == "memory":
         yield MemoryLedger()
         return
     with fresh_database(request.param, tmp_path) as url:
+        if request.param == "sqlite":
+            shutil.copy(empty_ledger_file, url.removeprefix("sqlite:///"))
         made = SQLLedger.from_url(url, Flask("host"))
         made.upgrade()
         yield made

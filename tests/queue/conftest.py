@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,7 +17,7 @@ MakeSystem = Callable[..., System]
 
 
 @pytest.fixture
-def make_system(tmp_path: Path, payload: Payload) -> Iterator[MakeSystem]:
+def make_system(tmp_path: Path, payload: Payload, empty_ledger_file: Path) -> Iterator[MakeSystem]:
     """A factory of systems with a database and a queue of their own.
 
     ``broker`` is one of the kinds of :mod:`brokers`, or the URL of something else.
@@ -27,6 +28,8 @@ def make_system(tmp_path: Path, payload: Payload) -> Iterator[MakeSystem]:
             broker: str, database: str = "sqlite", *, lease: float = 60, **celery: Any
         ) -> System:
             url = stack.enter_context(fresh_database(database, tmp_path))
+            if database == "sqlite":
+                shutil.copy(empty_ledger_file, url.removeprefix("sqlite:///"))
             if "://" in broker:
                 config: dict[str, Any] = {"broker_url": broker}
             else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +17,9 @@ from ..conftest import TOKEN, URL, MakeApp, Payload
 
 
 @pytest.fixture
-def app(make_app: MakeApp, payload: Payload, tmp_path: Any) -> Flask:
+def app(make_app: MakeApp, payload: Payload, tmp_path: Path, empty_ledger_file: Path) -> Flask:
     """An application with one recorded event, handed over to nobody."""
+    shutil.copy(empty_ledger_file, tmp_path / "ledger.db")
     blueprint = FreshdeskWhatsApp(hand_over=lambda *_: None)
     app = make_app(blueprint, LEDGER_URL=f"sqlite:///{tmp_path}/ledger.db")
     app.test_client().post(URL, json=payload(), headers={"Authorization": TOKEN})
