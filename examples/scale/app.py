@@ -5,14 +5,19 @@ The same module is what gunicorn serves, what the workers run and what beat sche
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from celery import Celery, Task
+from celery.signals import after_task_publish
 from flask import Flask, abort
 from flask.typing import ResponseReturnValue
 from sqlalchemy import text
 
 from flask_fd_whatsapp import FreshdeskWhatsApp, StatusEvent, current_ledger, status_changed
+from flask_fd_whatsapp.monitoring import health_blueprint
 
 SWEEP_SECONDS = 30
+SWEEP = "flask_fd_whatsapp.sweep"
 
 app = Flask(__name__)
 app.config["FD_WHATSAPP_HEADERS"] = {"Authorization": "Bearer s3cret"}
@@ -24,7 +29,7 @@ app.config["CELERY"] = {
     "beat_schedule": {
         # Picks up what failed, what asked to be called later, and what was not handed over.
         "fd-whatsapp-sweep": {
-            "task": "flask_fd_whatsapp.sweep",
+            "task": SWEEP,
             "schedule": SWEEP_SECONDS,
             "options": {"expires": SWEEP_SECONDS},
         },
@@ -50,6 +55,14 @@ def init_celery(app: Flask) -> Celery:
 
 celery_app = init_celery(app)
 app.register_blueprint(FreshdeskWhatsApp())  # POST /freshdesk/whatsapp
+app.register_blueprint(health_blueprint())
+
+
+@after_task_publish.connect(sender=SWEEP)
+def touch(**_: object) -> None:
+    """Let a health check see that beat sends sweeps, and that the broker takes them."""
+    if "BEAT_FILE" in app.config:
+        Path(app.config["BEAT_FILE"]).touch()
 
 
 @app.cli.command("create-tables")
