@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final, cast
 
 from flask import current_app
@@ -138,8 +139,9 @@ class RecordingClient(FreshdeskClient):
                 "a transaction that the application itself has open keeps it out: commit or roll "
                 f"back before you send. {problem}"
             ) from problem
-        if isinstance(known, Send):
-            raise AlreadySent(known)
+        if isinstance(known, Send):  # which does not know its reference if it was erased
+            reference = intent.external_reference_id
+            raise AlreadySent(replace(known, external_reference_id=reference))
         return known
 
     def _keep_sent(self, send_id: Any, sent: Sent) -> None:

@@ -16,13 +16,18 @@ SENDING_SECONDS: Final = 120
 
 
 class SendState(StrEnum):
-    """What became of a send."""
+    """What became of a send.
+
+    Of one that is *erased* nothing is kept but a digest of its reference, and only so that nothing
+    is sent with that ``once`` again.
+    """
 
     SENDING = "sending"
     SENT = "sent"
     REFUSED = "refused"
     UNSENT = "unsent"
     UNKNOWN = "unknown"
+    ERASED = "erased"
 
     @property
     def is_settled(self) -> bool:
@@ -116,6 +121,7 @@ class SendPlace(NamedTuple):
 class SendFilter(NamedTuple):
     """Which sends are asked for: those that meet every condition that is not ``None``.
 
+    :param state: one that is erased is given only where that is asked for.
     :param is_unheard: they were sent, and no event of their message has come.
     :param before: where the page before ended.
     """

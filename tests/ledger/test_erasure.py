@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from flask_fd_whatsapp.ledger import Ledger
-from flask_fd_whatsapp.ledger.send_records import SendIntent
+from flask_fd_whatsapp.ledger.send_records import Send, SendIntent, SendState
 from flask_fd_whatsapp.ledger.sql import SQLLedger, forgetting
 from flask_fd_whatsapp.ledger.views import Erased
 
@@ -95,3 +96,75 @@ def test_message_that_another_process_pruned_is_not_held(
 
     monkeypatch.setattr(forgetting, "_fold_and_delete", after_another)
     assert sql_ledger.maintenance.erase(message_id="M1") == erased()
+
+
+ONCE = SendIntent(
+    receiver=RECEIVER,
+    account_id="1",
+    external_reference_id="customer-4711",
+    campaign="spring",
+    template="order_update",
+    language="en",
+    once=True,
+)
+
+
+def state_once(ledger: Ledger, **changes: Any) -> str:
+    """What an attempt to send once more is told of the earlier send, or that it may."""
+    told = ledger.send_record.intend(replace(ONCE, **changes))
+    return told.state if isinstance(told, Send) else "may send"
+
+
+@pytest.mark.parametrize("once", [True, False])
+@pytest.mark.parametrize("by", ["message_id", "reference"])
+def test_nobody_is_sent_to_again_after_an_erasure(ledger: Ledger, by: str, once: bool) -> None:
+    """Of what was sent a digest of the reference is left, which keeps it used; nothing else is."""
+    record = ledger.send_record
+    record.sent(record.intend(replace(ONCE, once=once)), "M1")
+    wanted = {"message_id": "M1", "reference": "customer-4711"}[by]
+    assert ledger.maintenance.erase(**{by: wanted}) == erased(messages=1)
+    assert ledger.sends() == ledger.sends(external_reference_id="customer-4711") == []
+    assert state_once(ledger) == "erased"
+    assert state_once(ledger, account_id="2") == "may send"
+    (left,) = ledger.sends(state="erased")
+    assert (left.external_reference_id, left.message_id, left.campaign, left.template) == (
+        "",
+        None,
+        None,
+        None,
+    )
+    assert ledger.maintenance.erase(**{by: wanted}, account_id="1") == erased()
+
+
+@pytest.mark.parametrize(
+    ("state", "then"),
+    [
+        (None, "erased"),
+        (SendState.UNKNOWN, "erased"),
+        (SendState.REFUSED, "may send"),
+        (SendState.UNSENT, "may send"),
+    ],
+)
+def test_an_erased_send_that_became_no_message(
+    ledger: Ledger, state: SendState | None, then: str
+) -> None:
+    """It keeps its reference only if it may have been sent, and no answer brings it back."""
+    send_id = ledger.send_record.intend(ONCE)
+    if state is not None:
+        ledger.send_record.failed(send_id, state, "why")
+    assert ledger.maintenance.erase(reference="customer-4711") == erased(sends=1)
+    ledger.send_record.sent(send_id, "M1")
+    assert ledger.message("M1") is None
+    assert not ledger.send_record.close(send_id)
+    assert state_once(ledger) == then
+
+
+def test_what_is_left_of_an_erased_send_is_pruned(ledger: Ledger) -> None:
+    """The digest goes when the send would have."""
+    record = ledger.send_record
+    record.sent(record.intend(ONCE), "M1")
+    ledger.maintenance.erase(message_id="M1")
+    ledger.prune(before=datetime.now(UTC) - timedelta(hours=1), limit=9)
+    assert state_once(ledger) == "erased"
+    ledger.prune(before=datetime.now(UTC) + timedelta(hours=1), limit=9)
+    assert state_once(ledger) == "may send"

@@ -80,6 +80,7 @@ class MemoryMaintenance:
             ]
             free = [message for message in its if not self._store.is_held(message)]
             for message in free:
+                self._sends.erase_of(message.account_id, message.message_id)
                 self._store.forget(message)
             sends = 0 if reference is None else self._sends.erase(reference, account_id)
         return Erased(messages=len(free), sends=sends, held=len(its) - len(free))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count, islice
@@ -19,6 +19,7 @@ from ..send_records import (
     SendState,
     WithReference,
     candidates_of,
+    digest_of,
     settlement,
     state_at,
 )
@@ -31,6 +32,7 @@ class MemorySendRecord:
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
         self._sends: dict[int, Send] = {}
+        self._erased: dict[int, str] = {}  # the digests of the references of those that are erased
         self._ids = count(1)
         store.on_forgetting(self._forget)
 
@@ -63,11 +65,13 @@ class MemorySendRecord:
 
     def _earlier(self, intent: SendIntent) -> Send | None:
         reference = storable(intent.external_reference_id)
-        its = (intent.receiver, intent.account_id, reference)
+        digest = digest_of(intent.external_reference_id)
+        its = (intent.receiver, intent.account_id)
         uses = (
             one
             for one in self._sends.values()
-            if (one.receiver, one.account_id, one.external_reference_id) == its
+            if (one.receiver, one.account_id) == its
+            and (one.external_reference_id == reference or self._erased.get(one.id) == digest)
         )
         return next((one for one in uses if not one.state.releases), None)
 
@@ -80,13 +84,17 @@ class MemorySendRecord:
                 f"The memory ledger holds {len(self._sends)} sends, and of none is known what "
                 "became of it, so that it could make room."
             )
-        del self._sends[oldest]
+        self._drop(oldest)
+
+    def _drop(self, send_id: int) -> None:
+        del self._sends[send_id]
+        self._erased.pop(send_id, None)
 
     def sent(self, send_id: int, message_id: str) -> None:
         """Keep the id of what was sent, and its message; it beats what was settled."""
         with self._store.lock:
             send = self._sends.get(send_id)
-            if send is not None:
+            if send is not None and send.state is not SendState.ERASED:
                 self._settle(send, message_id)
 
     def _settle(self, send: Send, message_id: str) -> None:
@@ -149,6 +157,8 @@ class MemorySendRecord:
             (wanted.receiver, one.receiver),
         )
         if any(value is not None and value != its for value, its in pairs):
+            return False
+        if one.state is SendState.ERASED is not wanted.state:
             return False
         if wanted.before is not None and one.place >= wanted.before:
             return False
@@ -222,21 +232,45 @@ class MemorySendRecord:
         its = (account_id, message_id)
         gone = [one.id for one in self._sends.values() if (one.account_id, one.message_id) == its]
         for send_id in gone:
-            del self._sends[send_id]
+            self._drop(send_id)
+
+    def erase_of(self, account_id: str, message_id: str) -> None:
+        """Erase the sends of a message, which is about to go."""
+        its = (account_id, message_id)
+        self._erase(
+            [one for one in self._sends.values() if (one.account_id, one.message_id) == its]
+        )
 
     def erase(self, reference: str, account_id: str | None) -> int:
-        """Forget what was sent with a reference, and became no message; gives how many."""
+        """Erase what was sent with a reference, and became no message; gives how many."""
         with self._store.lock:
-            gone = [
-                one.id
+            its = [
+                one
                 for one in self._sends.values()
                 if one.message_id is None
                 and one.external_reference_id == storable(reference)
                 and account_id in (None, one.account_id)
             ]
-            for send_id in gone:
-                del self._sends[send_id]
-        return len(gone)
+            self._erase(its)
+        return len(its)
+
+    def _erase(self, its: Iterable[Send]) -> None:
+        for one in its:
+            if one.state.releases:
+                self._drop(one.id)
+                continue
+            self._erased[one.id] = digest_of(one.external_reference_id)
+            self._sends[one.id] = replace(
+                one,
+                external_reference_id="",
+                campaign=None,
+                template=None,
+                language=None,
+                state=SendState.ERASED,
+                message_id=None,
+                error=None,
+                settled_at=datetime.now(UTC),
+            )
 
     def prune(
         self,
@@ -250,4 +284,4 @@ class MemorySendRecord:
                 is_old = one.message_id is None and one.created_at < before
                 is_theirs = receivers is None or one.receiver in receivers
                 if is_old and is_theirs and is_one_of_these(one.account_id):
-                    del self._sends[one.id]
+                    self._drop(one.id)

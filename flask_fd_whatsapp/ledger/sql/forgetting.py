@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from functools import partial
 from time import monotonic, sleep
 from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Delete,
     Select,
     case,
     delete,
@@ -26,8 +26,8 @@ from .dialects.base import Database
 from .drift_rows import forget_examples
 from .queries import is_free
 from .report_rows import fill_sent_on
-from .send_pruning import delete_sends, unheard
-from .tables import event, handler_error, handling, message, send
+from .send_pruning import delete_sends, erase_sends, erase_sends_of_none, unheard
+from .tables import event, handler_error, handling, message
 
 RECORDING_SECONDS: Final = 5
 """How long pruning waits for events that are being recorded at the most."""
@@ -66,7 +66,7 @@ def forget(
                 keys = connection.scalars(of_unheard.where(message.c.id.not_in(locked))).all()
         if not keys:
             return 0
-        gone = _fold_and_delete(database, rules, keys, goes)
+        gone = _fold_and_delete(database, rules, keys, goes, delete_sends)
         if gone:
             return len(gone)
         locked += keys  # by others: what is behind them goes
@@ -92,7 +92,8 @@ def erase(
             keys = connection.scalars(found.where(message.c.id.not_in(held))).all()
         if not keys:
             return keys, keys
-        return keys, _fold_and_delete(database, rules, keys, is_free(database.now()))
+        goes = is_free(database.now())
+        return keys, _fold_and_delete(database, rules, keys, goes, partial(erase_sends, database))
 
     while True:
         keys, gone = database.retried(erase_some)
@@ -100,16 +101,15 @@ def erase(
             break
         erased += len(gone)
         held += set(keys) - set(gone)
-    of_none = delete(send).where(of_sends, send.c.message_id.is_(None))
-    sends = database.retried(lambda: _execute(database, of_none))
+    sends = database.retried(lambda: _erase_of_none(database, of_sends))
     database.retried(lambda: forget_examples(database))
     return Erased(messages=erased, sends=sends, held=_left(database, held))
 
 
-def _execute(database: Database, statement: Delete) -> int:
-    """Execute it in a transaction that is on disk then, and so is what was before it."""
+def _erase_of_none(database: Database, of_sends: ColumnElement[bool]) -> int:
+    """Erase sends in a transaction that is on disk then, and so is what was before it."""
     with database.writing() as connection:
-        return connection.execute(statement).rowcount
+        return erase_sends_of_none(connection, database, of_sends)
 
 
 def _left(database: Database, keys: Sequence[int]) -> int:
@@ -125,9 +125,16 @@ _ERASED_AT_ONCE: Final = 500
 
 
 def _fold_and_delete(
-    database: Database, rules: ReportRules, keys: Sequence[int], goes: ColumnElement[bool]
+    database: Database,
+    rules: ReportRules,
+    keys: Sequence[int],
+    goes: ColumnElement[bool],
+    drop_sends: Callable[[Connection, Sequence[int]], None],
 ) -> Sequence[int]:
-    """Forget those messages that still may go, and that nobody has locked; gives their keys."""
+    """Forget those messages that still may go, and that nobody has locked; gives their keys.
+
+    :param drop_sends: does what is to be done with what was sent.
+    """
     if not database.has_one_writer:
         # Before its row is locked: an event that waits for it has looked for this already.
         with database.forgetting() as connection:
@@ -142,6 +149,7 @@ def _fold_and_delete(
             fold_into(database, connection, gone, rules)
             if database.has_one_writer:
                 keep_digests(database, connection, gone)
+            drop_sends(connection, gone)
             _delete(connection, gone)
     return gone
 
@@ -187,7 +195,6 @@ def _by_first_event(
 
 
 def _delete(connection: Connection, keys: Sequence[int]) -> None:
-    delete_sends(connection, keys)
     events = select(event.c.id).where(event.c.message_key.in_(keys))
     for table in (handling, handler_error):
         connection.execute(delete(table).where(table.c.event_id.in_(events)))

@@ -1,27 +1,58 @@
-"""What was sent goes with its message, and what became no message when it is as old."""
+"""What was sent goes with its message, and what became no message when it is as old.
+
+Where a person's messages are erased, a digest of the reference stays until then.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, delete, exists, select
+from sqlalchemy import ColumnElement, Connection, Select, delete, exists, select, update
 
+from ..send_records import SendState
 from .dialects.base import Database
 from .tables import event, message, send
+
+_RELEASED: Final = [state for state in SendState if state.releases]
 
 
 def delete_sends(connection: Connection, keys: Sequence[int]) -> None:
     """Delete the sends of the messages of these keys, which are about to go."""
+    for its in _of_messages(connection, keys):
+        connection.execute(delete(send).where(its))
+
+
+def erase_sends(database: Database, connection: Connection, keys: Sequence[int]) -> None:
+    """Erase the sends of the messages of these keys, which are about to go."""
+    for its in _of_messages(connection, keys):
+        _erase(connection, database, its)
+
+
+def erase_sends_of_none(
+    connection: Connection, database: Database, of_sends: ColumnElement[bool]
+) -> int:
+    """Erase those among these sends that became no message; gives how many."""
+    of_none = of_sends & send.c.message_id.is_(None) & (send.c.state != SendState.ERASED)
+    released = delete(send).where(of_none, send.c.state.in_(_RELEASED))
+    return connection.execute(released).rowcount + _erase(connection, database, of_none)
+
+
+def _erase(connection: Connection, database: Database, its: ColumnElement[bool]) -> int:
+    nothing = dict.fromkeys(("message_id", "campaign", "template", "language", "error"))
+    erased = {"reference": "", "state": SendState.ERASED, "settled_at": database.now()}
+    return connection.execute(update(send).where(its).values(**nothing, **erased)).rowcount
+
+
+def _of_messages(connection: Connection, keys: Sequence[int]) -> Iterator[ColumnElement[bool]]:
     of_accounts: defaultdict[str, list[str]] = defaultdict(list)
     named = select(message.c.account_id, message.c.message_id).where(message.c.id.in_(keys))
     for account_id, message_id in connection.execute(named):
         of_accounts[account_id].append(message_id)
     for account_id, ids in of_accounts.items():
-        its = send.c.message_id.in_(ids) & (send.c.account == account_id)
-        connection.execute(delete(send).where(its))
+        yield send.c.message_id.in_(ids) & (send.c.account == account_id)
 
 
 def unheard(found: Select[Any], before: datetime, receivers: Collection[str]) -> Select[Any]:

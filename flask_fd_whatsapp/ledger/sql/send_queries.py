@@ -120,6 +120,8 @@ def conditions_of(wanted: SendFilter, database: Database) -> Iterator[ColumnElem
         yield (send.c.state == wanted.state) & ~is_unknown(database)
     elif wanted.state is not None:
         yield send.c.state == wanted.state
+    else:
+        yield send.c.state != SendState.ERASED
     if wanted.is_unheard:
         its = message.c.message_id == send.c.message_id
         is_account = message.c.account_id == send.c.account

@@ -95,7 +95,7 @@ class SQLSendRecord:
     def _sent(self, send_id: int, message_id: str) -> None:
         database = self._prepared.database
         with database.writing() as connection:
-            its = send.c.id == send_id
+            its = (send.c.id == send_id) & (send.c.state != SendState.ERASED)
             connection.execute(update(send).where(its).values(**settled_as(database, message_id)))
             row = connection.execute(select(send).where(its)).mappings().one_or_none()
             if row is not None:
