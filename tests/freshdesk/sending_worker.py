@@ -1,4 +1,4 @@
-"""A process that sends a campaign with ``once=True``, from the beginning, until it is through."""
+"""A process that sends a campaign with ``once=True``, until it is through."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flask_fd_whatsapp import FreshdeskWhatsApp
 from flask_fd_whatsapp.freshdesk import FreshdeskAPIError, TemplateMessage, current_client
 
 
-def main(api_url: str, ledger_url: str, account_id: str, key: str, count: int) -> None:
+def main(api_url: str, ledger_url: str, account_id: str, key: str, first: int, count: int) -> None:
     app = Flask("sender")
     app.testing = True
     settings = {
@@ -25,7 +25,7 @@ def main(api_url: str, ledger_url: str, account_id: str, key: str, count: int) -
     app.config.update({f"FD_WHATSAPP_{name}": value for name, value in settings.items()})
     app.register_blueprint(FreshdeskWhatsApp())
     with app.app_context():
-        for number in range(count):
+        for number in range(first, count):
             with suppress(FreshdeskAPIError):
                 current_client.send(
                     to="+4930123456",

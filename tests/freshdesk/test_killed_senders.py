@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
 from flask_fd_whatsapp.simulator import at_random
+from flask_fd_whatsapp.simulator.simulated_message import SimulatedMessage
 
 from ..concurrency.threads import TIMEOUT
 from ..ledger.databases import KINDS, fresh_database
@@ -23,13 +26,20 @@ from .forked import kill, started
 SENDS = int(os.environ.get("FD_WHATSAPP_TEST_SENDS", "60"))
 """How many are sent; set it to 5000 for the whole campaign."""
 
-KILLS = max(4, SENDS // 100)
-LONG = 5 * TIMEOUT
+A_LIFE = SENDS // 6
+"""Messages after which both workers are killed, unless that takes more than a second."""
+
+AGAIN = 100
+"""References before the last message's at which the next workers begin."""
+
+LONG = 10 * TIMEOUT
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_nobody_is_sent_to_twice(kind: str, tmp_path: Path) -> None:
+def test_nobody_is_sent_to_twice(
+    kind: str, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     """Whatever is killed and cut: at most one message each, and every send ends as what it was."""
     trouble = at_random(10, ["cut-before", "cut-after"], seed=1)
     with (
@@ -38,21 +48,33 @@ def test_nobody_is_sent_to_twice(kind: str, tmp_path: Path) -> None:
     ):
         host.ledger.upgrade()
         domain = str(host.app.config["FD_WHATSAPP_DOMAIN"])
-        run = partial(started, sending_worker.main, domain, url, ACCOUNT, KEY, SENDS)
-        workers = [run(), run()]
+        run = partial(started, sending_worker.main, domain, url, ACCOUNT, KEY)
+        workers = [run(0, SENDS) for _ in range(2)]
+        kills = 0
         try:
-            for number in range(KILLS):
-                many = SENDS * (number + 1) // (KILLS + 2)
-                wait_until(lambda n=many: len(host.simulator.messages) >= n, "some are sent", LONG)  # type: ignore[misc]
+            while (before := len(host.simulator.messages)) < SENDS * 3 // 4:
+                born = monotonic()
+
+                def is_over(before: int = before, born: float = born) -> bool:
+                    grown = len(host.simulator.messages) - before
+                    return grown >= A_LIFE or (grown > 0 and monotonic() - born >= 1)
+
+                wait_until(is_over, "some are sent", LONG)
                 for worker in workers:
                     kill(worker)
-                workers = [run(), run()]
+                    kills += 1
+                reached = max(number_of(one) for one in list(host.simulator.messages.values()))
+                workers = [run(max(0, reached - AGAIN), SENDS) for _ in range(2)]
+            for worker in workers:
+                kill(worker)
+            workers = [run(0, SENDS) for _ in range(2)]
             for worker in workers:
                 worker.join(LONG)
             assert [worker.exitcode for worker in workers] == [0, 0]
         finally:
             for worker in workers:
                 worker.kill()
+        record_property("kills", kills)
         make_sends_older(host.ledger, timedelta(minutes=3))
         messages = {one.external_reference_id: one for one in host.simulator.messages.values()}
         assert len(messages) == len(host.simulator.messages), Counter(
@@ -68,3 +90,10 @@ def test_nobody_is_sent_to_twice(kind: str, tmp_path: Path) -> None:
         }
         assert {one.state for one in sends} <= {"sent", "unknown", "unsent"}
         assert len(messages) > SENDS / 2
+        record_property("states", Counter(one.state for one in sends))
+
+
+def number_of(message: SimulatedMessage) -> int:
+    """The number in a message's reference."""
+    assert message.external_reference_id is not None
+    return int(message.external_reference_id.removeprefix("R"))
