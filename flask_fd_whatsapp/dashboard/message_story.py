@@ -44,6 +44,21 @@ class ToldEvent:
         return sum(one.state == "done" for one in self.handlings)
 
     @property
+    def smooth(self) -> list[Handling]:
+        """Those that succeeded at the first attempt."""
+        return [one for one in self.handlings if one.state == "done" and not one.attempts]
+
+    @property
+    def smooth_count(self) -> int:
+        """How many these are."""
+        return len(self.smooth)
+
+    @property
+    def rough(self) -> list[Handling]:
+        """The others: those that there is something to tell of."""
+        return [one for one in self.handlings if one not in self.smooth]
+
+    @property
     def superseded(self) -> int:
         """How many need not be called any more."""
         return sum(one.state == "superseded" for one in self.handlings)
@@ -87,15 +102,15 @@ def verdict(one: Message) -> str:
         case Status.DELIVERED if has_failed:
             return "It arrived. A failure was reported too, and can be ignored."
         case Status.DELIVERED:
-            return "It arrived. It was not read yet, or the recipient has receipts off."
+            return "It arrived. It has not been read yet, or the recipient has read receipts off."
         case Status.FAILED:
             return "It failed: the recipient did not get it."
         case Status.SENT:
-            return "WhatsApp has it. Nothing is known yet of its arrival."
+            return "WhatsApp has accepted it. Whether it arrived is not known yet."
         case Status.QUEUED:
             return "Freshdesk has it, and has not handed it to WhatsApp yet, as far as is known."
     if one.times:
-        return "Only statuses that are not documented were heard of it."
+        return "Only undocumented statuses have been received for it."
     return "Nothing has been heard of it yet."
 
 
@@ -107,14 +122,14 @@ def _told(
     if event.status == Status.DELIVERED:
         sent = next((each for each in events if each.status == Status.SENT), None)
         if sent is not None and event.timestamp - sent.timestamp > LATE:
-            marks["late"] = "More than 10 minutes after SENT: the phone was off, say."
+            marks["late"] = "More than 10 minutes after SENT: the phone may have been off."
     if event.is_stale:
-        marks["stale"] = "The message was further than that when it came."
+        marks["stale"] = "The message had already moved on when it came."
     if any(each.state == "superseded" for each in handlings):
         marks["superseded"] = "A handler was not called again, since the message had moved on."
     if event.source != WEBHOOK:
         marks["estimated"] = (
-            "The webhook did not come; Freshdesk was asked, and said no time. It is left out of "
+            "The webhook did not come. Freshdesk was asked and gave no time, so it is left out of "
             "the times."
         )
     first = events[0]
@@ -146,8 +161,8 @@ def _chart(told: Sequence[ToldEvent]) -> Chart:
         )
         if not is_estimated:
             last_sure = after
-    note = "Since the first event, on a scale that grows tenfold from tick to tick."
-    return timeline(steps, "tim", "Its way", note)
+    note = "Time since the first event, on a logarithmic scale."
+    return timeline(steps, "tim", "What happened", note)
 
 
 def _actors(details: Any) -> list[str]:

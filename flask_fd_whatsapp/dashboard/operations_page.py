@@ -37,10 +37,10 @@ MEANINGS: Final[Mapping[str, str]] = {
     "unauthenticated": "A header was missing or wrong. If the last event is older than this, "
     "Freshdesk's form and FD_WHATSAPP_HEADERS differ.",
     "account": "The account is not among FD_WHATSAPP_ACCOUNT_IDS.",
-    "too_large": "Not a webhook of Freshdesk's: those have about 500 bytes.",
-    "not_json": "The body was no JSON, or did not arrive whole.",
-    "not_object": "The JSON was no object.",
-    "invalid": "What makes an event that event was missing or wrong; the body is in quarantine.",
+    "too_large": "Not one of Freshdesk's webhooks: those have about 500 bytes.",
+    "not_json": "The body was not JSON, or did not arrive whole.",
+    "not_object": "The JSON was not an object.",
+    "invalid": "A required part of the event was missing or wrong; the body is in quarantine.",
     "ignored": "An event of another type, or an empty body: nothing to do.",
 }
 """What each reason of a rejection means."""

@@ -72,15 +72,15 @@ def test_a_page_that_waits_too_long_says_what_to_do(
     app = make_pages()
     fill(app)
     ledger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
-    engagement, began, may_end, asked = ledger.reports.engagement, Event(), Event(), []
+    breakdowns, began, may_end, asked = ledger.reports.breakdowns, Event(), Event(), []
 
     def takes_long(*given: Any, **wanted: Any) -> Any:
         asked.append(wanted)
         began.set()
         assert may_end.wait(TIMEOUT)
-        return engagement(*given, **wanted)
+        return breakdowns(*given, **wanted)
 
-    monkeypatch.setattr(ledger.reports, "engagement", takes_long)
+    monkeypatch.setattr(ledger.reports, "breakdowns", takes_long)
     monkeypatch.setattr(shared_results, "PATIENCE", 0.1)
     statuses: list[int] = []
     first = Thread(
