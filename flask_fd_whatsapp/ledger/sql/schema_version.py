@@ -7,17 +7,19 @@ and a rollback after it, lock nobody out.
 
 from __future__ import annotations
 
+from pkgutil import iter_modules
 from typing import Final
 
 from sqlalchemy import Connection, Engine, inspect, text
 
 from ...exceptions import LedgerUnavailable
+from .migrations import versions
 
 VERSION_TABLE: Final = "fd_whatsapp_version"
 """Alembic's own table: the revision the tables are at."""
 
-HEAD: Final = "0013"
-"""The revision this version of the package is written for."""
+HEAD: Final = max(module.name.partition("_")[0] for module in iter_modules(versions.__path__))
+"""The revision this version of the package is written for: the newest that it has."""
 
 
 def revision_of(connection: Connection) -> str | None:
