@@ -1,1 +1,1 @@
-"""The way in: from a request to a recorded and handled event, and what is answered."""
+"""The way in: from a request to a recorded and handled event, and its answer."""

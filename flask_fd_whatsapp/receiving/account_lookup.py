@@ -1,4 +1,4 @@
-"""Finds the account that a URL names, without a restart when one is added."""
+"""Looks up the account that a URL names, so that one can be added without a restart."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ WAIT_SECONDS: Final = 5.0
 
 
 class AccountsUnavailable(FreshdeskWhatsAppError):
-    """The application could not say whether there is such an account."""
+    """The application could not say whether the account exists."""
 
 
 class _Found(NamedTuple, Generic[R]):
@@ -64,8 +64,8 @@ class AccountLookup(Generic[R]):
 
     :param name: the receiver's name.
     :param accounts: the mapping, or the callable, which is called in an application context.
-    :param receiver_of: makes what takes an account's events, of its key and the account.
-    :param clock: a clock in seconds that never goes back.
+    :param receiver_of: creates an account's receiver from its key and the account.
+    :param clock: a monotonic clock in seconds.
     """
 
     def __init__(
@@ -87,12 +87,12 @@ class AccountLookup(Generic[R]):
         self._unknown: OrderedDict[str, _Found[R]] = OrderedDict()
         self._questions: PerProcess[dict[str, _Question[R]]] = PerProcess(_no_questions)
         self._lines = Throttle(LOG_SECONDS, clock)
-        # What requests to unknown accounts are compared with, so that they take as long.
+        # Requests to unknown accounts are compared with these, so that they take equally long.
         nobody = Account({"Authorization": secrets.token_hex(32)}, ["0"])
         self.stranger = receiver_of("", nobody)
 
     def find(self, key: str) -> R | None:
-        """The receiver of an account's events, ``None`` if there is no such account.
+        """Return the receiver of an account's events, ``None`` if there is no such account.
 
         :raises AccountsUnavailable: if the application raised, which is logged.
         """
@@ -133,7 +133,7 @@ class AccountLookup(Generic[R]):
         return asked.found
 
     def keys(self, ledger: Ledger) -> list[str]:
-        """The keys of the mapping, or those whose requests the ledger has seen.
+        """Return the keys of the mapping, or those whose requests the ledger has recorded.
 
         :raises LedgerUnavailable: if the ledger cannot be used.
         """
@@ -147,7 +147,7 @@ class AccountLookup(Generic[R]):
         before = self._known.get(key) or self._unknown.get(key)
         account = self._ask(key)
         if before is not None and before.account == account:
-            receiver = before.receiver  # it knows which tokens it has noted
+            receiver = before.receiver  # it knows which tokens it has recorded
         else:
             receiver = None if account is None else self._receiver_of(key, account)
         found = _Found(self._clock(), account, receiver)
@@ -170,11 +170,11 @@ class AccountLookup(Generic[R]):
                 with self._app.app_context():
                     account = self._accounts(key)
             if account is not None and not isinstance(account, Account):
-                raise TypeError(f"accounts has to give an Account or None, not {type(account)}.")
+                raise TypeError(f"accounts has to return an Account or None, not {type(account)}.")
         except Exception as error:
             if self._lines.admit(None) is not None:
                 logger.exception(
-                    "%s: accounts raised: requests are answered with 503, and come again.",
+                    "%s: accounts raised: requests are answered with 503, so that they are resent.",
                     self._name,
                     extra=log_fields(receiver=self._name),
                 )

@@ -1,4 +1,4 @@
-"""Who may post: the configured headers are the only authentication Freshdesk offers."""
+"""Authenticates requests: the configured headers are the only authentication Freshdesk offers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHALLENGE = 'Bearer realm="fd_whatsapp"'
 
 
 def environ_key(header: str) -> str:
-    """The WSGI name of an HTTP header (PEP 3333)."""
+    """Return the WSGI name of an HTTP header (PEP 3333)."""
     name = header.upper().replace("-", "_")
     return name if name in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{name}"
 
@@ -27,11 +27,11 @@ def environ_key(header: str) -> str:
 class Authenticator:
     """Compares the configured headers with a request's, in constant time.
 
-    :param headers: header names and, for each, the values of which any one is accepted.
-    :param note_use: told, at most once a minute, of each entry of a list of values that lets
-        requests in: the header's name and the entry's position, from 1.
-    :param clock: a clock in seconds that never goes back.
-    :param notes_all: tell of the only entry of a list, too, though once an hour.
+    :param headers: for each header name, the accepted values.
+    :param note_use: called, at most once a minute, for each entry of a list of values that lets
+        requests in, with the header's name and the entry's position, from 1.
+    :param clock: a monotonic clock in seconds.
+    :param notes_all: also report the only entry of a list, but once an hour.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Authenticator:
         self._noted_at: dict[tuple[str, int], float] = {}
 
     def accepts(self, environ: Mapping[str, object]) -> bool:
-        """Whether every configured header is there with one of its values."""
+        """Whether every configured header is present with one of its values."""
         accepted = True
         used: list[tuple[str, int]] = []
         for name, key, values in self._expected:
@@ -66,11 +66,11 @@ class Authenticator:
         return accepted
 
     def carries_none(self, environ: Mapping[str, object]) -> bool:
-        """Whether none of the configured headers is there, right or wrong."""
+        """Whether none of the configured headers is present, right or wrong."""
         return not any(environ.get(key) for _, key, _ in self._expected)
 
     def explain(self, environ: Mapping[str, object]) -> str:
-        """Which of the configured headers are missing or wrong, without any value."""
+        """Say which of the configured headers are missing or wrong, without any value."""
         return ", ".join(
             f"{name} {'has a wrong value' if environ.get(key) else 'is missing'}"
             for name, key, values in self._expected
@@ -95,8 +95,8 @@ class Authenticator:
 
 
 def _position(given: object, values: tuple[bytes, ...]) -> int | None:
-    """Which of *values* was given; all are compared, so that the time it takes tells nothing."""
-    # Configured values are ASCII, so that no other text can encode to one of them.
+    """Return which of *values* matched; all are compared, so that timing reveals nothing."""
+    # Configured values are ASCII, so no other text can encode to one of them.
     text = str(given).encode("utf-8", "surrogatepass")
     position = None
     for index, value in enumerate(values):

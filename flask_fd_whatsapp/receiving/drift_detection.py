@@ -1,7 +1,6 @@
-"""Finds in payloads what is not known here, counts it, and writes it beside the requests.
+"""Detects what the schema does not know in payloads, counts it, and writes it in the background.
 
-Not every payload is looked through: only one that is not of the common shape, of which
-:mod:`flask_fd_whatsapp.fast_load` tells.
+Only payloads of an uncommon shape are inspected; :mod:`flask_fd_whatsapp.fast_load` reports those.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from .write_behind import WriteBehind
 logger = get_logger(__name__)
 
 INTERVAL_SECONDS: Final = 60.0
-"""How often a process writes what it has found; when it is killed, that much is lost."""
+"""How often a process writes its findings; a killed process loses this much."""
 
 FIRST_SECONDS: Final = 1.0
 """How soon it writes for the first time: once the event is recorded that it has for an example."""
@@ -39,10 +38,10 @@ UNKNOWN: Final = FailureClass.UNKNOWN
 KNOWN_MAJOR_VERSION: Final = "1"
 
 SAMPLE_CODE: Final = "INVALID"
-"""Stands in the vendor's own sample, and says nothing."""
+"""Present in the vendor's own sample, and meaningless."""
 
 OTHER: Final = "(other)"
-"""Stands for a value that is no word: it may be about people."""
+"""Stands for a value that is not a word: it may be personal data."""
 
 _WORD: Final = re.compile(r"(?!.*\d{7})\w[\w.:-]{0,63}", re.ASCII)
 
@@ -58,11 +57,11 @@ _JSON_TYPES: Final[Mapping[type, str]] = {
 
 
 class DriftDetection:
-    """Finds what is not known in one receiver's payloads.
+    """Detects what is unknown in one receiver's payloads.
 
     :param name: the receiver's name.
-    :param schema: what loads its events: its fields are those that are known.
-    :param ledger: gives its ledger; it may raise.
+    :param schema: loads its events; its fields are the known ones.
+    :param ledger: returns its ledger; may raise.
     """
 
     def __init__(
@@ -79,11 +78,11 @@ class DriftDetection:
         self._told = Once()
 
     def study(self, payload: Mapping[str, Any]) -> None:
-        """Find fields and types that are not known."""
+        """Find unknown fields and types."""
         data = payload.get("data")
         message_id = data.get("message_id") if isinstance(data, dict) else None
         is_id = isinstance(message_id, str) and message_id.isprintable() and len(message_id) < 256
-        example = message_id if is_id else None  # what no database takes is none
+        example = message_id if is_id else None  # what no database accepts is dropped
         for one in self._known.unknown_in(payload):
             found = _JSON_TYPES.get(type(one.value), OTHER)
             if one.is_field:
@@ -92,7 +91,7 @@ class DriftDetection:
                 self._add(DriftKind.TYPE, one.path + one.key, found, example, told=one.is_told)
 
     def look(self, event: StatusEvent) -> None:
-        """Find values that are not known."""
+        """Find unknown values."""
         if not isinstance(event.status, Status):
             self._add(DriftKind.STATUS, "data.status", event.status, event.message_id, told=True)
         version = event.version
@@ -103,15 +102,15 @@ class DriftDetection:
             self._add(DriftKind.ERROR_CODE, "data.error.code", code, event.message_id)
 
     def event_type(self, event_type: str) -> None:
-        """An event of a type that is not known came."""
+        """Count an event of an unknown type."""
         self._add(DriftKind.EVENT_TYPE, "event_type", event_type, None, told=True)
 
     def _add(
         self, kind: DriftKind, place: str, value: str, example: str | None, *, told: bool = False
     ) -> None:
-        """Count it, and say so once.
+        """Count it, and log it once.
 
-        :param told: whether it is told of elsewhere.
+        :param told: whether it is logged elsewhere.
         """
         now = datetime.now(UTC)
         one = Drift(
@@ -128,8 +127,8 @@ class DriftDetection:
         self._writes.put(None, self._write, delay=FIRST_SECONDS)
         if not told and self._told.admit(one.key):
             logger.warning(
-                "%s: a payload has a %s that is not known here: %s at %s. "
-                "`flask fd-whatsapp drift` lists such things; this is said once.",
+                "%s: a payload has a %s that the schema does not know: %s at %s. `flask "
+                "fd-whatsapp drift` lists these; each is logged once.",
                 self._name,
                 kind.value,
                 one.found,
@@ -149,7 +148,7 @@ class DriftDetection:
 
 
 class _Found:
-    """What is not written yet; no more of it than a ledger keeps."""
+    """The findings that are not written yet; no more than a ledger keeps."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -171,5 +170,5 @@ class _Found:
 
 
 def _word(text: str) -> str:
-    """*text*, if it is a word or a short number."""
+    """Return *text* if it is a word or a short number."""
     return text if _WORD.fullmatch(text) else OTHER

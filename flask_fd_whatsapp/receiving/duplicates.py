@@ -1,4 +1,4 @@
-"""How often events came again: counted in each process, and written beside the requests."""
+"""Counts duplicates in each process, and writes the counts in the background."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ..per_process import PerProcess
 from .write_behind import WriteBehind
 
 INTERVAL_SECONDS: Final = 10.0
-"""How often a process writes what it has counted; when it is killed, that much is lost."""
+"""How often a process writes its counts; a killed process loses this much."""
 
 
 class _Count:
-    """By the hour in which they came, what is not written yet."""
+    """The counts that are not written yet, by the hour in which the duplicates arrived."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -34,10 +34,10 @@ class _Count:
 
 
 class Duplicates:
-    """Counts the events of one receiver that came again.
+    """Counts the duplicates that one receiver gets.
 
     :param name: the receiver's name.
-    :param ledger: gives its ledger; it may raise.
+    :param ledger: returns its ledger; may raise.
     """
 
     def __init__(self, name: str, ledger: Callable[[], Ledger]) -> None:
@@ -49,7 +49,7 @@ class Duplicates:
         )
 
     def count(self) -> None:
-        """Count one that came now."""
+        """Count a duplicate that arrived now."""
         hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
         self._counts.get().add(hour, 1)
         self._writes.put(None, self._write)

@@ -1,4 +1,4 @@
-"""Hands recorded events to where their handlers will be called."""
+"""Hands recorded events over to where their handlers will be called."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ logger = get_logger(__name__)
 PAUSE_SECONDS: Final = 5.0
 
 Take = Callable[[str, Any], object]
-"""Takes a receiver's name and an event's id to a queue; may raise."""
+"""Puts a receiver's name and an event's id into a queue; may raise."""
 
 
 class HandOver:
-    """Puts the ids of one receiver's events into a queue, where that takes them.
+    """Puts the ids of one receiver's events into a queue, if the queue accepts them.
 
-    The event is in the ledger already, and the sweep finds what is not handed over: so nothing
-    is raised, nothing tried twice, and for some seconds after a failure nothing tried at all.
+    The event is already recorded, and the sweep finds events that were not handed over. So nothing
+    is raised or retried, and for some seconds after a failure nothing is attempted.
 
     :param receiver: the receiver's name.
-    :param take: puts an id into the queue.  Where it has a method ``problem()``, that says why it
-        cannot, with the remedy, and where it has a method ``reason_of(error)``, that says what an
-        error means without any secret.
+    :param take: puts an id into the queue. Its optional method ``problem()`` says why it cannot,
+        with the remedy; its optional method ``reason_of(error)`` describes an error without
+        secrets.
     """
 
     pause_seconds = PAUSE_SECONDS
@@ -38,7 +38,7 @@ class HandOver:
         self._lock = Lock()
 
     def __call__(self, event_id: Any) -> None:
-        """Hand an event over, if that can be done now."""
+        """Hand an event over, if that is possible now."""
         was_down = self._again_at is not None
         if was_down and not self._may_try():
             return
@@ -56,12 +56,12 @@ class HandOver:
                 )
 
     def problem(self) -> str | None:
-        """Why events cannot be handed over, with the remedy; ``None`` if they can, or who knows."""
+        """Return why events cannot be handed over, with the remedy; ``None`` if they can."""
         problem = getattr(self._take, "problem", None)
         return problem() if problem else None
 
     def _may_try(self) -> bool:
-        """Whether the pause is over: for one thread, which begins another for the rest."""
+        """Whether the pause is over: true for one thread, which pauses the others."""
         with self._lock:
             now = time.monotonic()
             if self._again_at is not None and now < self._again_at:
@@ -76,8 +76,8 @@ class HandOver:
         if not is_known:
             reason_of = getattr(self._take, "reason_of", _kind_of)
             logger.error(
-                "Events of %s cannot be handed over: they are recorded, and left to the sweep "
-                "until they can. %s `flask fd-whatsapp check` says more.",
+                "Events of %s cannot be handed over: they are recorded, and the sweep handles "
+                "them until handing over works again. %s `flask fd-whatsapp check` says more.",
                 self._receiver,
                 reason_of(error),
                 extra=log_fields(receiver=self._receiver),
@@ -88,5 +88,5 @@ class HandOver:
 
 
 def _kind_of(error: Exception) -> str:
-    """The kind of an error: its words may hold a part of a queue's URL, and of its password."""
+    """Return the type of an error: its message may contain part of a queue's URL and password."""
     return f"{type(error).__name__}."

@@ -1,4 +1,4 @@
-"""From a body to an event, or to the reason why not."""
+"""From a body to an event, or to the reason why there is none."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _MAX_SHOWN: Final = 100
 
 
 class NotTaken(Exception):
-    """An authenticated body that gives no event to handle.
+    """An authenticated body that yields no event to handle.
 
-    :param body: what is kept of it, where its result says so: decompressed, if it could be.
+    :param body: what is kept of it, if its result says so; decompressed where possible.
     :param detail: what was wrong, for the sender.
-    :param cause: what is told here, if it is more.
+    :param cause: what was wrong, for the log, if that is more.
     :param errors: messages by field path, for :attr:`Result.INVALID`.
     """
 
@@ -53,7 +53,7 @@ class NotTaken(Exception):
 
 
 def _without_name(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """*payload* without the name of the agent, which is an actor that is a text."""
+    """Return *payload* without the name of the agent, if the actor is a plain text."""
     actor = payload["actor"]
     if not isinstance(actor, dict):
         return {**payload, "actor": None}
@@ -62,17 +62,17 @@ def _without_name(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _finite(number: str) -> float | str:
-    """A number, or its text if Python has it as infinite, which JSON cannot be written with."""
+    """Return a number, or its text if Python reads it as infinite, which JSON cannot represent."""
     read = float(number)
     return read if isfinite(read) else number
 
 
 class Intake:
-    """Takes in one receiver's authenticated bodies.
+    """Turns one receiver's authenticated bodies into events.
 
-    :param schema: an instance whose ``load`` gives a :class:`StatusEvent`.
-    :param prefix: what the receiver's keys in ``app.config`` begin with.
-    :param drift: finds what is not known in what comes.
+    :param schema: an instance whose ``load`` returns a :class:`StatusEvent`.
+    :param prefix: the prefix of the receiver's keys in ``app.config``.
+    :param drift: detects unknown parts of payloads.
     """
 
     def __init__(
@@ -87,24 +87,24 @@ class Intake:
         self._accounts_of = f"{prefix}_ACCOUNT_IDS"
 
     def of_account(self, key: str, settings: Settings) -> Intake:
-        """The same for the bodies of one of many accounts."""
+        """Return the same for the bodies of one of many accounts."""
         own = copy(self)
         own._settings = settings
         own._accounts_of = f"the account_ids of the account {key!r}"
         return own
 
     def take(self, body: bytes, encoding: str) -> tuple[StatusEvent, str]:
-        """The event in *body*, and its JSON text.
+        """Return the event in *body*, and its JSON text.
 
         :param encoding: the body's ``Content-Encoding``.
-        :raises NotTaken: if there is none to handle.
+        :raises NotTaken: if there is no event to handle.
         """
         if not body:
             raise NotTaken(
                 Result.EMPTY,
                 body,
                 "The body was empty.",
-                cause="an authenticated request with an empty body was ignored. This is said once.",
+                cause="an authenticated request with an empty body was ignored. Logged once.",
             )
         try:
             if encoding:
@@ -131,7 +131,7 @@ class Intake:
                 body,
                 f"event_type is not {EVENT_TYPE}",
                 cause=f"an event of type {event_type[:_MAX_SHOWN]} was ignored: only {EVENT_TYPE} "
-                "is handled here. It is kept in quarantine; this is said once a type.",
+                "is handled here. It is kept in quarantine; logged once per type.",
             )
         try:
             event = self._checked(self._load_new, payload)
@@ -139,7 +139,7 @@ class Intake:
             raise NotTaken(
                 Result.INVALID,
                 body,
-                "The event does not meet the schema.",
+                "The event does not match the schema.",
                 errors=field_errors(error.messages),
             ) from None
         accounts = self._settings.account_ids
@@ -147,17 +147,17 @@ class Intake:
             raise NotTaken(
                 Result.ACCOUNT,
                 body,
-                "The event is of an account that is not taken here.",
+                "Events of this account are not accepted here.",
                 cause=f"Account {event.account_id} is not in {self._accounts_of}.",
             )
         self._drift.look(event)
         return event, text
 
     def load(self, payload: dict[str, Any]) -> StatusEvent:
-        """A recorded payload as an event.
+        """Load a recorded payload as an event.
 
-        :raises marshmallow.ValidationError: if it does not meet the schema, or if the schema
-            breaks on it: what came in is kept all the same.
+        :raises marshmallow.ValidationError: if it does not match the schema, or the schema raises
+            another error; the body is kept in either case.
         """
         return self._checked(self._load, payload)
 
@@ -169,13 +169,13 @@ class Intake:
         except ValidationError:
             raise
         except Exception as error:
-            logger.exception("The schema %s broke on an event.", type(self._schema).__name__)
-            raise ValidationError(f"The schema broke on it: {type(error).__name__}.") from error
+            logger.exception("The schema %s failed on an event.", type(self._schema).__name__)
+            raise ValidationError(f"The schema failed on it: {type(error).__name__}.") from error
         if not isinstance(event, StatusEvent):
             logger.error(
-                "The schema %s has to load a StatusEvent, and gave %s.",
+                "The schema %s has to load a StatusEvent, but returned %s.",
                 type(self._schema).__name__,
                 type(event).__name__,
             )
-            raise ValidationError("The schema gave no StatusEvent.")
+            raise ValidationError("The schema did not return a StatusEvent.")
         return event

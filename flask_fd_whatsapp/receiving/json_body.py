@@ -10,10 +10,10 @@ from typing import Any, ClassVar, Final, Never
 from .responses import Result
 
 MAX_NESTING: Final = 500
-"""How deep brackets may be nested.
+"""The maximum nesting depth of brackets.
 
-Python's reader of JSON counts what it is called from, too: what is accepted has to be readable
-again wherever the event is handled later.
+Python's JSON parser also counts its callers' stack frames: what is accepted has to be readable
+wherever the event is handled later.
 """
 
 # zlib's wbits: with gzip's header, with zlib's (RFC 9110), and with none, which many send.
@@ -23,7 +23,7 @@ _ENCODINGS: Final = {"gzip": (_GZIP,), "x-gzip": (_GZIP,), "deflate": (15, -15)}
 
 
 class Unreadable(ValueError):
-    """No JSON object can be read from the body; the message says why, and repeats none of it."""
+    """The body contains no JSON object; the message says why, and repeats none of it."""
 
     result: ClassVar[Result]
 
@@ -41,26 +41,26 @@ class NotObject(Unreadable):
 
 
 class UnknownEncoding(Unreadable):
-    """The body is encoded in a way that cannot be undone here."""
+    """The body has an unsupported encoding."""
 
     result = Result.ENCODED
 
 
 class TooLarge(Unreadable):
-    """The body is larger, once it is decompressed, than what is read."""
+    """The decompressed body is larger than allowed."""
 
     result = Result.TOO_LARGE
 
 
 def decompressed(body: bytes, encoding: str, limit: int) -> bytes:
-    """*body* without its ``Content-Encoding``.
+    """Undo the ``Content-Encoding`` of *body*.
 
-    What says that it is compressed, but begins as JSON does, has been decompressed on the way.
+    A body that claims to be compressed but begins like JSON was decompressed on the way.
 
-    :param limit: how many bytes it may come to.
-    :raises UnknownEncoding: for another encoding than gzip and deflate.
-    :raises TooLarge: past the limit, of which no more than a byte is decompressed.
-    :raises NotJSON: if it is not compressed in that way, or cut off.
+    :param limit: the maximum number of bytes of the result.
+    :raises UnknownEncoding: for encodings other than gzip and deflate.
+    :raises TooLarge: beyond the limit, after decompressing at most one byte more.
+    :raises NotJSON: if it is not compressed as stated, or is cut off.
     """
     name = encoding.strip().lower()
     if name in ("", "identity"):
@@ -78,7 +78,7 @@ def decompressed(body: bytes, encoding: str, limit: int) -> bytes:
 
 
 def _inflated(body: bytes, wbits: int, limit: int) -> bytes:
-    """*body* decompressed; of gzip there may be several one after the other (RFC 1952, 2.2)."""
+    """Decompress *body*; gzip may have several members (RFC 1952, 2.2)."""
     inflated = b""
     for _ in range(_MOST_PARTS):
         inflating = zlib.decompressobj(wbits)
@@ -92,23 +92,23 @@ def _inflated(body: bytes, wbits: int, limit: int) -> bytes:
             return inflated
         if wbits != _GZIP:
             break
-    raise zlib.error("something comes after it")
+    raise zlib.error("extra data follows it")
 
 
 def _refuse_constant(constant: str) -> Never:
     raise NotJSON(f"{constant} is not JSON (RFC 8259).")
 
 
-_TOO_DEEP: Final = f"Brackets are nested too deeply: {MAX_NESTING} levels are read."
+_TOO_DEEP: Final = f"Brackets are nested too deeply: at most {MAX_NESTING} levels are read."
 
 _decode: Final = json.JSONDecoder(parse_constant=_refuse_constant).decode
 
 
 def decode(body: bytes) -> tuple[str, dict[str, Any]]:
-    """The text and the object in *body*; a byte order mark is allowed and not part of the text.
+    """Return the text and the object in *body*; a byte order mark is allowed, and removed.
 
-    :raises NotJSON: for anything that is not UTF-8 or not JSON, for a number of more digits
-        than Python converts, and for brackets nested deeper than :data:`MAX_NESTING`.
+    :raises NotJSON: for anything that is not UTF-8 or not JSON, for a number with more digits than
+        Python converts, and for brackets nested deeper than :data:`MAX_NESTING`.
     :raises NotObject: for JSON that is not an object.
     """
     try:

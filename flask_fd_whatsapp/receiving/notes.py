@@ -1,4 +1,4 @@
-"""What a ledger keeps of requests beside events: the last rejections, and the use of tokens."""
+"""What a ledger records about requests besides events: the last rejections, and token use."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from ..per_process import PerProcess
 from .write_behind import WriteBehind
 
 INTERVAL_SECONDS: Final = 0.5
-"""How often a process notes each kind at most: ``status`` shows a rejection within a second."""
+"""How often a process writes each kind at most: ``status`` shows a rejection within a second."""
 
 WAIT_SECONDS: Final = 0.05
-"""How long an answer waits at most, which is longer than a ledger in order takes."""
+"""The longest an answer waits, which is more than a healthy ledger needs."""
 
 FIRST_WAIT_SECONDS: Final = 2.0
-"""The same for a process's first note, which opens the ledger and may have to create it."""
+"""The same for a process's first write, which opens the ledger and may have to create it."""
 
 
 class _Counts:
-    """How many of each kind are not written yet, and when the first of them came."""
+    """The counts of each kind that are not written yet, and when the first of each occurred."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -42,10 +42,10 @@ class _Counts:
 
 
 class Notes:
-    """Writes notes of one receiver's requests into its ledger, beside the requests.
+    """Records rejections and token use of one receiver's requests, in the background.
 
     :param name: the receiver's name.
-    :param ledger: gives its ledger; it may raise.
+    :param ledger: returns its ledger; may raise.
     """
 
     def __init__(self, name: str, ledger: Callable[[], Ledger]) -> None:
@@ -72,7 +72,7 @@ class Notes:
         def note(ledger: Ledger) -> None:
             count, first_seen = unwritten.take(kind)
             if not count:
-                return  # a write of later ones took it along
+                return  # a later write has included it
             try:
                 ledger.rejections.note(replace(rejection, count=count, first_seen=first_seen))
             except BaseException:
@@ -82,7 +82,7 @@ class Notes:
         self._put(kind, note, wait=wait)
 
     def token_use(self, header: str, position: int, *, account: str | None = None) -> None:
-        """Keep when a header's entry at *position*, from 1, last let a request in.
+        """Record when a header's entry at *position*, from 1, last let a request in.
 
         :param account: the key of the account whose header it is, where there are many. The
             answer waits for the note then: it is how the commands know of the account.

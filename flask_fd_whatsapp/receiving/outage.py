@@ -1,4 +1,4 @@
-"""An outage of the ledger in the log: one line when it begins, one a minute, one when it ends."""
+"""Logs an outage of the ledger: one line when it begins, one per minute, one when it ends."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ logger = get_logger(__name__)
 
 
 class Outage:
-    """Whether one receiver's ledger works, as its requests have found it.
+    """Tracks whether one receiver's ledger works, as seen by its requests.
 
-    A ledger that works for some requests and not for others fills no log either: however often
-    that changes, there is at most one line a minute of each kind.
+    A ledger that works for some requests only does not flood the log either: however often that
+    changes, at most one line of each kind is logged per minute.
 
     :param receiver: the receiver's name.
-    :param clock: a clock in seconds that never goes back.
+    :param clock: a monotonic clock in seconds.
     """
 
     is_on = False
-    """Whether the last request that needed the ledger found that it cannot be used."""
+    """Whether the last request that needed the ledger found it unavailable."""
 
     def __init__(self, receiver: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._receiver = receiver
@@ -38,7 +38,7 @@ class Outage:
         self._refused = 0
 
     def refuse(self, error: Exception, *, with_traceback: bool = False) -> None:
-        """A request was answered with 503, since the ledger raised *error*."""
+        """Note that a request was answered with 503, since the ledger raised *error*."""
         held_back = self._lines.admit(None)
         with self._lock:
             if not self.is_on:
@@ -52,7 +52,7 @@ class Outage:
             "%s` says more.%s",
             f"{type(error).__name__}." if with_traceback else error,
             self._receiver,
-            f" {held_back + 1} requests were refused since the last such line."
+            f" {held_back + 1} requests were rejected since the last such line."
             if held_back
             else "",
             exc_info=error if with_traceback else None,
@@ -60,7 +60,7 @@ class Outage:
         )
 
     def end(self) -> None:
-        """The ledger has taken what a request brought."""
+        """Note that the ledger has recorded a request's event."""
         with self._lock:
             if not self.is_on:
                 return
@@ -69,7 +69,7 @@ class Outage:
             refused, seconds = self._refused, self._clock() - self._began_at
         if was_told:
             logger.warning(
-                "The ledger of %s works again. In the last %s %s answered with 503.",
+                "The ledger of %s works again. In the last %s, %s answered with 503.",
                 self._receiver,
                 "second" if round(seconds) == 1 else f"{seconds:.0f} seconds",
                 "1 request was" if refused == 1 else f"{refused} requests were",

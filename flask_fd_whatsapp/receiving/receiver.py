@@ -1,4 +1,4 @@
-"""The way of an event, from a body to what the request is answered; no HTTP in here."""
+"""The way of an event, from a body to the request's result; without any HTTP."""
 
 from __future__ import annotations
 
@@ -55,27 +55,27 @@ class Receiver:
     """One registered blueprint on one application.
 
     :param app: the application whose handlers are called.
-    :param name: the name the blueprint is registered with, as in ``app.blueprints``.
-    :param prefix: what its keys in ``app.config`` begin with.
+    :param name: the name that the blueprint is registered with, as in ``app.blueprints``.
+    :param prefix: the prefix of its keys in ``app.config``.
     :param url: the path that Freshdesk posts to.
-    :param subdomain: the subdomain it is at, if the application has several.
-    :param settings: what its keys say.
+    :param subdomain: its subdomain, if the application has several.
+    :param settings: the values of its keys.
     :param schema: loads its events.
-    :param make_ledger: makes the ledger, in an application context, when it is first used.
-    :param hand_over: takes the id of a recorded event to where its handlers will be called.
-    :param forgets_unasked: its ledger is in memory since nobody said anything else.
+    :param make_ledger: creates the ledger, in an application context, at first use.
+    :param hand_over: hands over the id of a recorded event to where its handlers will be called.
+    :param forgets_unasked: whether its ledger is in memory by default, not by choice.
     """
 
     wait_seconds = WAIT_SECONDS
 
     account: str | None = None
-    """The key of the account whose events it takes, if it is one of many."""
+    """The key of the account whose events it receives, if it is one of many."""
 
     account_name: str | None = None
     """What people call that account."""
 
     accounts: AccountLookup[Receiver] | None = None
-    """The accounts, if there are many: their events are taken by receivers of their own."""
+    """The accounts, if there are many: each has a receiver of its own for its events."""
 
     def __init__(
         self,
@@ -120,7 +120,7 @@ class Receiver:
         self._lock = Lock()
 
     def of_account(self, key: str, account: Account) -> Receiver:
-        """The receiver of the events of one of many accounts, with the same name and ledger."""
+        """Return the receiver for one of many accounts, with the same name and ledger."""
         own = copy(self)
         own.account, own.account_name, own.accounts = key, account.name, None
         own.url = self.url.replace("<account>", quote(key, safe=""))
@@ -149,18 +149,18 @@ class Receiver:
 
     @property
     def headers_place(self) -> str:
-        """Where its headers are set."""
+        """Where its headers are configured."""
         if self.account is None:
             return f"{self.prefix}_HEADERS"
         return f"the headers of the Account {self.account!r}"
 
     @property
     def ledger(self) -> Ledger:
-        """The ledger, made when it is first asked for."""
+        """The ledger, created at first use."""
         return self.open_ledger() if self._ledger is None else self._ledger
 
     def open_ledger(self) -> Ledger:
-        """Make the ledger, unless that is done."""
+        """Create the ledger, unless it exists."""
         with self._lock:
             if self._ledger is None:
                 ledger = self._make_ledger()
@@ -173,7 +173,7 @@ class Receiver:
             return self._ledger
 
     def queue_problem(self) -> str | None:
-        """Why recorded events cannot be handed over, ``None`` if they can or need not be."""
+        """Return why recorded events cannot be handed over, ``None`` if they can or need not be."""
         return self._hand_over.problem() if self._hand_over is not None else None
 
     def receive(
@@ -184,11 +184,11 @@ class Receiver:
         encoding: str = "",
         is_replay: bool = False,
     ) -> Outcome:
-        """Take in an authenticated body.
+        """Process an authenticated body.
 
         :param headers: the values of the data headers that came with it.
-        :param encoding: its ``Content-Encoding``, which is undone here.
-        :param is_replay: it did not come just now, but is taken out of the quarantine.
+        :param encoding: its ``Content-Encoding``, which is decoded here.
+        :param is_replay: whether it is replayed from the quarantine, not just received.
         """
         try:
             try:
@@ -203,8 +203,8 @@ class Receiver:
             self._outage.refuse(error)
             return UNAVAILABLE
         except Exception as error:
-            # Handlers' and schemas' errors are dealt with where they are called: what comes
-            # here is the ledger's, and an event that may not be recorded is never acknowledged.
+            # Errors of handlers and schemas are dealt with where they are called: what arrives here
+            # is the ledger's, and an event that may not be recorded is never acknowledged.
             self._outage.refuse(error, with_traceback=True)
             return UNAVAILABLE
         if outcome.result is Result.DUPLICATE and not is_replay:
@@ -214,7 +214,7 @@ class Receiver:
         return outcome
 
     def tell(self, body: bytes) -> Outcome:
-        """Take in what Freshdesk's API told, in a webhook's shape, on a webhook's way.
+        """Process what Freshdesk's API reported, in a webhook's shape and by a webhook's path.
 
         :raises LedgerUnavailable: if the ledger cannot be used.
         """
@@ -228,7 +228,7 @@ class Receiver:
             return self.accept(event, text, {})
 
     def accept(self, event: StatusEvent, body: str, headers: Mapping[str, str]) -> Outcome:
-        """Record an event and, where dispatch is inline, call its handlers."""
+        """Record an event and, if dispatch is inline, call its handlers."""
         campaign_of, reference = self.settings.campaign, event.external_reference_id
         entry = Entry(
             receiver=self.name,
@@ -246,14 +246,14 @@ class Receiver:
                 return ACCEPTED
             waited = self.ledger.claim(recorded.id, self._policy, wait=self.wait_seconds)
             if waited is None:
-                return Outcome(Result.DUPLICATE)  # handled, and dropped, in the meantime
+                return Outcome(Result.DUPLICATE)  # handled, and pruned, in the meantime
             recorded = waited
-        if recorded.source != event.source:  # it was there already, and another told it
+        if recorded.source != event.source:  # it was recorded before, from another source
             event = self._reloaded(recorded) or event
         return self.handle(event, recorded)
 
     def handle(self, event: StatusEvent, recorded: Recorded) -> Outcome:
-        """Call the handlers that *event* still has to reach, under the claim it came with."""
+        """Call the remaining handlers of *event*, under the claim it was recorded with."""
         if recorded.claim is None and not recorded.has_died:
             return without_attempt(recorded.state)
         event = enriched(event, recorded, self.settings.failure_classes)
@@ -278,9 +278,9 @@ class Receiver:
         )
 
     def resume(self, event_id: Any, *, wait: float = 0) -> Outcome | None:
-        """Go on with a recorded event; ``None`` if there is no such event (any more).
+        """Resume a recorded event; return ``None`` if there is no such event (any more).
 
-        :param wait: how many seconds to wait for another that is handling its message.
+        :param wait: how many seconds to wait for another process that is handling its message.
         :raises LedgerUnavailable: if the ledger cannot be used.
         """
         recorded = self.ledger.claim(event_id, self._policy, wait=wait)
@@ -291,10 +291,10 @@ class Receiver:
             return _given_up(recorded) if event is None else self.handle(event, recorded)
 
     def replay(self, event_id: Any, handler_name: str) -> bool | None:
-        """Call one handler with an event that is settled.
+        """Call one handler with a settled event.
 
-        :return: whether it succeeded; ``None`` if it was not called, since it has succeeded
-            before, or the event has no such handler, or is pending or being handled.
+        :return: whether it succeeded; ``None`` if it was not called, since it has succeeded before,
+            or the event has no such handler, or is pending or being handled.
         :raises LedgerUnavailable: if the ledger cannot be used.
         """
         recorded = self.ledger.claim(event_id, self._policy, wait=self.wait_seconds, settled=True)
@@ -314,19 +314,19 @@ class Receiver:
                 return False
 
     def _reloaded(self, recorded: Recorded) -> StatusEvent | None:
-        """The recorded event; ``None`` if the schema, which must have changed, does not take it."""
+        """Load the recorded event; return ``None`` if the schema, now changed, rejects it."""
         try:
             return self._intake.load(json.loads(recorded.body))
         except ValidationError:
-            logger.error("The schema does not take the recorded event %s any more.", recorded.id)
+            logger.error("The schema no longer accepts the recorded event %s.", recorded.id)
             return None
 
 
 def _given_up(recorded: Recorded) -> Outcome:
-    """What becomes of an event that the schema does not take any more."""
+    """Return the outcome of an event that the schema no longer accepts."""
     state, has_died = recorded.state, recorded.has_died
     if recorded.claim is not None:
-        tried = Tried(failed={"schema": "does not take the event any more"})
+        tried = Tried(failed={"schema": "no longer accepts the event"})
         try:
             state = recorded.claim.finish(tried)
         except ClaimLost as error:
@@ -334,8 +334,8 @@ def _given_up(recorded: Recorded) -> Outcome:
         has_died = state is State.DEAD
     if has_died:
         logger.error(
-            "Event %s is dead by that, and event_dead cannot be sent with it: mend the schema, "
-            "then `flask fd-whatsapp retry --dead`.",
+            "Event %s is now dead, and event_dead cannot be sent for it: fix the schema, then run "
+            "`flask fd-whatsapp retry --dead`.",
             recorded.id,
         )
     return without_attempt(state)

@@ -1,4 +1,4 @@
-"""What becomes of a request that is not accepted: an answer, and what is kept and told of it."""
+"""Reports rejected requests: answer, signal, log line, ledger row."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ _KEPT: Final = "It is kept in quarantine: `flask fd-whatsapp quarantine list` sh
 
 
 class Rejections:
-    """Rejects what one receiver does not accept.
+    """Rejects the requests that one receiver does not accept.
 
-    Handlers of ``webhook_rejected`` are told of each.  Who has no token must not be able to fill
-    the log, keep the database busy or have others wait: of each reason there is a line at most
-    once a minute, and notes in the ledger are written beside the requests.  A 401 that carried
-    none of the headers counts as another reason than one with a wrong header.
+    Handlers of ``webhook_rejected`` are called for each. A sender without a token must not be able
+    to flood the log, keep the database busy or make others wait: each rejection reason is logged at
+    once, then at most once a minute, and ledger rows are written in the background. A 401 that
+    carried none of the headers is a different reason than one with a wrong header.
 
     :param name: the receiver's name.
-    :param prefix: what its keys in ``app.config`` begin with.
-    :param notes: keeps the last one of each reason.
-    :param clock: a clock in seconds that never goes back.
+    :param prefix: the prefix of its keys in ``app.config``.
+    :param notes: records the last rejection of each reason.
+    :param clock: a monotonic clock in seconds.
     """
 
     def __init__(
@@ -84,11 +84,11 @@ class Rejections:
     def reject(
         self, result: Result, detail: str, cause: str = "", *, has_no_header: bool = False
     ) -> Outcome:
-        """Tell of a request refused before its body was looked at, or whose body could not be.
+        """Report a request that was rejected before its body was read, or as unreadable.
 
-        :param detail: what the sender is told was wrong.
-        :param cause: what is told here, if it is more: never the value of a header.
-        :param has_no_header: it carried none of the configured headers.
+        :param detail: what was wrong, for the sender.
+        :param cause: what was wrong, for the log, if that is more; never the value of a header.
+        :param has_no_header: whether it carried none of the configured headers.
         """
         is_temporary = result.status is HTTPStatus.SERVICE_UNAVAILABLE
         outcome = Outcome(result, detail, retry_after=RETRY_UNAVAILABLE if is_temporary else None)
@@ -103,19 +103,19 @@ class Rejections:
         *,
         is_replay: bool = False,
     ) -> Outcome:
-        """Keep and tell of an authenticated body that gives no event.
+        """Keep and report an authenticated body that yields no event.
 
         :param headers: the values of the data headers that came with it.
-        :param ledger: its quarantine, ``None`` if it is not to be kept.
-        :param is_replay: its rejection was told of when it came.
-        :raises LedgerUnavailable: if it had to be kept and could not be.
+        :param ledger: its quarantine, ``None`` if the body is not to be kept.
+        :param is_replay: whether its rejection was reported when it was received.
+        :raises LedgerUnavailable: if it has to be kept, but cannot be.
         """
         result = reason.result
         told = "; ".join(f"{path}: {' '.join(texts)}" for path, texts in reason.errors.items())
         outcome = Outcome(result, reason.detail, reason.errors)
         if ledger is not None:
             self._keep(reason, told or reason.detail, headers, ledger, is_replay=is_replay)
-            # Another's event is refused whatever becomes of the body.
+            # An event of another account is rejected, whatever happens to the body.
             is_unusable = result is not Result.ACCOUNT and result.status is not HTTPStatus.OK
             if is_unusable and not self._settings.rejects_invalid(is_durable=ledger.durable):
                 outcome = Outcome(Result.QUARANTINED)
@@ -148,8 +148,8 @@ class Rejections:
         dropped = ledger.quarantine.keep(unusable, at_most=keep, is_replay=is_replay)
         if dropped:
             logger.warning(
-                "The quarantine is full (%s_QUARANTINE_MAX is %d): %d not seen for longest had "
-                "to go.",
+                "The quarantine is full (%s_QUARANTINE_MAX is %d): evicted %d least recently seen "
+                "entries.",
                 self._prefix,
                 keep,
                 dropped,
@@ -157,7 +157,7 @@ class Rejections:
             )
 
     def _ignore(self, reason: NotTaken, outcome: Outcome) -> None:
-        """Leave a trace of what is no error: a line once of each kind, a note if it is not kept."""
+        """Record what is ignored: a log line once per kind, and a ledger row if not kept."""
         if self._ignored.admit(reason.cause):
             logger.warning("%s: %s", self._name, reason.cause)
         if not reason.result.is_kept and not webhook_rejected.is_muted:
@@ -172,9 +172,9 @@ class Rejections:
         has_no_header: bool = False,
         errors: Mapping[str, list[str]] | None = None,
     ) -> None:
-        """Tell of a rejection, unless ``webhook_rejected`` is muted, as by ``check``.
+        """Report a rejection, unless ``webhook_rejected`` is muted, as ``check`` does.
 
-        :param outcome: what is answered.
+        :param outcome: the answer.
         :param cause: what was wrong and which setting decides it; never the value of a header.
         """
         if webhook_rejected.is_muted:
@@ -191,7 +191,7 @@ class Rejections:
                 log()
         self._notes.rejection(rejection, waits=not hides)
         if reason is Result.UNREAD:
-            return  # nobody knows what was in it, and it is sent again
+            return  # its content is unknown, and it is resent
         notify(
             webhook_rejected,
             self._app,

@@ -1,4 +1,4 @@
-"""What a request brings, as bytes and text: its body, of bounded size, and its headers."""
+"""What a request contains, as bytes and text: its body, of bounded size, and its headers."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from werkzeug.wrappers import Request
 from werkzeug.wsgi import get_content_length, get_input_stream
 
 _REMEDY: Final = (
-    "The server did not hand over the body: there is no Content-Length, and nothing says where it "
-    "ends (wsgi.input_terminated). Have a proxy in front send a Content-Length, or use a server "
-    "that says where a chunked body ends, such as gunicorn or waitress."
+    "The server did not hand over the body: there is no Content-Length, and nothing says where "
+    "the body ends (wsgi.input_terminated). Let a proxy in front send a Content-Length, or use a "
+    "server that marks the end of a chunked body, such as gunicorn or waitress."
 )
 
 _UWSGI_REMEDY: Final = (
-    "uWSGI did not hand over the chunked body: start it with --http-chunked-input, or have a proxy "
+    "uWSGI did not hand over the chunked body: start it with --http-chunked-input, or let a proxy "
     "in front send a Content-Length."
 )
 
 
 class BodyNotHandedOver(Exception):
-    """There may be a body that the server has kept; the message names the remedy."""
+    """There may be a body that the server has withheld; the message has the remedy."""
 
 
 def read_body(request: Request, limit: int) -> bytes:
-    """The body, of at most *limit* bytes.
+    """Read the body, of at most *limit* bytes.
 
-    :raises RequestEntityTooLarge: if it is larger; of a body that says its size nothing is read.
-    :raises ClientDisconnected: if it did not arrive whole, or may have been taken by another.
-    :raises BodyNotHandedOver: if the server does not say how long it is or where it ends.
+    :raises RequestEntityTooLarge: if it is larger; nothing is read if its stated size is.
+    :raises ClientDisconnected: if it did not arrive in full, or may have been consumed already.
+    :raises BodyNotHandedOver: if the server says neither how long it is nor where it ends.
     """
     environ = request.environ
     limit = min(limit, request.max_content_length or limit)
@@ -44,7 +44,7 @@ def read_body(request: Request, limit: int) -> bytes:
     try:
         if length is None and not is_terminated:
             body = _read_without_end(environ, limit)
-        elif "stream" in vars(request):  # a hook of the host's has touched it
+        elif "stream" in vars(request):  # a hook of the host has read it
             body = request.get_data(cache=False)
         elif length is None:
             # Chunked: one byte too many is enough.
@@ -54,7 +54,7 @@ def read_body(request: Request, limit: int) -> bytes:
     except (HTTPException, BodyNotHandedOver):
         raise
     except Exception as error:
-        # Each server has exceptions of its own for chunks that are broken or cut off.
+        # Each server has its own exceptions for chunks that are broken or cut off.
         raise ClientDisconnected from error
     if len(body) > limit:
         raise RequestEntityTooLarge
@@ -64,7 +64,7 @@ def read_body(request: Request, limit: int) -> bytes:
 
 
 def _read_without_end(environ: Mapping[str, Any], limit: int) -> bytes:
-    """A body of which nothing says where it ends; an empty one is only believed in HTTP/1.x."""
+    """Read a body of unknown length; an empty one is accepted only in HTTP/1.x."""
     is_chunked = "HTTP_TRANSFER_ENCODING" in environ
     if not is_chunked and environ.get("SERVER_PROTOCOL", "HTTP/1.1").startswith("HTTP/1"):
         return b""  # RFC 9112, section 6.3
@@ -78,7 +78,7 @@ def _read_without_end(environ: Mapping[str, Any], limit: int) -> bytes:
 
 
 def _ends_by_itself(stream: Any) -> bool:
-    """Whether reading it cannot wait for what never comes.
+    """Whether reading it is certain to end.
 
     hypercorn and asgiref have read the whole body before they call the application, and a2wsgi
     knows where it ends; another server's stream may be the connection itself.
@@ -89,7 +89,7 @@ def _ends_by_itself(stream: Any) -> bool:
 
 
 def _read_uwsgi_chunks(limit: int) -> bytes:
-    uwsgi = importlib.import_module("uwsgi")  # which is there in its own processes alone
+    uwsgi = importlib.import_module("uwsgi")  # which is present only in its own processes
     body = b""
     try:
         while len(body) <= limit and (part := uwsgi.chunked_read()):
@@ -102,7 +102,7 @@ def _read_uwsgi_chunks(limit: int) -> bytes:
 
 
 def _may_have_had_one(request: Request) -> bool:
-    """Whether an empty body may be one that a hook has swallowed, or whose length is no number."""
+    """Whether an empty body may have been consumed by a hook, or its length is not a number."""
     environ = request.environ
     if "HTTP_TRANSFER_ENCODING" in environ:
         return "stream" in vars(request)
@@ -119,7 +119,7 @@ def _read_up_to(size: int, stream: IO[bytes]) -> bytes:
 
 
 def header_text(value: str) -> str:
-    """A header's value, which WSGI gives as Latin-1, as the UTF-8 it may be."""
+    """Decode a header's value, which WSGI passes as Latin-1, as UTF-8 where possible."""
     try:
         return value.encode("latin-1").decode("utf-8")
     except UnicodeError:

@@ -1,4 +1,4 @@
-"""What can become of a request, before it is put into HTTP."""
+"""The possible results of a request, independent of HTTP."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _SETTLED: Final = 3
 
 
 class Result(Enum):
-    """Name and HTTP status of everything that can become of a request, and of its event.
+    """The name and HTTP status of every possible result of a request, and of its event.
 
-    One of which nothing more is said is none of what follows, so that nothing relies on it.
+    The flags are false unless stated, so that nothing relies on an unlisted result.
 
-    :ivar is_kept: what came in is in the ledger: recorded as an event, or in quarantine.
-    :ivar is_recorded: the event is known to be in the ledger, so that nothing else need keep it.
-    :ivar is_settled: it is recorded, and done or dead: it will not be due any more.
+    :ivar is_kept: whether the request's content is in the ledger: as an event, or in quarantine.
+    :ivar is_recorded: whether the event is certainly in the ledger and need not be kept elsewhere.
+    :ivar is_settled: whether it is recorded, and done or dead: it will not be due again.
     """
 
     ACCEPTED = "accepted", HTTPStatus.OK, _SETTLED
@@ -65,9 +65,9 @@ class Result(Enum):
 
 
 class Outcome(NamedTuple):
-    """What became of one request.
+    """The outcome of one request.
 
-    :param result: which of the possible results.
+    :param result: one of the possible results.
     :param detail: what was wrong, for the sender; never a secret, never a value sent.
     :param errors: messages by field path, for :attr:`Result.INVALID`.
     :param retry_after: whole seconds after which to send again, for a 503.
@@ -93,7 +93,7 @@ UNFINISHED: Final = Outcome(
 
 POSTPONED: Final = Outcome(
     Result.POSTPONED,
-    "The event is recorded, and a handler wants to be called later. Send it again.",
+    "The event is recorded, and a handler asks to be called later. Send it again.",
     retry_after=RETRY_UNFINISHED,
 )
 
@@ -105,7 +105,7 @@ UNAVAILABLE: Final = Outcome(
 
 
 def without_attempt(state: State) -> Outcome:
-    """What is answered for an event in *state* whose handlers were not called."""
+    """Return the outcome of an event in *state* whose handlers were not called."""
     if state is State.DONE:
         return Outcome(Result.DUPLICATE)
     if state is State.DEAD:
@@ -114,12 +114,12 @@ def without_attempt(state: State) -> Outcome:
 
 
 def after_attempt(attempt: Attempt) -> Outcome:
-    """What is answered once handlers were called."""
+    """Return the outcome once handlers were called."""
     if attempt.state is State.DONE:
         return ACCEPTED
     tried = attempt.tried
     if tried.retry_after is None:
-        # No handler is left to call: Freshdesk need not send it again.
+        # No handler is left to call, so Freshdesk need not resend the event.
         return UNFINISHED if tried.failed else Outcome(Result.DEAD)
     unfinished = UNFINISHED if tried.failed else POSTPONED
     return unfinished._replace(retry_after=max(1, math.ceil(tried.retry_after)))
@@ -135,14 +135,14 @@ _ANSWERS = {
 class Answer(Response):
     """The answer to a request.
 
-    :ivar result: what became of the request, for those who look on.
+    :ivar result: the result of the request, for observers.
     """
 
     result: Result
 
 
 def to_response(outcome: Outcome) -> Answer:
-    """The answer to a request, with ``Retry-After`` or ``WWW-Authenticate`` where it wants one."""
+    """Create the HTTP answer, with ``Retry-After`` or ``WWW-Authenticate`` where needed."""
     body = _ANSWERS.get(outcome.result)
     if body is not None:
         answer = Answer(body, content_type="application/json")

@@ -1,6 +1,4 @@
-"""The sweep: goes on with events that are recorded and due, after a failure, a crash or in
-deferred dispatch.
-"""
+"""The sweep: resumes events that are due after a failure or a crash, or as dispatch is deferred."""
 
 from __future__ import annotations
 
@@ -19,19 +17,19 @@ from .responses import Result
 logger = get_logger(__name__)
 
 BATCH: Final = 100
-"""How many events are asked for at once, at most."""
+"""The maximum number of events per batch."""
 
 BATCH_SECONDS: Final = 0.2
-"""About how long a batch is meant to take, so that slow events are shared out one by one."""
+"""The approximate duration of a batch, so that slow events are shared out one by one."""
 
 RESERVED_SECONDS: Final = 10.0
-"""For so long a batch is left to its sweep: those of one that died are then due again."""
+"""How long a batch is reserved for its sweep; if that dies, its events are then due again."""
 
 FIRST_BATCH: Final = 8
 
 
 class Swept(NamedTuple):
-    """An event that was tried, and what became of it."""
+    """An event that was resumed, and its result."""
 
     event_id: Any
     result: Result
@@ -45,7 +43,7 @@ def _never() -> bool:
 
 
 class Sweep:
-    """Goes on with one receiver's due events, in batches that no other sweep gets meanwhile."""
+    """Resumes one receiver's due events, in batches that no other sweep gets meanwhile."""
 
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver
@@ -54,9 +52,9 @@ class Sweep:
     def run(self, *, should_stop: ShouldStop = _never) -> Iterator[Swept]:
         """Handle what is due now, one event at a time.
 
-        An event whose handlers want it at once again is the next run's.
+        An event that its handlers ask for again immediately is left to the next run.
 
-        :param should_stop: asked between events.
+        :param should_stop: checked between events.
         :raises LedgerUnavailable: if the ledger cannot be used.
         """
         tried: set[Any] = set()
@@ -82,10 +80,10 @@ class Sweep:
     def _handle(
         self, left: deque[Any], end: float, should_stop: ShouldStop, tried: set[Any]
     ) -> Iterator[Swept]:
-        """Handle a batch, and give back what is left of it.
+        """Handle a batch, and release what is left of it.
 
-        :param end: until when it is this sweep's.
-        :param tried: gets what is not settled.
+        :param end: when its reservation ends.
+        :param tried: receives the ids of events that are not settled.
         """
         try:
             while left and time.monotonic() < end and not should_stop():
@@ -97,31 +95,31 @@ class Sweep:
                     tried.add(event_id)
                 yield swept
         finally:
-            if time.monotonic() < end:  # later it may be another's
+            if time.monotonic() < end:  # later another sweep may have it
                 self._give_back(left)
 
     def _fit(self, handled: int, seconds: float) -> None:
-        """Make the next batch as large as this one has shown to be right."""
+        """Adjust the size of the next batch to the time this one took."""
         self._size = max(1, min(BATCH, int(handled * BATCH_SECONDS / max(seconds, 1e-6))))
 
     def _give_back(self, event_ids: Collection[Any]) -> None:
-        with suppress(LedgerUnavailable):  # what cannot be given back is due again by itself
+        with suppress(LedgerUnavailable):  # what cannot be released becomes due again on its own
             self._receiver.ledger.reservations.unreserve(event_ids)
 
 
 def sweep(receiver: Receiver, *, should_stop: ShouldStop = _never) -> Iterator[Swept]:
-    """One run of a :class:`Sweep`: any number of them may go on at once.
+    """Run one :class:`Sweep`; any number of them may run at once.
 
-    :param should_stop: asked between events.
+    :param should_stop: checked between events.
     :raises LedgerUnavailable: if the ledger cannot be used.
     """
     return Sweep(receiver).run(should_stop=should_stop)
 
 
 def sweep_dead(receiver: Receiver, *, should_stop: ShouldStop = _never) -> Iterator[Swept]:
-    """Revive what is dead and try it, oldest first; one that dies again is left.
+    """Revive dead events and handle them, oldest first; one that dies again stays dead.
 
-    :param should_stop: asked between events.
+    :param should_stop: checked between events.
     :raises LedgerUnavailable: if the ledger cannot be used.
     """
     last: Any = 0
@@ -137,7 +135,7 @@ def sweep_dead(receiver: Receiver, *, should_stop: ShouldStop = _never) -> Itera
 
 
 def try_one(receiver: Receiver, event_id: Any) -> Swept:
-    """Go on with one event, due or not; whatever it breaks, the next one can be tried.
+    """Resume one event, due or not; an unexpected error does not stop the next one.
 
     :raises LedgerUnavailable: if the ledger cannot be used.
     """
@@ -147,7 +145,7 @@ def try_one(receiver: Receiver, event_id: Any) -> Swept:
         raise
     except Exception:
         logger.exception(
-            "Event %s could not be tried.",
+            "Event %s could not be handled.",
             event_id,
             extra=log_fields(receiver=receiver.name, event_id=event_id),
         )

@@ -1,4 +1,4 @@
-"""Writes beside the requests: no answer waits for them for long, and none fails with them."""
+"""Writes in the background: no answer waits long for them, and none fails because of them."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ AGAIN_SECONDS: Final = 1.0
 LOG_SECONDS: Final = 60
 
 EXIT_SECONDS: Final = 2.0
-"""How long a process that ends waits for what is not written yet."""
+"""How long an exiting process waits for pending writes."""
 
 
 class WriteBehind:
-    """Writes of each kind the newest, at most once in an interval.
+    """Writes the newest value of each kind, at most once per interval.
 
     What comes within the interval is written at its end, so that the last of a burst is never the
     one left out.  What fails is tried again until it is written, or the process ends.  One thread
@@ -56,7 +56,7 @@ class WriteBehind:
         self._writers = PerProcess(lambda: _Writer(seconds, tell))
 
     def put(self, kind: Hashable, write: Write, *, wait: float = 0, delay: float = 0) -> None:
-        """Write soon, in place of what was put for the same *kind* and is not written yet.
+        """Schedule a write, replacing a pending one of the same *kind*.
 
         :param write: does it, or raises: then it is tried again, unless something newer has come.
         :param wait: how many seconds to wait at most until that is tried, where it is not put off
@@ -67,7 +67,7 @@ class WriteBehind:
 
 
 class _Writer:
-    """That of one process."""
+    """The writer of one process."""
 
     def __init__(self, seconds: float, tell: Callable[[Exception], None]) -> None:
         self._seconds = seconds
@@ -92,7 +92,7 @@ class _Writer:
                 self._changed.wait_for(lambda: self._is_tried(kind, write), wait)
 
     def finish(self, deadline: float) -> None:
-        """Write all at once, and wait for it until *deadline*, a time of the monotonic clock."""
+        """Write everything at once, waiting until *deadline*, a time of the monotonic clock."""
         with self._changed:
             self._is_hurried = True
             self._changed.notify_all()
@@ -111,7 +111,9 @@ class _Writer:
         self._is_running = True
         try:
             Thread(target=self._run, daemon=True).start()
-        except RuntimeError:  # the process ends, or has no more threads to give: the next may try
+        except (
+            RuntimeError
+        ):  # the process is exiting, or has no threads left: the next call may succeed
             self._is_running = False
 
     def _run(self) -> None:
@@ -127,7 +129,7 @@ class _Writer:
             self._changed.notify_all()
 
     def _write_ready(self) -> None:
-        """Write what need not wait, or wait for the first that need not any more."""
+        """Write what is ready, or wait for the first write to become ready."""
         now = time.monotonic()
         ready = [kind for kind in self._due if self._is_hurried or self._next_at[kind] <= now]
         if not ready:
@@ -170,7 +172,7 @@ _writers = PerProcess(_none)
 
 
 def finish_writes(seconds: float) -> None:
-    """Write what this process has put off, and wait for it so many seconds at most."""
+    """Perform this process's pending writes, waiting at most this many seconds."""
     deadline = time.monotonic() + seconds
     for writer in list(_writers.get()):
         writer.finish(deadline)

@@ -125,11 +125,11 @@ def test_schema_changed(
         results.append(receiver.resume(event.id).result)
     assert results == [Result.BUSY] * (POLICY.max_attempts - 2) + [Result.DEAD] * 2
     errors = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
-    line = f"The schema does not take the recorded event {event.id} any more"
+    line = f"The schema no longer accepts the recorded event {event.id}"
     assert sum(error.startswith(line) for error in errors) >= POLICY.max_attempts - 1
     after = the_event(ledger, event.id)
     assert (after.state, after.attempts) == (State.DEAD, POLICY.max_attempts)
-    assert after.last_error == "schema: does not take the event any more"
+    assert after.last_error == "schema: no longer accepts the event"
     assert (len(broken.events), told) == (1, [])
 
 

@@ -73,14 +73,14 @@ def test_one_line_a_minute(host: Host, payload: Payload) -> None:
     for _ in range(5):
         host.post(payload(), 503)
     (second,) = host.lines()
-    assert second.getMessage().endswith(" 20 requests were refused since the last such line.")
+    assert second.getMessage().endswith(" 20 requests were rejected since the last such line.")
     host.ledger.error = None
     for _ in range(2):
         host.post(payload(), 200)
     (last,) = host.lines()
     assert last.levelno == logging.WARNING
     assert last.getMessage() == (
-        "The ledger of fd_whatsapp works again. In the last 60 seconds 25 requests were answered "
+        "The ledger of fd_whatsapp works again. In the last 60 seconds, 25 requests were answered "
         "with 503."
     )
 
@@ -93,7 +93,7 @@ def test_a_short_outage(host: Host, payload: Payload) -> None:
     host.ledger.error = None
     host.post(payload(), 200)
     last = host.lines()[-1].getMessage()
-    assert last.endswith("In the last second 1 request was answered with 503.")
+    assert last.endswith("In the last second, 1 request was answered with 503.")
 
 
 def test_an_unexpected_error_has_its_traceback(host: Host, payload: Payload) -> None:
@@ -118,7 +118,7 @@ def test_a_ledger_that_works_now_and_then(host: Host, payload: Payload) -> None:
     host.ledger.error = LedgerUnavailable("busy")
     host.post(payload(), 503)
     (line,) = host.lines()
-    assert " 20 requests were refused " in line.getMessage()
+    assert " 20 requests were rejected " in line.getMessage()
 
 
 def test_what_needs_no_ledger_ends_no_outage(host: Host, payload: Payload) -> None:

@@ -137,7 +137,7 @@ def test_brackets_are_read_500_deep(opening: bytes, closing: bytes) -> None:
 
     text, payload = decode(nested(MAX_NESTING))
     assert read_again(text, 300) == payload
-    with pytest.raises(NotJSON, match="nested too deeply: 500 levels"):
+    with pytest.raises(NotJSON, match="nested too deeply: at most 500 levels"):
         decode(nested(MAX_NESTING + 1))
     many = b"[" + b",".join([b"[]"] * 2000) + b"]"
     assert len(decode(b'{"a": %s}' % many)[1]["a"]) == 2000
