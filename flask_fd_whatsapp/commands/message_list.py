@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -14,14 +13,13 @@ import click
 from flask.cli import with_appcontext
 
 from ..engagement.export import MESSAGE_HEAD, cell
-from ..engagement.figures import as_json
 from ..engagement.groups import zone_of
 from ..events import Status
 from ..failure_reasons import FailureClass, classify
 from ..ledger import Ledger
 from ..ledger.listing import UNHEARD, ListedMessage, MessageFilter
 from .options import chosen_ledger, receiver_option
-from .output import print_table, when
+from .output import print_json_rows, print_table, when
 from .parameters import Duration
 from .periods import beginning, zone_option
 
@@ -111,7 +109,7 @@ def messages(
         for row in rows:
             writer.writerow([cell(row[name]) for name in MESSAGE_HEAD])
     else:
-        _print_json(rows)
+        print_json_rows("messages", rows)
 
 
 def all_messages(ledger: Ledger, wanted: MessageFilter) -> Iterator[ListedMessage]:
@@ -150,15 +148,6 @@ def exported(listed: ListedMessage, own_classes: Mapping[str, FailureClass]) -> 
         "source": "api" if estimated else "webhook" if times else None,
         "estimated": " ".join(estimated) or None,
     }
-
-
-def _print_json(rows: Iterator[dict[str, Any]]) -> None:
-    """An object with all messages, written as they come."""
-    click.echo('{"messages": [', nl=False)
-    for place, row in enumerate(rows):
-        text = json.dumps({name: as_json(value) for name, value in row.items()})
-        click.echo(f"{',' if place else ''}\n  {text}", nl=False)
-    click.echo("\n]}")
 
 
 def _print(found: list[ListedMessage], own_classes: Mapping[str, FailureClass]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
@@ -31,9 +31,23 @@ def json_alone(context: click.Context, _: click.Parameter, as_json: bool) -> boo
 def print_json(value: Any) -> None:
     """Print *value* as JSON, for people and programs."""
     text = json.dumps(value, indent=2, ensure_ascii=False, default=_jsonable)
+    click.echo("\n".join(plain(line) for line in text.split("\n")), _stdout())
+
+
+def print_json_rows(name: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Print an object whose one member is a list, a row a line, written as they come."""
+    stdout = _stdout()
+    click.echo(f'{{"{name}": [', stdout, nl=False)
+    for place, row in enumerate(rows):
+        text = json.dumps(row, default=_jsonable)
+        click.echo(f"{',' if place else ''}\n  {text}", stdout, nl=False)
+    click.echo("\n]}", stdout)
+
+
+def _stdout() -> Any:
+    """Where JSON goes: standard output itself, whatever else has been sent elsewhere."""
     context = click.get_current_context(silent=True)
-    stdout = context.meta.get(_STDOUT) if context else None
-    click.echo("\n".join(plain(line) for line in text.split("\n")), stdout)
+    return context.meta.get(_STDOUT) if context else None
 
 
 def _jsonable(value: Any) -> Any:

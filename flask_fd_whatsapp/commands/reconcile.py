@@ -80,8 +80,9 @@ def reconcile(
     found no other way. Any number of these commands may run at once; each message is asked about by
     one of them. A run ends early when few of the account's API calls are left.
 
-    Exit 1, with the reason, if Freshdesk could not be asked: a wrong key, five unusable answers in
-    a row, or a webhook from a different account than the API's.
+    Exit 1, with the reason, if Freshdesk could not be asked: it rejected the key, gave no usable
+    answer, or five unusable ones in a row, or the last webhook came from a different account than
+    the API's. A run that stops at --limit is complete in this sense.
     """
     if follows and (recheck or dry_run or ids is not None or limit is not None):
         raise click.UsageError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import islice
 from typing import Final
@@ -16,10 +16,13 @@ from ..engagement.export import cell
 from ..ledger.api_parts import SendRecord
 from ..ledger.send_records import Send, SendFilter, SendState
 from .options import chosen_receiver, json_option, receiver_option, shared_ledger
-from .output import plain, print_json, print_table, when
+from .output import plain, print_json, print_json_rows, print_table, when
 from .parameters import EventId
 
 _HEAD: Final = ("id", "begun", "state", "message", "reference", "campaign", "template")
+
+_MORE: Final = ("language", "error", "account", "settled", "candidates")
+"""What CSV has beside that, for which a table has no room."""
 
 PAGE: Final = 1000
 """Sends of a query, each a transaction of its own: whatever is listed, memory stays flat."""
@@ -37,7 +40,9 @@ SHOWN: Final = 100
 @click.option("--campaign", help="Of this campaign only.")
 @click.option("--reference", help="With this external_reference_id.")
 @click.option(
-    "--limit", type=click.IntRange(1), help="At most this many. [default: 100, or all with --csv]"
+    "--limit",
+    type=click.IntRange(1),
+    help="At most this many.  [default: 100 in a table, all with --csv or --json]",
 )
 @click.option("--not-sent", type=EventId(), metavar="ID", help="Record that this one was not sent.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV only.")
@@ -63,14 +68,20 @@ def sends(
     """
     if unknown and unheard:
         raise click.UsageError("A send is either unknown, or sent without an event: choose one.")
+    if as_csv and as_json:
+        raise click.UsageError("--csv and --json are two formats: choose one.")
+    if not_sent is not None and (unknown or unheard or campaign or reference or limit or as_csv):
+        raise click.UsageError("--not-sent closes one send, and lists none: give it alone.")
     receiver = chosen_receiver(name)
     record = shared_ledger(receiver).send_record
-    if not_sent is not None:
-        if not record.close(not_sent):
-            raise click.ClickException(f"There is no unknown send {not_sent}.")
-        click.echo(f"Send {not_sent} was not sent.")
-        return
     record.settle()
+    if not_sent is not None:
+        _close(record, not_sent, receiver.name)
+        if as_json:
+            print_json({"send": asdict(_of(record, not_sent, receiver.name))})
+        else:
+            click.echo(f"Send {not_sent} is recorded as not sent: its reference is free again.")
+        return
     wanted = SendFilter(
         external_reference_id=reference,
         state=SendState.UNKNOWN if unknown else None,
@@ -81,13 +92,43 @@ def sends(
     if as_csv:
         _print_csv(islice(_all_sends(record, wanted), limit))
         return
-    found = record.listed(wanted._replace(limit=limit or SHOWN))
     if as_json:
-        print_json({"sends": [asdict(one) for one in found]})
-    elif not found:
+        print_json_rows("sends", map(asdict, islice(_all_sends(record, wanted), limit)))
+        return
+    found = record.listed(wanted._replace(limit=limit or SHOWN))
+    if not found:
         click.echo("No sends.")
     else:
         _print(found)
+
+
+def _of(record: SendRecord, send_id: int, receiver: str) -> Send:
+    found = record.find(send_id)
+    if found is None or found.receiver != receiver:
+        raise click.ClickException(f"{receiver} has no send {send_id}: `sends` lists their ids.")
+    return found
+
+
+def _close(record: SendRecord, send_id: int, receiver: str) -> None:
+    """Record that a send did not go out; an error says why it cannot be so."""
+    before = _of(record, send_id, receiver)
+    if record.close(send_id):
+        return
+    found = record.find(send_id) or before
+    raise click.ClickException(
+        f"Send {send_id} is not unknown, and stays as it is. {_WHY_NOT[found.state]}"
+        + (f" Its message is {plain(found.message_id)}." if found.message_id else "")
+    )
+
+
+_WHY_NOT: Final[Mapping[SendState, str]] = {
+    SendState.SENDING: "It is under way, and counts as unknown after two minutes.",
+    SendState.SENT: "It was sent.",
+    SendState.REFUSED: "Freshdesk refused it, so nothing was sent.",
+    SendState.UNSENT: "It is recorded as not sent already.",
+    SendState.ERASED: "It was erased with `forget`.",
+    SendState.UNKNOWN: "It has just become unknown: try again.",
+}
 
 
 def _print(found: Sequence[Send]) -> None:
@@ -122,7 +163,8 @@ def _all_sends(record: SendRecord, wanted: SendFilter) -> Iterator[Send]:
 
 def _print_csv(found: Iterator[Send]) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow((*_HEAD, "language", "error"))
+    writer.writerow((*_HEAD, *_MORE))
     for one in found:
-        row = (*_row(one), one.language, one.error)
-        writer.writerow([cell(value) for value in row])
+        settled = when(one.settled_at) if one.settled_at else None
+        more = (one.language, one.error, one.account_id, settled, " ".join(one.candidates))
+        writer.writerow([cell(value) for value in (*_row(one), *more)])

@@ -38,6 +38,10 @@ class SendRecord(Protocol):
         """Store the message of a send that was made elsewhere, or what is not known of it yet."""
         ...
 
+    def find(self, send_id: Any) -> Send | None:
+        """The send of that id, without candidates; ``None`` if there is none."""
+        ...
+
     def listed(self, wanted: SendFilter) -> list[Send]:
         """The sends that meet every condition, newest first."""
         ...

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import csv
 import json
+from dataclasses import fields, replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,8 +11,9 @@ import pytest
 from flask_fd_whatsapp.commands import send_list
 from flask_fd_whatsapp.commands.graceful_shutdown import Stop
 from flask_fd_whatsapp.freshdesk import SendUnknown
+from flask_fd_whatsapp.ledger.send_records import Send, SendIntent
 
-from ..freshdesk.catching_up import KEY, System, system
+from ..freshdesk.catching_up import ACCOUNT, KEY, System, system
 from ..ledger.test_sends import make_sends_older
 
 TWO_DAYS = timedelta(days=2)
@@ -72,9 +75,85 @@ def test_the_list_of_sends() -> None:
         assert "'=R1" in run(host, "sends", "--csv").output
         assert "4930123456" not in shown.output
         (unknown,) = sends(host, "--unknown")
-        assert run(host, "sends", "--not-sent", str(unknown["id"])).exit_code == 0
-        assert run(host, "sends", "--not-sent", str(unknown["id"])).exit_code == 1
-        assert [one["state"] for one in sends(host, "--campaign", "spring")] == ["unsent"]
+        assert unknown["error"]
+
+
+def not_sent(host: System, send_id: object, *arguments: str) -> tuple[int, str]:
+    """Say that a send was not sent; gives the exit code, and what is said."""
+    done = run(host, "sends", "--not-sent", str(send_id), *arguments)
+    return done.exit_code, done.output
+
+
+def test_an_unknown_send_is_closed_by_hand() -> None:
+    """It is then not sent, and its reference can be used again."""
+    with system(trouble=["cut-before", "cut-before"]) as host:
+        for reference in ("R1", "R2"):
+            with pytest.raises(SendUnknown):
+                host.send(reference, once=True)
+        second, first = sends(host, "--unknown")
+        code, said = not_sent(host, first["id"])
+        assert (code, "its reference is free again" in said) == (0, True)
+        done = run(host, "sends", "--not-sent", str(second["id"]), "--json")
+        assert json.loads(done.stdout)["send"]["state"] == "unsent"
+        host.send("R1", once=True)
+
+
+def test_only_an_unknown_send_is_closed() -> None:
+    """Of any other the error says what became of it, and of another receiver's there is none."""
+    with system(trouble=["cut-after", "cut-before", None, None]) as host:
+        with pytest.raises(SendUnknown):
+            host.send("R1", once=True)
+        with pytest.raises(SendUnknown):
+            host.send("R2", once=True)
+        (message,) = host.simulator.messages.values()
+        host.receiver.receive(message.posts[0].body(), {})
+        unsent, sent = sends(host)
+        code, said = not_sent(host, sent["id"])
+        assert code == 1
+        assert f"It was sent. Its message is {message.id}." in said
+        not_sent(host, unsent["id"])
+        assert "recorded as not sent already" in not_sent(host, unsent["id"])[1]
+        intent = SendIntent(receiver="fd_whatsapp", account_id="1", external_reference_id="R3")
+        send_id = host.ledger.send_record.intend(intent)
+        assert "counts as unknown after two minutes" in not_sent(host, send_id)[1]
+        others = host.ledger.send_record.intend(replace(intent, receiver="other"))
+        for wrong in (others, 4711):
+            code, said = not_sent(host, wrong)
+            assert (code, f"fd_whatsapp has no send {wrong}" in said) == (1, True)
+        assert not_sent(host, "R1")[0] == not_sent(host, sent["id"], "--unknown")[0] == 2
+
+
+def test_a_send_whose_message_has_come_is_settled_and_not_closed() -> None:
+    """Nobody is sent to again since somebody closed a send that had gone out after all."""
+    with system(trouble=["cut-after"]) as host:
+        with pytest.raises(SendUnknown):
+            host.send("R1", once=True)
+        (unknown,) = sends(host, "--unknown")
+        (message,) = host.simulator.messages.values()
+        host.receiver.receive(message.posts[0].body(), {})
+        assert "It was sent." in not_sent(host, unknown["id"])[1]
+
+
+def test_json_and_csv_have_every_send(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As JSON a send has all that is known of it, its candidates too; so does CSV."""
+    monkeypatch.setattr(send_list, "PAGE", 2)
+    with system(trouble=[None] * 4 + ["cut-before"]) as host:
+        for number in range(4):
+            host.send(f"R{number}")
+        with pytest.raises(SendUnknown):
+            host.send("R3")
+        for _ in range(2):
+            host.receiver.receive(host.simulator.send("R3").posts[0].body(), {})
+        found = sends(host)
+        assert [one["external_reference_id"] for one in found] == ["R3", "R3", "R2", "R1", "R0"]
+        assert found[0].keys() == {one.name for one in fields(Send)}
+        assert len(found[0]["candidates"]) == 2
+        assert len(sends(host, "--limit", "3")) == 3
+        rows = list(csv.DictReader(run(host, "sends", "--csv").stdout.splitlines()))
+        assert rows[0]["candidates"].split() == found[0]["candidates"]
+        assert (rows[1]["account"], rows[0]["settled"]) == (ACCOUNT, "")
+        assert rows[1]["settled"]
+        assert run(host, "sends", "--csv", "--json").exit_code == 2
 
 
 def test_csv_of_more_sends_than_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +163,7 @@ def test_csv_of_more_sends_than_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
         for number in range(5):
             host.send(f"R{number}")
         lines = run(host, "sends", "--csv").stdout.splitlines()
-        assert lines[0] == "id,begun,state,message,reference,campaign,template,language,error"
+        assert lines[0].startswith("id,begun,state,message,reference,campaign,template,language,")
         assert [line.split(",")[4] for line in lines[1:]] == ["R4", "R3", "R2", "R1", "R0"]
         assert len(run(host, "sends", "--csv", "--limit", "3").stdout.splitlines()) == 4
 
@@ -181,7 +260,7 @@ def test_following_adds_up_its_passes(monkeypatch: pytest.MonkeyPatch) -> None:
         done = run(host, "reconcile", "--follow", "--stuck-for", "0s")
         assert passes == 3
         assert done.exit_code == 0
-        assert "Asked about 2 messages: 1 with news, 0 without, 0 not found, 1 without an" in (
+        assert "Asked about 2 messages: 1 changed, 0 unchanged, 0 not found, 1 without an" in (
             done.output
         )
         (last,) = host.ledger.asking.runs(receiver="fd_whatsapp")

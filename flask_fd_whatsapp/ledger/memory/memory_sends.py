@@ -142,6 +142,12 @@ class MemorySendRecord:
         with self._store.lock:
             self._store.expect(expected, datetime.now(UTC))
 
+    def find(self, send_id: int) -> Send | None:
+        """The send of that id; ``None`` if there is none."""
+        with self._store.lock:
+            found = self._sends.get(send_id)
+            return None if found is None else self._seen(found)
+
     def listed(self, wanted: SendFilter) -> list[Send]:
         """The sends that meet every condition, newest first."""
         with self._store.lock:

@@ -75,11 +75,12 @@ def _led_by_silent_messages(connection: Connection, query: Select[Any]) -> Selec
     return query if len(ids) > MANY else query.where(send.c.message_id.in_(ids))
 
 
-def one_send(database: Database, send_id: int) -> Send:
-    """The send of that id."""
+def one_send(database: Database, send_id: int) -> Send | None:
+    """The send of that id; ``None`` if there is none."""
     with database.querying() as connection:
-        row = connection.execute(select(send).where(send.c.id == send_id)).mappings().one()
-        return send_of(row, database.read_clock(connection))
+        query = select(send).where(send.c.id == send_id)
+        row = connection.execute(query).mappings().one_or_none()
+        return None if row is None else send_of(row, database.read_clock(connection))
 
 
 def standing(database: Database, receiver: str) -> SendStanding:

@@ -62,9 +62,10 @@ class SQLSendRecord:
                 raise
             with database.querying() as connection:  # another was quicker
                 earlier = self._earlier(connection, intent, digest)
-            if earlier is None:  # and has released it already
-                return self.intend(intent)
-        return self._one(earlier)
+        found = None if earlier is None else self._one(earlier)
+        if found is None or found.state.releases:  # it has been released meanwhile, or pruned
+            return self.intend(intent)
+        return found
 
     def _ask(self, database: Database) -> datetime:
         with database.querying() as connection:
@@ -79,10 +80,10 @@ class SQLSendRecord:
         )
         return found
 
-    def _one(self, send_id: int) -> Send:
+    def _one(self, send_id: int) -> Send | None:
         database = self._prepared.database
         found = one_send(database, send_id)
-        if found.state is not SendState.UNKNOWN:
+        if found is None or found.state is not SendState.UNKNOWN:
             return found
         digest = digest_of(found.external_reference_id)
         settle_reference(database, found.account_id, digest, send_id)
@@ -144,6 +145,10 @@ class SQLSendRecord:
                 store_expected(connection, database, expected)
 
         database.retried(write)
+
+    def find(self, send_id: int) -> Send | None:
+        """The send of that id; ``None`` if there is none."""
+        return one_send(self._prepared.database, send_id)
 
     def listed(self, wanted: SendFilter) -> list[Send]:
         """The sends that meet every condition, newest first."""
