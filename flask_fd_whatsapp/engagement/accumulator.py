@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, tzinfo
-from operator import itemgetter
+from datetime import UTC, datetime, timedelta, tzinfo
+from math import inf
+from operator import itemgetter, sub
 from time import sleep
 from typing import Any, Final
 
 from ..failure_reasons import FailureClass, classify
 from .definitions import AGES, YOUNG, is_failed
-from .elapsed import AGE_SECONDS
+from .elapsed import by_age
 from .facts import DATETIMES, PLACES, Measured, TimeFormat, measured_of, reached_by
 from .groups import Calendar
 from .tally import BINS, FailureTally, Reason, Tally
@@ -23,18 +24,23 @@ AT_ONCE: Final = 256
 KeyOf = Callable[[Sequence[Any]], Any]
 """The group of a message, by its row."""
 
-_Kind = tuple[Any, Any, int, Any]
+_Kind = tuple[Any, ...]
 """Group, whether it returned, what it reached and what is estimated: such rows count together."""
 
 _SENT_ON: Final = PLACES["sent_on"]
+_QUEUED_AT: Final = PLACES["queued_at"]
+_SENT_AT: Final = PLACES["sent_at"]
 _DELIVERED_AT: Final = PLACES["delivered_at"]
 _READ_AT: Final = PLACES["read_at"]
 _FAILED_AT: Final = PLACES["failed_at"]
+_IS_HEARD: Final = PLACES["is_heard"]
 _ESTIMATED: Final = PLACES["estimated"]
 _IS_RETURNED: Final = PLACES["is_returned"]
 _MESSAGE_ID: Final = PLACES["message_id"]
 _ERROR_CODE: Final = PLACES["error_code"]
 _ERROR_MESSAGE: Final = PLACES["error_message"]
+
+_sent_on_of: Final = itemgetter(_SENT_ON)
 
 
 class Accumulator:
@@ -73,19 +79,34 @@ class Accumulator:
         """Count messages' rows, each in the order of :class:`.Facts`; more may follow in it."""
         kinds: defaultdict[_Kind, list[Sequence[Any]]] = defaultdict(list)
         key_of = self._key_of
-        for some in _by_turns(rows):
-            for row in some:
-                kind = key_of(row), row[_IS_RETURNED], reached_by(row), row[_ESTIMATED]
-                kinds[kind].append(row)
-        for (key, is_returned, reached, estimated), alike in kinds.items():
-            tally = self.tally(key)
+        for row in rows:
+            kinds[
+                key_of(row),
+                row[_IS_RETURNED],
+                row[_ESTIMATED],
+                row[_QUEUED_AT] is None,
+                row[_SENT_AT] is None,
+                row[_DELIVERED_AT] is None,
+                row[_READ_AT] is None,
+                row[_FAILED_AT] is None,
+                row[_IS_HEARD],
+            ].append(row)
+        since_turn = 0
+        for (key, is_returned, estimated, *_), alike in kinds.items():
+            tally, reached = self.tally(key), reached_by(alike[0])
             if is_returned:
                 tally.returned += len(alike)
                 continue
-            for some in _by_turns(alike):
+            alike.sort(key=_sent_on_of)  # as a database has sorted them already
+            for start in range(0, len(alike), AT_ONCE):
+                some = alike[start : start + AT_ONCE]
                 self._count(tally, some, reached)
                 if self._times:
                     self._measure(tally, some, measured_of(reached, estimated))
+                since_turn += len(some)
+                if since_turn >= AT_ONCE:
+                    sleep(0)
+                    since_turn = 0
 
     def tally(self, key: Any) -> Tally:
         """What is counted of a group."""
@@ -102,11 +123,9 @@ class Accumulator:
         return reason
 
     def _count(self, tally: Tally, alike: Sequence[Sequence[Any]], reached: int) -> None:
-        sent_on = [row[_SENT_ON] for row in alike]
-        first, last = min(sent_on), max(sent_on)
+        first, last = alike[0][_SENT_ON], alike[-1][_SENT_ON]
         tally.kinds[reached] += len(alike)
-        if last > self._young_after:
-            tally.young += sum(one > self._young_after for one in sent_on)
+        tally.young += len(alike) - bisect_right(alike, self._young_after, key=_sent_on_of)
         if tally.first_sent is None or first < tally.first_sent:
             tally.first_sent = first
         if tally.last_sent is None or last > tally.last_sent:
@@ -119,25 +138,38 @@ class Accumulator:
 
     def _measure(self, tally: Tally, alike: Sequence[Sequence[Any]], measured: Measured) -> None:
         read = self._format.read
-        times = {place: [read(row[place]) for row in alike] for place in measured.places}
+        times = {place: list(map(read, map(itemgetter(place), alike))) for place in measured.places}
         for way, start, end in measured.ways:
             tally.elapsed[way].add_all(_seconds(times[start], times[end]))
         for way in measured.left_out:
             tally.elapsed[way].left_out += len(alike)
         if not measured.is_submitted:
             return
-        ages = [len(AGES) - bisect_left(self._old_since, row[_SENT_ON]) for row in alike]
+        ages = list(self._by_age(alike))
         if measured.is_left_out_of_curve:
-            for age in ages:
-                tally.left_out[age] += 1
+            for age, same in ages:
+                tally.left_out[age] += len(alike[same])
             return
-        seen = times.get(_READ_AT)
+        sent_on, seen = times[_SENT_ON], times.get(_READ_AT)
         for cells, moments in (
             (tally.delivered_cells, times.get(_DELIVERED_AT, seen)),
             (tally.read_cells, seen),
         ):
-            for age, place in zip(ages, _places(times[_SENT_ON], moments), strict=True):
-                cells[age * BINS + place] += 1
+            seconds = [inf] * len(alike) if moments is None else _seconds(sent_on, moments)
+            for age, same in ages:
+                for place, count in enumerate(by_age(sorted(seconds[same]))):
+                    cells[age * BINS + place] += count
+
+    def _by_age(self, alike: Sequence[Sequence[Any]]) -> Iterator[tuple[int, slice]]:
+        """Rows in the order of ``sent_on``, by how many ages of the curve they have reached."""
+        start = 0
+        for place, since in enumerate(self._old_since):
+            end = bisect_right(alike, since, start, key=_sent_on_of)
+            if start < end:
+                yield len(AGES) - place, slice(start, end)
+            start = end
+        if start < len(alike):
+            yield 0, slice(start, len(alike))
 
     def _by(self, by: Sequence[str], zone: tzinfo) -> KeyOf:
         keys: list[KeyOf] = [self._by_one(one, zone) for one in by]
@@ -176,20 +208,5 @@ class Accumulator:
         return self.reason_of(row[_ERROR_CODE])
 
 
-def _by_turns(rows: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:
-    """Some rows after the other; in between other threads of the process have their turn."""
-    for start in range(0, len(rows), AT_ONCE):
-        if start:
-            sleep(0)
-        yield rows[start : start + AT_ONCE]
-
-
 def _seconds(starts: Sequence[datetime], ends: Sequence[datetime]) -> list[float]:
-    return [(end - start).total_seconds() for start, end in zip(starts, ends, strict=True)]
-
-
-def _places(sent_on: Sequence[datetime], moments: Sequence[datetime] | None) -> list[int]:
-    """Within how many ages of the curve something was not done yet, of each message."""
-    if moments is None:
-        return [len(AGES)] * len(sent_on)
-    return [bisect_left(AGE_SECONDS, seconds) for seconds in _seconds(sent_on, moments)]
+    return list(map(timedelta.total_seconds, map(sub, ends, starts)))

@@ -28,6 +28,15 @@ AGE_SECONDS: Final = tuple(age.total_seconds() for age in AGES)
 LATE_SECONDS: Final = tuple(late.total_seconds() for late in LATE)
 
 
+def by_age(seconds: Sequence[float]) -> list[int]:
+    """How many are within each of :data:`.AGES` and not the one before, and how many within none.
+
+    :param seconds: sorted.
+    """
+    within = [0, *(bisect_right(seconds, age) for age in AGE_SECONDS), len(seconds)]
+    return [b - a for a, b in pairwise(within)]
+
+
 def bucket_of(seconds: float) -> int:
     """The bucket of a time: 0 below a millisecond, then eight from each power of two to the next.
 
@@ -155,10 +164,8 @@ class Elapsed:
         return sum(bisect_right(piece, seconds) for piece in self._pieces)
 
     def _all_bins(self) -> list[int]:
-        live = self._live()
-        within = [0, *(self._live_within(bound) for bound in AGE_SECONDS), live]
-        counts = (b - a for a, b in pairwise(within))
-        return [a + b for a, b in zip(counts, self._bins, strict=True)]
+        self._cut()
+        return [sum(counts) for counts in zip(self._bins, *map(by_age, self._pieces), strict=True)]
 
     def _percentile(self, n: int, per_cent: int) -> timedelta | None:
         """By nearest rank: the least time within which as many of a hundred are."""
@@ -177,5 +184,5 @@ class Elapsed:
             seconds = middle / 1_000_000
             within = self._live_within(seconds) + sums[bisect_right(values, seconds)]
             low, high = (low, middle) if within >= rank else (middle, high)
-            sleep(0)
+        sleep(0)
         return high * _MICROSECOND

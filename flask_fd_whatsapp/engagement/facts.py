@@ -28,6 +28,7 @@ class Facts(NamedTuple):
     :param is_heard: whether there is any event of it.
     :param estimated: the bits of the statuses whose time is not WhatsApp's own.
     :param is_returned: it had been pruned, and was heard of again.
+    :param message_id: ``None`` may stand for that of a message that has not failed.
     """
 
     sent_on: Any
@@ -40,7 +41,7 @@ class Facts(NamedTuple):
     estimated: int | None
     is_returned: bool | None
     account_id: str
-    message_id: str
+    message_id: Any
     campaign: str | None
     template: str | None
     error_code: str | None

@@ -82,7 +82,7 @@ def facts_of(database: Database, by: Collection[str], *, times: bool) -> list[Co
         message.c.estimated,
         message.c.is_returned,
         belongs("account", message.c.account_id),
-        message.c.message_id,
+        case((message.c.failed_at.is_not(None), message.c.message_id)),
         belongs("campaign", message.c.campaign),
         belongs("template", message.c.template),
         message.c.error_code,
