@@ -93,13 +93,19 @@ def error_of(value: Any) -> tuple[str | None, str | None] | None:
     if isinstance(value, list):
         value = value[0] if value else None
     if isinstance(value, str):
-        value = {"message": value or None}
+        value = {"message": value}
     elif is_number(value):
         value = {"code": value}
     if not isinstance(value, dict):
         return None
-    told = text_of(value.get("code")), text_of(value.get("message"))
-    return None if told == (None, None) else told
+    code, message = (said(value.get(name)) for name in ("code", "message"))
+    return None if code is None and message is None else (code, message)
+
+
+def said(value: Any) -> str | None:
+    """A text or a number as text, unless it is blank."""
+    text = text_of(value)
+    return text if text and text.strip() else None
 
 
 def moment_of(value: Any) -> datetime:
