@@ -1,4 +1,4 @@
-"""``python -m flask_fd_whatsapp``: what can be done before there is an application."""
+"""``python -m flask_fd_whatsapp``: commands that need no application."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One of many Freshdesk accounts whose webhooks come to one receiver."""
+"""One of many Freshdesk accounts whose webhooks are posted to one receiver."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from .header_values import headers
 from .settings import Settings, retention_days
 
 MOST_CHARACTERS: Final = 100
-"""Of an account's key."""
+"""The maximum length of an account's key."""
 
 KEY: Final = re.compile(f"[^/]{{1,{MOST_CHARACTERS}}}")
 
 
 @dataclass(frozen=True, slots=True, eq=True)
 class Account:
-    """What ``FreshdeskWhatsApp(accounts=...)`` is given for a key; checked as settings are.
+    """A Freshdesk account, as ``FreshdeskWhatsApp(accounts=...)`` returns for a key.
 
-    :param headers: as ``FD_WHATSAPP_HEADERS``; never part of the ``repr``.
-    :param account_ids: the ids whose events this account's webhook may bring.
-    :param name: what people call it, for the commands.
-    :param retention_days: what ``prune`` keeps of it, in place of the receiver's.
-    :param domain: as ``FD_WHATSAPP_DOMAIN``.
-    :param api_key: as ``FD_WHATSAPP_API_KEY``; never part of the ``repr``.
-    :param sender: as ``FD_WHATSAPP_SENDER``; never part of the ``repr``.
+    :param headers: like ``FD_WHATSAPP_HEADERS``; never part of the ``repr``.
+    :param account_ids: the ids of the accounts whose events this webhook may post.
+    :param name: a display name, for the commands.
+    :param retention_days: how long ``prune`` keeps its messages, instead of the receiver's value.
+    :param domain: like ``FD_WHATSAPP_DOMAIN``.
+    :param api_key: like ``FD_WHATSAPP_API_KEY``; never part of the ``repr``.
+    :param sender: like ``FD_WHATSAPP_SENDER``; never part of the ``repr``.
     :raises ConfigurationError: for a wrong value, with the remedy.
     """
 
@@ -62,7 +62,7 @@ class Account:
             )
 
     def settings(self, of_receiver: Settings) -> Settings:
-        """The receiver's settings, with the account's own in place."""
+        """Return the receiver's settings, overridden by the account's own."""
         return replace(
             of_receiver,
             headers=self.headers,
@@ -75,13 +75,14 @@ class Account:
 
 
 Accounts = Mapping[str, Account] | Callable[[str], Account | None]
-"""The accounts by their keys, or what gives that of a key."""
+"""The accounts by key, or a callable that returns the account for a key."""
 
 
 def require_accounts(accounts: Mapping[Any, Any]) -> None:
     """Check the keys and values of a mapping.
 
-    :raises ConfigurationError: for a key that no URL can have, or what is no :class:`Account`.
+    :raises ConfigurationError: for a key that cannot be in a URL, or a value that is not an
+        :class:`Account`.
     """
     for key, account in accounts.items():
         if not isinstance(key, str) or not KEY.fullmatch(key) or not key.isprintable():

@@ -1,7 +1,7 @@
-"""The values that say which account's API is called: its domain, its key, its WhatsApp number.
+"""The settings of the API client: the account's domain, its key and its WhatsApp number.
 
-Each function takes what was given and gives what the client works with, or raises
-:class:`ValueError` with the mistake and the remedy; none repeats a key or a number.
+Each function returns the parsed value, or raises :class:`ValueError` with the mistake and the
+remedy; no message repeats a key or a number.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 from .setting_values import without_kept_quotes
 
 _HOST: Final = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})*|\[[0-9a-fA-F:.]+\]")
-_KEY: Final = re.compile(r"[!-9;-~]+")  # a colon would end the user's name (RFC 7617)
+_KEY: Final = re.compile(r"[!-9;-~]+")  # a colon would end the user name (RFC 7617)
 _NUMBER: Final = re.compile(r"\+[1-9][0-9]{3,14}")  # ITU-T E.164
 _EXAMPLE: Final = "acme.freshdesk.com"
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine by its very name."""
+    """Whether a host name denotes this machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -28,9 +28,9 @@ def is_loopback(host: str) -> bool:
 
 
 def api_domain(value: object) -> str:
-    """The account's host, as in ``acme.freshdesk.com``; with ``http://`` one of this machine.
+    """Return the account's host, such as ``acme.freshdesk.com``; ``http://`` is for loopback only.
 
-    ``https://`` before it and a slash behind it, as they are copied from a browser, are left out.
+    A leading ``https://`` and a trailing slash, as copied from a browser, are removed.
     """
     if not isinstance(value, str):
         raise ValueError(f"has to be text such as {_EXAMPLE!r}, not {type(value).__name__}.")
@@ -53,7 +53,7 @@ def api_domain(value: object) -> str:
 
 
 def _host_of(place: str) -> str | None:
-    """The host of ``host`` or ``host:port``; ``None`` for anything else."""
+    """Return the host of ``host`` or ``host:port``; ``None`` for anything else."""
     try:
         parts = urlsplit(f"//{place}")
         host, port = parts.hostname or "", parts.port
@@ -65,7 +65,7 @@ def _host_of(place: str) -> str | None:
 
 
 def api_key(value: object) -> str:
-    """A key as Freshdesk shows it in an agent's profile."""
+    """Check an API key as shown in an agent's profile."""
     if not isinstance(value, str):
         raise ValueError(f"has to be text, not a value of type {type(value).__name__}.")
     without_kept_quotes(value)
@@ -77,7 +77,7 @@ def api_key(value: object) -> str:
 
 
 def phone_number(value: object) -> str:
-    """A number as WhatsApp knows it, as in ``+4930123456``: of the account, or of a recipient."""
+    """Check a WhatsApp number, such as ``+4930123456``: the account's or a recipient's."""
     if not isinstance(value, str):
         raise ValueError(
             f'has to be text such as "+4930123456", not {type(value).__name__}: quote the number '

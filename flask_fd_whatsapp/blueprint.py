@@ -30,36 +30,35 @@ from .settings import Settings
 logger = get_logger(__name__)
 
 LEDGERS = "fd_whatsapp_ledgers"
-"""The key in ``app.extensions``: a mapping from a database's URL to the ledger of all receivers
-that have it, so that fifty receivers do not take fifty times the connections."""
+"""The key in ``app.extensions`` of a mapping from a database's URL to the ledger that all its
+receivers share, so that fifty receivers do not open fifty times the connections."""
 
 LedgerFactory = Callable[[Flask], Ledger]
 
 
 class FreshdeskWhatsApp(Blueprint):
-    """Receives Freshdesk's WhatsApp webhooks: registering it is all there is to do.
+    """Receives Freshdesk's WhatsApp webhooks; registering it is all that is needed.
 
-    It brings the route (``POST <url_prefix>/whatsapp``) and the ``flask fd-whatsapp``
-    commands.  Settings are read and checked when it is registered; no connection is made and
-    no file opened until the first event.  The object holds nothing of an application: it can
-    be registered on several, and several can be registered on one, each with a name,
-    ``config_prefix`` and URL of its own.
+    It adds the route (``POST <url_prefix>/whatsapp``) and the ``flask fd-whatsapp`` commands.
+    Settings are read and checked at registration; no connection or file is opened before the first
+    event. The object holds no application state: it can be registered on several applications, and
+    several can be registered on one, each with its own name, ``config_prefix`` and URL.
 
     :param name: the blueprint's name, and the receiver's in ``app.extensions["fd_whatsapp"]``.
-    :param config_prefix: what its keys in ``app.config`` begin with.
-    :param url_prefix: what its URL begins with.
-    :param schema: class or instance that loads a :class:`StatusEvent` or a subclass of it;
+    :param config_prefix: the prefix of its keys in ``app.config``.
+    :param url_prefix: the prefix of its URL.
+    :param schema: a class or instance that loads a :class:`StatusEvent` or a subclass of it;
         ``None`` for :class:`OutboundMessageEventSchema`.
-    :param ledger: a ledger, or a callable that makes one of the application, called inside the
-        application context at first use; ``None`` for the one of ``LEDGER_URL``, which receivers
-        of one application with the same URL share (``memory://`` is never shared).
+    :param ledger: a ledger, or a callable that creates one for the application, called inside the
+        application context at first use; ``None`` for the ledger of ``LEDGER_URL``, which is shared
+        by the application's receivers with the same URL (``memory://`` is never shared).
     :param accounts: many Freshdesk accounts at ``<url_prefix>/<account>/whatsapp``: a mapping from
-        that part of the URL to an :class:`Account`, or a callable that gives it, or ``None`` for
-        an unknown one.  It is called in an application context of its own, and its answer holds
-        for ten seconds.  ``HEADERS`` and ``ACCOUNT_IDS`` are then each account's.
-    :param hand_over: a callable ``(receiver_name, event_id)`` that takes each recorded event to a
-        queue, whose workers call :func:`flask_fd_whatsapp.handle_event`; dispatch is then
-        deferred.  It may raise, which is logged: the sweep finds the event.
+        that part of the URL to an :class:`Account`, or a callable that returns one, or ``None`` if
+        it is unknown. The callable runs in an application context of its own, and its results are
+        cached for ten seconds. ``HEADERS`` and ``ACCOUNT_IDS`` then belong to each account.
+    :param hand_over: a callable ``(receiver_name, event_id)`` that puts each recorded event into a
+        queue, whose workers call :func:`flask_fd_whatsapp.handle_event`; dispatch is then deferred.
+        If it raises, the error is logged and the sweep handles the event.
     :raises ConfigurationError: at registration, if a setting is missing, wrong or unknown, or
         another receiver has the same URL.
     """
@@ -165,7 +164,7 @@ class FreshdeskWhatsApp(Blueprint):
             )
 
     def _refuse_forgotten_ledger(self, receiver: Receiver, other: Receiver) -> None:
-        """Of two receivers, the one without a database was hardly meant to forget its events."""
+        """Refuse a receiver without a database beside one with a database: it would lose events."""
         for one, beside in ((receiver, other), (other, receiver)):
             if one.forgets_unasked and beside.settings.ledger_url != MEMORY_URL:
                 key = f"{one.prefix}_LEDGER_URL"
@@ -209,26 +208,28 @@ class FreshdeskWhatsApp(Blueprint):
             from .ledger.sql import SQLLedger  # needs an extra
 
             shared = app.extensions.setdefault(LEDGERS, {})
-            if url not in shared:  # of two threads one makes it in vain, which costs nothing
+            if (
+                url not in shared
+            ):  # two threads may both create one; the second is discarded, which costs nothing
                 shared.setdefault(url, SQLLedger.from_url(url, app))
             return cast(Ledger, shared[url])
         if not (app.debug or app.testing or is_command_running()):
             logger.warning("%s", forgets(f"{self._config_prefix}_LEDGER_URL"))
-        from .ledger.memory.memory_ledger import MemoryLedger  # most have another
+        from .ledger.memory.memory_ledger import MemoryLedger  # most use another one
 
         return MemoryLedger(config_prefix=self._config_prefix)
 
 
 def _warm_up(url: str) -> None:
-    """Import what the ledger needs, in the master of a server that preloads the application too.
+    """Import what the ledger needs, in the master of a preloading server as well.
 
-    A command imports it when it needs it, which few do.
+    Commands import it only when they need it, which is rare.
     """
     if not is_flask_command() or is_flask_command("run"):
         if url == MEMORY_URL:
             import_module("flask_fd_whatsapp.ledger.memory.memory_ledger")
             return
-        with suppress(Exception):  # whatever it is, the first use tells
+        with suppress(Exception):  # whatever it is, the first use reports it
             from .ledger.sql.dialects.registry import warm_up  # needs an extra
 
             warm_up(url)

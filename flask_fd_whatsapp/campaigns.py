@@ -1,4 +1,4 @@
-"""The campaign of a message, taken out of its ``external_reference_id``."""
+"""Extracts the campaign of a message from its ``external_reference_id``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CampaignOf = Callable[[str], str | None]
 
 
 def from_pattern(pattern: re.Pattern[str]) -> CampaignOf:
-    """Search *pattern*: its group ``campaign``, else its group 1, else the match."""
+    """Search *pattern*: return its group ``campaign``, else its group 1, else the match."""
     group: str | int = "campaign" if "campaign" in pattern.groupindex else min(pattern.groups, 1)
 
     def campaign_of(reference: str) -> str | None:
@@ -30,11 +30,11 @@ def from_pattern(pattern: re.Pattern[str]) -> CampaignOf:
 
 
 def guarded(campaign_of: CampaignOf, key: str) -> CampaignOf:
-    """*campaign_of* that gives ``None``, and warns, where it raises or gives no short text.
+    """Wrap *campaign_of* to return ``None``, with a warning, if it raises or returns no short text.
 
-    Of each kind of mistake there is a warning at most once a minute.
+    Each kind of mistake is logged at most once a minute.
 
-    :param key: the setting it comes from.
+    :param key: the setting that it comes from.
     """
     lines = Throttle(LOG_SECONDS)
 

@@ -1,4 +1,4 @@
-"""Lengths of time as people write them: ``90s``, ``15m``, ``2h``, ``7d`` or ``1d12h``."""
+"""Durations as people write them: ``90s``, ``15m``, ``2h``, ``7d`` or ``1d12h``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PART: Final = re.compile(r"(\d+)([smhdw])", re.ASCII)
 
 
 def parse_duration(text: str) -> timedelta | None:
-    """A length of time, ``None`` if *text* is none."""
+    """Parse a duration; return ``None`` if *text* is not one."""
     if not _DURATION.fullmatch(text):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Text from outside, made harmless where people read it: in logs and on terminals."""
+"""Makes text from outside harmless where people read it: in logs and on terminals."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from traceback import TracebackException
 
 
 def plain(text: str) -> str:
-    """*text* with escapes, as in JSON, for what is no printable character.
+    """Return *text* with JSON escapes for characters that are not printable.
 
-    Control characters could end a line or steer a terminal, bidirectional ones (U+202E) turn
-    around what stands beside them, and U+2028 begins a line for some programs.
+    Control characters could end a line or control a terminal, bidirectional ones (U+202E) reverse
+    the text beside them, and U+2028 begins a line for some programs.
     """
     if text.isprintable():
         return text
@@ -18,10 +18,10 @@ def plain(text: str) -> str:
 
 
 def plain_traceback(error: BaseException) -> str | None:
-    """The traceback of *error* with escapes, ``None`` if it needs none.
+    """Return the traceback of *error* with escapes, ``None`` if it needs none.
 
-    What an exception says may have several lines, as a database's errors do.  All but the first
-    are indented: none can pass for a line of the log.
+    An exception's message may have several lines, as a database's errors do. All but the first are
+    indented, so that none can pass for a line of the log.
     """
     parts = list(TracebackException.from_exception(error).format())
     escaped = [_plain_part(part) for part in parts]
@@ -29,7 +29,7 @@ def plain_traceback(error: BaseException) -> str | None:
 
 
 def _plain_part(part: str) -> str:
-    """Frames, which are indented anyway, or what an exception says."""
+    """Escape a part of a traceback: indented frames, or an exception's message."""
     text = part.strip("\n")
     begin = part.index(text)
     lines = [plain(line) for line in text.split("\n")]

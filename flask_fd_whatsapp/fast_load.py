@@ -1,8 +1,8 @@
-"""Payloads of the common shape, loaded past marshmallow's plumbing.
+"""Loads payloads of the common shape without marshmallow's overhead.
 
-Most of what ``Schema.load`` costs is what it does between the fields.  Here the schema's own
-fields are called one after the other, and that is all: no rule stands here.  What is unusual
-in any way, or refused by a field, is left to ``Schema.load``, whose word counts.
+Most of the cost of ``Schema.load`` is between the fields. Here the schema's own fields are called
+one after the other; no validation rule is repeated. Any payload that is unusual, or that a field
+refuses, falls back to ``Schema.load``, which is authoritative.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from .known_fields import knows_all
 from .schemas import OutboundMessageEventSchema
 
 _Take = Callable[[Any, str, Mapping[str, Any]], Any]
-"""Makes a loaded value of a given one that is not ``None``, as ``Field.deserialize`` does."""
+"""Loads a value that is not ``None``, like ``Field.deserialize``."""
 
 _FromText = Callable[[str], Any]
 """The same for a text."""
 
 
 class _Unusual(Exception):
-    """This is for ``Schema.load`` to judge."""
+    """The payload has to be loaded by ``Schema.load``."""
 
 
 def _nothing(_: Mapping[str, Any]) -> None: ...
@@ -34,12 +34,12 @@ def _nothing(_: Mapping[str, Any]) -> None: ...
 def fast_load_of(
     schema: Schema, unusual: Callable[[Mapping[str, Any]], None] = _nothing
 ) -> Callable[[dict[str, Any]], Any]:
-    """What ``schema.load`` does, but faster if *schema* is the package's own.
+    """Return a faster ``schema.load`` if *schema* is the package's own.
 
-    A subclass may have hooks, validators and methods of its own: that is marshmallow's work.
+    A subclass may have hooks, validators and methods, which only marshmallow can apply.
 
-    :param unusual: is called with each payload that is not of the common shape, before it is
-        loaded: one that has fields, or types of fields, that *schema* does not know is among them.
+    :param unusual: called with each payload that is not of the common shape, before it is loaded;
+        this includes every payload with unknown fields, or unknown types of fields.
     """
     if (
         type(schema) is not OutboundMessageEventSchema
@@ -103,16 +103,16 @@ def _take_nested(schema: Schema) -> _Take:
 
 
 def _ways(field: Field[Any]) -> tuple[_FromText | None, _Take]:
-    """What loads a text, ``None`` if it stays as it is; and what loads everything else."""
+    """Return how to load a text, ``None`` if it stays as it is; and how to load everything else."""
     if isinstance(field, Nested):
         return _refuse, _take_nested(field.schema)
-    # pre_load and post_load came with marshmallow 4.3.
+    # pre_load and post_load were added in marshmallow 4.3.
     if not isinstance(field, Text) or any(
         getattr(field, steps, None) for steps in ("validators", "pre_load", "post_load")
     ):
         return field.deserialize, field.deserialize
     from_text = None if type(field).from_text is Text.from_text else field.from_text
-    # What a detail cannot be is told of, and made None, by Schema.load.
+    # Schema.load reports a detail that is not usable, and sets it to None.
     take = super(Lenient, field)._deserialize if isinstance(field, Lenient) else field._deserialize
     return from_text, take
 

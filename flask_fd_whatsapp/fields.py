@@ -1,7 +1,7 @@
-"""marshmallow fields for the values of a payload: each rule stands here, once.
+"""marshmallow fields for the values of a payload; each rule is defined here, once.
 
-Strict are those that make an event *that* event.  The others are :class:`Lenient`: a detail of
-the wrong shape never refuses a status.
+The fields that identify an event are strict. All others are :class:`Lenient`: a detail of the wrong
+shape never causes a status to be rejected.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _UNIX_TIME: Final = re.compile(r"\d{1,20}", re.ASCII)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _FIRST_MILLISECONDS: Final = 10**11
-"""Unix times from here on are in milliseconds; as seconds it would be the year 5138."""
+"""Unix times from here on are in milliseconds; in seconds this would be the year 5138."""
 
 _MOST_EXACT: Final = 2.0**53
 
@@ -42,7 +42,7 @@ _STATUSES: Final[Mapping[str, Status]] = {status.value: status for status in Sta
 
 
 class _Telling(fields.Field):  # type: ignore[type-arg]  # no generic in marshmallow 3
-    """A field that tells something once, for each schema that has it."""
+    """A field that logs something once, for each schema that contains it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -50,7 +50,7 @@ class _Telling(fields.Field):  # type: ignore[type-arg]  # no generic in marshma
 
     def _bind_to_schema(self, field_name: str, parent: Any) -> None:
         super()._bind_to_schema(field_name, parent)
-        self._once = Once()  # marshmallow copies fields, and with them what they hold
+        self._once = Once()  # marshmallow copies fields together with their attributes
 
     @property
     def _path(self) -> str:
@@ -58,7 +58,7 @@ class _Telling(fields.Field):  # type: ignore[type-arg]  # no generic in marshma
 
 
 class Lenient(_Telling):
-    """A detail: what the field that it stands before refuses is ``None``, with one warning."""
+    """A detail: what the underlying field refuses becomes ``None``, with one warning."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -66,8 +66,8 @@ class Lenient(_Telling):
         except ValidationError:
             if self._once.admit("unusable"):
                 logger.warning(
-                    "The %s of an event cannot be used (%s): it is None, and stands in the "
-                    "payload as it was sent. This is said once.",
+                    "The %s of an event cannot be used (%s): it is set to None; the payload keeps "
+                    "it as sent. Logged once.",
                     self._path,
                     type(value).__name__,
                 )
@@ -77,7 +77,7 @@ class Lenient(_Telling):
 class Text(fields.String):
     """Text of any length and content.
 
-    :param numbers: take a JSON number for the text it is written as; ``131026.0`` is the whole
+    :param numbers: accept a JSON number as the text it is written as; ``131026.0`` is the whole
         number.
     """
 
@@ -94,7 +94,7 @@ class Text(fields.String):
         raise self.make_error("invalid")
 
     def from_text(self, text: str) -> Any:
-        """What a text means."""
+        """Convert a text."""
         return text
 
 
@@ -117,7 +117,8 @@ class Identifier(Text):
 class Reference(Text):
     """The host's own name for a message: any text; ``None`` if it is empty.
 
-    What is no text is its JSON text: a host that sent an object finds it by ``json.dumps``.
+    A value that is not a text becomes its JSON text: a host that sent an object finds it by
+    ``json.dumps``.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -136,7 +137,7 @@ class Reference(Text):
 
 
 class EventType(Text):
-    """The documented event type, in any case and with blanks around it."""
+    """The documented event type, ignoring case and surrounding blanks."""
 
     default_error_messages = {  # noqa: RUF012
         "event_type": f"Must be equal to {EVENT_TYPE}."
@@ -165,8 +166,8 @@ class StatusField(_Telling, Identifier):
     def _unknown(self, status: str) -> str:
         if self._once.admit(status):
             logger.warning(
-                "The status %s is not one that Freshdesk documents: its events are kept, change no "
-                "message's status and are sent by status_received alone. This is said once.",
+                "The status %s is not documented by Freshdesk: its events are kept, change no "
+                "message's status and are sent by status_received only. Logged once.",
                 status,
             )
         return status
@@ -175,9 +176,8 @@ class StatusField(_Telling, Identifier):
 class Timestamp(Text):
     """An RFC 3339 date-time with 0 to 9 fraction digits, as an aware UTC datetime.
 
-    Digits past the microsecond are cut off.  There is no leap second and no 24:00.  A blank may
-    stand for the ``T``, and Unix time, as a number or digits, for the whole: in milliseconds
-    from 10^11 on.
+    Digits beyond microseconds are cut off. Leap seconds and 24:00 are invalid. A blank may replace
+    the ``T``. Unix time is accepted as a number or digits, in milliseconds from 10^11 on.
     """
 
     default_error_messages = {  # noqa: RUF012
@@ -214,7 +214,7 @@ class TextDetail(Lenient, Text):
 
 
 class ReasonDetail(TextDetail):
-    """What an error says; ``None`` if it is blank, so that another copy can say more."""
+    """The message of an error; ``None`` if it is blank, so that another event can supply it."""
 
     def from_text(self, text: str) -> str | None:
         return text if text.strip() else None
@@ -229,7 +229,7 @@ class TimestampDetail(Lenient, Timestamp):
 
 
 class ActorField(Lenient, fields.Nested):
-    """Who caused an event: an object, or a text, which is the name."""
+    """Who caused an event: an object, or a text, which is taken as the name."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         if value == "":
@@ -239,8 +239,8 @@ class ActorField(Lenient, fields.Nested):
 
 
 class ErrorField(Lenient, fields.Nested):
-    """Why a message failed: an object, a list of which the first entry counts, a text, which is
-    the message, or a number, which is the code.
+    """Why a message failed: an object; a list, of which the first entry is used; a text (the
+    message); or a number (the code).
     """
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:

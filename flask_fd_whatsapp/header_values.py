@@ -1,4 +1,4 @@
-"""The headers of Freshdesk's form: how many it takes, their names, and the values that arrive."""
+"""The headers of Freshdesk's form: how many it takes, their names and their values."""
 
 from __future__ import annotations
 
@@ -19,38 +19,38 @@ _VALUE: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 
 
 def is_header_value(value: str) -> bool:
-    """Whether *value* is visible ASCII without spaces around it, and arrives as it was entered."""
+    """Whether *value* is visible ASCII without outer spaces, so that it arrives unchanged."""
     return _VALUE.fullmatch(value) is not None
 
 
 def too_many_headers(prefix: str, *names: Sequence[str] | Mapping[str, Any]) -> str | None:
-    """What to say of more headers than the form takes, ``None`` if it takes them.
+    """Return what to say if the form does not take that many headers, else ``None``.
 
-    :param prefix: what the keys of the receiver begin with.
+    :param prefix: the prefix of the receiver's keys.
     """
     if sum(map(len, names)) <= FORM_HEADERS:
         return None
     return (
-        f"{prefix}_HEADERS and {prefix}_DATA_HEADERS name more than {FORM_HEADERS} headers, and "
+        f"{prefix}_HEADERS and {prefix}_DATA_HEADERS name more than {FORM_HEADERS} headers, but "
         "Freshdesk's form takes no more: the others have to be added on the way, by a gateway."
     )
 
 
 def header_name(value: Any) -> str:
-    """A header name that reaches a WSGI application."""
+    """Check a header name that reaches a WSGI application."""
     if not isinstance(value, str) or not _TOKEN.fullmatch(value):
-        # A value may have slipped in ("Authorization: Bearer ..."): what is no word is not shown.
+        # A value may have slipped in ("Authorization: Bearer ..."): only a single word is shown.
         is_word = not isinstance(value, str) or re.fullmatch(r"[\w-]*", value)
         raise ValueError(
-            f"{repr(value) if is_word else 'a text with spaces or marks'} is no header name that "
-            "arrives: use letters, digits and hyphens "
-            "(WSGI servers drop names with an underscore)."
+            f"{repr(value) if is_word else 'a text with spaces or punctuation'} is not a header "
+            "name that reaches the application: use letters, digits and hyphens (WSGI servers "
+            "drop names with an underscore)."
         )
     return value
 
 
 def header_names(value: Any) -> tuple[str, ...]:
-    """Several header names; a lone text is one name."""
+    """Check several header names; a single text is one name."""
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, Sequence):
         raise ValueError(f"has to be a list of header names, not {kind_of(value)}.")
@@ -58,7 +58,7 @@ def header_names(value: Any) -> tuple[str, ...]:
 
 
 def headers(value: Any) -> Mapping[str, tuple[str, ...]]:
-    """Header names with the accepted values of each."""
+    """Check header names, and the accepted values of each."""
     if not isinstance(value, Mapping):
         as_text = (
             """ In the environment write JSON: '{"Authorization": "Bearer <token>"}'."""
@@ -76,12 +76,12 @@ def headers(value: Any) -> Mapping[str, tuple[str, ...]]:
 def _header_values(name: str, entry: Any) -> tuple[str, ...]:
     entries = entry if isinstance(entry, (list, tuple)) else [entry]
     if not entries:
-        raise ValueError(f"{name} has no value: give the one entered in Freshdesk's form.")
+        raise ValueError(f"{name} has no value: set it to the one entered in Freshdesk's form.")
     return tuple(_header_value(name, value) for value in entries)
 
 
 def _header_value(name: str, value: Any) -> str:
-    # Messages here never show the value: it is a secret.
+    # Messages never show the value: it is a secret.
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         raise ValueError(
             f"the value of {name} is a number where text is wanted: quote it "
@@ -96,11 +96,13 @@ def _header_value(name: str, value: Any) -> str:
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
     if not value:
-        raise ValueError(f"the value of {name} is empty: give the one entered in Freshdesk's form.")
+        raise ValueError(
+            f"the value of {name} is empty: set it to the one entered in Freshdesk's form."
+        )
     if not is_header_value(value):
         raise ValueError(
-            f"the value of {name} has to be visible ASCII without spaces around it: anything "
-            "else does not arrive as it was entered."
+            f"the value of {name} has to be visible ASCII without outer spaces: anything else does "
+            "not arrive as entered."
         )
     return value
 
@@ -109,6 +111,6 @@ def _distinct(names: Any) -> tuple[str, ...]:
     seen: dict[str, str] = {}
     for name in names:
         if name.lower() in seen:
-            raise ValueError(f"{name} stands there twice (header names have no case).")
+            raise ValueError(f"{name} is listed twice (header names are case-insensitive).")
         seen[name.lower()] = name
     return tuple(seen.values())

@@ -1,4 +1,4 @@
-"""Which fields a schema knows, and what in a payload it does not."""
+"""Which fields a schema knows, and which parts of a payload it does not."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from marshmallow.fields import Field, Nested
 from .fields import Lenient, Reference, Text, Timestamp
 
 MOST: Final = 200
-"""How many fields of one object are looked at."""
+"""How many fields of one object are inspected."""
 
 _ANYTHING: Final = frozenset({dict, list, str, int, float, bool})
 
 
 class Unknown(NamedTuple):
-    """A field that is not known, or a known one of another type.
+    """An unknown field, or a known one of an unknown type.
 
-    :param path: of the object it stands in: empty, or such as ``data.``.
-    :param is_field: whether the field itself is not known.
-    :param is_told: whether the field, when it is loaded, tells that it cannot use the value.
+    :param path: the path of the object that contains it: empty, or such as ``data.``.
+    :param is_field: whether the field itself is unknown.
+    :param is_told: whether loading the field already logs that its value cannot be used.
     """
 
     path: str
@@ -33,7 +33,7 @@ class Unknown(NamedTuple):
 
 
 class KnownFields:
-    """The fields of *schema*, and of the objects in it, with the types that are known of each."""
+    """The fields of *schema* and of its nested objects, with the known types of each."""
 
     def __init__(self, schema: Schema, path: str = "") -> None:
         self._path = path
@@ -46,7 +46,7 @@ class KnownFields:
         }
 
     def unknown_in(self, part: Mapping[str, Any]) -> Iterator[Unknown]:
-        """What in *part* is not known."""
+        """Return the unknown parts of *part*."""
         for key, value in islice(part.items(), MOST):
             field = self._fields.get(key)
             if field is None:
@@ -59,9 +59,9 @@ class KnownFields:
 
 
 def knows_all(schema: Schema) -> Callable[[Mapping[str, Any]], bool]:
-    """What says whether *schema* knows each field of a payload it has loaded.
+    """Return a function that says whether *schema* knows each field of a loaded payload.
 
-    It is called for each event, and costs a hundredth of one.
+    It is called for each event, and takes a hundredth of its time.
     """
     fields = {field.data_key or name: field for name, field in schema.load_fields.items()}
     has_all = frozenset(fields).issuperset
@@ -92,4 +92,4 @@ def _types_of(field: Field[Any]) -> frozenset[type]:
         return frozenset({str, int, float})
     if isinstance(field, Text):
         return frozenset({str, int, float} if field.numbers else {str})
-    return _ANYTHING  # a field of the host's own: its own affair
+    return _ANYTHING  # a field of the host's own, which is not judged here

@@ -1,7 +1,7 @@
-"""Which event a log record is about, as extra fields of the record.
+"""Extra fields of log records that say which event a record is about.
 
-A formatter of the host's own, such as one that writes JSON, finds them as attributes of the
-:class:`logging.LogRecord`; which of them are there depends on what was known.
+A formatter, such as one that writes JSON, finds them as attributes of the
+:class:`logging.LogRecord`; which ones are present depends on what is known.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LOG_FIELDS: Final = (
     "handler",
     "attempt",
 )
-"""What the package's log records may carry, beside what all log records do."""
+"""The fields that the package's log records may have, besides the standard ones."""
 
 
 def log_fields(
@@ -34,11 +34,11 @@ def log_fields(
     attempt: int | None = None,
     handler: str | None = None,
 ) -> dict[str, Any]:
-    """What is known, as a log call's ``extra``.
+    """Return the known fields, as a log call's ``extra``.
 
-    :param receiver: the name of the receiver that took the event in.
+    :param receiver: the name of the receiver that recorded the event.
     :param event_id: the ledger's own id of *event*.
-    :param attempt: which try at the event this is, from 1.
+    :param attempt: the number of this attempt at the event, from 1.
     :param handler: the name of the handler that was called.
     """
     fields = {
@@ -56,7 +56,7 @@ def log_fields(
 
 
 class about:  # noqa: N801  # reads as contextlib's own; a generator costs thrice as much
-    """While this lasts, what this package logs in this thread is about one event.
+    """Context manager: what this package logs in this thread is about one event.
 
     The parameters are those of :func:`log_fields`.
     """
@@ -85,15 +85,15 @@ _about: ContextVar[tuple[Any, ...] | None] = ContextVar("fd_whatsapp_about", def
 
 
 def current_receiver() -> str | None:
-    """The name of the receiver whose event this thread works at, ``None`` if it does not."""
+    """Return the name of the receiver whose event this thread is handling, else ``None``."""
     known = _about.get()
     return None if known is None else known[0]
 
 
 def get_logger(name: str) -> logging.Logger:
-    """The logger of that name, whose records say what they are :class:`about`.
+    """Return the logger of that name, whose records say what they are :class:`about`.
 
-    What came from outside stands in its lines with escapes for all that is not printable.
+    Text from outside is logged with escapes for characters that are not printable.
     """
     logger = logging.getLogger(name)
     logger.addFilter(_add_fields)
@@ -108,7 +108,7 @@ def _add_fields(record: logging.LogRecord) -> bool:
         for name, value in log_fields(
             receiver=receiver, event=event, event_id=event_id, attempt=attempt
         ).items():
-            record.__dict__.setdefault(name, value)  # what the log call itself says goes first
+            record.__dict__.setdefault(name, value)  # the log call's own fields take precedence
     return True
 
 
@@ -116,14 +116,14 @@ def _escape(record: logging.LogRecord) -> bool:
     if isinstance(record.args, tuple):
         record.args = tuple(_plain(argument) for argument in record.args)
     if record.exc_info and record.exc_info[1] is not None and not record.exc_text:
-        record.exc_text = plain_traceback(record.exc_info[1])  # formatters take it as it is
+        record.exc_text = plain_traceback(record.exc_info[1])  # formatters use it as it is
     return True
 
 
 def _plain(value: Any) -> Any:
-    """*value*, or its text with escapes if there is in it what is not printable."""
+    """Return *value*, or its text with escapes if it contains unprintable characters."""
     try:
         text = value if isinstance(value, str) else str(value)
-    except Exception:  # a log call breaks nobody who makes it
+    except Exception:  # a log call must not fail
         return f"<{type(value).__name__}>"
     return value if text.isprintable() else plain(text)

@@ -1,8 +1,8 @@
-"""State that each process has for itself, though a fork copies all that its parent had.
+"""State that each process keeps for itself, although a fork copies its parent's.
 
-Threads and connections stay with the process that made them, and a lock that another thread held
-at the fork would be held for ever.  gunicorn forks with ``os.fork``, which calls Python's hooks;
-uWSGI forks in C and calls none.  So whoever wants such state looks at the process id.
+Threads and connections belong to the process that created them, and a lock that another thread held
+at the fork would be held forever. gunicorn forks with ``os.fork``, which calls Python's hooks;
+uWSGI forks in C and calls none. So such state is looked up by process id.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ T = TypeVar("T")
 
 
 class PerProcess(Generic[T]):
-    """A value that each process makes when it first asks for it.
+    """A value that each process creates at first use.
 
-    What the processes before it have made is kept and not touched: to let go of a connection
-    would close it for them, too.
+    The values of parent processes are kept and not touched: closing a connection would close it for
+    the parent as well.
 
-    :param make: makes it, without arguments; of threads that ask at once for the first time each
-        may call it, and all get the same value.  It never makes ``None``.
+    :param make: creates the value, without arguments; threads that ask at once for the first time
+        may each call it, and all get the same value. It never returns ``None``.
     """
 
     __slots__ = ("_make", "_values")
@@ -31,11 +31,11 @@ class PerProcess(Generic[T]):
         self._values: dict[int, T] = {}
 
     def get(self) -> T:
-        """This process's own."""
+        """Return this process's own value."""
         pid = getpid()
         value = self._values.get(pid)
         return self._values.setdefault(pid, self._make()) if value is None else value
 
     def pop(self) -> T | None:
-        """Take this process's own out, if it has one; the next who asks has a new one made."""
+        """Remove and return this process's own value, if any; :meth:`get` creates another."""
         return self._values.pop(getpid(), None)

@@ -1,7 +1,7 @@
-"""Payload to :class:`StatusEvent` and back: every rule stands once, in a field.
+"""Payload to :class:`StatusEvent` and back; every rule is defined once, in a field.
 
-Strict in what makes an event *that* event (account, event type, message, status, time), lenient
-in every detail: see :mod:`flask_fd_whatsapp.fields`, which has the rules on single values.
+Strict about what identifies an event (account, event type, message, status, time), lenient about
+every detail: see :mod:`flask_fd_whatsapp.fields` for the rules on single values.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .fields import (
 
 class _Part(Schema):
     path: ClassVar[str] = ""
-    """What the paths of its fields begin with."""
+    """The prefix of the paths of its fields."""
 
     class Meta:
         unknown = EXCLUDE  # StatusEvent.payload keeps them
@@ -67,7 +67,7 @@ class MessageSchema(_Part):
     errors = ErrorField(DeliveryErrorSchema, load_default=None, load_only=True)
 
     def error_in(self, part: Mapping[str, Any]) -> dict[str, Any] | None:
-        """What *part* says of an error, in ``error`` or in ``errors``."""
+        """Return what *part* says about an error, in ``error`` or in ``errors``."""
         return _error_of(*(self.fields[key].deserialize(part.get(key)) for key in _ERRORS))
 
 
@@ -75,7 +75,7 @@ _ERRORS: Final = ("error", "errors")
 
 
 def _error_of(error: dict[str, Any] | None, errors: dict[str, Any] | None) -> dict[str, Any] | None:
-    """The one of both that says something; ``error`` if it does."""
+    """Return the one of the two that has content; ``error`` if it does."""
     says_something = error is not None and any(part is not None for part in error.values())
     return error if says_something or errors is None else errors
 
@@ -83,11 +83,11 @@ def _error_of(error: dict[str, Any] | None, errors: dict[str, Any] | None) -> di
 class OutboundMessageEventSchema(_Part):
     """The vendor's ``outbound_message_event``.
 
-    ``load`` gives a :class:`StatusEvent`, ``dump`` the payload: values that mean the same
-    stay as they were sent (nine fraction digits, numbers for ids), unknown fields are kept.
+    ``load`` returns a :class:`StatusEvent`, ``dump`` the payload: equal values stay as they were
+    sent (nine fraction digits, numbers for ids), and unknown fields are kept.
 
-    To carry more, add fields here and name a subclass of :class:`StatusEvent` that has them
-    as ``event_class``.
+    To carry more, add fields here, and set ``event_class`` to a subclass of :class:`StatusEvent`
+    that has them.
 
     :raises marshmallow.ValidationError: on ``load``, with messages by field.
     """
@@ -103,7 +103,7 @@ class OutboundMessageEventSchema(_Part):
     data = Nested(MessageSchema, required=True)
 
     def get_attribute(self, obj: Any, attr: str, default: Any) -> Any:
-        """The event is flat: on ``dump`` its ``data`` is the event itself."""
+        """Resolve ``data`` on ``dump``: the event is flat, so its ``data`` is the event itself."""
         if attr == "data" and isinstance(obj, StatusEvent):
             return obj
         return super().get_attribute(obj, attr, default)
@@ -126,7 +126,7 @@ class OutboundMessageEventSchema(_Part):
 
 
 def _merge(schema: Schema, dumped: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:
-    """*dumped*, with the values of *sent* wherever they mean the same."""
+    """Return *dumped*, with the values of *sent* wherever they are equivalent."""
     merged = dict(sent)
     if isinstance(schema, MessageSchema) and sent.get("errors") is not None:
         if schema.error_in(sent) == schema.error_in(dumped):
@@ -157,9 +157,9 @@ def _means(field: Any, as_sent: Any, value: Any) -> bool:
 
 
 def field_errors(messages: Any, path: str = "") -> dict[str, list[str]]:
-    """marshmallow's nested messages, flat by field path (``data.status``).
+    """Flatten marshmallow's nested messages by field path (``data.status``).
 
-    :param messages: ``ValidationError.messages``: a list, or a dict of such by field.
+    :param messages: ``ValidationError.messages``: a list, or a nested dict by field.
     """
     if not isinstance(messages, Mapping):
         return {path or "_schema": [str(message) for message in messages]}

@@ -1,5 +1,7 @@
-"""The values of settings: each function takes what stands in ``app.config`` and gives what the
-package works with, or raises :class:`ValueError` with the mistake and the remedy.
+"""Parses the values of settings.
+
+Each function returns the parsed value of a key in ``app.config``, or raises :class:`ValueError`
+with the mistake and the remedy.
 """
 
 from __future__ import annotations
@@ -25,17 +27,17 @@ _ACCOUNT_ID: Final = re.compile(r"[^\s,;()\[\]{}'\"\x00-\x1f\x7f]{1,255}")
 
 
 def without_kept_quotes(value: Any, quotes: str = "'\"") -> Any:
-    """*value*; an error for text in quotes that belong to the file or shell it came from."""
+    """Return *value*; refuse text with the quotes of the file or shell that it came from."""
     if isinstance(value, str) and len(value) > 1 and value[0] == value[-1] and value[0] in quotes:
         raise ValueError(
             f"the value begins and ends with {value[0]}: the quotes around it were kept. Docker's "
-            "env-files take what comes after the = as it is: leave them out there."
+            "env-files use what follows the = unchanged: remove the quotes there."
         )
     return value
 
 
 def boolean(value: Any) -> bool:
-    """``True`` or ``False``, and nothing that only looks like it."""
+    """Check ``True`` or ``False``; values that only look like them are refused."""
     if not isinstance(value, bool):
         raise ValueError(
             f"has to be True or False, not {value!r} (in the environment: true or false)."
@@ -44,13 +46,13 @@ def boolean(value: Any) -> bool:
 
 
 def boolean_or_none(value: Any) -> bool | None:
-    """A boolean, or ``None`` for the default."""
+    """Check a boolean, or ``None`` for the default."""
     _refuse_none_as_text(value)
     return None if value is None else boolean(value)
 
 
 def or_none(parse: Callable[[Any], T]) -> Callable[[Any], T | None]:
-    """A parser of what *parse* takes, or ``None`` for nothing."""
+    """Return a parser that accepts what *parse* accepts, or ``None``."""
 
     def parse_or_none(value: Any) -> T | None:
         _refuse_none_as_text(value)
@@ -60,7 +62,7 @@ def or_none(parse: Callable[[Any], T]) -> Callable[[Any], T | None]:
 
 
 def account_ids(value: Any) -> frozenset[str] | None:
-    """Account ids as text; numbers are taken, a lone id too."""
+    """Parse account ids into text; numbers and a single id are accepted, too."""
     _refuse_none_as_text(value)
     if value is None:
         return None
@@ -69,27 +71,28 @@ def account_ids(value: Any) -> frozenset[str] | None:
         raise ValueError(f"has to be a list of account ids, not {kind_of(value)}.")
     if not entries:
         raise ValueError(
-            "is empty, so that no event would be taken: list the accounts, or leave it out."
+            "is empty, so that no event would be accepted: list the accounts, or remove the "
+            "setting."
         )
     return frozenset(_account_id(entry) for entry in entries)
 
 
 def _account_id(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise ValueError(f"{value!r} is no account id: give text or a whole number.")
+        raise ValueError(f"{value!r} is not an account id: use text or a whole number.")
     text = str(value)
     if not _ACCOUNT_ID.fullmatch(text):
         raise ValueError(
-            f'{text!r} is no account id: give a list, such as ["123", "456"] (in the '
-            "environment too), one id an entry."
+            f'{text!r} is not an account id: use a list, such as ["123", "456"] (in the '
+            "environment too), one id per entry."
         )
     return text
 
 
 def whole_number(*, minimum: int, maximum: int, because: str = "") -> Callable[[Any], int]:
-    """A parser of whole numbers from *minimum* to *maximum*.
+    """Return a parser of whole numbers from *minimum* to *maximum*.
 
-    :param because: why none may be smaller.
+    :param because: why smaller values are refused.
     """
 
     def parse(value: Any) -> int:
@@ -99,14 +102,14 @@ def whole_number(*, minimum: int, maximum: int, because: str = "") -> Callable[[
             reason = f" ({because})" if because else ""
             raise ValueError(f"has to be at least {minimum}, not {value}{reason}.")
         if value > maximum:
-            raise ValueError(f"has to be at most {maximum}, and is larger.")
+            raise ValueError(f"has to be at most {maximum}, but is larger.")
         return value
 
     return parse
 
 
 def seconds(value: Any) -> float:
-    """A length of time above zero."""
+    """Check a duration in seconds, above zero."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError(f"has to be a number of seconds, not {value!r}.")
     if not 0 < value <= MAX_SECONDS:
@@ -115,13 +118,13 @@ def seconds(value: Any) -> float:
 
 
 def seconds_or_none(value: Any) -> float | None:
-    """A length of time above zero, or ``None`` for no limit."""
+    """Check a duration in seconds, above zero, or ``None`` for no limit."""
     _refuse_none_as_text(value)
     return None if value is None else seconds(value)
 
 
 def long_duration(value: Any) -> float:
-    """Seconds of a length of time, given as a number of them or as text such as ``7d``."""
+    """Parse a duration into seconds, from a number of them or text such as ``7d``."""
     length = parse_duration(value) if isinstance(value, str) else None
     number = length.total_seconds() if length is not None else value
     if isinstance(number, bool) or not isinstance(number, (int, float)):
@@ -132,7 +135,7 @@ def long_duration(value: Any) -> float:
 
 
 def dispatch(value: Any) -> str:
-    """How recorded events come to the handlers."""
+    """Check how recorded events are dispatched to the handlers."""
     if value not in ("inline", "deferred", "celery"):
         raise ValueError(f'has to be "inline", "deferred" or "celery", not {value!r}.')
     if value == "celery":
@@ -141,15 +144,15 @@ def dispatch(value: Any) -> str:
 
 
 def campaign(value: Any) -> campaigns.CampaignOf | None:
-    """A callable or a regular expression, as a callable."""
+    """Parse a callable or a regular expression into a callable."""
     if value is None:
         return None
     if isinstance(value, (str, re.Pattern)):
-        without_kept_quotes(value, "'")  # a pattern may well look for text in double quotes
+        without_kept_quotes(value, "'")  # a pattern may legitimately contain double quotes
         try:
             pattern = re.compile(value)
         except (re.error, OverflowError, RecursionError) as error:
-            raise ValueError(f"{value!r} is no regular expression: {error}.") from None
+            raise ValueError(f"{value!r} is not a regular expression: {error}.") from None
         if not isinstance(pattern.pattern, str):
             raise ValueError("has to be a regular expression for text, not for bytes.")
         return campaigns.from_pattern(pattern)
@@ -159,7 +162,7 @@ def campaign(value: Any) -> campaigns.CampaignOf | None:
 
 
 def failure_classes(value: Any) -> Mapping[str, FailureClass]:
-    """Classes of failures by error code; a class may be given by its value."""
+    """Parse failure classes by error code; a class may be named by its value."""
     if not isinstance(value, Mapping):
         raise ValueError(
             f'has to be a mapping such as {{"131026": "recipient"}}, not {kind_of(value)}.'
@@ -168,14 +171,14 @@ def failure_classes(value: Any) -> Mapping[str, FailureClass]:
     for code, given in value.items():
         key = _error_code(code)
         if key in classes:
-            raise ValueError(f"{code!r} stands there twice (codes have no case): take one out.")
+            raise ValueError(f"{code!r} is listed twice (codes are case-insensitive): remove one.")
         classes[key] = _failure_class(code, given)
     return classes
 
 
 def _error_code(code: Any) -> str:
     if isinstance(code, bool) or not isinstance(code, (str, int)) or not str(code).strip():
-        raise ValueError(f"{code!r} is no error code: give text or a whole number.")
+        raise ValueError(f"{code!r} is not an error code: use text or a whole number.")
     return code_key(str(code))
 
 
@@ -186,7 +189,7 @@ def _failure_class(code: Any, given: Any) -> FailureClass:
     except ValueError:
         known = ", ".join(f'"{one.value}"' for one in FailureClass)
         raise ValueError(
-            f"{given!r} (of {code!r}) is no class of failures: give one of {known}."
+            f"{given!r} (of {code!r}) is not a failure class: use one of {known}."
         ) from None
 
 
@@ -201,18 +204,18 @@ def require_installed(what: str, extra: str, modules: Sequence[str]) -> None:
 
 def _refuse_none_as_text(value: Any) -> None:
     if isinstance(value, str) and value.lower() == "none":
-        raise ValueError(f"is the text {value!r}: in the environment None is written null.")
+        raise ValueError(f"is the text {value!r}: in the environment, write null for None.")
 
 
 def kind_of(value: Any) -> str:
-    """What *value* is, for a message that may not show it."""
+    """Describe *value* for a message that may not show it."""
     return "None" if value is None else f"a value of type {type(value).__name__}"
 
 
 def time_zone(value: Any) -> str:
-    """The name of a time zone.
+    """Check the name of a time zone.
 
-    :raises ValueError: if it is none that is known here.
+    :raises ValueError: if no such time zone is known here.
     """
     if not isinstance(value, str):
         raise ValueError(

@@ -22,7 +22,7 @@ logger = get_logger(__name__)
 MIN_RETENTION_DAYS: Final = 37
 
 MAX_BODY_BYTES: Final = 8 * 2**20
-"""MariaDB takes packets of 16 MiB by default, in which a body's quotes are escaped."""
+"""MariaDB accepts packets of 16 MiB by default, in which a body's quotes are escaped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,29 +30,29 @@ class Settings:
     """The settings of one receiver.
 
     :param headers: the accepted values by header name; never part of the ``repr``.
-    :param data_headers: names of the headers that are kept with the event.
-    :param account_ids: the accounts whose events are taken, ``None`` for all.
+    :param data_headers: names of headers that are kept with the event.
+    :param account_ids: the accounts whose events are accepted, ``None`` for all.
     :param max_body_bytes: the largest body that is read.
     :param ledger_url: ``memory://`` or an SQLAlchemy URL; never part of the ``repr``.
-    :param campaign: takes the campaign out of an ``external_reference_id``.
+    :param campaign: extracts the campaign from an ``external_reference_id``.
     :param dispatch: ``inline``, ``deferred`` or ``celery``.
-    :param reject_invalid: whether an unusable body is answered with an error; ``None``: unless
+    :param reject_invalid: whether an unusable body is answered with an error; ``None`` for: unless
         the ledger is durable.
-    :param lease_seconds: after this a message whose process died may be taken again.
+    :param lease_seconds: after this, the message of a dead process can be claimed by another.
     :param max_attempts: failed attempts before an event is dead.
-    :param give_up_after: seconds after an event was recorded, or last revived, from when on a try
-        that leaves it unfinished makes it dead.
-    :param handler_seconds: past this a running handler is reported, ``None``: never.
+    :param give_up_after: seconds after an event was recorded, or last revived, after which an
+        attempt that leaves it unfinished makes it dead.
+    :param handler_seconds: when a running handler is reported as hanging, ``None`` for never.
     :param failure_classes: the host's own classes of error codes, by code in upper case.
-    :param aggregate_years: how long the daily figures of pruned messages stay.
-    :param time_zone: the name of the time zone whose days these go by.
-    :param domain: the account's in Freshdesk, for its API.
+    :param aggregate_years: how long the daily aggregates of pruned messages are kept.
+    :param time_zone: the name of the time zone of these days.
+    :param domain: the account's domain in Freshdesk, for its API.
     :param api_key: an agent's key for the API; never part of the ``repr``.
     :param sender: the account's WhatsApp number; never part of the ``repr``.
-    :param store_actors: whether agents' names are kept, and given to handlers.
-    :param calls_a_minute: what all processes together ask of the API.
-    :param quarantine_max: entries kept in the quarantine.
-    :param retention_days: what ``prune`` keeps.
+    :param store_actors: whether agents' names are stored, and passed to handlers.
+    :param calls_a_minute: the API calls of all processes together.
+    :param quarantine_max: how many entries the quarantine keeps.
+    :param retention_days: how long ``prune`` keeps messages.
     """
 
     headers: Mapping[str, tuple[str, ...]] = field(repr=False)
@@ -85,7 +85,7 @@ class Settings:
     ) -> Settings:
         """Read the keys with *prefix* from *config*.
 
-        :param has_accounts: each of many accounts brings its own headers and ids.
+        :param has_accounts: whether there are many accounts, each with its own headers and ids.
         :raises ConfigurationError: for a wrong or unknown key, with the remedy.
         """
         _refuse_unknown(config, prefix)
@@ -111,27 +111,27 @@ class Settings:
     def rejects_invalid(self, *, is_durable: bool) -> bool:
         """Whether an unusable body is answered with an error.
 
-        :param is_durable: the ledger is, and keeps the body.
+        :param is_durable: whether the ledger is durable, and keeps the body.
         """
         return not is_durable if self.reject_invalid is None else self.reject_invalid
 
     def _check_together(self, prefix: str, *, has_accounts: bool) -> None:
         if not (self.headers or self.allow_unauthenticated or has_accounts):
             raise ConfigurationError(
-                f"{prefix}_HEADERS is not set, and without it anybody could post events. Set it "
-                'to the headers of Freshdesk\'s form, such as {"Authorization": "Bearer <token>"}'
-                " (`python -m flask_fd_whatsapp setup --url https://<host>/freshdesk/whatsapp`"
-                " makes a token and says where to enter it), or set "
+                f"{prefix}_HEADERS is not set, and without it anybody could post events. Set it to "
+                'the headers of Freshdesk\'s form, such as {"Authorization": "Bearer <token>"} '
+                "(`python -m flask_fd_whatsapp setup --url https://<host>/freshdesk/whatsapp` "
+                "generates a token and says where to enter it), or set "
                 f"{prefix}_ALLOW_UNAUTHENTICATED = True if something in front of this application "
-                "authenticates."
+                "authenticates requests."
             )
         self._check_api(prefix)
         secret = {name.lower() for name in self.headers}
         for name in self.data_headers:
             if name.lower() in secret:
                 raise ConfigurationError(
-                    f"{prefix}_DATA_HEADERS: {name} is in {prefix}_HEADERS too, whose values are "
-                    "secrets and never kept. Take it out of one of them."
+                    f"{prefix}_DATA_HEADERS: {name} is also in {prefix}_HEADERS, whose values are "
+                    "secret and never stored. Remove it from one of them."
                 )
         too_many = too_many_headers(prefix, self.headers, self.data_headers)
         if too_many is not None:
@@ -142,13 +142,13 @@ class Settings:
             return
         if self.domain is None:
             raise ConfigurationError(
-                f"{prefix}_API_KEY is set and {prefix}_DOMAIN is not: set it to the account's "
+                f"{prefix}_API_KEY is set but {prefix}_DOMAIN is not: set it to the account's "
                 'domain, such as "acme.freshdesk.com".'
             )
         if self.account_ids is None or len(self.account_ids) != 1:
             raise ConfigurationError(
-                f"{prefix}_API_KEY needs {prefix}_ACCOUNT_IDS with exactly one account: no answer "
-                "of the API names the account, and with a wrong one every message would be there "
+                f"{prefix}_API_KEY needs {prefix}_ACCOUNT_IDS with exactly one account: API "
+                "responses do not name the account, and a wrong id would record every message "
                 "twice. Set it to the account_id of the webhook's payloads."
             )
 
@@ -156,13 +156,13 @@ class Settings:
 retention_days: Final = values.whole_number(
     minimum=MIN_RETENTION_DAYS,
     maximum=36_500,
-    because="a late DELIVERED may come after 30 days and WhatsApp tries again for 7; "
-    "forgotten earlier, a duplicate would pass as new",
+    because="a late DELIVERED may arrive after 30 days and WhatsApp retries for 7; if messages "
+    "were pruned earlier, a duplicate would pass as new",
 )
-"""Reads what ``prune`` keeps."""
+"""Parses how long ``prune`` keeps messages."""
 
 OF_ONE_ACCOUNT: Final = ("HEADERS", "ACCOUNT_IDS", "DOMAIN", "API_KEY", "SENDER")
-"""What is each account's own, where there are many."""
+"""The keys that belong to each account, if there are many."""
 
 _PARSERS: Final = {
     "HEADERS": headers,
@@ -197,8 +197,8 @@ def _refuse_of_one_account(config: Mapping[str, Any], prefix: str) -> None:
     for name in (*OF_ONE_ACCOUNT, "ALLOW_UNAUTHENTICATED"):
         if config.get(f"{prefix}_{name}"):
             raise ConfigurationError(
-                f"{prefix}_{name} is set, and accounts= is given too: with that it is each "
-                f"Account's own. Take {prefix}_{name} out."
+                f"{prefix}_{name} is set together with accounts=: with accounts it belongs to each "
+                f"Account. Remove {prefix}_{name}."
             )
 
 

@@ -1,4 +1,4 @@
-"""Lets something happen at most once in a while, or once and never again."""
+"""Lets something happen at most once per interval, or only once."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ MOST_KINDS: Final = 100
 
 
 class Throttle:
-    """Lets one of each kind pass in an interval, and counts those it holds back.
+    """Admits one of each kind per interval, and counts those it holds back.
 
     :param seconds: the interval.
-    :param clock: a clock in seconds that never goes back.
+    :param clock: a monotonic clock in seconds.
     """
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -25,7 +25,7 @@ class Throttle:
         self._held: dict[Hashable, int] = {}
 
     def admit(self, kind: Hashable) -> int | None:
-        """How many of its *kind* were held back before this one; ``None`` if this one is too."""
+        """Return how many of its *kind* were held back before; ``None`` if this one is, too."""
         now = self._clock()
         with self._lock:
             passed_at = self._passed_at.get(kind)
@@ -37,7 +37,7 @@ class Throttle:
 
 
 class Once:
-    """Lets one of each kind pass, and no more than :data:`MOST_KINDS` in all."""
+    """Admits one of each kind, and no more than :data:`MOST_KINDS` in all."""
 
     def __init__(self) -> None:
         self._lock = Lock()

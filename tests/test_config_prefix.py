@@ -46,7 +46,7 @@ def test_full_quarantine(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
     """What has to leave a full quarantine is told, with the key of its bound."""
     for body in (b"1", b"2"):
         assert_problem(client_of(app).post(URL, data=body), 400)
-    assert "The quarantine is full (EUROPE_QUARANTINE_MAX is 1): 1 not seen" in caplog.text
+    assert "The quarantine is full (EUROPE_QUARANTINE_MAX is 1): evicted 1 least" in caplog.text
 
 
 def test_raising_campaign_is_told_with_its_key(

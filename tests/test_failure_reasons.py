@@ -161,11 +161,11 @@ def test_own_classes(make_app: MakeApp, payload: Payload, classes: Any) -> None:
     ("value", "said"),
     [
         (["131026"], "has to be a mapping"),
-        ({"131026": "never"}, "'never' (of '131026') is no class of failures: give one of"),
-        ({"131026": None}, "is no class of failures"),
-        ({"131026": ["recipient"]}, "is no class of failures"),
-        ({True: "recipient"}, "True is no error code"),
-        ({" ": "recipient"}, "' ' is no error code"),
+        ({"131026": "never"}, "'never' (of '131026') is not a failure class: use one of"),
+        ({"131026": None}, "is not a failure class"),
+        ({"131026": ["recipient"]}, "is not a failure class"),
+        ({True: "recipient"}, "True is not an error code"),
+        ({" ": "recipient"}, "' ' is not an error code"),
         (None, "has to be a mapping"),
     ],
 )

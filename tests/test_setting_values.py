@@ -48,7 +48,7 @@ def test_whole_numbers(value: int, minimum: int) -> None:
     if minimum <= value <= 99:
         assert parse(value) == value
     elif value > 99:
-        with pytest.raises(ValueError, match="has to be at most 99, and is larger"):
+        with pytest.raises(ValueError, match="has to be at most 99, but is larger"):
             parse(value)
     else:
         with pytest.raises(ValueError, match=rf"least {minimum}, not {value} \(of a reason\)"):
@@ -80,5 +80,5 @@ def test_campaigns_are_patterns_or_callables(value: Any) -> None:
 )
 def test_what_is_no_regular_expression(pattern: str) -> None:
     """A text that Python cannot compile is a wrong value, however it fails."""
-    with pytest.raises(ValueError, match="is no regular expression"):
+    with pytest.raises(ValueError, match="is not a regular expression"):
         values.campaign(pattern)

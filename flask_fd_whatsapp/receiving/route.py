@@ -19,7 +19,7 @@ ACCOUNTS_RULE = f"/<account>{RULE}"
 
 
 def add_routes(state: BlueprintSetupState, receiver: Receiver) -> None:
-    """Add the views, as functions of their own for each registration."""
+    """Add the views, with separate functions for each registration."""
     data_headers = [(name, environ_key(name)) for name in receiver.settings.data_headers]
     accounts = receiver.accounts
 
