@@ -229,9 +229,9 @@ def campaign(visit: Visit) -> tuple[str, dict[str, Any]]:
         "accounts": accounts(visit),
         "steps": (),
     }
-    if with_times and with_times.curve and with_times.time_to_read:
+    if with_times and with_times.time_to_read and any(one.n for one in with_times.curve or ()):
         context["curve"] = charts.curve(
-            with_times.curve,
+            with_times.curve or (),
             total.submitted,
             "cur",
             "How fast",

@@ -12,6 +12,7 @@ from flask import Blueprint, Response, current_app, request
 from ..engagement.groups import zone_of
 from ..exceptions import ConfigurationError, FreshdeskWhatsAppError
 from ..ledger.context import EXTENSION
+from ..ledger_urls import MEMORY_URL
 from ..log_fields import get_logger
 from ..monitoring.masking import masked_url, without_secrets
 from .campaign_views import campaign, campaigns, campaigns_csv
@@ -153,10 +154,11 @@ class Dashboard(Blueprint):
         """The page of a ledger that is down, or whose tables are missing or old: never a 500."""
         logger.warning("The pages cannot read the ledger: %s", type(error).__name__)
         receivers = _receivers_of_application()
+        urls = [one.settings.ledger_url for one in receivers]
         shown = {
             **self._frame(),
             "error": without_secrets(str(error), receivers),
-            "urls": sorted({masked_url(one.settings.ledger_url) for one in receivers}),
+            "urls": sorted({masked_url(one) for one in urls if one != MEMORY_URL}),
         }
         return render("ledger-down.html", shown), 503, {"Retry-After": "30"}
 

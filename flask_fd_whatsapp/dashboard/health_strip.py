@@ -131,7 +131,7 @@ def _rejected(all_stands: Sequence[Stand]) -> Cell:
                 last = (one.last_seen, one, stand.standing)
     level = _level(all_stands, "max_rejected", otherwise="ok" if last else "none")
     if last is None:
-        return Cell(level=level, label="Rejected", value="None yet", note="nobody was turned away")
+        return Cell(level=level, label="Rejected", value="None yet", note="nobody turned away")
     moment, rejection, standing = last
     ago = f"{_ago(standing, moment)} ago"
     if level == "bad":

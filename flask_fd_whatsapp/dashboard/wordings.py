@@ -64,7 +64,11 @@ def interval(share: Share) -> str:
     """``95.8–96.9%``."""
     if share.low is None or share.high is None:
         return NOTHING
-    return f"{share.low * 100:.1f}–{share.high * 100:.1f}%"
+    return f"{_bound(share.low)}–{_bound(share.high)}%"
+
+
+def _bound(value: float) -> str:
+    return f"{value * 100:.0f}" if value in (0, 1) else f"{value * 100:.1f}"
 
 
 def points(value: float) -> str:

@@ -32,6 +32,9 @@ document.addEventListener('securitypolicyviolation', event => {
 """
 
 
+PAPER = {"width": 688, "height": 1000}  # A4 without its margins
+
+
 class Site(NamedTuple):
     """Where the pages are served, and the id of a message on them."""
 
@@ -132,8 +135,27 @@ def serious(page: Any) -> list[str]:
     ]
 
 
+def stops_of(page: Any, most: int) -> list[list[str]]:
+    """Tag, kind of outline and text of what Tab leads to, until it leads out of the page."""
+    stops: list[list[str]] = []
+    page.keyboard.press("Tab")
+    while len(stops) < most:
+        stop = page.evaluate(
+            "(() => { const at = document.activeElement; return at === document.body ? null :"
+            " [at.tagName, at.type === 'date' ? 'solid' : getComputedStyle(at).outlineStyle,"
+            " at.textContent.trim()]; })()"  # a part of a date shows itself where it is
+        )
+        if stop is None:
+            return stops
+        stops.append(stop)
+        page.keyboard.press("Tab")
+    raise AssertionError(f"Tab does not lead out of {page.url}.")
+
+
 @pytest.mark.parametrize(
-    ("scheme", "width"), [("light", 1280), ("dark", 360)], ids=["light and wide", "dark and narrow"]
+    ("scheme", "width"),
+    [("light", 1600), ("dark", 1280), ("light", 768), ("dark", 360)],
+    ids=["light and wide", "dark", "light and half as wide", "dark and narrow"],
 )
 def test_pages_are_accessible_and_fit(
     browser: Any, site: Site, scheme: str, width: int, tmp_path: Path
@@ -144,7 +166,7 @@ def test_pages_are_accessible_and_fit(
     viewport = {"width": width, "height": 900}
     with looking(browser, color_scheme=scheme, viewport=viewport) as (page, wrong):
         for view in views(site.message_id):
-            page.goto(site.url + view)
+            assert len(page.goto(site.url + view).body()) < 100_000, view
             assert serious(page) == [], view
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), view
             name = view.strip("/").partition("?")[0] or "overview"
@@ -217,24 +239,27 @@ def test_sorting_needs_no_reload_with_javascript(browser: Any, site: Site) -> No
 
 
 def test_pages_are_used_by_keyboard_alone(browser: Any, site: Site) -> None:
-    """The first Tab leads past the head, each stop can be seen, and Enter follows it."""
+    """On each page every link and control is a stop, each stop can be seen, and Tab leads out."""
+    with looking(browser) as (page, _):
+        for view in views(site.message_id):
+            page.goto(site.url + view)
+            count = page.evaluate(
+                "[...document.querySelectorAll('a[href], button, input, select, summary, pre')]"
+                ".filter(one => one.type !== 'hidden' && one.checkVisibility()).length"
+            )
+            stops = stops_of(page, count + 60)
+            assert [one for one in stops if one[1] != "solid"] == [], view
+            assert len(stops) >= count, view
+
+
+def test_the_keyboard_leads_past_the_head_and_opens_tables(browser: Any, site: Site) -> None:
+    """The first Tab leads to the page itself, and Enter follows each stop."""
     with looking(browser) as (page, _):
         page.goto(f"{site.url}/")
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.textContent") == "Skip to the page"
         page.keyboard.press("Enter")
-        page.keyboard.press("Tab")
-        seen = []
-        for _ in range(60):
-            outline = page.evaluate(
-                "(() => { const at = document.activeElement; return at === document.body ? null :"
-                " [at.tagName, getComputedStyle(at).outlineStyle, at.textContent.trim()]; })()"
-            )
-            if outline is None:
-                break
-            assert outline[1] == "solid", outline
-            seen.append(outline[2])
-            page.keyboard.press("Tab")
+        seen = [one[2] for one in stops_of(page, 200)]
         assert "Refresh" in seen
         assert "30 days" in seen
         assert "Show as a table" in seen
@@ -244,8 +269,8 @@ def test_pages_are_used_by_keyboard_alone(browser: Any, site: Site) -> None:
 
 
 def test_printed_pages_are_light_and_without_controls(browser: Any, site: Site) -> None:
-    """On paper no page has navigation or forms, or is too wide, whatever the screen's scheme."""
-    with looking(browser, color_scheme="dark") as (page, _):
+    """On A4 no page has navigation or forms, or is too wide, whatever the screen's scheme."""
+    with looking(browser, color_scheme="dark", viewport=PAPER) as (page, _):
         page.emulate_media(media="print")
         for view in views(site.message_id):
             page.goto(site.url + view)
