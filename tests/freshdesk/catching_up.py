@@ -104,6 +104,11 @@ class System:
         return {one.message_id: one for one in found}
 
 
+def settings_of(host: System) -> dict[str, Any]:
+    """By which another process can set up the same host."""
+    return {key: value for key, value in host.app.config.items() if key.startswith("FD_WHATSAPP_")}
+
+
 def let_turns_come(host: System) -> None:
     """Let every message be asked for again, as if its next step had come."""
     if isinstance(host.ledger, SQLLedger):

@@ -12,7 +12,7 @@ from ..concurrency.threads import TIMEOUT
 
 _FORKING = multiprocessing.get_context("forkserver")
 _FORKING.set_forkserver_preload(
-    [f"{__package__}.{name}" for name in ("sending_worker", "served_host")]
+    [f"{__package__}.{name}" for name in ("sending_worker", "served_host", "dying_sender")]
 )
 
 

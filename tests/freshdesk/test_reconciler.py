@@ -161,9 +161,12 @@ def test_what_is_not_found_counts_only_where_something_is() -> None:
         ]
 
 
-def test_a_wrong_key_stops_the_run() -> None:
+@pytest.mark.parametrize(
+    ("key", "trouble"), [("wr0ngwr0ng", None), (KEY, "suspended")], ids=["401", "403"]
+)
+def test_a_call_that_is_not_allowed_stops_the_run(key: str, trouble: str | None) -> None:
     """401 and 403 stop it with the remedy, and the turn is given back."""
-    with system(API_KEY="wr0ngwr0ng") as host:
+    with system(API_KEY=key, trouble=[trouble]) as host:
         host.ledger.expect("M1")
         host.ledger.expect("M2")
         done = reconcile(stuck_for=ALWAYS)

@@ -13,7 +13,6 @@ from itertools import count
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from threading import Barrier
-from typing import Any
 
 import pytest
 from flask import request
@@ -25,7 +24,7 @@ from ..ledger.databases import KINDS, fresh_database
 from ..processes.waiting import wait_until
 from ..simulator.servers import ROOT
 from . import served_host
-from .catching_up import TWO_DAYS, System, let_turns_come, system
+from .catching_up import TWO_DAYS, System, let_turns_come, settings_of, system
 from .forked import kill, started
 
 MESSAGES = 90
@@ -46,10 +45,6 @@ def expect_many(host: System) -> None:
     for number in range(MESSAGES):
         host.ledger.expect(host.simulator.send(f"R{number}").id)
     host.clock.skip(TWO_DAYS)
-
-
-def settings_of(host: System) -> dict[str, Any]:
-    return {key: value for key, value in host.app.config.items() if key.startswith("FD_WHATSAPP_")}
 
 
 def asked(host: System) -> Counter[str]:

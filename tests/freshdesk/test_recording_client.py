@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from flask import Flask
 
 from flask_fd_whatsapp import (
+    Account,
     ConfigurationError,
     FreshdeskWhatsApp,
     FreshdeskWhatsAppError,
@@ -133,6 +136,36 @@ def test_before_the_intent_nothing_is_posted(host: System, monkeypatch: pytest.M
     assert not host.limit.calls
 
 
+def test_a_host_with_an_open_transaction_sends_nothing_on_sqlite(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The intent cannot be written beside it, and the error says what to do."""
+    file = tmp_path / "ledger.db"
+    with system(ledger_url=f"sqlite:///{file}?timeout=0.05") as host:
+        host.ledger.upgrade()
+        with closing(sqlite3.connect(file, isolation_level=None)) as hosts_own:
+            hosts_own.execute("CREATE TABLE ticket (id INTEGER)")
+            hosts_own.execute("BEGIN IMMEDIATE")
+            with pytest.raises(LedgerUnavailable, match="commit or roll back before you send"):
+                host.send("R1")
+        assert (host.ledger.sends(), host.limit.calls) == ([], [])
+
+
+def test_a_host_that_has_begun_to_read_cannot_write_after_a_send_on_sqlite(tmp_path: Path) -> None:
+    """Which is why sending wants no transaction open: what was sent is kept all the same."""
+    file = tmp_path / "ledger.db"
+    with system(ledger_url=f"sqlite:///{file}") as host:
+        host.ledger.upgrade()
+        with closing(sqlite3.connect(file, isolation_level=None)) as hosts_own:
+            hosts_own.execute("CREATE TABLE ticket (id INTEGER)")
+            hosts_own.execute("BEGIN")
+            hosts_own.execute("SELECT * FROM ticket").fetchall()
+            message_id = host.send("R1")
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                hosts_own.execute("INSERT INTO ticket VALUES (1)")
+        assert states(host) == [("sent", message_id)]
+
+
 def test_after_the_answer_it_was_sent(
     host: System, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -220,6 +253,56 @@ def test_which_client_is_meant(make_app: Callable[..., Flask]) -> None:
         assert client_for("b").account_id == "2"
         with pytest.raises(NoSuchReceiver, match="client_for"):
             repr(current_client.send)
+
+
+def test_accounts_of_several_receivers_that_have_one_key(make_app: Callable[..., Flask]) -> None:
+    """Which of them is meant has to be said: sending in another's name cannot be taken back."""
+    app = make_app()
+    for name in ("europe", "america"):
+        account = Account({"X": f"{name}-s3cret"}, [name], domain="acme.freshdesk.com", api_key=KEY)
+        accounts = {"acme": account, name: account}
+        app.config[f"{name.upper()}_LEDGER_URL"] = "memory://"
+        app.register_blueprint(
+            FreshdeskWhatsApp(
+                name, config_prefix=name.upper(), url_prefix=f"/{name}", accounts=accounts
+            )
+        )
+    with app.app_context():
+        with pytest.raises(NoSuchReceiver, match="write 'europe/acme' or 'america/acme'"):
+            client_for("acme")
+        assert client_for("america/acme").account_id == "america"
+        with pytest.raises(NoSuchReceiver, match="there is no such receiver, nor an account"):
+            client_for("europe/globex")
+        with pytest.raises(ConfigurationError, match="name one by its key"):
+            client_for("europe")
+
+
+def test_a_handler_of_an_accounts_event_names_its_client() -> None:
+    """A retry knows the id of the account alone, not its key; so nobody guesses at first either."""
+    told: list[Exception] = []
+    with system() as host:
+        api = {"domain": host.client.domain, "sender": "+14155550100"}
+        account = Account({"X": "acme-s3cret"}, [ACCOUNT], api_key=KEY, **api)
+        app = Flask("agency")
+        app.testing = True
+        app.register_blueprint(FreshdeskWhatsApp(accounts={"acme": account}))
+
+        @status_changed.connect_via(app)
+        def answer(app: Flask, event: StatusEvent) -> None:
+            try:
+                current_client.send(to=TO, template=TEMPLATE)
+            except ConfigurationError as error:
+                told.append(error)
+            client_for("acme").send(to=TO, template=TEMPLATE, external_reference_id="answer")
+
+        body = host.simulator.send("R1").posts[0].body()
+        url = "/freshdesk/acme/whatsapp"
+        assert (
+            app.test_client().post(url, data=body, headers={"X": "acme-s3cret"}).status_code == 200
+        )
+        ledger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
+        assert [one.external_reference_id for one in ledger.sends()] == ["answer"]
+    assert "name one by its key, as in client_for(<key>)" in str(told[0])
 
 
 def test_nothing_shows_the_key(host: System) -> None:

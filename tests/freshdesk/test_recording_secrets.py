@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import signal
 import socket
+import sqlite3
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -16,15 +19,15 @@ from flask import Flask
 
 from flask_fd_whatsapp import FreshdeskWhatsApp, current_ledger
 from flask_fd_whatsapp.exceptions import LedgerUnavailable
-from flask_fd_whatsapp.freshdesk import AlreadySent, current_client, reconcile
+from flask_fd_whatsapp.freshdesk import AlreadySent, FreshdeskAPIError, current_client, reconcile
 from flask_fd_whatsapp.ledger.send_records import SendIntent
 
-from .raw_servers import answering, listening, request_of
+from .raw_servers import answer_of, answering, listening, request_of
 from .test_api_secrets import FAILURES, KEY, TEMPLATE, TO, WRITTEN, Interruption, key_is_in
 
 
 @contextmanager
-def host(port: int) -> Generator[Flask]:
+def host(port: int, **more: Any) -> Generator[Flask]:
     """An application whose Freshdesk is a server of this machine."""
     app = Flask("host")
     app.testing = True
@@ -34,6 +37,7 @@ def host(port: int) -> Generator[Flask]:
         "DOMAIN": f"http://127.0.0.1:{port}",
         "API_KEY": KEY,
         "SENDER": "+14155550100",
+        **more,
     }
     app.config.update({f"FD_WHATSAPP_{name}": value for name, value in settings.items()})
     app.register_blueprint(FreshdeskWhatsApp())
@@ -116,6 +120,39 @@ def test_an_interrupted_call_has_no_key(kind: type[BaseException], what: str) ->
     assert caught.value is raised
     assert_nowhere(raised)
     assert states == (["sending"] if what == "send" else [])
+
+
+def test_the_recipient_is_kept_nowhere(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither in the database, nor in what commands print, whatever became of a send."""
+    caplog.set_level(logging.DEBUG)
+    number = TO.strip("+")
+    refusal = {"field": "to", "code": number, "message": f"{TO} is no number"}
+    answers = [
+        answer_of(b'{"success": true, "message_id": "M1"}', "201 Created"),
+        answer_of(json.dumps({"errors": [refusal]}).encode(), "400 Bad Request"),
+        answer_of(f"<p>{TO}</p>".encode(), "502 Bad Gateway"),
+    ]
+    file = tmp_path / "ledger.db"
+    for place, answer in enumerate(answers):
+        with (
+            listening(answering(answer)) as port,
+            host(port, LEDGER_URL=f"sqlite:///{file}") as app,
+        ):
+            current_ledger.upgrade()
+            with nullcontext() if place == 0 else pytest.raises(FreshdeskAPIError):
+                current_client.send(to=TO, template=TEMPLATE, external_reference_id=f"T{place}")
+            shown = [
+                app.test_cli_runner().invoke(args=["fd-whatsapp", *command.split()]).output
+                for command in ("sends", "sends --json", "sends --csv", "messages --json", "status")
+            ]
+            current_ledger.engine.dispose()
+    with closing(sqlite3.connect(file)) as connection:
+        kept = "".join(connection.iterdump())
+    assert "T2" in kept
+    assert "T2" in "".join(shown)
+    for text in (kept, "".join(shown), caplog.text):
+        assert number not in text
+        assert "Ada" not in text
 
 
 def test_a_refused_reconciliation_has_no_key(caplog: pytest.LogCaptureFixture) -> None:
