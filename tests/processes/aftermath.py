@@ -36,6 +36,13 @@ def connected(url: str) -> Generator[Connection]:
         yield connection
 
 
+def recorded(url: str) -> set[Key]:
+    """The events that a ledger has."""
+    query = select(message.c.message_id, event.c.status).join_from(event, message)
+    with connected(url) as connection:
+        return {(row.message_id, row.status) for row in connection.execute(query)}
+
+
 def sweep_all(server: Server, url: str) -> None:
     """Run ``retry`` until nothing is pending."""
 

@@ -14,6 +14,7 @@ from typing import NoReturn
 
 import pytest
 
+from ..ports import free_port
 from .waiting import TIMEOUT
 
 USERS = ("postgres", "nobody")
@@ -21,10 +22,13 @@ USERS = ("postgres", "nobody")
 
 
 class Cluster:
-    """One that listens on a Unix socket in *folder*, so that no port is taken."""
+    """One that listens on a Unix socket in *folder*, and on a port of 127.0.0.1 if it has one."""
 
-    def __init__(self, programs: Path, folder: Path, user: int | None) -> None:
+    def __init__(
+        self, programs: Path, folder: Path, user: int | None, port: int | None = None
+    ) -> None:
         self.url = f"postgresql+psycopg://postgres@/postgres?host={folder}"
+        self.port = port
         self._programs = programs
         self._folder = folder
         self._user = user
@@ -32,9 +36,23 @@ class Cluster:
     def create(self) -> None:
         self._run("initdb", "--auth=trust", "--username=postgres", "--no-sync")
 
-    def start(self) -> None:
-        options = f"-c listen_addresses= -c unix_socket_directories={self._folder}"
+    def create_standby_of(self, primary: Cluster) -> None:
+        """Make it follow *primary*, which is running."""
+        source = f"host=127.0.0.1 port={primary.port} user=postgres"
+        self._run(
+            "pg_basebackup", "--write-recovery-conf", "--checkpoint=fast", f"--dbname={source}"
+        )
+
+    def start(self, **settings: str) -> None:
+        settings |= {"unix_socket_directories": str(self._folder), "listen_addresses": ""}
+        if self.port is not None:
+            settings |= {"port": str(self.port), "listen_addresses": "127.0.0.1"}
+        options = " ".join(f"-c {name}={value}" for name, value in settings.items())
         self._run("pg_ctl", "start", "--wait", f"--log={self._folder}/log", f"--options={options}")
+
+    def promote(self) -> None:
+        """Let a standby take writes."""
+        self._run("pg_ctl", "promote", "--wait")
 
     def stop(self, mode: str) -> None:
         """:param mode: ``fast``, or ``immediate`` for what is no better than a crash."""
@@ -62,14 +80,33 @@ class Cluster:
 @contextmanager
 def fresh_cluster() -> Generator[Cluster]:
     """A running cluster; skips the test where there can be none."""
+    with _cluster() as cluster:
+        cluster.create()
+        cluster.start()
+        yield cluster
+
+
+@contextmanager
+def fresh_pair() -> Generator[tuple[Cluster, Cluster]]:
+    """A primary and its standby, with what commits at one being on the disks of both."""
+    with _cluster(free_port()) as primary, _cluster(free_port()) as standby:
+        primary.create()
+        primary.start(wal_level="replica")
+        standby.create_standby_of(primary)
+        standby.start()
+        primary.stop("fast")
+        primary.start(synchronous_standby_names="*")
+        yield primary, standby
+
+
+@contextmanager
+def _cluster(port: int | None = None) -> Generator[Cluster]:
     # Not in tmp_path: another user has to reach it, and a socket's path has to be short.
     with tempfile.TemporaryDirectory(prefix="fdw") as name:
         user = _user()
         if user is not None:
             os.chown(name, user, -1)
-        cluster = Cluster(_programs(), Path(name), user)
-        cluster.create()
-        cluster.start()
+        cluster = Cluster(_programs(), Path(name), user, port)
         try:
             yield cluster
         finally:
@@ -79,7 +116,7 @@ def fresh_cluster() -> Generator[Cluster]:
 
 def _programs() -> Path:
     found = shutil.which("initdb")
-    places = [Path(found).parent] if found else []
+    places = [Path(found).resolve().parent] if found else []
     places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     for place in places:
         if (place / "initdb").exists() and (place / "pg_ctl").exists():
