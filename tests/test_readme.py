@@ -8,11 +8,12 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from flask import Flask
 
 from flask_fd_whatsapp import FreshdeskWhatsApp, handler_failed
-from flask_fd_whatsapp.commands.group import NAMES
+from flask_fd_whatsapp.commands.group import NAMES, group
 from flask_fd_whatsapp.receiving.receiver import Receiver
 from flask_fd_whatsapp.receiving.responses import Result
 from flask_fd_whatsapp.settings import KNOWN_KEYS, Settings
@@ -155,6 +156,31 @@ def test_signals_table() -> None:
 def test_commands_table() -> None:
     """Every command stands there."""
     assert {re.findall(r"\w+", row[0])[0] for row in rows("commands")} == set(NAMES)
+
+
+def options_of(command: click.Command) -> set[str]:
+    """Every long option of a command, and of those in it."""
+    own = {name for one in command.params for name in (*one.opts, *one.secondary_opts)}
+    inner = command.commands.values() if isinstance(command, click.Group) else ()
+    return own.union(*map(options_of, inner))
+
+
+def test_options_that_are_named_exist() -> None:
+    """Each command that is named exists, and so does each option that is shown with it."""
+    shown = re.findall(r"flask fd-whatsapp ([a-z]+)([^`\n|]*)", ALL_TEXT)
+    assert len(shown) > 100
+    for name, rest in shown:
+        command = group.get_command(click.Context(group), name)
+        assert command is not None, name
+        named = set(re.findall(r"(?<!\S)--[a-z][a-z-]+", rest))
+        assert named <= options_of(command) | {"--help"}, f"{name}{rest}"
+
+
+def test_settings_that_are_named_exist() -> None:
+    """Each key that is named is a setting, or belongs to one of several receivers."""
+    named = set(re.findall(r"(?<![\w])(?:FLASK_)?FD_WHATSAPP_(\w+)", ALL_TEXT))
+    others = re.compile(r"(EUROPE|AMERICA|TEST|COPY_TO)(_|$)")
+    assert {key for key in named if not others.match(key)} <= set(KNOWN_KEYS)
 
 
 def test_answers_table() -> None:
