@@ -51,10 +51,6 @@ class _Question(Generic[R]):
         self.error: BaseException | None = None
 
 
-def _no_questions() -> dict[str, _Question[R]]:
-    return {}
-
-
 class AccountLookup(Generic[R]):
     """The accounts of one receiver.
 
@@ -85,7 +81,7 @@ class AccountLookup(Generic[R]):
         self._lock = Lock()
         self._known: OrderedDict[str, _Found[R]] = OrderedDict()
         self._unknown: OrderedDict[str, _Found[R]] = OrderedDict()
-        self._questions: PerProcess[dict[str, _Question[R]]] = PerProcess(_no_questions)
+        self._questions: PerProcess[dict[str, _Question[R]]] = PerProcess(dict)
         self._lines = Throttle(LOG_SECONDS, clock)
         # Requests to unknown accounts are compared with these, so that they take equally long.
         nobody = Account({"Authorization": secrets.token_hex(32)}, ["0"])
