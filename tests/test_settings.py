@@ -137,7 +137,7 @@ NOT_WHOLE = [("10", "whole number"), (1.5, "whole number"), (True, "whole number
         ("DATA_HEADERS", None, "not None", "list of header names"),
         ("DATA_HEADERS", ["X_A"], "'X_A' is not a header name", "letters, digits and hyphens"),
         ("DATA_HEADERS", ["X-A", "x-A"], "x-A is listed twice", "case-insensitive"),
-        ("DATA_HEADERS", ["AUTHORIZATION"], "is also in FD_WHATSAPP_HEADERS", "out of one of them"),
+        ("DATA_HEADERS", ["AUTHORIZATION"], "is also in FD_WHATSAPP_HEADERS", "from one of them"),
         ("ALLOW_UNAUTHENTICATED", "False", "not 'False'", "environment: true or false"),
         ("ALLOW_UNAUTHENTICATED", 1, "not 1", "has to be True or False"),
         ("ALLOW_UNAUTHENTICATED", None, "not None", "has to be True or False"),

@@ -1,4 +1,4 @@
-"""Freshdesk itself: the rules of its form, its API, and the ids of its messages."""
+"""Freshdesk itself: the rules of its form, its API, and its message ids."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +64,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import the clients when they are asked for: they need an extra."""
+    """Import the clients on access: they need an extra."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

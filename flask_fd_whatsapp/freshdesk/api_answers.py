@@ -1,6 +1,6 @@
-"""What an answer of the API means: a result, or the error that says what to do.
+"""Interprets answers of the API: a result, or the error that says what to do.
 
-Errors are given, not raised: whoever called raises them, or calls again.
+Errors are returned, not raised: the caller raises them, or calls again.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _SECONDS: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]*)?")
 
 
 class Allowance(NamedTuple):
-    """The account's limit of calls, as ``X-RateLimit-Total`` and ``-Remaining`` tell it."""
+    """The account's rate limit, as reported by ``X-RateLimit-Total`` and ``-Remaining``."""
 
     total: int
     remaining: int
@@ -47,7 +47,7 @@ class Allowance(NamedTuple):
 
 
 def read_sent(answer: Answer | NoAnswer, reference: str) -> Sent | FreshdeskAPIError:
-    """What became of a POST: *not sent* only where that is certain."""
+    """Interpret the answer to a POST: *not sent* only if that is certain."""
     if isinstance(answer, NoAnswer):
         if answer.went_out:
             return SendUnknown(reference, answer.reason)
@@ -66,7 +66,7 @@ def read_sent(answer: Answer | NoAnswer, reference: str) -> Sent | FreshdeskAPIE
 
 
 def read_message(answer: Answer | NoAnswer, message_id: str) -> OutboundMessage | FreshdeskAPIError:
-    """What a GET tells of a message."""
+    """Interpret the answer to a GET of a message."""
     if isinstance(answer, NoAnswer):
         return Unreachable(answer.reason)
     if answer.status == 404:
@@ -75,9 +75,9 @@ def read_message(answer: Answer | NoAnswer, message_id: str) -> OutboundMessage 
         return _refusal(answer)
     told = _object(answer.body) if 200 <= answer.status < 300 else None
     if told is None:
-        return UnusableAnswer(answer.status, "it is no JSON object")
+        return UnusableAnswer(answer.status, "it is not a JSON object")
     if told.get("message_id", message_id) != message_id:
-        return UnusableAnswer(answer.status, "it is of another message")
+        return UnusableAnswer(answer.status, "it is about another message")
     status = told.get("status")
     if not isinstance(status, str) or not status.strip():
         return UnusableAnswer(answer.status, "it has no status")
@@ -92,9 +92,9 @@ def read_message(answer: Answer | NoAnswer, message_id: str) -> OutboundMessage 
 
 
 def read_pause(headers: Mapping[str, str]) -> float:
-    """Seconds of a ``Retry-After``, from 1 to 120; what cannot be read is a minute.
+    """Parse ``Retry-After`` into seconds, from 1 to 120; 60 if it is not readable.
 
-    A date is not read: it goes by a clock that may be wrong.
+    A date is not parsed, since it depends on a clock that may be wrong.
     """
     text = headers.get("Retry-After", "").strip()
     if not _SECONDS.fullmatch(text):
@@ -103,7 +103,7 @@ def read_pause(headers: Mapping[str, str]) -> float:
 
 
 def read_allowance(headers: Mapping[str, str]) -> Allowance | None:
-    """The limit that an answer tells of."""
+    """Return the rate limit that an answer reports."""
     told = [headers.get(f"X-RateLimit-{name}", "") for name in ("Total", "Remaining")]
     if all(re.fullmatch("[0-9]{1,9}", text) for text in told):
         return Allowance(int(told[0]), int(told[1]))
@@ -111,7 +111,7 @@ def read_allowance(headers: Mapping[str, str]) -> Allowance | None:
 
 
 def _refusal(answer: Answer) -> FreshdeskAPIError:
-    """What a redirect, an answer in the four hundreds, or ``success: false`` says."""
+    """Interpret a redirect, a 4xx answer, or ``success: false``."""
     if answer.status == 429:
         return RateLimited(read_pause(answer.headers))
     told = _object(answer.body) or {}
@@ -131,7 +131,7 @@ def _refusal(answer: Answer) -> FreshdeskAPIError:
 
 
 def _object(body: bytes) -> dict[str, Any] | None:
-    """The JSON object of a body; ``None`` for anything else, such as a proxy's page."""
+    """Return the JSON object of a body; ``None`` for anything else, such as a proxy's page."""
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
@@ -154,7 +154,7 @@ def _text(value: object) -> str | None:
 
 
 def _moment(milliseconds: object) -> datetime | None:
-    """Milliseconds since 1970 as a moment in UTC."""
+    """Convert milliseconds since 1970 into a moment in UTC."""
     if isinstance(milliseconds, str) and re.fullmatch("[0-9]{1,18}", milliseconds):
         milliseconds = int(milliseconds)
     if isinstance(milliseconds, bool) or not isinstance(milliseconds, (int, float)):

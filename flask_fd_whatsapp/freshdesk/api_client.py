@@ -1,4 +1,4 @@
-"""The client of Freshdesk's API: sends a message, and asks what became of one."""
+"""The client of Freshdesk's API: sends messages, and retrieves their status."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ from .ulid import new_ulid
 
 FIRST_BACK_OFF: Final = 0.5
 LONGEST_BACK_OFF: Final = 8.0
-"""Seconds before asking again; twice as long each time, and half of it by chance."""
+"""Seconds before the next attempt; doubled each time, with half of it random."""
 
 
 class FreshdeskClient:
-    """Calls the API of one Freshdesk account, and records nothing.
+    """Calls the API of one Freshdesk account, without recording anything.
 
-    One client serves any number of threads, and processes forked from this one. The key is in no
-    ``repr``, log line or exception, and in no frame that an exception carries.
+    One client can be used by any number of threads, and by forked processes. The key is in no
+    ``repr``, log line or exception, nor in any frame that an exception carries.
 
-    :param domain: the account's, such as ``acme.freshdesk.com``; ``http://`` of this machine alone.
-    :param api_key: an agent's, from the profile settings.
-    :param sender: the account's WhatsApp number, for :meth:`send` without one.
-    :param calls_a_minute: of this client in this process; Freshdesk takes 1,000 (Pro) or 2,000
-        (Enterprise) of the whole account.
-    :param timeout: seconds that one call may take in all, connecting and the answer's last byte
-        included.
-    :param retries: how often a call is repeated at most.
-    :raises ValueError: for what cannot be right, with the remedy.
-    :raises ConfigurationError: for a proxy of the environment that cannot be used.
+    :param domain: the account's, such as ``acme.freshdesk.com``; ``http://`` for loopback only.
+    :param api_key: an agent's key, from the profile settings.
+    :param sender: the account's WhatsApp number, the default of :meth:`send`.
+    :param calls_a_minute: for this client in this process; Freshdesk allows 1,000 (Pro) or 2,000
+        (Enterprise) for the whole account.
+    :param timeout: the maximum number of seconds of one call, from connecting to the answer's last
+        byte.
+    :param retries: the maximum number of times a call is repeated.
+    :raises ValueError: for invalid arguments, with the remedy.
+    :raises ConfigurationError: for an unusable proxy in the environment.
     """
 
-    domain = "(not made)"  # for the repr in an error of a wrong argument
+    domain = "(not made)"  # for the repr in the error about a wrong argument
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class FreshdeskClient:
         retries: int = 3,
     ) -> None:
         authorize = _secret(api_key)
-        del api_key  # it is in no frame of an error that is raised from here
+        del api_key  # so that it is in no frame of an error raised from here
         if isinstance(authorize, str):
             raise ValueError(f"api_key {authorize}")
         if not timeout > 0:
@@ -79,17 +79,17 @@ class FreshdeskClient:
 
     @property
     def allowance(self) -> Allowance | None:
-        """The account's limit of calls, as the last answer told it."""
+        """The account's rate limit, as reported by the last answer."""
         return read_allowance(self._calls.last_headers)
 
     def at_pace(self, pace: Pace) -> Self:
-        """The same client, with the same connections, that goes by another pace."""
+        """Return the same client, sharing its connections, with another pace."""
         other = copy.copy(self)
         other._pace = pace
         return other
 
     def close(self) -> None:
-        """Close the connections that are kept for the next call."""
+        """Close the idle connections."""
         self._calls.close()
 
     def send(
@@ -107,24 +107,24 @@ class FreshdeskClient:
     ) -> Sent:
         """Send a message.
 
-        It is posted again only if Freshdesk answers 429, when nothing has been sent.
+        It is posted again only after a 429, when nothing has been sent.
 
-        :param to: the recipient's number, such as ``+4930123456``; it is not kept.
-        :param sender: the account's number, in place of the client's.
-        :param external_reference_id: comes back in webhooks. Without one a ULID is made.
-        :param campaign: only for ``current_client``, which records it: in place of what
-            ``FD_WHATSAPP_CAMPAIGN`` takes out of the reference.
-        :param once: only for ``current_client``: whether its receiver may send with this reference
-            only once, whatever process asks; what was refused or not sent does not count.
-        :param wait: seconds to wait for a turn at most, within the limit of calls.
-        :param note_policy: of the note on the ticket when the person replies.
+        :param to: the recipient's number, such as ``+4930123456``; it is not stored.
+        :param sender: the account's number, instead of the client's.
+        :param external_reference_id: returned in webhooks; a ULID is generated if it is missing.
+        :param campaign: only for ``current_client``, which records it: instead of the one that
+            ``FD_WHATSAPP_CAMPAIGN`` extracts from the reference.
+        :param once: only for ``current_client``: send with this reference only once per receiver,
+            whatever process asks; refused and unsent messages do not count.
+        :param wait: the maximum number of seconds to wait for the rate limit.
+        :param note_policy: the policy for the note on the ticket when the person replies.
         :param ticket_properties: ``tags`` and ``custom_fields`` of the ticket that a reply opens.
-        :raises NotSent: if it was not sent for certain: :class:`Refused`, :class:`NotAllowed`,
+        :raises NotSent: if it was certainly not sent: :class:`Refused`, :class:`NotAllowed`,
             :class:`RateLimited` or :class:`Unreachable`.
-        :raises SendUnknown: if the request went out, and no answer says what became of it.
-        :raises ValueError: for a number that is none, or with *once* or *campaign* where they are
-            not for.
-        :raises TypeError: for what cannot be written as JSON.
+        :raises SendUnknown: if the request went out, but no answer says what became of it.
+        :raises ValueError: for an invalid number, or *once* or *campaign* where they are not
+            supported.
+        :raises TypeError: for values that cannot be written as JSON.
         """
         request = self.prepare(
             to=to,
@@ -145,7 +145,7 @@ class FreshdeskClient:
         once: bool,
         wait: float,
     ) -> Sent:
-        """Send what is prepared; a client that keeps a record does that here."""
+        """Send a prepared request; clients that record override this."""
         if once or campaign is not None:
             raise ValueError(
                 "once and campaign need a record of what was sent, which this client does not "
@@ -163,15 +163,15 @@ class FreshdeskClient:
         note_policy: Mapping[str, Any] | None = None,
         ticket_properties: Mapping[str, Any] | None = None,
     ) -> SendRequest:
-        """Check what :meth:`send` is given, and send nothing yet.
+        """Check the arguments of :meth:`send` without sending anything.
 
-        :raises ValueError: as :meth:`send` says, and so :class:`TypeError`.
+        :raises ValueError: as :meth:`send` does; likewise :class:`TypeError`.
         """
         given = sender or self._sender
         if given is None:
             raise ValueError(
-                "sender is missing: give the account's WhatsApp number here, to the client, or as "
-                "FD_WHATSAPP_SENDER."
+                "sender is missing: pass the account's WhatsApp number here or to the client, or "
+                "set FD_WHATSAPP_SENDER."
             )
         return send_request(
             sender=_checked("sender", api_settings.phone_number, given),
@@ -183,7 +183,7 @@ class FreshdeskClient:
         )
 
     def post(self, request: SendRequest, *, wait: float = 5) -> Sent:
-        """Send what :meth:`prepare` gave; see :meth:`send`."""
+        """Send what :meth:`prepare` returned; see :meth:`send`."""
         attempts = self._retries + 1
         while True:
             wait = self._take_turn(wait)
@@ -196,13 +196,13 @@ class FreshdeskClient:
                 raise sent
 
     def retrieve(self, message_id: str, *, wait: float = 60) -> OutboundMessage:
-        """Ask what has become of a message.
+        """Retrieve a message and its current status.
 
-        Without an answer, or after a useless one, it asks again, with growing pauses.
+        Without an answer, or after an unusable one, it asks again, with growing pauses.
 
-        :param wait: seconds to wait at most, for a turn and between the calls.
-        :raises MessageNotFound: if Freshdesk has none of that id.
-        :raises UnusableAnswer: if the answer says nothing, such as a 500.
+        :param wait: the maximum number of seconds to wait, for the rate limit and between calls.
+        :raises MessageNotFound: if Freshdesk has no message with that id.
+        :raises UnusableAnswer: if the answer is unusable, such as a 500.
         :raises NotSent: if there is no answer, or it is a refusal: :class:`Unreachable`,
             :class:`RateLimited`, :class:`NotAllowed` or :class:`Refused`.
         """
@@ -221,11 +221,11 @@ class FreshdeskClient:
             wait -= pause
 
     def _take_turn(self, wait: float) -> float:
-        """Wait for the turn of a call; gives the seconds that are left of *wait*."""
+        """Wait for the rate limit; return the seconds that are left of *wait*."""
         return self._pace.take_turn(wait)
 
     def _call(self, method: str, path: str, body: bytes | None = None) -> Answer | NoAnswer:
-        """One call, after whose 429 everybody pauses."""
+        """Make one call; its 429 pauses all callers."""
         answer = self._calls.call(method, path, body)
         if isinstance(answer, Answer) and answer.status == 429:
             self._pace.pause(read_pause(answer.headers))
@@ -233,7 +233,7 @@ class FreshdeskClient:
 
 
 def _secret(api_key: str) -> Callable[[], str] | str:
-    """How to authenticate with a key; or what is wrong with it."""
+    """Return how to authenticate with a key, or what is wrong with it."""
     try:
         return basic_authentication(api_settings.api_key(api_key))
     except ValueError as error:
@@ -241,7 +241,7 @@ def _secret(api_key: str) -> Callable[[], str] | str:
 
 
 def _checked(name: str, check: Callable[[object], str], value: object) -> str:
-    """A value as it is wanted; an error names it, and does not show it."""
+    """Return a checked value; an error names it, but does not show it."""
     try:
         return check(value)
     except ValueError as error:
@@ -249,7 +249,7 @@ def _checked(name: str, check: Callable[[object], str], value: object) -> str:
 
 
 def _pause_after(problem: FreshdeskAPIError, attempts: int) -> float | None:
-    """Seconds before asking again, ``None`` where that is no use."""
+    """Return the seconds before the next attempt, ``None`` if another is of no use."""
     if isinstance(problem, RateLimited):
         return 0.0  # the pace pauses
     if not isinstance(problem, (Unreachable, UnusableAnswer)):

@@ -1,7 +1,7 @@
-"""What can go wrong with a call of Freshdesk's API, sorted by what is to be done.
+"""The errors of API calls, grouped by what to do about them.
 
-No text of an error holds the API key, a recipient's number or what the message says: what the API
-answered is in the attributes, for hosts that want to look.
+No error's text contains the API key, a recipient's number or the content of the message: the API's
+answer is in the attributes, for hosts that want to look.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from ..escaping import plain
 from ..exceptions import FreshdeskWhatsAppError
 
 _SHOWN: Final = 100
-"""Characters of a reference that an error's text shows."""
+"""How many characters of a reference an error's text shows."""
 
 _WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.\[\]-]{0,99}")
 _NUMBER: Final = re.compile(r"\d{5}")
 
 
 def word_of(value: object) -> str | None:
-    """A field's name or a code of the API; ``None`` for what might be somebody's number."""
+    """Return a field's name or a code of the API; ``None`` for what might be a person's number."""
     if isinstance(value, str) and _WORD.fullmatch(value) and not _NUMBER.search(value):
         return value
     return None
@@ -30,11 +30,11 @@ def word_of(value: object) -> str | None:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FieldError:
-    """What the API has against a field of the body.
+    """An error that the API reports about a field of the body.
 
-    :param field: its name, ``None`` if the error is of the whole.
+    :param field: its name, ``None`` if the error concerns the whole body.
     :param code: such as ``missing_field``, ``invalid_value``, ``datatype_mismatch``.
-    :param message: the API's sentence. It may repeat the value, and so is in no ``repr``.
+    :param message: the API's message. It may repeat the value, so it is in no ``repr``.
     """
 
     field: str | None
@@ -42,15 +42,15 @@ class FieldError:
     message: str | None = dataclasses.field(default=None, repr=False)
 
     def __str__(self) -> str:
-        """Field and code, as far as they are words."""
+        """Return field and code, if they are words."""
         return f"{word_of(self.field) or 'the request'}: {word_of(self.code) or 'refused'}"
 
 
 class FreshdeskAPIError(FreshdeskWhatsAppError):
-    """The base of every error of a call of Freshdesk's API."""
+    """The base class of all errors of API calls."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """How it is pickled, by a task queue, say."""
+        """Return how to pickle it, for example by a task queue."""
         return _rebuilt, (type(self), self.args, self.__dict__)
 
 
@@ -63,13 +63,13 @@ def _rebuilt(
 
 
 class NotSent(FreshdeskAPIError):
-    """Nothing was sent (or nothing was told): calling again is safe."""
+    """Nothing was sent (or nothing was reported): calling again is safe."""
 
 
 class Refused(NotSent):
-    """Freshdesk does not take it: change the message before it is sent again.
+    """Freshdesk refuses the message: change it before sending it again.
 
-    :param status_code: of the answer; a redirect is one, since it is not followed.
+    :param status_code: the answer's; redirects are refusals, since they are not followed.
     :param errors: what is wrong, field by field.
     """
 
@@ -86,9 +86,9 @@ class Refused(NotSent):
 
 
 class NotAllowed(NotSent):
-    """The API key is not taken (401), or its agent or plan may not do this (403).
+    """The API key is invalid (401), or its agent or plan may not do this (403).
 
-    :param code: the API's word, such as ``invalid_credentials``, ``access_denied``,
+    :param code: the API's code, such as ``invalid_credentials``, ``access_denied``,
         ``require_feature`` or ``account_suspended``.
     """
 
@@ -101,18 +101,20 @@ class NotAllowed(NotSent):
 
 
 class RateLimited(NotSent):
-    """The limit of calls a minute does not allow the call within the time it may wait.
+    """The rate limit does not allow the call within the time that it may wait.
 
-    :param retry_after: seconds after which it may be made.
+    :param retry_after: seconds until it may be made.
     """
 
     def __init__(self, retry_after: float) -> None:
         self.retry_after = retry_after
-        super().__init__(f"No call of Freshdesk's API is free for another {retry_after:.1f} s.")
+        super().__init__(
+            f"The rate limit of Freshdesk's API allows no call for another {retry_after:.1f} s."
+        )
 
 
 class Unreachable(NotSent):
-    """There was no connection, so that nothing went out.
+    """There was no connection, so nothing was sent.
 
     :param reason: what happened.
     """
@@ -123,7 +125,7 @@ class Unreachable(NotSent):
 
 
 class RecordedSend(Protocol):
-    """What :class:`AlreadySent` tells of the earlier send."""
+    """What :class:`AlreadySent` says about the earlier send."""
 
     @property
     def external_reference_id(self) -> str | None: ...
@@ -136,22 +138,22 @@ class RecordedSend(Protocol):
 
 
 class AlreadySent(FreshdeskAPIError):
-    """With ``once=True``: the reference has been used, by whatever process.
+    """With ``once=True``: the reference has already been used, by any process.
 
-    :param send: the earlier send, as it is recorded.
+    :param send: the earlier send, as recorded.
     """
 
     def __init__(self, send: RecordedSend) -> None:
         self.send = send
         super().__init__(
-            f"{_shown(send.external_reference_id)} has been used for a message ({send.state})."
+            f"{_shown(send.external_reference_id)} was already used for a message ({send.state})."
         )
 
 
 class SendUnknown(FreshdeskAPIError):
-    """The request went out, and no answer says what became of it: do not simply send again.
+    """The request went out, but no answer says what became of it: do not simply send again.
 
-    :param external_reference_id: the message's reference, by which its webhooks can be told.
+    :param external_reference_id: the message's reference, which identifies its webhooks.
     :param reason: what happened.
     """
 
@@ -159,26 +161,26 @@ class SendUnknown(FreshdeskAPIError):
         self.external_reference_id = external_reference_id
         self.reason = plain(reason)
         super().__init__(
-            f"Whether {_shown(external_reference_id)} was sent is not known: {self.reason}."
+            f"It is not known whether {_shown(external_reference_id)} was sent: {self.reason}."
         )
 
 
 class MessageNotFound(FreshdeskAPIError):
-    """Freshdesk has no message of that id (404), or none any more, or the domain is wrong.
+    """Freshdesk has no message with that id (404), or no longer, or the domain is wrong.
 
-    :param message_id: what was asked for.
+    :param message_id: the requested id.
     """
 
     def __init__(self, message_id: str) -> None:
         self.message_id = message_id
-        super().__init__(f"Freshdesk knows no message {_shown(message_id)}.")
+        super().__init__(f"Freshdesk has no message {_shown(message_id)}.")
 
 
 class UnusableAnswer(FreshdeskAPIError):
-    """Asked for a message, Freshdesk answered with what cannot be used: ask again later.
+    """Freshdesk's answer about a message cannot be used: ask again later.
 
-    :param status_code: of the answer: a server's error (5xx), or one that does not fit the body.
-    :param reason: what is wrong with it.
+    :param status_code: the answer's: a server error (5xx), or one that does not match the body.
+    :param reason: what is wrong with the answer.
     """
 
     def __init__(self, status_code: int, reason: str) -> None:

@@ -24,7 +24,7 @@ def _check_url(value: str, *, allow_http: bool) -> None:
             raise ValidationError("Freshdesk posts to https:// URLs only.")
         if not is_loopback(host or ""):
             raise ValidationError(
-                "Freshdesk posts to https:// URLs only; http:// is for this machine "
+                "Freshdesk posts to https:// URLs only; http:// is allowed for this machine "
                 "(localhost, 127.0.0.1 or [::1])."
             )
     if not host or not value.isprintable() or " " in value:
@@ -32,9 +32,7 @@ def _check_url(value: str, *, allow_http: bool) -> None:
             "Not a URL with a host, such as https://example.com/freshdesk/whatsapp."
         )
     if url.username is not None or url.fragment:
-        raise ValidationError(
-            "Leave out user, password and fragment: use a header to authenticate."
-        )
+        raise ValidationError("Remove user, password and fragment: use a header to authenticate.")
 
 
 def _header_name(value: Any) -> None:
@@ -45,12 +43,12 @@ def _header_name(value: Any) -> None:
 
 
 class WebhookForm(Schema):
-    """The form's fields, checked as it checks them (vendor's page, "Webhook Setup").
+    """The form's fields, validated like Freshdesk does (vendor's page, "Webhook Setup").
 
-    :param allow_http: take an HTTP destination on this machine (loopback) too, which Freshdesk
+    :param allow_http: also accept an HTTP destination on this machine (loopback), which Freshdesk
         does not.
-    :raises marshmallow.ValidationError: on ``load``: for a destination that is not HTTPS, more
-        than three headers, more than two addresses, or an address that is none.
+    :raises marshmallow.ValidationError: on ``load``: for a destination that is not HTTPS, more than
+        three headers, more than two addresses, or an invalid address.
     """
 
     def __init__(self, *, allow_http: bool = False, **kwargs: Any) -> None:
@@ -77,7 +75,7 @@ class WebhookForm(Schema):
     @validates("headers")
     def _check_header_values(self, headers: dict[str, str], **_: Any) -> None:
         for name, value in headers.items():
-            if not is_header_value(value):  # which is a secret, and not repeated
+            if not is_header_value(value):  # which is a secret, so it is not repeated
                 raise ValidationError(f"{name} needs a value: visible ASCII without outer spaces.")
 
     @validates("destination_url")

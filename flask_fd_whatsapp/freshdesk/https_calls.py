@@ -1,8 +1,8 @@
-"""Calls over HTTPS that end in time, and in which the API key is nowhere to be seen.
+"""HTTPS calls that end in time, and never expose the API key.
 
-The key stays in a closure, and no exception leaves with the frames in which it stood in a header:
-what fails is returned as a value, and what interrupts (Ctrl-C, a worker's time-out) is raised again
-without its traceback.
+The key stays in a closure, and no exception carries the frames in which it was in a header:
+failures are returned as values, and interruptions (Ctrl-C, a worker's time-out) are raised again
+without their traceback.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ except ImportError as error:
     ) from error
 
 MAX_BODY: Final = 1 << 20
-"""Bytes of an answer that are read."""
+"""The maximum number of bytes of an answer."""
 
 KEPT: Final = 10
-"""Connections that wait for the next call."""
+"""The maximum number of idle connections."""
 
 IDLE: Final = 4.0
-"""Seconds after which a kept connection is not used again: servers close theirs, and a request
+"""Seconds after which an idle connection is not used again: servers close theirs, and a request
 that crosses with that may or may not have been read."""
 
 _PIECE: Final = 1 << 16
@@ -52,7 +52,7 @@ _FAILURES: Final = (OSError, HTTPException, HTTPError, ValueError)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back, whole."""
+    """A complete answer."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
@@ -60,7 +60,7 @@ class Answer:
 
 
 class NoAnswer(NamedTuple):
-    """Nothing came back that could be read to its end.
+    """No complete answer was received.
 
     :param went_out: whether any of the request may have left this machine.
     """
@@ -78,10 +78,10 @@ class _Kept(NamedTuple):
 class HTTPSCalls:
     """Calls one server, from any number of threads and processes.
 
-    :param domain: as :func:`~flask_fd_whatsapp.api_settings.api_domain` gives it.
-    :param authorize: gives the value of ``Authorization``.
-    :param timeout: seconds that a call may take in all.
-    :raises ConfigurationError: if the environment names a proxy that cannot be used.
+    :param domain: as returned by :func:`~flask_fd_whatsapp.api_settings.api_domain`.
+    :param authorize: returns the value of ``Authorization``.
+    :param timeout: the maximum number of seconds of a call.
+    :raises ConfigurationError: if the environment names an unusable proxy.
     """
 
     def __init__(self, domain: str, authorize: Callable[[], str], *, timeout: float) -> None:
@@ -102,7 +102,7 @@ class HTTPSCalls:
         return f"<HTTPSCalls {self._place}>"
 
     def close(self) -> None:
-        """Close the connections that are kept; the next call opens a new one."""
+        """Close the idle connections; the next call opens a new one."""
         _close_all(self._kept)
 
     def call(self, method: str, target: str, body: bytes | None = None) -> Answer | NoAnswer:
@@ -134,7 +134,7 @@ class HTTPSCalls:
                 self._keep(connection)
             else:
                 connection.close()
-        del connection  # which may still hold what was to go out
+        del connection  # which may still hold unsent data
         if interruption is not None:
             interruption.__context__ = interruption.__cause__ = None
             raise interruption.with_traceback(None)
@@ -155,7 +155,7 @@ class HTTPSCalls:
         }
 
     def _take(self) -> _Connection | None:
-        """A kept connection that is fresh, open, and of this process."""
+        """Return an idle connection that is fresh, open, and of this process."""
         while True:
             try:
                 kept = self._kept.pop()
@@ -164,7 +164,7 @@ class HTTPSCalls:
             is_fresh = kept.process == os.getpid() and time.monotonic() - kept.since < IDLE
             if is_fresh and kept.connection.is_connected:
                 return kept.connection
-            kept.connection.close()  # that of a parent stays open there
+            kept.connection.close()  # the parent's stays open there
 
     def _keep(self, connection: _Connection) -> None:
         if len(self._kept) < KEPT:
@@ -187,7 +187,7 @@ class HTTPSCalls:
 
 
 def basic_authentication(user: str) -> Callable[[], str]:
-    """Gives the value of ``Authorization`` for a user, and shows it to nobody else."""
+    """Return a function that returns a user's ``Authorization``, hiding the key from all others."""
 
     def authorize() -> str:
         return f"Basic {base64.b64encode(f'{user}:X'.encode()).decode()}"
@@ -196,7 +196,7 @@ def basic_authentication(user: str) -> Callable[[], str]:
 
 
 def _proxy_for(place: str) -> Url | None:
-    """The proxy of ``HTTPS_PROXY``, or ``ALL_PROXY``, unless ``NO_PROXY`` names the host."""
+    """Return the proxy of ``HTTPS_PROXY``, or ``ALL_PROXY``, unless ``NO_PROXY`` names the host."""
     proxies = getproxies()
     given = proxies.get("https") or proxies.get("all")
     if not given or proxy_bypass(place):
@@ -204,14 +204,14 @@ def _proxy_for(place: str) -> Url | None:
     proxy = parse_url(given if "://" in given else f"http://{given}")
     if proxy.scheme != "http" or not proxy.host:
         raise ConfigurationError(
-            "HTTPS_PROXY (or ALL_PROXY) of the environment is no proxy that can be used for "
-            f"Freshdesk's API: write http://<host>:<port>, or name {place} in NO_PROXY."
+            "HTTPS_PROXY (or ALL_PROXY) in the environment is not a usable proxy for Freshdesk's "
+            f"API: write http://<host>:<port>, or name {place} in NO_PROXY."
         )
     return proxy._replace(port=proxy.port or 80)
 
 
 def _read(connection: _Connection) -> Answer:
-    """The answer, and of its body no more than a piece past the bound."""
+    """Read the answer, and no more of its body than one chunk beyond the limit."""
     response = connection.getresponse()
     pieces: list[bytes] = []
     size = 0
@@ -224,11 +224,11 @@ def _read(connection: _Connection) -> Answer:
 
 
 def _said(error: Exception, went_out: bool, timeout: float) -> str:
-    """What happened, without anything that was sent or received."""
+    """Describe the failure without anything that was sent or received."""
     if isinstance(error, (TimeoutError, ReadTimeoutError)):
         return f"no {'whole answer' if went_out else 'connection'} within {timeout:g} s"
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the certificate is refused ({error.verify_message})"
+        return f"the certificate was rejected ({error.verify_message})"
     if isinstance(error, ssl.SSLError):
         return f"TLS failed ({error.reason or type(error).__name__})"
     if isinstance(error, socket.gaierror):
@@ -236,8 +236,8 @@ def _said(error: Exception, went_out: bool, timeout: float) -> str:
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
     if not went_out and isinstance(error, OSError):
-        return "the proxy does not let it through"
-    return f"the answer broke off, or is no HTTP ({type(error).__name__})"
+        return "the proxy refused the connection"
+    return f"the answer was cut off, or is not HTTP ({type(error).__name__})"
 
 
 def _close_all(kept: deque[_Kept]) -> None:

@@ -1,4 +1,4 @@
-"""What is asked of the API for outbound messages, and what it gives.
+"""The API's requests and results for outbound messages.
 
 Path and fields are those of a public copy of the API's documentation (January 2026).
 """
@@ -20,10 +20,10 @@ PATH: Final = "/api/v2/channels/outbound-messages"
 
 
 class Sent(NamedTuple):
-    """A message that Freshdesk took.
+    """A message that Freshdesk accepted.
 
-    :param message_id: by which webhooks and the API name it; to be stored.
-    :param external_reference_id: what came with the call, or was made for it.
+    :param message_id: the id used by webhooks and the API; store it.
+    :param external_reference_id: the one that was passed, or generated.
     """
 
     message_id: str
@@ -32,10 +32,10 @@ class Sent(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OutboundMessage:
-    """A message as the API tells of it now, which is not when it reached its status.
+    """A message's current state in the API, which is not when it reached its status.
 
-    :param status: one of :class:`~flask_fd_whatsapp.Status`, or a text that is not documented.
-    :param created_at: when Freshdesk took it, UTC; ``None`` if that is not told.
+    :param status: one of :class:`~flask_fd_whatsapp.Status`, or an undocumented text.
+    :param created_at: when Freshdesk accepted it (UTC); ``None`` if it is not reported.
     :param error: why it failed.
     """
 
@@ -50,8 +50,8 @@ class OutboundMessage:
 class SendRequest:
     """A message that is ready to be posted.
 
-    :param external_reference_id: its reference, given or made.
-    :param body: what is posted; a recipient's number is in it.
+    :param external_reference_id: the one that was passed, or generated.
+    :param body: the body to post; it contains the recipient's number.
     """
 
     external_reference_id: str
@@ -67,9 +67,9 @@ def send_request(
     note_policy: Mapping[str, Any] | None = None,
     ticket_properties: Mapping[str, Any] | None = None,
 ) -> SendRequest:
-    """The request that sends a message; what is not needed is left out.
+    """Build the request that sends a message; fields that are not needed are left out.
 
-    :raises TypeError: for what cannot be written as JSON.
+    :raises TypeError: for values that cannot be written as JSON.
     :raises ValueError: for NaN and infinite numbers.
     """
     body: dict[str, Any] = {
@@ -89,7 +89,7 @@ def send_request(
 def message_path(message_id: str) -> str:
     """The path of a message.
 
-    :raises MessageNotFound: for what can be no id, since it would name another path.
+    :raises MessageNotFound: for what cannot be an id, since it would name another path.
     """
     try:
         quoted = quote(message_id, safe="")

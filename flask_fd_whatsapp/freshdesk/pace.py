@@ -1,8 +1,8 @@
-"""The pace of calls: so many a minute, whoever makes them.
+"""The pace of calls: so many a minute, across all callers.
 
-The rate is a generic cell rate algorithm (a leaky bucket as a meter): all it remembers is one
-moment, and another until which everything pauses.  Where they are remembered is a
-:class:`RateStore`, so that one process, or all that share a ledger, go by the same pace.
+The rate is a generic cell rate algorithm (a leaky bucket as a meter): its whole state is one
+moment, and another until which all calls pause. The state is kept in a :class:`RateStore`, so that
+one process, or all that share a ledger, keep the same pace.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from .api_errors import RateLimited
 MINUTE: Final = 60.0
 
 BURST: Final = 0.1
-"""The share of a minute's calls that may be made at once."""
+"""The share of a minute's calls that may be made in one burst."""
 
 MARGIN: Final = 0.02
-"""The share left free, since calls do not all take equally long to arrive."""
+"""The share left free, since calls take different times to arrive."""
 
 
 class RateState(NamedTuple):
-    """What a pace remembers, in seconds of its store's clock.
+    """The state of a pace, in seconds of its store's clock.
 
-    :param tat: the theoretical arrival time: when the next call would come if all kept the pace.
+    :param tat: the theoretical arrival time: when the next call is due at a steady pace.
     :param paused_until: until then no call is made.
     """
 
@@ -36,22 +36,22 @@ class RateState(NamedTuple):
 
 
 class Rate:
-    """At most so many calls in any minute, a tenth of them at once.
+    """A limit of calls in any minute, a tenth of them in a burst.
 
-    :param calls_a_minute: in whichever 60 seconds they are counted.
-    :raises ValueError: if there is no room for any.
+    :param calls_a_minute: in any window of 60 seconds.
+    :raises ValueError: if no call is allowed at all.
     """
 
     def __init__(self, calls_a_minute: float) -> None:
         if not calls_a_minute > 0:
             raise ValueError("calls_a_minute has to be more than 0.")
         self.burst = max(1, int(calls_a_minute * BURST))
-        # A window of a minute may hold the burst and a minute's steady calls.
+        # A window of one minute may contain the burst and a minute's steady calls.
         self._interval = MINUTE / (calls_a_minute * (1 - MARGIN) - (self.burst - 1))
         self._tolerance = self._interval * (self.burst - 1)
 
     def wait(self, state: RateState, now: float) -> float:
-        """Seconds until the next call may be made, in whole microseconds."""
+        """Return the seconds until the next call may be made, in whole microseconds."""
         return max(0.0, round(max(state.tat - self._tolerance, state.paused_until) - now, 6))
 
     def free(self, state: RateState, now: float) -> int:
@@ -62,23 +62,23 @@ class Rate:
         return self.burst - math.ceil(round(used, 3))
 
     def taken(self, state: RateState, now: float) -> RateState:
-        """The state once the next call's turn is taken."""
+        """Return the state after the next call."""
         turn = now + self.wait(state, now)
         return state._replace(tat=max(state.tat, turn) + self._interval)
 
     def paused(self, state: RateState, until: float) -> RateState:
-        """The state in a pause, which no burst follows."""
+        """Return the state in a pause, after which there is no burst."""
         return RateState(max(state.tat, until + self._tolerance), max(state.paused_until, until))
 
 
 class RateStore(Protocol):
-    """Where a pace's state is kept, with a clock of its own."""
+    """Stores a pace's state, with a clock of its own."""
 
     def change(self, step: Callable[[RateState, float], RateState]) -> tuple[RateState, float]:
         """Put ``step(state, now)`` in place of the state, as one compare-and-set.
 
-        :param step: may be called several times; gives the state itself to change nothing.
-        :return: the state that was replaced, and the ``now`` that went with it.
+        :param step: may be called several times; returns its argument to change nothing.
+        :return: the state that was replaced, and the ``now`` that was used.
         """
         ...
 
@@ -102,8 +102,8 @@ class LocalRateStore:
 class Pace:
     """Lets calls through at a rate.
 
-    :param store: where the state is kept; ``None`` for this process.
-    :param sleep: how a turn is waited for.
+    :param store: stores the state; ``None`` for this process.
+    :param sleep: waits.
     """
 
     def __init__(
@@ -118,11 +118,11 @@ class Pace:
         self._sleep = sleep
 
     def take_turn(self, wait: float) -> float:
-        """Wait for the turn of a call, and take it.
+        """Wait until a call may be made, and count it.
 
-        :param wait: seconds that it may take.
-        :return: seconds that are left of them.
-        :raises RateLimited: if it would take longer; no turn is taken then.
+        :param wait: the maximum number of seconds to wait.
+        :return: the seconds that are left of them.
+        :raises RateLimited: if it would take longer; no call is counted then.
         """
         while True:
             seconds = self._reserve(wait)
@@ -134,11 +134,11 @@ class Pace:
                 return wait
 
     def rest(self, seconds: float) -> None:
-        """Wait, without a turn."""
+        """Wait, without counting a call."""
         self._sleep(seconds)
 
     def pause(self, seconds: float) -> None:
-        """Let nobody call for so long, since the API has said so."""
+        """Stop all calls for this long, as the API demanded."""
         self._store.change(lambda state, now: self._rate.paused(state, now + seconds))
 
     def _reserve(self, wait: float) -> float:
@@ -153,6 +153,6 @@ class Pace:
         return seconds
 
     def _is_paused(self) -> bool:
-        """Whether a pause has begun while a turn was waited for."""
+        """Whether a pause has begun during the wait."""
         state, now = self._store.change(lambda state, now: state)
         return state.paused_until > now

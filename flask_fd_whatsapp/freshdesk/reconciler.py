@@ -203,7 +203,7 @@ class Reconciler:
         allowance = self._client.asking.allowance
         if allowance is not None and allowance.is_low:
             self._stop(
-                f"of the account's {allowance.total} calls a minute {allowance.remaining} are left"
+                f"{allowance.remaining} of the account's {allowance.total} calls a minute are left"
             )
         return Answered(asked.message_id, told_by(outcome.result), str(told.status))
 
@@ -225,7 +225,7 @@ class Reconciler:
     def _note_problem(self, problem: str) -> None:
         self.result.problem = problem
         logger.error(
-            "Freshdesk cannot be asked what became of messages: %s",
+            "Freshdesk cannot be asked about messages: %s",
             problem,
             extra=log_fields(receiver=self._receiver.name),
         )

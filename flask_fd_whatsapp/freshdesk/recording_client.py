@@ -30,16 +30,16 @@ from .template_message import TemplateMessage
 logger = get_logger(__name__)
 
 CLIENTS: Final = "fd_whatsapp_clients"
-"""The key in ``app.extensions``: a mapping from a receiver's name to its client."""
+"""The key in ``app.extensions`` of a mapping from a receiver's name to its client."""
 
 
 class RecordingClient(FreshdeskClient):
-    """Sends in the name of a receiver's account, and keeps what it sent in the receiver's ledger.
+    """Sends for a receiver's account, and records every send in the receiver's ledger.
 
-    :meth:`send` keeps that something is about to be sent, in a transaction of its own, and what
-    came of it: call it with no transaction open. Beside what :class:`FreshdeskClient` raises it
-    raises :class:`AlreadySent` (with ``once``, if the reference was used), ``LedgerUnavailable``
-    (nothing was sent, since that could not be kept) and, in a handler that has used
+    :meth:`send` records its intent in a transaction of its own, and then the result: call it with
+    no transaction open. In addition to the errors of :class:`FreshdeskClient` it raises
+    :class:`AlreadySent` (with ``once``, if the reference was used), ``LedgerUnavailable`` (nothing
+    was sent, since that could not be recorded) and, in a handler that has used
     ``current_ledger.transaction``, ``FreshdeskWhatsAppError``.
 
     :ivar account_id: the account's.
@@ -58,7 +58,7 @@ class RecordingClient(FreshdeskClient):
         if settings.domain is None or settings.api_key is None:
             raise ConfigurationError(
                 f"{receiver.prefix}_API_KEY is not set, and without it Freshdesk's API cannot be "
-                f"called: set it, and {receiver.prefix}_DOMAIN."
+                f"called: set it and {receiver.prefix}_DOMAIN."
             )
         super().__init__(settings.domain, settings.api_key, sender=settings.sender)
         assert settings.account_ids is not None
@@ -96,9 +96,9 @@ class RecordingClient(FreshdeskClient):
     ) -> Sent:
         if has_open_transaction():
             raise FreshdeskWhatsAppError(
-                "current_client.send() inside current_ledger.transaction: what is sent cannot be "
-                "rolled back with it. Send before the handler first uses the transaction, or in a "
-                "handler of its own."
+                "current_client.send() inside current_ledger.transaction: a message that was sent "
+                "cannot be rolled back with it. Send before the handler first uses the "
+                "transaction, or in a separate handler."
             )
         campaign_of = self.receiver.settings.campaign
         if campaign is None and campaign_of is not None:
@@ -149,8 +149,8 @@ class RecordingClient(FreshdeskClient):
             self.receiver.ledger.send_record.sent(send_id, sent.message_id)
         except Exception as error:  # it was sent: whoever sends it again sends it twice
             logger.error(
-                "Message %s with reference %s was sent, and the ledger could not keep that (%s): "
-                "current_ledger.expect() keeps it.",
+                "Message %s with reference %s was sent, but the ledger could not record it (%s): "
+                "current_ledger.expect() records it.",
                 sent.message_id,
                 sent.external_reference_id,
                 type(error).__name__,
@@ -163,7 +163,7 @@ class RecordingClient(FreshdeskClient):
             )
 
     def _keep_problem(self, send_id: Any, problem: Exception, reference: str) -> None:
-        """Keep what went wrong; if that fails, the send counts as unknown after two minutes."""
+        """Record what went wrong; if that fails, the send counts as unknown after two minutes."""
         if isinstance(problem, (Refused, NotAllowed)):
             state = SendState.REFUSED
         elif isinstance(problem, (NotSent, LedgerUnavailable)):  # the pace is the ledger's
@@ -174,7 +174,7 @@ class RecordingClient(FreshdeskClient):
             self.receiver.ledger.send_record.failed(send_id, state, str(problem))
         except Exception as error:
             logger.error(
-                "The send with reference %s is %s, and the ledger could not keep that (%s): it "
+                "The send with reference %s is %s, but the ledger could not record that (%s): it "
                 "will be listed as unknown.",
                 reference,
                 state.value,
@@ -184,14 +184,14 @@ class RecordingClient(FreshdeskClient):
 
 
 def _kind_of(answer: Answer | NoAnswer) -> str:
-    """``2xx`` and so on, and apart from these ``429`` and ``none``."""
+    """Return the kind of an answer: ``2xx`` and so on, ``429``, or ``none``."""
     if not isinstance(answer, Answer):
         return "none"
     return "429" if answer.status == 429 else f"{answer.status // 100}xx"
 
 
 def client_of(receiver: Receiver) -> RecordingClient:
-    """The client of a receiver, made when it is first asked for.
+    """Return the client of a receiver, created at first use.
 
     :raises ConfigurationError: if the receiver has no API key.
     """
@@ -205,7 +205,7 @@ def client_of(receiver: Receiver) -> RecordingClient:
 
 
 def client_for(key: str) -> RecordingClient:
-    """The client of the receiver of that name, or of the account of that key.
+    """Return the client of the receiver with that name, or of the account with that key.
 
     :param key: where accounts of several receivers have the same, with the receiver's name before
         it: ``"europe/acme"``.
@@ -257,7 +257,7 @@ def _find_client() -> RecordingClient:
     raise NoSuchReceiver(
         "current_client: no FreshdeskWhatsApp blueprint is registered on this application."
         if not receivers
-        else "current_client: outside a handler it cannot tell which of the receivers "
+        else "current_client: outside a handler it is ambiguous which of the receivers "
         f"{', '.join(receivers)} is meant: use client_for(<name>)."
     )
 
@@ -265,6 +265,6 @@ def _find_client() -> RecordingClient:
 current_client: RecordingClient = cast(RecordingClient, LocalProxy(_find_client))
 """The client of the receiver that is handling an event, else of the only one with an API key.
 
-:raises NoSuchReceiver: where none is meant, or which one cannot be told.
-:raises ConfigurationError: where the one that is meant has no API key.
+:raises NoSuchReceiver: if there is no such receiver, or it is ambiguous.
+:raises ConfigurationError: if that receiver has no API key.
 """

@@ -1,5 +1,7 @@
-"""The pace that all processes of a ledger share: three quarters of the calls for sending, and one
-for catching up, so that neither starves the other.
+"""The pace that all processes of a ledger share.
+
+Sending gets three quarters of the calls and reconciling one quarter, so that neither starves the
+other.
 """
 
 from __future__ import annotations
@@ -19,10 +21,10 @@ _LONGEST_NAME: Final = 255
 
 
 class LedgerRateStore:
-    """Keeps a pace's state in a ledger, by the ledger's clock.
+    """Stores a pace's state in a ledger, using the ledger's clock.
 
-    :param rates: gives the ledger's part for it, when it is first needed.
-    :param name: the state's, the same in all processes.
+    :param rates: returns the ledger's part for it, at first use.
+    :param name: the state's name, the same in all processes.
     """
 
     def __init__(self, rates: Callable[[], Rates], name: str) -> None:
@@ -51,7 +53,7 @@ class Paces(NamedTuple):
 
 
 def paces_of(rates: Callable[[], Rates], domain: str, calls_a_minute: int) -> Paces:
-    """The paces of an account's calls; what pauses one of them pauses both."""
+    """Return the paces of an account's calls; a pause of one pauses both."""
     sending = Rate(calls_a_minute * SENDING_SHARE)
     asking = Rate(calls_a_minute * (1 - SENDING_SHARE))
     send_store = LedgerRateStore(rates, _send_name(domain))
@@ -63,11 +65,11 @@ def paces_of(rates: Callable[[], Rates], domain: str, calls_a_minute: int) -> Pa
 
 
 class Budget(NamedTuple):
-    """The calls that are left of one of an account's paces.
+    """The remaining calls of one of an account's paces.
 
-    :param calls_a_minute: how many it gets, of those of the account.
-    :param free: how many may be made at once just now, of *burst*.
-    :param paused_for: for how long the API wants no calls.
+    :param calls_a_minute: its share of the account's calls.
+    :param free: how many calls may be made right now, out of *burst*.
+    :param paused_for: how long the API wants no calls.
     """
 
     purpose: str
@@ -78,7 +80,7 @@ class Budget(NamedTuple):
 
 
 def budgets_of(rates: Rates, domain: str, calls_a_minute: int) -> list[Budget]:
-    """What is left of an account's calls; takes none of them.
+    """Return an account's remaining calls, without using any.
 
     :raises LedgerUnavailable: if the ledger cannot be used.
     """
@@ -104,14 +106,14 @@ def budgets_of(rates: Rates, domain: str, calls_a_minute: int) -> list[Budget]:
 
 
 class _TwinPace(Pace):
-    """A pace whose pauses are another's, too."""
+    """A pace whose pauses also pause another."""
 
     def __init__(self, rate: Rate, store: RateStore, twin: Rate, twin_store: RateStore) -> None:
         super().__init__(rate, store)
         self._twin = Pace(twin, twin_store)
 
     def pause(self, seconds: float) -> None:
-        """Let nobody call for so long, since the API has said so."""
+        """Stop all calls for this long, as the API demanded."""
         super().pause(seconds)
         self._twin.pause(seconds)
 

@@ -1,6 +1,6 @@
-"""A message made of an approved template, and what stands in its placeholders.
+"""A message from an approved template, with the values of its placeholders.
 
-The shape of the body is that of a public copy of the API's documentation (January 2026).
+The body has the shape shown in a public copy of the API's documentation (January 2026).
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ class Video(_Media):
 
 @dataclass(frozen=True, slots=True)
 class URLButton:
-    """What is put into the URL of a button.
+    """The variable part of a button's URL.
 
-    :param index: the button's place in the template, from 0.
+    :param index: the button's position in the template, from 0.
     :param text: the variable part of its URL.
     """
 
@@ -69,16 +69,16 @@ class URLButton:
 
 @dataclass(frozen=True, slots=True)
 class TemplateMessage:
-    """An approved template, and what its placeholders are filled with.
+    """An approved template, and the values of its placeholders.
 
-    :param name: the template's.
-    :param language: its code, such as ``en`` or ``pt_BR``.
-    :param body: texts for the placeholders of the body, in their order.
-    :param header: text for the header's placeholder, or an :class:`Image`, :class:`Document` or
+    :param name: the template's name.
+    :param language: its language code, such as ``en`` or ``pt_BR``.
+    :param body: the values of the body's placeholders, in order.
+    :param header: the value of the header's placeholder, or an :class:`Image`, :class:`Document` or
         :class:`Video`.
-    :param buttons: texts for the URLs of buttons.
-    :raises TypeError: for what is no text where text is wanted.
-    :raises ValueError: for what is empty.
+    :param buttons: the variable parts of the buttons' URLs.
+    :raises TypeError: for a value that has to be text but is not.
+    :raises ValueError: for an empty value.
     """
 
     name: str
@@ -98,7 +98,7 @@ class TemplateMessage:
             _text(self.header, "What stands for the header's placeholder")
 
     def as_json(self) -> dict[str, Any]:
-        """The ``message`` of the request: parts without placeholders are left out."""
+        """Return the request's ``message``, without components that have no placeholders."""
         template: dict[str, Any] = {"name": self.name, "language": {"code": self.language}}
         if components := list(self._components()):
             template["components"] = components

@@ -1,4 +1,4 @@
-"""What the API tells of a message, in the shape of a webhook."""
+"""What the API reports about a message, in the shape of a webhook."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from .outbound_message import OutboundMessage
 
 
 def told_event(told: OutboundMessage, account_id: str, asked_at: datetime) -> bytes:
-    """A body of ids, reference, status, time and error alone.
+    """Build a body of ids, reference, status, time and error only.
 
-    :param asked_at: which stands for when the status was reached, since the API tells no time
-        but that of QUEUED.
+    :param asked_at: used as the time of the status, since the API reports no time other than that
+        of QUEUED.
     """
     reached = told.created_at if told.status == Status.QUEUED else None
     data: dict[str, Any] = {

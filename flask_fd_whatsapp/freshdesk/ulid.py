@@ -1,4 +1,4 @@
-"""ULIDs, which Freshdesk's message ids are: 48 bits of time and 80 of chance, as 26 letters."""
+"""ULIDs, as in Freshdesk's message ids: 48 bits of time and 80 random bits, as 26 characters."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def make_ulid(milliseconds: int, random: Random) -> str:
 
 
 def new_ulid() -> str:
-    """A ULID of now, which nobody can guess, or makes twice."""
+    """Create a ULID for the current time; unique, and not predictable."""
     return make_ulid(time.time_ns() // 1_000_000, SystemRandom())
 
 
 def ulid_time(ulid: str) -> int:
-    """When a ULID was made, in milliseconds since 1970 (UTC).
+    """Return when a ULID was created, in milliseconds since 1970 (UTC).
 
-    :raises ValueError: if it is none.
+    :raises ValueError: if it is not a ULID.
     """
     if len(ulid) != _LENGTH or ulid[0] > "7" or set(ulid) - set(_CROCKFORD):
-        raise ValueError(f"{ulid!r} is no ULID.")
+        raise ValueError(f"{ulid!r} is not a ULID.")
     number = 0
     for letter in ulid:
         number = number << 5 | _CROCKFORD.index(letter)

@@ -193,7 +193,7 @@ def test_check_hides_the_key_and_tells_of_another_account() -> None:
         host.receiver.receive(body.replace(b"11011399037", b"22222222222"), {})
         shown = run(host, "check")
         assert shown.exit_code == 1
-        assert "another account than 11011399037" in shown.output
+        assert "an account other than 11011399037" in shown.output
         assert KEY not in shown.output
         assert "4155550100" not in shown.output
 

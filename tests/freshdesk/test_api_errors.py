@@ -34,7 +34,7 @@ UNSAFE = [
     AlreadySent(SEND),
     SendUnknown("T1", "no answer"),
     MessageNotFound("M1"),
-    UnusableAnswer(500, "it is no JSON object"),
+    UnusableAnswer(500, "it is not a JSON object"),
 ]
 
 
@@ -59,7 +59,7 @@ def test_api_errors_travel(error: FreshdeskAPIError) -> None:
 def test_already_sent_tells_of_the_send() -> None:
     """Who would send again learns which message there is."""
     assert AlreadySent(SEND).send.message_id == "M1"
-    assert str(AlreadySent(SEND)) == "'T1' has been used for a message (sent)."
+    assert str(AlreadySent(SEND)) == "'T1' was already used for a message (sent)."
 
 
 def test_long_references_are_cut() -> None:

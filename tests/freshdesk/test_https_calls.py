@@ -257,7 +257,7 @@ def test_a_proxy_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     with listening(answering(answer_of(b"", "407 Proxy Authentication Required"))) as port:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
         told = failure(calls_of("acme.freshdesk.com").call("POST", PATH, b"{}"))
-    assert told == NoAnswer("the proxy does not let it through", went_out=False)
+    assert told == NoAnswer("the proxy refused the connection", went_out=False)
 
 
 def test_no_proxy(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -282,7 +282,7 @@ def test_a_webhook_of_another_account_stops_the_run() -> None:
         done = reconcile(stuck_for=ALWAYS)
         assert done.asked == 0
         assert done.problem is not None
-        assert "another account" in done.problem
+        assert "an account other than" in done.problem
 
 
 def test_calls_run_low() -> None:
@@ -293,7 +293,7 @@ def test_calls_run_low() -> None:
         done = reconcile(stuck_for=ALWAYS)
         assert (done.asked, done.problem) == (9, None)
         assert done.stopped is not None
-        assert "1 are left" in done.stopped
+        assert "1 of the account's 10 calls" in done.stopped
 
 
 @pytest.mark.parametrize("kind", KINDS)
