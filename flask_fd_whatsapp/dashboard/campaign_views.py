@@ -10,9 +10,10 @@ from flask import Response, abort, request
 
 from ..engagement import Comparison, Figures, compare
 from . import charts
+from .account_choice import accounts
 from .csv_download import download
 from .overview_page import outcomes
-from .shared_figures import accounts, engagement, timed, unit_of
+from .shared_figures import engagement, timed, unit_of
 from .visit import Visit, argument
 from .wordings import counted
 

@@ -15,6 +15,7 @@ from ..ledger.context import EXTENSION
 from ..ledger_urls import MEMORY_URL
 from ..log_fields import get_logger
 from ..monitoring.masking import masked_url, without_secrets
+from .account_choice import account_label
 from .campaign_views import campaign, campaigns, campaigns_csv
 from .failure_views import failures, failures_csv
 from .guarding import Gatekeeper, Guard
@@ -134,6 +135,7 @@ class Dashboard(Blueprint):
                 "link": visit.link,
                 "same": visit.same,
                 "when": lambda moment, form=None: time_tag(moment, zone, now, form),
+                "account_label": lambda account_id: account_label(visit, account_id),
                 "period_labels": PERIOD_LABELS,
                 **self._frame(),
                 **context,

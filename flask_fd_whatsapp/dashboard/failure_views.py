@@ -12,11 +12,12 @@ from ..engagement import Engagement
 from ..failure_reasons import FailureClass
 from ..ledger.listing import MessageFilter
 from . import charts
+from .account_choice import accounts
 from .campaign_views import by_class
 from .csv_download import download
 from .message_views import HEAD, all_pages, paged, row_of
 from .overview_page import classes_of
-from .shared_figures import accounts, engagement
+from .shared_figures import engagement
 from .visit import Visit, argument
 
 LISTS: Final = {

@@ -15,10 +15,10 @@ from ..exceptions import AmbiguousMessage
 from ..failure_reasons import FailureClass
 from ..ledger import Message
 from ..ledger.listing import UNHEARD, ListedMessage, MessageFilter, Place
+from .account_choice import accounts
 from .csv_download import download
 from .message_story import story
 from .overview_page import classes_of
-from .shared_figures import accounts
 from .visit import Visit, argument
 
 PAGE: Final = 25

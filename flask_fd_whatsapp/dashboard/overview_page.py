@@ -9,9 +9,10 @@ from ..engagement import Engagement
 from ..failure_reasons import classify
 from ..ledger.listing import ListedMessage, MessageFilter
 from . import charts
+from .account_choice import accounts
 from .attention_list import heading, is_empty, stands, to_do
 from .health_strip import health
-from .shared_figures import accounts, engagement, timed, unit_of
+from .shared_figures import engagement, timed, unit_of
 from .visit import Visit, start_of
 from .wordings import counted
 

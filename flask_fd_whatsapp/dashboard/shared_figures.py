@@ -10,9 +10,6 @@ from ..engagement import Engagement, Figures
 from ..engagement.report_filter import ReportFilter
 from .visit import Period, Visit
 
-ACCOUNTS_SECONDS: Final = 3600.0
-"""How long the accounts to choose from are shared: finding them goes through all messages."""
-
 By: TypeAlias = str | tuple[str, str] | None
 """What figures are grouped by."""
 
@@ -73,18 +70,3 @@ def timed(
     if counted.known > MOST_TIMED and request.args.get("times") != "yes":
         return None
     return engagement(visit, by=by, campaign=campaign, times=True)
-
-
-def accounts(visit: Visit) -> list[str]:
-    """The accounts to choose from, where there are several."""
-    known = {one for receiver in visit.shown for one in receiver.settings.account_ids or ()}
-    if not known:
-        found = visit.shared(
-            ("accounts", visit.narrowed),
-            lambda: visit.ledger.reports.accounts(visit.narrowed),
-            seconds=ACCOUNTS_SECONDS,
-        )
-        known = set(found)
-    if visit.account:
-        known.add(visit.account)
-    return sorted(known) if len(known) > 1 else []

@@ -8,10 +8,12 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from flask_fd_whatsapp import FreshdeskWhatsApp
+from flask_fd_whatsapp import Account, FreshdeskWhatsApp
 from flask_fd_whatsapp.dashboard import Dashboard
+from flask_fd_whatsapp.receiving.write_behind import finish_writes
 from flask_fd_whatsapp.testing import EventBuilder, WhatsAppClient
 
+from ..concurrency.threads import TIMEOUT
 from .conftest import PAGES, let_in
 
 SENT = {("fd_whatsapp", "1"): 1, ("uk", "2"): 2, ("uk", "3"): 4}
@@ -70,3 +72,43 @@ def test_the_switches_have_what_can_be_chosen(client: FlaskClient) -> None:
     """All receivers, and the accounts of the receiver that is looked at."""
     text = client.get(f"{PAGES}/?receiver=uk").text
     assert re.findall(r'<option value="([^"]*)"', text) == ["", "fd_whatsapp", "uk", "", "2", "3"]
+
+
+@pytest.mark.parametrize("is_callable", [False, True], ids=["a mapping", "a callable"])
+def test_accounts_are_called_by_their_names(is_callable: bool) -> None:
+    """The switch, the filters and a message's page say what people call an account, and its id.
+
+    Where the application cannot say, the id alone is there.
+    """
+    known = {
+        "acme": Account({"Authorization": "Bearer acme"}, ["1"], name="Acme <UK>"),
+        "globex": Account({"Authorization": "Bearer globex"}, ["2"]),
+        "broken": Account({"Authorization": "Bearer broken"}, ["3"], name="Initech"),
+    }
+    is_down = False
+
+    def find(key: str) -> Account | None:
+        if is_down and key == "broken":
+            raise OSError("the database is down")
+        return known.get(key)
+
+    app = Flask("host")
+    app.register_blueprint(FreshdeskWhatsApp(accounts=find if is_callable else known))
+    app.register_blueprint(Dashboard(guard=let_in))
+    messages = {key: EventBuilder(account_id=str(n)) for n, key in enumerate(known, 1)}
+    for key, message in messages.items():
+        WhatsAppClient(app, account=key).post(message.queued())
+    finish_writes(TIMEOUT)
+    lookup = app.extensions["fd_whatsapp"]["fd_whatsapp"].accounts
+    lookup._known.clear()
+    is_down = True
+    client = app.test_client()
+    text = client.get(f"{PAGES}/").text
+    third = "3" if is_callable else "Initech (3)"
+    labels = ["All accounts", "2", third, "Acme &lt;UK&gt; (1)"]
+    assert sorted(re.findall(r"<option[^>]*>([^<]*)", text)) == sorted(labels)
+    page = client.get(f"{PAGES}/message?id={messages['acme'].message_id}").text
+    assert "Acme &lt;UK&gt; (1)" in page
+    assert "account Acme &lt;UK&gt; (1)" in client.get(f"{PAGES}/messages?account=1").text
+    for view in ("campaigns", "campaign?without=campaign", "failures", "operations"):
+        assert client.get(f"{PAGES}/{view}").status_code == 200
