@@ -8,11 +8,18 @@ import pytest
 from flask import Flask
 from marshmallow import ValidationError, validates_schema
 
-from flask_fd_whatsapp import FreshdeskWhatsApp, OutboundMessageEventSchema
+from flask_fd_whatsapp import (
+    FreshdeskWhatsApp,
+    OutboundMessageEventSchema,
+    StatusEvent,
+    handler_name,
+    status_received,
+)
+from flask_fd_whatsapp.ledger import MemoryLedger
 from flask_fd_whatsapp.receiving.write_behind import finish_writes
 
 from ..conftest import TOKEN, URL, MakeApp, Payload
-from .conftest import RunCommand, Tickets, url_in
+from .conftest import RunCommand, Tickets, ledger_of, make_due, url_in
 
 NEW_TOKEN = "Bearer n3w"
 
@@ -136,3 +143,80 @@ def test_failing_event_is_tried_at_once(
     assert run(app, "retry", "--event", "1").exit_code == 0
     assert len(tickets.calls) == 2
     assert is_green(app, run)
+
+
+def test_what_nobody_takes_up_is_handled_by_retry(
+    deferred: Flask, payload: Payload, run: RunCommand, tickets: Tickets
+) -> None:
+    """Whatever was to retry, and however long it was down: `retry` handles what is due."""
+    assert post(deferred, payload("sent")) == 200
+    make_due(deferred)
+    limits = ("--max-overdue", "0s")
+    assert "no process has taken it up" in run(deferred, "status", *limits).stdout
+    assert run(deferred, "retry").exit_code == 0
+    assert len(tickets.calls) == 1
+    assert run(deferred, "status", *limits).exit_code == 0
+
+
+def test_what_piled_up_is_worked_off(
+    deferred: Flask, payload: Payload, run: RunCommand, tickets: Tickets
+) -> None:
+    """One process more that handles events takes what is above the limit."""
+    for number in range(3):
+        post(deferred, payload("sent", data__message_id=f"M{number}"))
+    limits = ("--max-pending", "2")
+    assert "3 events pending, which is more than 2" in run(deferred, "status", *limits).stdout
+    assert run(deferred, "retry").exit_code == 0
+    assert len(tickets.calls) == 3
+    assert run(deferred, "status", *limits).exit_code == 0
+
+
+def test_handler_that_was_not_connected_is_called_with_past_events(
+    make_durable: MakeApp, payload: Payload, run: RunCommand
+) -> None:
+    """Once it is connected, `check` lists it, and `replay` calls it with what it has missed."""
+    app = make_durable()
+    assert post(app, payload("sent")) == 200
+    assert "missing" not in run(app, "check").stdout
+    calls: list[str] = []
+
+    @status_received.connect
+    @handler_name("missing")
+    def missing(app: Flask, event: StatusEvent) -> None:
+        calls.append(event.message_id)
+
+    assert "missing" in run(app, "check").stdout
+    assert run(app, "replay", "--handler", "missing", "--yes").exit_code == 0
+    assert calls == [payload("sent")["data"]["message_id"]]
+
+
+def test_full_memory_has_room_once_the_handler_is_fixed(
+    make_app: MakeApp, payload: Payload, tickets: Tickets
+) -> None:
+    """What Freshdesk sends again is handled, and makes room for what is new."""
+    app = make_app()
+    ledger = ledger_of(app)
+    assert isinstance(ledger, MemoryLedger)
+    ledger.store.max_events = 1
+    tickets.error = ValueError("no tickets")
+    first, second = (payload("sent", data__message_id=f"M{number}") for number in range(2))
+    assert [post(app, first), post(app, second)] == [503, 503]
+    assert len(tickets.calls) == 1
+    tickets.error = None
+    assert post(app, second) == 503
+    assert [post(app, first), post(app, second)] == [200, 200]
+
+
+def test_schema_that_refused_recorded_events_is_mended(
+    make_durable: MakeApp, payload: Payload, run: RunCommand, tickets: Tickets
+) -> None:
+    """An event that died of a new schema's mistake is handled once the schema takes it."""
+    before = make_durable(DISPATCH="deferred")
+    assert post(before, payload("sent")) == 200
+    broken = make_durable(FreshdeskWhatsApp(schema=Refusing), DISPATCH="deferred", MAX_ATTEMPTS=1)
+    make_due(broken)
+    assert run(broken, "retry").exit_code == 1
+    assert "dead" in run(broken, "status").stdout
+    assert run(before, "retry", "--dead").exit_code == 0
+    assert len(tickets.calls) == 1
+    assert is_green(before, run)
