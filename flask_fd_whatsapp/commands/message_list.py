@@ -100,7 +100,8 @@ def messages(
     )
     found = all_messages(ledger, met)
     if form is None:
-        _print(list(islice(found, limit or TABLE_ROWS)), own_classes)
+        most = limit or TABLE_ROWS
+        _print(list(islice(found, most + 1)), most, own_classes)
         return
     rows = (exported(one, own_classes) for one in islice(found, limit))
     if form == "csv":
@@ -150,12 +151,12 @@ def exported(listed: ListedMessage, own_classes: Mapping[str, FailureClass]) -> 
     }
 
 
-def _print(found: list[ListedMessage], own_classes: Mapping[str, FailureClass]) -> None:
+def _print(found: list[ListedMessage], most: int, own_classes: Mapping[str, FailureClass]) -> None:
     if not found:
         click.echo("No messages.")
         return
     rows = []
-    for listed in found:
+    for listed in found[:most]:
         one, row = listed.message, exported(listed, own_classes)
         failure = f"{row['failure_class']} ({row['failure_code'] or 'no code'})"
         if row["arrived_all_the_same"]:
@@ -172,3 +173,5 @@ def _print(found: list[ListedMessage], own_classes: Mapping[str, FailureClass]) 
             )
         )
     print_table(_HEAD, rows)
+    if len(found) > most:
+        click.echo(f"The latest {most:,} of them: --limit shows more, --csv and --json show all.")

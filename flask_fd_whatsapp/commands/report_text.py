@@ -211,11 +211,18 @@ def _failures(one: Figures) -> Table:
             plain(failure.code or "-"),
             f"{failure.count.numerator:,}",
             per_cent(failure.count.value),
-            failure.advice if failure.failure_class != "unknown" else _unknown(failure.text),
+            _short(failure.advice)
+            if failure.failure_class != "unknown"
+            else _unknown(failure.text),
         )
         for failure in one.failures
     ]
     return heads, rows
+
+
+def _short(advice: str) -> str:
+    """What to do, without why: a row has no room for both."""
+    return f"{advice.partition(': ')[0].rstrip('.')}."
 
 
 def _unknown(text: str | None) -> str:
@@ -226,7 +233,7 @@ def comparisons(compared: Iterable[Comparison], a: str, b: str) -> Table:
     """Two groups, rate by rate."""
     rows = [
         (
-            one.rate,
+            one.rate.replace("_", " "),
             f"{per_cent(one.a.value)} of {one.a.denominator:,}",
             f"{per_cent(one.b.value)} of {one.b.denominator:,}",
             _points(one.difference),
@@ -239,4 +246,7 @@ def comparisons(compared: Iterable[Comparison], a: str, b: str) -> Table:
 
 
 def _points(value: float | None) -> str:
-    return "-" if value is None else f"{value * 100:+.1f} points"
+    """One decimal, or two where that would be nothing but zeros."""
+    if value is None:
+        return "-"
+    return f"{value * 100:+.{2 if 0 < abs(value) < 0.0005 else 1}f} points"

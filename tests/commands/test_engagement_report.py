@@ -57,7 +57,7 @@ def test_a_report_for_people(filled: Flask, run: RunCommand) -> None:
     assert "until now (UTC)" in told
     assert "READ depends on read receipts" in told
     assert "100% of 8" in told
-    assert "do not send it again" in told
+    assert "Do not send to this recipient again." in told
     assert "█" in told
     assert "half within" in told
 
@@ -154,6 +154,14 @@ def test_messages_for_people(filled: Flask, run: RunCommand) -> None:
     stuck = run(filled, "messages", "--stuck-for", "1d").stdout
     assert stuck.count("SENT") == 4
     assert run(filled, "messages", "--since", "today").stdout == "No messages.\n"
+
+
+def test_a_table_that_is_cut_says_so(filled: Flask, run: RunCommand) -> None:
+    """Of more messages than a table has rows, it says how to get the rest."""
+    told = run(filled, "messages", "--limit", "3").stdout.splitlines()
+    assert len(told) == 5
+    assert told[-1].startswith("The latest 3 of them:")
+    assert len(run(filled, "messages", "--campaign", "spring").stdout.splitlines()) == 1 + 8
 
 
 def test_messages_for_spreadsheets(
