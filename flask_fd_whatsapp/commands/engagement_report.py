@@ -52,7 +52,14 @@ _COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
 @click.option("--campaign", help="This campaign only.")
 @click.option("--account", "account_id", metavar="ID", help="This account only.")
 @click.option("--template", help="This template only.")
-@click.option("--no-times", "times", is_flag=True, default=True, flag_value=False, help="Quicker.")
+@click.option(
+    "--no-times",
+    "times",
+    is_flag=True,
+    default=True,
+    flag_value=False,
+    help="Leave out how long each step took: quicker.",
+)
 @click.option(
     "--compare",
     "pair",
