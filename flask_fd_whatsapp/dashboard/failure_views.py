@@ -57,7 +57,9 @@ def failures(visit: Visit) -> tuple[str, dict[str, Any]]:
         name: sum(one["count"] for one in classes if one["failure_class"] in of_list)
         for name, of_list in LISTS.items()
     }
-    wanted = _wanted(visit)
+    wanted, chosen = _wanted(visit), _class()
+    # Where few failed, all messages of the period are looked through.
+    listed = ("failures", wanted, chosen, argument("before"), argument("after"))
     return "failures.html", {
         "as_of": counted.as_of,
         "total": total,
@@ -66,8 +68,8 @@ def failures(visit: Visit) -> tuple[str, dict[str, Any]]:
         "codes": total.failures[:50],
         "of_lists": of_lists,
         "class_of": classes_of(visit),
-        "page": paged(visit, wanted, only=_class()),
-        "chosen_class": _class(),
+        "page": visit.shared(listed, lambda: paged(visit, wanted, only=chosen)),
+        "chosen_class": chosen,
         "chosen_code": argument("code"),
         "campaign": argument("campaign"),
         "is_without": _campaign() is None,

@@ -73,7 +73,7 @@ def outcomes(visit: Visit, by_day: Engagement) -> charts.Chart:
 
 
 def newest_failures(visit: Visit, *, limit: int) -> list[ListedMessage]:
-    """The last that failed, of the messages of the period."""
+    """The last that failed, of the messages of the period: if few did, all are looked through."""
     wanted = MessageFilter(
         failed=True,
         since=visit.period.since,
@@ -81,7 +81,9 @@ def newest_failures(visit: Visit, *, limit: int) -> list[ListedMessage]:
         account_id=visit.account,
         receiver=visit.narrowed,
     )
-    return visit.ledger.browser.page(wanted, limit=limit)
+    return visit.shared(
+        ("newest failures", wanted, limit), lambda: visit.ledger.browser.page(wanted, limit=limit)
+    )
 
 
 def classes_of(visit: Visit) -> Any:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -82,6 +83,31 @@ def test_a_minutes_visitors_share_one_computation(
     assert client.get(f"{PAGES}/campaigns").status_code == 200
     assert client.get(f"{PAGES}/failures").status_code == 200
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("view", ["/", "/failures", "/failures?class=recipient"])
+def test_a_list_of_failures_is_shared_too(
+    make_pages: MakePages, monkeypatch: pytest.MonkeyPatch, view: str
+) -> None:
+    """Where few messages failed all of a period are looked through: once a minute at most."""
+    app = make_pages()
+    fill(app)
+    browser = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger.browser
+    asked: list[object] = []
+    page = browser.page
+
+    def counted(*given: Any, **wanted: Any) -> Any:
+        asked.append(given)
+        return page(*given, **wanted)
+
+    monkeypatch.setattr(browser, "page", counted)
+    client = app.test_client()
+    first = client.get(f"{PAGES}{view}").text
+    assert "spring-6" in first
+    assert client.get(f"{PAGES}{view}").status_code == 200
+    assert len(asked) == 1
+    assert client.get(f"{PAGES}/failures?code=131026").status_code == 200
+    assert len(asked) == 2
 
 
 def test_campaigns_are_sorted_and_found(make_pages: MakePages) -> None:
