@@ -22,5 +22,5 @@ def test_a_simulated_week_is_shown_to_who_has_logged_in(tmp_path: Path) -> None:
     assert client.get(f"{PAGES}/").status_code == 302
     answer = client.post(answer.location, data={"password": PASSWORD})
     assert answer.location.startswith(f"{PAGES}/messages")
-    assert "winback" in client.get(f"{PAGES}/campaigns").text
+    assert "spring-preview" in client.get(f"{PAGES}/campaigns").text
     assert client.get(f"{PAGES}/").status_code == 200
