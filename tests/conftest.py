@@ -31,7 +31,7 @@ Payload = Callable[..., dict[str, Any]]
 
 # Nobody outside is talked to, and to read the machine's authorities takes each TLS context 20 ms:
 # the driver of MariaDB makes one for every connection.
-os.environ.setdefault("SSL_CERT_FILE", os.devnull)
+os.environ["SSL_CERT_FILE"] = os.devnull
 
 # A shell's background jobs ignore Ctrl-C, and so would the processes that tests interrupt.
 signals.signal(signals.SIGINT, signals.default_int_handler)
