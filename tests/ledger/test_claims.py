@@ -91,7 +91,7 @@ def test_lost_claim_changes_nothing(ledger: Ledger, status: str, write: Any) -> 
     end_leases(ledger)
     second, claim = claimed(ledger, status)
     before = ledger.events(), ledger.message("M1")
-    with pytest.raises(ClaimLost, match=r"lease of 60 seconds"):
+    with pytest.raises(ClaimLost, match=r"within 60 seconds"):
         write(late)
     assert (ledger.events(), ledger.message("M1")) == before
     assert ledger.record(entry("READ"), POLICY).claim is None
