@@ -24,6 +24,9 @@ docs: $(VENV)-docs/.installed
 	$(VENV)-docs/bin/sphinx-build -n -W -q -E -d $(SITE)/.doctrees docs $(SITE)
 	@echo "$(SITE)/index.html"
 
+# Else each worker and each process that a test starts compiles everything again.
+test test-all: export PYTHONDONTWRITEBYTECODE =
+
 # All but the tests that are marked slow.
 test: $(INSTALLED)
 	$(TESTS) -m "not slow" $(ARGS)
