@@ -21,9 +21,10 @@ from .template_message import Document, Image, TemplateMessage, URLButton, Video
 
 if TYPE_CHECKING:
     from .api_client import FreshdeskClient
+    from .client_lookup import client_for, current_client
     from .reconciler import reconcile
     from .reconciliation import Reconciliation
-    from .recording_client import RecordingClient, client_for, current_client
+    from .recording_client import RecordingClient
 
 __all__ = [
     "AlreadySent",
@@ -57,8 +58,8 @@ _MODULES = {
     "FreshdeskClient": "api_client",
     "Reconciliation": "reconciliation",
     "RecordingClient": "recording_client",
-    "client_for": "recording_client",
-    "current_client": "recording_client",
+    "client_for": "client_lookup",
+    "current_client": "client_lookup",
     "reconcile": "reconciler",
 }
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from flask import current_app
-
-from ..exceptions import LedgerUnavailable, NoSuchReceiver
+from ..exceptions import LedgerUnavailable
 from ..ledger.asking import AskCursor, Asked, AskFilter, is_due, unheard_of
-from ..ledger.context import EXTENSION
 from ..ledger.send_records import Expected
 from ..log_fields import get_logger, log_fields
 from ..receiving.receiver import Receiver
@@ -22,9 +19,9 @@ from .api_errors import (
     NotAllowed,
     RateLimited,
 )
+from .client_lookup import client_of, receiver_to_ask
 from .outbound_message import OutboundMessage
 from .reconciliation import Answered, Reconciliation, Told, told_by
-from .recording_client import client_of, receiver_for
 from .told_event import told_event
 
 logger = get_logger(__name__)
@@ -266,7 +263,7 @@ def reconcile(
     :raises LedgerUnavailable: if the ledger cannot be used.
     """
     reconciler = Reconciler(
-        _chosen(receiver),
+        receiver_to_ask(receiver),
         stuck_for=stuck_for,
         is_recheck=recheck,
         since=since,
@@ -278,20 +275,3 @@ def reconcile(
     for _ in reconciler.run():
         pass
     return reconciler.result
-
-
-def _chosen(name: str | None) -> Receiver:
-    receivers: Mapping[str, Receiver] = current_app.extensions.get(EXTENSION, {})
-    having = {
-        each.name: each for each in receivers.values() if each.settings.api_key is not None
-    } or receivers
-    if name is not None and receivers:
-        return receiver_for(name, "reconcile")
-    if len(having) != 1:
-        raise NoSuchReceiver(
-            f"reconcile(): name one of the receivers {', '.join(receivers)}."
-            if receivers
-            else "reconcile(): no FreshdeskWhatsApp blueprint is registered on this application."
-        )
-    (chosen,) = having.values()
-    return chosen
