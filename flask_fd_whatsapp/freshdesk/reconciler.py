@@ -87,7 +87,7 @@ class Reconciler:
         result.stopped = result.problem = None
         yield from self._run()
         if result.problem is None and self._failure is not None and not self._is_answered:
-            self._note_problem(f"Freshdesk answered nothing that was asked for. {self._failure}")
+            self._note_problem(f"No message that was asked about got an answer. {self._failure}")
         if self._ids is None and not self._is_dry_run:
             self._asking.note(
                 self._receiver.kept_as,
@@ -124,7 +124,7 @@ class Reconciler:
             if self._should_stop():
                 result.stopped = "it was asked to stop"
             elif self._limit is not None and sum(result.counts.values()) >= self._limit:
-                result.stopped = f"it was to ask for no more than {self._limit}"
+                result.stopped = f"the limit of {self._limit} is reached"
         return result.stopped is not None
 
     def _turns(self) -> Iterator[Asked]:

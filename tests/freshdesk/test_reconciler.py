@@ -200,7 +200,7 @@ def test_a_run_without_any_answer_could_not_ask(monkeypatch: pytest.MonkeyPatch)
         done = reconcile(stuck_for=ALWAYS)
         assert (done.counts[Told.NO_ANSWER], done.stopped) == (2, None)
         assert done.problem is not None
-        assert "Freshdesk answered nothing that was asked for" in done.problem
+        assert "No message that was asked about got an answer" in done.problem
         assert _noted(host) == [(2, 0, done.problem, False)]
         done = reconcile(ids=[message_id, "M1"])
         assert (done.counts[Told.CHANGED], done.counts[Told.NO_ANSWER]) == (1, 1)
@@ -215,6 +215,7 @@ def test_a_run_that_gets_only_429_could_not_ask(monkeypatch: pytest.MonkeyPatch)
         done = reconcile(stuck_for=ALWAYS)
         assert (done.counts[Told.NO_ANSWER], done.stopped is None) == (1, False)
         assert _noted(host) == [(1, 0, done.problem, False)]
+        assert len(host.ledger.asking.due(_all(host), limit=10)) == 1
 
 
 def test_a_limit_says_that_there_is_more() -> None:
@@ -224,7 +225,7 @@ def test_a_limit_says_that_there_is_more() -> None:
             host.send(f"R{number}")
         done = reconcile(stuck_for=ALWAYS, limit=2)
         assert (done.asked, done.problem) == (2, None)
-        assert done.stopped == "it was to ask for no more than 2"
+        assert done.stopped == "the limit of 2 is reached"
         assert _noted(host) == [(2, 2, done.stopped, True)]
         assert reconcile(stuck_for=ALWAYS, limit=1).stopped is None
 
