@@ -7,7 +7,8 @@ from ..log_fields import get_logger
 from ..signals import signals_of, status_changed
 from ..throttle import Once
 from .attempt import Attempt
-from .handlers import Handler, handlers_of
+from .handlers import Handler
+from .known_handlers import known_handlers_of
 from .watchdog import watchdog
 
 logger = get_logger(__name__)
@@ -64,7 +65,7 @@ def dispatch_one(attempt: Attempt, name: str) -> bool | None:
 def _due(attempt: Attempt) -> tuple[list[Handler], list[str]]:
     """Return the handlers to call, and the names of those that the message has moved past."""
     recorded = attempt.recorded
-    handlers = handlers_of(signals_of(attempt.event), attempt.app)
+    handlers = known_handlers_of(signals_of(attempt.event), attempt.app)
     if not (recorded.succeeded or recorded.superseded):
         return handlers, []
     due: list[Handler] = []

@@ -1,0 +1,87 @@
+"""The handlers of an event's signals, looked for anew once something has connected or left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
+from weakref import ref
+
+from blinker import NamedSignal
+from blinker.base import make_id  # type: ignore[attr-defined]  # how blinker keys receivers
+from flask import Flask
+
+from ..signals import EVENT_SIGNALS
+from .handlers import Handler, handlers_of
+
+_KNOWN: Final = "fd_whatsapp_known_handlers"
+"""The key in ``app.extensions``: by signals, what was found for them."""
+
+_last_change: object = object()
+
+
+def _note(signal: NamedSignal, **_: Any) -> None:
+    """Something has connected to a signal, or was disconnected."""
+    global _last_change
+    _last_change = object()
+
+
+for _signal in EVENT_SIGNALS:
+    _signal.receiver_connected.connect(_note)
+    _signal.receiver_disconnected.connect(_note)
+
+
+class _Found(NamedTuple):
+    """The handlers of some signals, held no more strongly than the signals hold them.
+
+    :param after: the last change before they were looked for.
+    :param sizes: the signals, and how many receivers each had.
+    :param held: the handlers; of one that its signal does not keep alive its name, its signal,
+        whether it is numbered, and the reference to it.
+    """
+
+    after: object
+    sizes: list[tuple[NamedSignal, int]]
+    held: list[Handler | tuple[str, NamedSignal, bool, ref[Any]]]
+
+    def handlers(self) -> list[Handler] | None:
+        """The handlers, ``None`` if they may be others by now."""
+        if self.after is not _last_change:
+            return None
+        for signal, size in self.sizes:
+            if signal.is_muted or len(signal.receivers) != size:
+                return None
+        handlers = []
+        for one in self.held:
+            if isinstance(one, Handler):
+                handlers.append(one)
+                continue
+            name, signal, is_numbered, reference = one
+            function = reference()
+            if function is None:
+                return None
+            handlers.append(Handler(name, signal, function, is_numbered))
+        return handlers
+
+
+def known_handlers_of(signals: tuple[NamedSignal, ...], app: Flask) -> list[Handler]:
+    """What :func:`.handlers_of` gives."""
+    known: dict[tuple[NamedSignal, ...], _Found] = app.extensions.setdefault(_KNOWN, {})
+    found = known.get(signals)
+    handlers = None if found is None else found.handlers()
+    if handlers is None:
+        after, was_muted = _last_change, _is_muted(signals)
+        sizes = [(signal, len(signal.receivers)) for signal in signals]
+        handlers = handlers_of(signals, app)
+        if not (was_muted or _is_muted(signals)):
+            known[signals] = _Found(after, sizes, [_held(handler) for handler in handlers])
+    return handlers
+
+
+def _is_muted(signals: Iterable[NamedSignal]) -> bool:
+    return any(signal.is_muted for signal in signals)
+
+
+def _held(handler: Handler) -> Any:
+    name, signal, function, is_numbered = handler
+    one = signal.receivers.get(make_id(function))
+    return (name, signal, is_numbered, one) if isinstance(one, ref) else handler
