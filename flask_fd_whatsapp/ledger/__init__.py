@@ -1,4 +1,4 @@
-"""What has been seen: the protocol of a ledger, and the one in memory."""
+"""What has been received and handled: the protocol of a ledger, and the memory ledger."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name: str) -> Any:
-        """Import the ledger in memory for those who use it: in production few do."""
+        """Import the memory ledger on access: in production it is rarely used."""
         if name == "MemoryLedger":
             from .memory.memory_ledger import MemoryLedger
 

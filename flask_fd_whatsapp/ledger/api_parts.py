@@ -1,4 +1,4 @@
-"""The parts of a ledger that have to do with Freshdesk's API: what was sent, and what to ask."""
+"""The parts of a ledger that concern Freshdesk's API: sends, and messages to ask about."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from .send_records import Expected, Send, SendFilter, SendIntent, SendStanding, 
 
 
 class SendRecord(Protocol):
-    """Keeps what was sent, from before it goes out."""
+    """Records sends, from before they go out."""
 
     def intend(self, intent: SendIntent) -> Any:
-        """Write down what is about to be sent, in a transaction of its own.
+        """Record the intent to send, in a transaction of its own.
 
-        :return: the send's id; or with ``once`` the earlier :class:`Send` of the receiver that
-            has used the reference, and then nothing is written.
+        :return: the send's id; or with ``once`` the receiver's earlier :class:`Send` with the same
+            reference, and then nothing is recorded.
         """
         ...
 
     def sent(self, send_id: Any, message_id: str) -> None:
-        """Keep the id of what was sent, and its message, together; it beats what was settled."""
+        """Record the sent message's id and row together; overrides an earlier settlement."""
         ...
 
     def failed(self, send_id: Any, state: SendState, error: str) -> None:
-        """Keep why a send is refused, unsent or unknown; what is settled already stays."""
+        """Record why a send was refused, unsent or unknown; a settled send stays as it is."""
         ...
 
     def close(self, send_id: Any) -> bool:
-        """Say of an unknown send that nothing was sent; whether it was unknown."""
+        """Close an unknown send as not sent; return whether it was unknown."""
         ...
 
     def expect(self, expected: Expected) -> None:
-        """Store the message of a send that was made elsewhere, or what is not known of it yet."""
+        """Record the message of a send made elsewhere, or complete what is missing about it."""
         ...
 
     def find(self, send_id: Any) -> Send | None:
@@ -43,64 +43,64 @@ class SendRecord(Protocol):
         ...
 
     def listed(self, wanted: SendFilter) -> list[Send]:
-        """The sends that meet every condition, newest first."""
+        """List the sends that meet all conditions, newest first."""
         ...
 
     def settle(self) -> int:
-        """Settle the unknown sends that the rule allows; gives how many."""
+        """Settle the unknown sends that the rule allows; return how many."""
         ...
 
     def standing(self, receiver: str) -> SendStanding:
-        """How a receiver's sends stand."""
+        """Return the state of a receiver's sends."""
         ...
 
 
 class Rates(Protocol):
-    """Keeps what paces of calls remember."""
+    """Stores the state of paces."""
 
     def read(self, name: str) -> PaceRead:
-        """What the pace of that name remembers, by the ledger's clock."""
+        """Return the state of the pace with that name, by the ledger's clock."""
         ...
 
     def replace(self, name: str, before: PaceMoments | None, after: PaceMoments) -> bool:
-        """Remember *after* in place of *before*; whether nobody was quicker."""
+        """Replace *before* by *after*; return false if another process has changed it."""
         ...
 
 
 class Asking(Protocol):
-    """Knows which messages are to be asked for, and whose turn it is."""
+    """Knows which messages to ask Freshdesk about, and claims them."""
 
     def due(
         self, wanted: AskFilter, *, limit: int, after: AskCursor | None = None
     ) -> Sequence[Asked]:
-        """Those whose turn has come, oldest first, from behind *after*."""
+        """Return the due messages after *after*, oldest first."""
         ...
 
     def find(self, account_id: str, message_id: str) -> Asked | None:
-        """One message, whosever turn it is; ``None`` if it is unknown."""
+        """Return one message, due or not; ``None`` if it is unknown."""
         ...
 
     def claim(self, asked: Asked) -> Asked | None:
-        """Take a message's turn, as one compare-and-set; ``None`` if another has taken it.
+        """Claim a message, as one compare-and-set; return ``None`` if another process has it.
 
-        It comes again after the message's next step: a process that dies costs that.
+        It is due again at the message's next step: a process that dies costs one step.
         """
         ...
 
     def put_back(self, claimed: Asked, before: Asked) -> None:
-        """Give a turn back, so that the message is asked for as if it had not been."""
+        """Release a claim, as if the message had not been asked about."""
         ...
 
     def found(self, claimed: Asked, *, is_there: bool) -> None:
-        """Count that Freshdesk did not know a message, or forget that it did not."""
+        """Count that Freshdesk did not find a message, or reset the count."""
         ...
 
     def told_since(self, moment: datetime, *, receiver: str) -> int:
-        """How many events the API told, and not the webhook, that were recorded since then."""
+        """Return how many events since then were reported by the API and not the webhook."""
         ...
 
     def last_webhook(self, *, receiver: str) -> tuple[str, datetime] | None:
-        """The account of the last webhook that a receiver took, and when it came (UTC)."""
+        """Return the account of a receiver's last webhook, and when it was received (UTC)."""
         ...
 
     def note(

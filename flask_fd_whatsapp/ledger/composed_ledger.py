@@ -1,4 +1,4 @@
-"""A ledger composed of its parts: what the one in memory and those in databases share."""
+"""A ledger composed of its parts; shared by the memory and SQL ledgers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from .views import Event, Message, Quarantined, Upgraded
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class ComposedLedger(Reporting):
-    """The parts as attributes, and as methods what hosts call."""
+    """The parts as attributes, and the public methods."""
 
     recording: Recording
     queries: Queries
@@ -53,7 +53,7 @@ class ComposedLedger(Reporting):
     drift: DriftRecord
 
     def record(self, entry: Entry, policy: Policy, *, claim: bool = True) -> Recorded:
-        """Insert the event unless it was seen, raise its message's status and claim the message."""
+        """Insert the event unless a duplicate, raise its message's status, claim the message."""
         return self.recording.record(entry, policy, claim=claim)
 
     def claim(
@@ -63,7 +63,7 @@ class ComposedLedger(Reporting):
         return self.recording.claim(event_id, policy, wait=wait, settled=settled)
 
     def message(self, message_id: str, account_id: str | None = None) -> Message | None:
-        """One message, ``None`` if it is unknown."""
+        """Return one message, ``None`` if it is unknown."""
         return self.queries.message(message_id, account_id)
 
     def messages(
@@ -72,13 +72,13 @@ class ComposedLedger(Reporting):
         external_reference_id: str | None = None,
         message_ids: Collection[str] | None = None,
     ) -> list[Message]:
-        """The messages that meet every condition given, in the order they were first heard of."""
+        """Return the messages that meet all conditions, in the order they were first seen."""
         return self.queries.messages(
             external_reference_id=external_reference_id, message_ids=message_ids
         )
 
     def events(self, **wanted: Unpack[EventFilter]) -> list[Event]:
-        """Events that meet every condition given, newest first."""
+        """Return the events that meet all conditions, newest first."""
         return self.queries.events(**wanted)
 
     def counts(
@@ -88,7 +88,7 @@ class ComposedLedger(Reporting):
         until: datetime | None = None,
         campaign: str | None = None,
     ) -> dict[str, int]:
-        """How many messages are at each status."""
+        """Return how many messages are at each status."""
         return self.queries.counts(since=since, until=until, campaign=campaign)
 
     def quarantined(
@@ -99,7 +99,7 @@ class ComposedLedger(Reporting):
         after: Any = None,
         limit: int = 100,
     ) -> list[Quarantined]:
-        """What is in quarantine, newest (by when it was first seen) first."""
+        """Return the entries in quarantine, newest first (by when they were first seen)."""
         return self.quarantine.entries(receiver=receiver, before=before, after=after, limit=limit)
 
     def sends(
@@ -110,7 +110,7 @@ class ComposedLedger(Reporting):
         campaign: str | None = None,
         limit: int = 100,
     ) -> list[Send]:
-        """What was sent that meets every condition given, newest first."""
+        """Return the sends that meet all conditions, newest first."""
         wanted = SendFilter(
             external_reference_id=external_reference_id,
             state=None if state is None else SendState(state),
@@ -131,7 +131,7 @@ class ComposedLedger(Reporting):
         language: str | None = None,
         sent_at: datetime | None = None,
     ) -> None:
-        """Store a message that a client of the host's own has sent."""
+        """Record a message that another API client has sent."""
         if account_id is None:
             known = self.queries.messages(message_ids=[message_id])
             account_id = known[0].account_id if len(known) == 1 else only_account(self)
@@ -150,20 +150,20 @@ class ComposedLedger(Reporting):
     def prune(
         self, *, before: datetime, limit: int, receiver: str | Collection[str] | None = None
     ) -> int:
-        """Forget at most *limit* messages not heard of since *before*, none that is unfinished.
+        """Delete at most *limit* finished messages without an event since *before*.
 
         :param before: an aware datetime.
-        :param receiver: only messages all of whose events came to the receivers of these names.
-        :return: how many were forgotten.
+        :param receiver: only messages whose events all came to the receivers with these names.
+        :return: how many were deleted.
         """
         return self.maintenance.prune(before=before, limit=limit, receiver=receiver)
 
     def check(self) -> list[str]:
-        """What is doubtful about the ledger."""
+        """Return warnings about the ledger."""
         return self.maintenance.check()
 
     def upgrade(
         self, to: str | None = None, *, tell: Callable[[str], None] | None = None
     ) -> Upgraded | None:
-        """Create what the ledger needs to record, or bring it up to date, while events come in."""
+        """Create the ledger's tables or upgrade them, while events are recorded."""
         return self.maintenance.upgrade(to, tell=tell)

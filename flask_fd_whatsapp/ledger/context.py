@@ -13,11 +13,11 @@ from .protocol import Ledger
 from .records import Claim
 
 EXTENSION = "fd_whatsapp"
-"""The key in ``app.extensions``: a mapping from registered name to receiver."""
+"""The key in ``app.extensions`` of a mapping from registered name to receiver."""
 
 
 class handling:  # noqa: N801  # reads as contextlib's own; a generator costs thrice as much
-    """While this lasts, ``current_ledger`` is *ledger*, and its transaction *claim*'s, if any."""
+    """Context manager: ``current_ledger`` is *ledger*, and its transaction is *claim*'s, if any."""
 
     __slots__ = ("_token", "app", "ledger", "transaction")
 
@@ -39,22 +39,22 @@ _handling: ContextVar[handling | None] = ContextVar("fd_whatsapp_handling", defa
 
 
 def current_transaction(ledger: Ledger) -> Any:
-    """The connection of the handler being called, for its writes in *ledger*'s database.
+    """Return the connection of the handler being called, for writes to *ledger*'s database.
 
-    :raises FreshdeskWhatsAppError: outside a handler, once it has ended (in a thread that it
-        left behind), or in one of another ledger's events.
+    :raises FreshdeskWhatsAppError: outside a handler, after it has ended (in a thread that it
+        started), or in a handler of another ledger's event.
     """
     now = _handling.get()
     if now is None or now.transaction is None or now.ledger is not ledger:
         raise FreshdeskWhatsAppError(
-            "current_ledger.transaction is there for the handlers of this ledger's events, while "
-            "they run: elsewhere there is no success that could be recorded with your writes."
+            "current_ledger.transaction is available only in handlers of this ledger's events, "
+            "while they run: elsewhere there is no success to commit together with your writes."
         )
     return now.transaction.connection
 
 
 def only_account(ledger: Any) -> str:
-    """The one account that the application's receivers with *ledger* list.
+    """Return the single account listed by the application's receivers with *ledger*.
 
     :raises TypeError: if they list none, or several.
     """
@@ -74,13 +74,13 @@ def only_account(ledger: Any) -> str:
 
 
 def handling_ledger() -> Ledger | None:
-    """The ledger of the event whose handlers are being called, ``None`` outside of any."""
+    """Return the ledger of the event being handled, ``None`` outside a handler."""
     now = _handling.get()
     return None if now is None else now.ledger
 
 
 def has_open_transaction() -> bool:
-    """Whether the handler being called has asked for its transaction."""
+    """Whether the handler being called has used its transaction."""
     now = _handling.get()
     return now is not None and now.transaction is not None and bool(now.transaction.is_open)
 
@@ -96,8 +96,9 @@ def _find_ledger() -> Ledger:
         raise NoSuchReceiver(
             "current_ledger: no FreshdeskWhatsApp blueprint is registered on this application."
             if not receivers
-            else "current_ledger: outside a handler it cannot tell which of the receivers "
-            f"{', '.join(receivers)} is meant: use app.extensions['fd_whatsapp'][<name>].ledger."
+            else "current_ledger: outside a handler it is ambiguous which of the receivers "
+            f"{', '.join(receivers)} is meant: use "
+            "app.extensions['fd_whatsapp'][<name>].ledger."
         )
     (ledger,) = ledgers.values()
     return cast(Ledger, ledger)
@@ -106,6 +107,6 @@ def _find_ledger() -> Ledger:
 current_ledger: Ledger = cast(Ledger, LocalProxy(_find_ledger))
 """The ledger of the receiver that is handling an event, else the application's only one.
 
-:raises NoSuchReceiver: where there is no receiver, or several and none is handling an event.
+:raises NoSuchReceiver: if there is no receiver, or several and none is handling an event.
 :raises RuntimeError: outside an application context.
 """

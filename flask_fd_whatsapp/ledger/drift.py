@@ -1,6 +1,6 @@
-"""What was seen in payloads that is not known here: the schema's drift.
+"""Drift: what was seen in payloads that the schema does not know.
 
-The day Freshdesk changes its payload is a line in this list, and no surprise.
+A change to Freshdesk's payload is an entry in this list instead of a surprise.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 MOST: Final = 200
-"""What is kept of a receiver at most; beyond that the one that was not seen for longest goes."""
+"""How many entries are kept per receiver; beyond that the least recently seen is evicted."""
 
 
 class DriftKind(StrEnum):
-    """What it is that is not known."""
+    """The kind of an unknown part."""
 
     FIELD = "field"
     TYPE = "type"
@@ -28,14 +28,14 @@ class DriftKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
-    """Something that is not known here, and was seen.
+    """An unknown part of payloads that was seen.
 
-    :param place: where in the payload, such as ``data.status``.
-    :param found: what was there: a value that is a word or a number of an enumeration, or, of
-        fields and types, the name of the JSON type.  Never a value that may be about people.
-    :param count: how often; where it is noted, how many are to be added.
-    :param first_seen: when it came first (UTC).
-    :param last_seen: when it came last (UTC), to within a minute.
+    :param place: its position in the payload, such as ``data.status``.
+    :param found: what was there: a value that is a word or a number of an enumeration, or, for
+        fields and types, the name of the JSON type. Never a value that may be personal data.
+    :param count: how often it was seen; when recording, how many to add.
+    :param first_seen: when it was first seen (UTC).
+    :param last_seen: when it was last seen (UTC), within a minute.
     :param example: the id of a message with an event that has it, as long as the ledger has that
         message.
     """
@@ -51,17 +51,17 @@ class Drift:
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """What tells it from others."""
+        """Return its identity."""
         return (self.receiver, self.kind.value, self.place, self.found)
 
 
 class DriftRecord(Protocol):
-    """Keeps what is not known and was seen."""
+    """Records unknown parts of payloads."""
 
     def note(self, drifts: Collection[Drift]) -> None:
         """Add to what was seen; of examples, only messages that are in the ledger."""
         ...
 
     def seen(self, *, receiver: str | None = None) -> list[Drift]:
-        """What was seen at every receiver (or this one), newest first."""
+        """Return what was seen by all receivers (or this one), newest first."""
         ...

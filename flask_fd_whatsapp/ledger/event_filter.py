@@ -1,4 +1,4 @@
-"""Which events and messages are asked for."""
+"""Filters for events and messages."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Any, Final, TypedDict
 from .views import State
 
 LIMIT: Final = 100
-"""How many are given where no ``limit`` is asked for."""
+"""The default of ``limit``."""
 
 
 class EventFilter(TypedDict, total=False):
-    """The keywords of :meth:`Ledger.events`: an event has to meet all that are given.
+    """The keyword arguments of :meth:`Ledger.events`, combined with AND.
 
     ``status``, ``account_id``, ``campaign``, ``external_reference_id``, ``message_id`` and
     ``state`` are those of an :class:`Event`.
 
-    :param receiver: taken in by the receiver of this name.
+    :param receiver: recorded by the receiver with this name.
     :param source: ``"webhook"`` or ``"api"``.
-    :param unhandled_by: not done by the handler of this name: it is to be called still, or was
-        not connected when the others were.
+    :param unhandled_by: not handled by the handler with this name: it is still to be called, or was
+        not connected when the others were called.
     :param since: received at or after this (aware datetime).
     :param until: received before this (aware datetime).
-    :param before: recorded before the event of this id: the next page.
-    :param after: recorded after the event of this id (0 for all), oldest first.
-    :param limit: how many at most, 100 unless told.
+    :param before: recorded before the event with this id: the next page.
+    :param after: recorded after the event with this id (0 for all), oldest first.
+    :param limit: the maximum number of events. [default: 100]
     """
 
     status: str | None
@@ -45,9 +45,9 @@ class EventFilter(TypedDict, total=False):
 
 
 def given(wanted: EventFilter) -> dict[str, Any]:
-    """The conditions that are given, without those that are ``None``; ``limit`` always is.
+    """Return the conditions that are not ``None``; ``limit`` is always included.
 
-    :raises TypeError: if there is no such condition.
+    :raises TypeError: for an unknown condition.
     """
     for name in wanted:
         if name not in EventFilter.__annotations__:
@@ -57,7 +57,7 @@ def given(wanted: EventFilter) -> dict[str, Any]:
 
 
 def require_condition(*conditions: object) -> None:
-    """Whoever asks for messages says which: all of them may be millions.
+    """Require a condition: all messages could be millions.
 
     :raises TypeError: if every condition is ``None``.
     """

@@ -1,4 +1,4 @@
-"""What a monitor that keeps figures over time asks of a ledger, all of it at one moment."""
+"""What a monitoring system reads from a ledger, all at one moment."""
 
 from __future__ import annotations
 
@@ -8,35 +8,34 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 WINDOW: Final = timedelta(hours=24)
-"""Messages and sends that are older are left out."""
+"""Older messages and sends are not counted."""
 
 UNHEARD_AFTER: Final = timedelta(minutes=10)
-"""A send is given so long before it is missed that nothing was heard of it."""
+"""How long after a send its first event may take to arrive."""
 
 NO_STATUS: Final = "none"
-"""Stands for the status of a message of which nothing is known yet, or nothing that is known."""
+"""The status of a message that has none, or only unknown ones."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Gauges:
-    """How one receiver stands.
+    """The state of one receiver.
 
-    :param pending: events that are still to be handled.
+    :param pending: events that are not handled yet.
     :param oldest_pending: when the oldest of them was recorded (UTC).
-    :param dead: events that are dead, acknowledged or not.
-    :param quarantined: bodies in quarantine, those of other event types too.
+    :param dead: dead events, acknowledged or not.
+    :param quarantined: entries in quarantine, including other event types.
     :param last_accepted: when the last event was recorded (UTC).
     :param rejected: when a request was last rejected, by reason (UTC).
-    :param rejections: how many requests were rejected, by reason, since it was first counted.
+    :param rejections: how many requests were rejected, by reason, since counting began.
     :param last_reconciled: when a `reconcile` last ended that could ask (UTC); of a receiver's
         accounts, that of which this is longest ago.
     :param failing_reconciliations: of how many of its accounts the last `reconcile` could not ask;
         at most 1 where it has one.
-    :param drift: how many things were seen in payloads within :data:`WINDOW` that are not known.
-    :param messages: those first heard of within :data:`WINDOW`, by furthest status.
-    :param unheard: sends within :data:`WINDOW`, older than :data:`UNHEARD_AFTER`, of whose message
-        no event has come.
-    :param unknown: sends of which nobody knows what became of them.
+    :param drift: how many unknown parts were seen in payloads within :data:`WINDOW`.
+    :param messages: messages first seen within :data:`WINDOW`, by furthest status.
+    :param unheard: sends within :data:`WINDOW`, older than :data:`UNHEARD_AFTER`, without an event.
+    :param unknown: sends whose outcome is unknown.
     """
 
     pending: int = 0
@@ -55,8 +54,8 @@ class Gauges:
 
 
 class GaugeReader(Protocol):
-    """Reads what monitors keep over time."""
+    """Reads what a monitoring system records over time."""
 
     def read(self, receivers: Collection[str]) -> Mapping[str, Gauges]:
-        """How the receivers of these names stand, with one query however many they are."""
+        """Return the state of the receivers with these names, in one query."""
         ...

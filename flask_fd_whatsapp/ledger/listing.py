@@ -15,7 +15,7 @@ UNHEARD: Final = "UNHEARD"
 
 
 class Place(NamedTuple):
-    """Where a message stands in the order of a list: by when it was sent, and the ledger's id."""
+    """A message's position in a list: when it was sent, and the ledger's id."""
 
     sent_on: datetime
     key: int
@@ -25,7 +25,7 @@ class Place(NamedTuple):
 class ListedMessage:
     """A message in a list.
 
-    :param place: where it stands, by which to ask for the next page.
+    :param place: its position, for requesting the next page.
     """
 
     place: Place
@@ -34,15 +34,15 @@ class ListedMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageFilter:
-    """Which messages are wanted: those that meet every condition given.
+    """Which messages to list; conditions are combined with AND.
 
-    :param search: of this id, or with a reference that begins so.
-    :param status: at this status and no further, or :data:`UNHEARD`.
+    :param search: with this id, or a reference that begins with this.
+    :param status: whose furthest status is this one, or :data:`UNHEARD`.
     :param campaign: of this campaign; ``...`` for any, ``None`` for those without.
     :param account_id: of this account.
-    :param receiver: of which an event came to the receiver of this name.
-    :param failed: ``True``: those that failed, wherever they are now; ``False``: the others.
-    :param codes: that failed with one of these error codes; ``None`` for a failure without one.
+    :param receiver: with an event that came to the receiver with this name.
+    :param failed: ``True``: with a failure, whatever the status is now; ``False``: the others.
+    :param codes: failed with one of these error codes; ``None`` for a failure without one.
     :param since: sent at or after this (aware datetime).
     :param until: sent before this (aware datetime).
     :param stuck_since: sent before this, and neither delivered nor failed.
@@ -62,13 +62,13 @@ class MessageFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handling:
-    """What became of one handler of an event.
+    """The state of one handler for an event.
 
     :param state: ``done``, ``superseded``, ``gave up``, or ``failed`` or ``postponed``: to be
-        tried again, unless the event is dead.
-    :param attempts: how often it failed, before its event was revived too.
-    :param last_error: the type and message of the last failure, or the reason it gave; kept when
-        it has succeeded since.
+        called again, unless the event is dead.
+    :param attempts: how often it failed, including before its event was revived.
+    :param last_error: the type and message of its last failure, or its reason; kept after it
+        succeeds.
     :param last_error_at: when that was (UTC).
     :param at: when it was settled (UTC); ``None`` if it is not, or the ledger does not keep that.
     """
@@ -82,11 +82,11 @@ class Handling:
 
 
 class Unsettled(NamedTuple):
-    """What a handler did in a try other than to succeed.
+    """What a handler did in an attempt other than succeed.
 
     :param outcome: ``failed``, ``postponed`` or ``gave up``.
-    :param counts: 1 if that is a failed attempt, else 0.
-    :param said: the type and message of what it raised, or its reason.
+    :param counts: 1 if it is a failed attempt, else 0.
+    :param said: the type and message of the exception, or the handler's reason.
     """
 
     handler: str
@@ -96,7 +96,7 @@ class Unsettled(NamedTuple):
 
 
 def unsettled_by(tried: Tried) -> Iterator[Unsettled]:
-    """The handlers that did not succeed in a try."""
+    """Return the handlers that did not succeed in an attempt."""
     for handler, said in tried.failed.items():
         yield Unsettled(handler, "failed", 1, said)
     for handler, said in tried.postponed.items():
@@ -106,10 +106,10 @@ def unsettled_by(tried: Tried) -> Iterator[Unsettled]:
 
 
 def told(settled: Iterable[Handling], unsettled: Iterable[Handling]) -> list[Handling]:
-    """The handlers of an event, each once.
+    """Return the handlers of an event, each once.
 
     :param settled: those that are not called again.
-    :param unsettled: what handlers have failed with, settled since or not.
+    :param unsettled: the failures of handlers, settled since or not.
     """
     errors = {one.handler: one for one in unsettled}
     both = []
@@ -121,11 +121,11 @@ def told(settled: Iterable[Handling], unsettled: Iterable[Handling]) -> list[Han
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventDetail:
-    """What is kept of an event beside what :meth:`Ledger.events` gives.
+    """What is recorded of an event besides the fields of :meth:`Ledger.events`.
 
     :param body: its JSON text as received.
     :param headers: the values of ``FD_WHATSAPP_DATA_HEADERS`` that came with it.
-    :param handlings: its handlers, as far as they have been called.
+    :param handlings: its handlers, those that have been called.
     """
 
     event_id: Any
@@ -135,7 +135,7 @@ class EventDetail:
 
 
 class Browser(Protocol):
-    """The part of a ledger that lists messages, and shows all there is of one."""
+    """The part of a ledger that lists messages, and shows one in detail."""
 
     def page(
         self,
@@ -145,13 +145,13 @@ class Browser(Protocol):
         after: Place | None = None,
         limit: int,
     ) -> list[ListedMessage]:
-        """The messages that meet *wanted*, latest sent first.
+        """Return the messages that meet *wanted*, most recently sent first.
 
-        :param before: only those that come later in that order: the next page.
-        :param after: only those that come earlier, in the reverse order: the page before.
+        :param before: only those after this position in that order: the next page.
+        :param after: only those before it, in reverse order: the previous page.
         """
         ...
 
     def details(self, message_id: str, account_id: str) -> list[EventDetail]:
-        """The events of a message in the order they were recorded."""
+        """Return the events of a message in the order they were recorded."""
         ...

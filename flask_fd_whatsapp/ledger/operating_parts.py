@@ -1,4 +1,4 @@
-"""The parts of a ledger that it is operated with, with a small protocol each."""
+"""The parts of a ledger for operating it, each with a small protocol."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from .views import Backlog, BeingHandled, Erased, Rejection, TokenUse, Upgraded
 
 
 class LastRejections(Protocol):
-    """Knows the last rejection of each receiver and reason."""
+    """Records the last rejection for each receiver and reason."""
 
     def note(self, rejection: Rejection) -> None:
-        """Keep *rejection* as the last of its receiver, reason and ``has_no_header``."""
+        """Record *rejection* as the last of its receiver, reason and ``has_no_header``."""
         ...
 
     def last(self, *, receiver: str | None = None) -> list[Rejection]:
@@ -33,96 +33,96 @@ class LastRejections(Protocol):
 
 
 class LastTokenUses(Protocol):
-    """Knows when each position of a rotated token was used last."""
+    """Records when each position of a rotated token was last used."""
 
     def note(self, use: TokenUse) -> None:
-        """Keep *use* as the last one of its receiver, header and position."""
+        """Record *use* as the last one of its receiver, header and position."""
         ...
 
     def last(self, *, receiver: str | None = None) -> list[TokenUse]:
-        """The last uses of every receiver (or of this one), by header and position."""
+        """Return the last uses for all receivers (or this one), by header and position."""
         ...
 
 
 class Reservations(Protocol):
-    """Hands out what is due: several sweeps at once get different events."""
+    """Reserves due events, so that concurrent sweeps get different ones."""
 
     def due(self, *, receiver: str | None = None, limit: int) -> Sequence[Any]:
-        """Ids of events that are due, longest due first.
+        """Return the ids of due events, longest due first.
 
-        Left out is what is in somebody's hands: reserved, or its message being handled.
+        Events that are reserved, or whose message is being handled, are left out.
         """
         ...
 
     def reserve(self, *, receiver: str, limit: int, seconds: float) -> Sequence[Any]:
-        """Take what is due, as :meth:`due` gives it, to try it.
+        """Reserve due events, as :meth:`due` returns them, for handling.
 
-        Until *seconds* are over nobody else gets it, unless it is given back or tried before.
-        That is no attempt, and no claim.
+        For *seconds*, no other sweep gets them, unless they are released or handled before. A
+        reservation is neither an attempt nor a claim.
         """
         ...
 
     def reserved(self) -> Mapping[str, int]:
-        """How many due events are reserved just now, by receiver."""
+        """Return how many due events are currently reserved, by receiver."""
         ...
 
     def unreserve(self, event_ids: Collection[Any]) -> None:
-        """Give back what was reserved and not tried."""
+        """Release what was reserved but not handled."""
         ...
 
 
 class Replays(Protocol):
-    """Keeps two replays of one handler apart, of whichever process."""
+    """Prevents concurrent replays of the same handler, across processes."""
 
     def hold(self, *, receiver: str, handler: str, token: str, seconds: float) -> datetime | None:
-        """Begin a replay of a handler, or go on with it.
+        """Begin a replay of a handler, or renew its lease.
 
-        :param token: the replay's own, the same each time.
-        :param seconds: after this it may be another's, unless it is gone on with.
-        :return: ``None``, or until when another holds it (UTC).
+        :param token: identifies the replay; the same each time.
+        :param seconds: the length of the lease.
+        :return: ``None``, or when another replay's lease expires (UTC).
         """
         ...
 
     def end(self, *, receiver: str, handler: str, token: str) -> None:
-        """Let others replay; nothing, if it is another's by now."""
+        """End a replay; does nothing if another one holds the lease."""
         ...
 
 
 class DeadEvents(Protocol):
-    """Revives what is dead, or takes note of it."""
+    """Revives or acknowledges dead events."""
 
     def revive(self, event_id: Any) -> bool:
-        """Make a dead event pending and due, its attempts forgotten; whether it was dead."""
+        """Make a dead event pending and due, with no attempts; return whether it was dead."""
         ...
 
     def acknowledge(self, *, receiver: str | None = None, event_id: Any = None) -> int:
-        """Take note of the events that are dead, so that nobody is told of them again.
+        """Acknowledge dead events, so that they are not reported again.
 
-        One that is revived and dies again is new.
+        An event that is revived and dies again is reported again.
 
-        :param receiver: those of the receiver of this name.
-        :param event_id: the one of this id.
-        :return: how many nobody had taken note of.
+        :param receiver: only events of the receiver with this name.
+        :param event_id: only the event with this id.
+        :return: how many were not acknowledged before.
         """
         ...
 
 
 class Overview(Protocol):
-    """Tells those who watch how things stand."""
+    """Shows the state of the ledger."""
 
     def backlog(self, *, receiver: str | None = None) -> Backlog:
-        """How the ledger stands, or what is in it of the receiver of this name."""
+        """Return the state of the ledger, or of its receiver with this name."""
         ...
 
     def being_handled(self, *, receiver: str | None = None) -> list[BeingHandled]:
-        """The pending events that are being handled right now, longest first.
+        """Return the pending events that are being handled right now, longest first.
 
-        :param receiver: those of the receiver of this name.
+        :param receiver: only events of the receiver with this name.
         """
         ...
 
     def receivers(self) -> list[str]:
-        """The names of the receivers that events came to, in order."""
+        """Return the names of the receivers with events, in order."""
         ...
 
     def accepted_since(
@@ -133,7 +133,7 @@ class Overview(Protocol):
 
 
 class Maintenance(Protocol):
-    """Keeps the ledger going."""
+    """Maintains the ledger."""
 
     def prune(
         self,
@@ -144,14 +144,14 @@ class Maintenance(Protocol):
         account_ids: Collection[str] | None = None,
         except_accounts: Collection[str] = (),
     ) -> int:
-        """Forget at most *limit* messages not heard of since *before*, none that is unfinished.
+        """Delete at most *limit* finished messages without an event since *before*.
 
         :param before: an aware datetime.
-        :param receiver: only messages all of whose events came to the receiver of this name, or to
-            receivers of these names, so that no other loses what it wants to keep for longer.
+        :param receiver: only messages whose events all came to the receiver with this name, or to
+            receivers with these names, so that no other loses what it has to keep for longer.
         :param account_ids: only messages of these accounts.
-        :param except_accounts: none of these.
-        :return: how many were forgotten; 0 if no more are left, save what is in use right now.
+        :param except_accounts: no messages of these accounts.
+        :return: how many were deleted; 0 if no more are left, except those in use right now.
         """
         ...
 
@@ -162,36 +162,36 @@ class Maintenance(Protocol):
         reference: str | None = None,
         account_id: str | None = None,
     ) -> Erased:
-        """Forget a person's messages with their events, finished or not; the counts stay.
+        """Delete a person's messages with their events, finished or not; the counts stay.
 
         Nor does the drift name any of them as an example, as after :meth:`prune`.
 
-        :param message_id: the messages of this id.
-        :param reference: those of this ``external_reference_id``, and what was sent with it.
-        :param account_id: of this account alone.
-        :raises TypeError: without an id and a reference.
+        :param message_id: the messages with this id.
+        :param reference: those with this ``external_reference_id``, and the sends with it.
+        :param account_id: only of this account.
+        :raises TypeError: without an id or a reference.
         """
         ...
 
     @property
     def compacts(self) -> str:
-        """What :meth:`compact` does, and whom it locks out meanwhile; empty if it does nothing."""
+        """What :meth:`compact` does, and what it locks; empty if it does nothing."""
         ...
 
     def compact(self) -> None:
-        """Give back the space of what was forgotten."""
+        """Reclaim the space of deleted rows."""
         ...
 
     def back_up(self, path: Path, *, tell: Callable[[int, int], None]) -> None:
-        """Write the ledger, as it is at one moment, to a new file, while events come in.
+        """Write a consistent copy of the ledger to a new file, while events are recorded.
 
-        :param tell: is called with how much is done, and of how much.
-        :raises FreshdeskWhatsAppError: if the file exists, or there is another tool for that.
+        :param tell: called with the amount done, and the total.
+        :raises FreshdeskWhatsAppError: if the file exists, or another tool is needed.
         """
         ...
 
     def check(self) -> list[str]:
-        """What is doubtful about the ledger.
+        """Return warnings about the ledger.
 
         :raises LedgerUnavailable: if it cannot be used, with the remedy.
         """
@@ -200,10 +200,10 @@ class Maintenance(Protocol):
     def upgrade(
         self, to: str | None = None, *, tell: Callable[[str], None] | None = None
     ) -> Upgraded | None:
-        """Create what the ledger needs to record, or bring it up to date, while events come in.
+        """Create the ledger's tables or upgrade them, while events are recorded.
 
         :param to: a revision to stop at, instead of the newest.
-        :param tell: is called with what is being done; perhaps from another thread.
+        :param tell: called with each step; possibly from another thread.
         :return: what was done; ``None`` if this kind of ledger has no revisions.
         :raises FreshdeskWhatsAppError: if there is no such revision.
         """

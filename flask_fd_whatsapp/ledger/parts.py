@@ -1,6 +1,6 @@
-"""The parts of a ledger that events and the host's questions go to, with a small protocol each.
+"""The parts of a ledger for recording events and querying them, each with a small protocol.
 
-Those that it is operated with are in :mod:`.operating_parts`.
+Those for operating it are in :mod:`.operating_parts`.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ class Recording(Protocol):
     """Records events, and claims their messages."""
 
     def record(self, entry: Entry, policy: Policy, *, claim: bool = True) -> Recorded:
-        """Insert the event unless it was seen, raise its message's status and claim the message.
+        """Insert the event unless a duplicate, raise its message's status, claim the message.
 
-        One atomic step; on a durable ledger it is on disk when this returns.  If the event was
-        recorded before, its message is claimed first and the try counted after that: a process
-        that dies in between costs a lease.
+        One atomic step; on a durable ledger the event is on disk when this returns. For an event
+        that was recorded before, its message is claimed first and the attempt counted after that: a
+        process that dies in between costs one lease.
         """
         ...
 
@@ -35,20 +35,20 @@ class Recording(Protocol):
     ) -> Recorded | None:
         """Claim the message of a recorded event, waiting at most *wait* seconds for its holder.
 
-        ``None`` if there is no such event (any more).  A process that dies before the try is
-        counted costs a lease, as for :meth:`record`.
+        Returns ``None`` if there is no such event (any more). A process that dies before the
+        attempt is counted costs one lease, as for :meth:`record`.
 
-        :param settled: claim it even if the event is done or dead; that counts as no try, and
-            finishing such a claim changes nothing of the event.
+        :param settled: claim it even if the event is done or dead; that is not an attempt, and
+            finishing such a claim does not change the event.
         """
         ...
 
 
 class Queries(Protocol):
-    """Answers what hosts ask of their messages."""
+    """Answers the host's queries about messages and events."""
 
     def message(self, message_id: str, account_id: str | None = None) -> Message | None:
-        """One message, ``None`` if it is unknown.
+        """Return one message, ``None`` if it is unknown.
 
         :raises AmbiguousMessage: if several accounts have it and *account_id* is not given.
         """
@@ -60,21 +60,21 @@ class Queries(Protocol):
         external_reference_id: str | None = None,
         message_ids: Collection[str] | None = None,
     ) -> list[Message]:
-        """The messages that meet every condition given, in the order they were first heard of.
+        """Return the messages that meet all conditions, in the order they were first seen.
 
         :param external_reference_id: sent with this reference.
-        :param message_ids: with one of these ids, of whatever account; what is unknown is left out.
-        :raises TypeError: if there is no condition.
+        :param message_ids: with one of these ids, in any account; unknown ids are skipped.
+        :raises TypeError: without a condition.
         """
         ...
 
     def events(self, **wanted: Unpack[EventFilter]) -> list[Event]:
-        """Events that meet every condition given, newest first: see :class:`EventFilter`.
+        """Return the events that meet all conditions, newest first: see :class:`EventFilter`.
 
-        Newest is the largest id; where ``since``, ``until`` or ``receiver`` is given, a database
-        may go by ``received_at``.  Clocks make these differ a little.
+        Newest means the largest id; with ``since``, ``until`` or ``receiver``, a database may order
+        by ``received_at``. Clock differences can make these differ slightly.
 
-        :raises TypeError: if there is no such condition.
+        :raises TypeError: for an unknown condition.
         """
         ...
 
@@ -85,29 +85,29 @@ class Queries(Protocol):
         until: datetime | None = None,
         campaign: str | None = None,
     ) -> dict[str, int]:
-        """How many messages are at each :class:`Status`, by the furthest each has reached.
+        """Return how many messages are at each :class:`Status`, by the furthest each has reached.
 
-        :param since: first heard of at or after this (aware datetime).
-        :param until: first heard of before this (aware datetime).
+        :param since: first seen at or after this (aware datetime).
+        :param until: first seen before this (aware datetime).
         """
         ...
 
 
 class Quarantine(Protocol):
-    """Keeps the bodies that could not be used."""
+    """Stores bodies that could not be used."""
 
     def keep(self, unusable: Unusable, *, at_most: int, is_replay: bool = False) -> int:
-        """Keep a body, or count it once more; of ignored and of other ones *at_most* stay.
+        """Store a body, or count it again; keep *at_most* ignored and *at_most* other entries.
 
-        :param at_most: how many of the receiver's stay; those not seen for longest go.
-        :param is_replay: it did not come again, but was replayed: what is wrong with it is noted,
-            and neither is it counted nor seen.
-        :return: how many had to go.
+        :param at_most: the limit per receiver; beyond it the least recently seen are evicted.
+        :param is_replay: it was replayed, not received again: its new error is recorded, but
+            neither its count nor when it was last seen changes.
+        :return: how many entries were evicted.
         """
         ...
 
     def discard(self, quarantined_id: Any) -> bool:
-        """Take an entry out of quarantine; whether there was one."""
+        """Remove an entry from quarantine; return whether there was one."""
         ...
 
     def entries(
@@ -118,14 +118,14 @@ class Quarantine(Protocol):
         after: Any = None,
         limit: int = 100,
     ) -> list[Quarantined]:
-        """What is in quarantine, newest (by when it was first seen) first.
+        """Return the entries in quarantine, newest first (by when they were first seen).
 
-        :param receiver: what came to the receiver of this name.
-        :param before: entries older than the one of this id: the next page.
-        :param after: entries newer than the one of this id (0 for all), oldest first.
+        :param receiver: what was received by the receiver with this name.
+        :param before: entries older than the one with this id: the next page.
+        :param after: entries newer than the one with this id (0 for all), oldest first.
         """
         ...
 
     def body(self, quarantined_id: Any) -> bytes | None:
-        """The body of an entry, ``None`` if it is not in quarantine (any more)."""
+        """Return the body of an entry, ``None`` if it is not in quarantine (any more)."""
         ...

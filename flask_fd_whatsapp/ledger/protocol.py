@@ -1,8 +1,8 @@
-"""What a ledger is: the protocol.
+"""The protocol of a ledger.
 
-A ledger remembers which events have been seen, what became of each message, which handlers
-have succeeded, and which process is handling a message right now (its *claim*).  It knows
-nothing of HTTP, signals or schemas.
+A ledger records which events have been received, the state of each message, which handlers have
+succeeded, and which process is handling a message right now (its *claim*). It knows nothing about
+HTTP, signals or schemas.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from .views import Event, Quarantined, Upgraded
 class Ledger(Recording, Queries, Reporting, Protocol):
     """Where events are recorded.  Every method may raise :class:`LedgerUnavailable`.
 
-    Hosts call its methods; its parts are for the package, and documented in their protocols.
+    Hosts call its methods; its parts are for the package, and are documented in their protocols.
     """
 
     @property
@@ -58,27 +58,27 @@ class Ledger(Recording, Queries, Reporting, Protocol):
 
     @property
     def token_uses(self) -> LastTokenUses:
-        """The last use of each position of a token."""
+        """When each position of a rotated token was last used."""
         ...
 
     @property
     def reservations(self) -> Reservations:
-        """What is due, and who has taken it to try it."""
+        """Reservations of due events."""
         ...
 
     @property
     def replays(self) -> Replays:
-        """Who calls a handler with past events."""
+        """Leases of replays."""
         ...
 
     @property
     def dead_events(self) -> DeadEvents:
-        """What is done with events that are dead."""
+        """Revives or acknowledges dead events."""
         ...
 
     @property
     def overview(self) -> Overview:
-        """How things stand."""
+        """The state of the ledger."""
         ...
 
     @property
@@ -88,27 +88,27 @@ class Ledger(Recording, Queries, Reporting, Protocol):
 
     @property
     def gauges(self) -> GaugeReader:
-        """What monitors keep over time."""
+        """What a monitoring system records over time."""
         ...
 
     @property
     def drift(self) -> DriftRecord:
-        """What was seen in payloads and is not known here."""
+        """Unknown parts of payloads."""
         ...
 
     @property
     def maintenance(self) -> Maintenance:
-        """What keeps the ledger going."""
+        """Maintenance of the ledger."""
         ...
 
     @property
     def campaigns(self) -> Campaigns:
-        """The campaign rule, applied to what is recorded."""
+        """The campaign rule, applied to recorded messages."""
         ...
 
     @property
     def send_record(self) -> SendRecord:
-        """What was sent."""
+        """Records of sends."""
         ...
 
     @property
@@ -118,7 +118,7 @@ class Ledger(Recording, Queries, Reporting, Protocol):
 
     @property
     def asking(self) -> Asking:
-        """Which messages are to be asked for."""
+        """Which messages to ask Freshdesk about."""
         ...
 
     def sends(
@@ -129,9 +129,9 @@ class Ledger(Recording, Queries, Reporting, Protocol):
         campaign: str | None = None,
         limit: int = 100,
     ) -> list[Send]:
-        """What was sent that meets every condition given, newest first.
+        """Return the sends that meet all conditions, newest first.
 
-        Unknown sends of which it can be told by now what they became are settled.
+        Settles unknown sends whose outcome has become known.
 
         :param state: ``"sending"``, ``"sent"``, ``"refused"``, ``"unsent"`` or ``"unknown"``.
         """
@@ -148,11 +148,11 @@ class Ledger(Recording, Queries, Reporting, Protocol):
         language: str | None = None,
         sent_at: datetime | None = None,
     ) -> None:
-        """Store a message that a client of the host's own has sent, before anything is heard of it.
+        """Record a message that another API client has sent, before its first event.
 
-        :param account_id: may be left out if the message is known, or the receivers' settings list
-            exactly one account.
-        :param sent_at: when it was sent (aware datetime); now, if that is not said.
+        :param account_id: optional if the message is known, or the receivers' settings list exactly
+            one account.
+        :param sent_at: when it was sent (aware datetime). [default: now]
         :raises TypeError: if *account_id* is needed.
         """
         ...
@@ -186,7 +186,7 @@ class Ledger(Recording, Queries, Reporting, Protocol):
 
 
 def find_event(ledger: Queries, event_id: Any) -> Event | None:
-    """The event of that id, ``None`` if there is none (any more)."""
+    """Return the event with that id, ``None`` if there is none (any more)."""
     if event_id is None:
         return None
     found = ledger.events(after=event_id - 1, before=event_id + 1, limit=1)

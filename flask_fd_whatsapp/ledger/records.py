@@ -1,4 +1,4 @@
-"""What goes into a ledger and comes out of it on the way of an event."""
+"""What the ledger receives and returns on the way of an event."""
 
 from __future__ import annotations
 
@@ -11,35 +11,36 @@ from ..events import WEBHOOK, DeliveryError, Status, StatusEvent
 from .views import State
 
 IMPORTED_BY: Final = os.getpid()
-"""The process that imported the package: in another, what the host has opened may be that one's."""
+"""The process that imported the package; a fork may share the host's open connections."""
 
 
 ACCOUNT_SEPARATOR: Final = "/"
-"""Between a receiver's name and an account's key, in what is kept of each account's requests."""
+"""Separates a receiver's name from an account's key, in records of each account's requests."""
 
 MOST_OF_NAME: Final = 200
 """Characters of a receiver's name, and of that with an account's key, that a ledger keeps."""
 
 
 def name_of_account(receiver: str, key: str) -> str:
-    """Whose a token, or a body in quarantine, is, where a receiver has many accounts."""
+    """Return the owner of a token or of a body in quarantine, if a receiver has many accounts."""
     return f"{receiver}{ACCOUNT_SEPARATOR}{key}"
 
 
 def is_of(name: str, receiver: str) -> bool:
-    """Whether *name* is the receiver's, or that of one of its accounts."""
+    """Whether *name* is the receiver's, or one of its accounts'."""
     return name == receiver or name.startswith(f"{receiver}{ACCOUNT_SEPARATOR}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """The rules of claims.
+    """The rules for claims and attempts.
 
-    :param lease_seconds: how long a claim holds without a sign of life.
-    :param max_attempts: attempts that failed, or whose process died, before an event is dead.
-    :param give_up_after: seconds after an event was recorded, or last revived, from when on a try
-        that leaves it unfinished makes it dead.
-    :param handler_seconds: how long a handler may run before it is reported; ``None``: for ever.
+    :param lease_seconds: how long a claim holds without renewal.
+    :param max_attempts: failed attempts, including those whose process died, until an event is
+        dead.
+    :param give_up_after: seconds after an event was recorded, or last revived, after which an
+        attempt that leaves it unfinished makes it dead.
+    :param handler_seconds: when a running handler is reported as hanging; ``None``: never.
     """
 
     lease_seconds: float = 60
@@ -51,7 +52,7 @@ class Policy:
 class Entry(NamedTuple):
     """An event to record.
 
-    :param receiver: the name of the receiver that took it in.
+    :param receiver: the name of the receiver that records it.
     :param event: the event as loaded.
     :param body: its JSON text as received.
     :param headers: the values of ``FD_WHATSAPP_DATA_HEADERS`` that came with it.
@@ -69,7 +70,7 @@ class Entry(NamedTuple):
 class Unusable:
     """An authenticated body to quarantine.
 
-    :param receiver: the name of the receiver it came to.
+    :param receiver: the name of the receiver that received it.
     :param reason: as in ``webhook_rejected``, or ``ignored`` for another event type.
     :param detail: what exactly was wrong with it.
     :param headers: the values of ``FD_WHATSAPP_DATA_HEADERS`` that came with it.
@@ -84,14 +85,14 @@ class Unusable:
 
 @dataclass(slots=True)
 class Tried:
-    """What a try brought that the ledger does not know yet: filled in while handlers are called.
+    """The outcome of an attempt so far, as far as the ledger does not know it yet.
 
     :param succeeded: the last handler, if it succeeded (earlier ones are recorded already).
-    :param superseded: handlers not called because the message has moved past the event.
+    :param superseded: handlers that were not called because the message has moved past the event.
     :param failed: the handlers that failed, with type and message of the exception.
-    :param postponed: the handlers that asked to be called later, with what they said.
-    :param retry_after: seconds until they want to be called again, ``None`` if none does.
-    :param gave_up: the handlers that gave up and are not to be called again, with their reason.
+    :param postponed: the handlers that asked to be called later, with their reasons.
+    :param retry_after: seconds until they want to be called again, ``None`` if there are none.
+    :param gave_up: the handlers that gave up and are not called again, with their reasons.
     """
 
     succeeded: str | None = None
@@ -105,16 +106,16 @@ class Tried:
 class Claim(Protocol):
     """The right to handle a message, under a lease.
 
-    Every method raises :class:`ClaimLost` once another has taken the message, and then
-    changes nothing.
+    Every method raises :class:`ClaimLost`, and changes nothing, once another worker has claimed the
+    message.
     """
 
     @property
     def transaction(self) -> Any:
-        """The transaction of the handler being called, ``None`` where there are none.
+        """The transaction of the handler being called, ``None`` if the ledger has none.
 
-        Its ``connection``, opened when first asked for, takes what commits with the handler's
-        success; asking for it once the handler has ended is an error.
+        Its ``connection`` is opened at first use; its writes commit together with the handler's
+        success. Using it after the handler has ended is an error.
         """
         ...
 
@@ -123,7 +124,7 @@ class Claim(Protocol):
         ...
 
     def renew(self) -> None:
-        """Renew the lease; for another thread than that of the handler being called."""
+        """Renew the lease; called from a thread other than the handler's."""
         ...
 
     def undo(self) -> bool:
@@ -131,49 +132,50 @@ class Claim(Protocol):
 
         Whatever the handler did to the connection, this raises nothing.
 
-        :return: whether the database had given the transaction up for another's, so that the
+        :return: whether the database had aborted the transaction in favour of another, so that the
             handler can be called again.
         """
         ...
 
     def abandon(self, tried: Tried) -> State | None:
-        """Record that the handler being called hangs; for another thread than the handler's.
+        """Record that the handler being called hangs; called from another thread.
 
-        From then on that thread can record nothing: it gets :class:`ClaimLost`, and what it wrote
-        through :attr:`transaction` is rolled back.
+        From then on the handler's thread can record nothing: it gets :class:`ClaimLost`, and what
+        it wrote through :attr:`transaction` is rolled back.
 
         :param tried: whose ``failed`` names the handler.
-        :return: what has become of the event; ``None``, and nothing has changed, if the handler's
-            success or the end of the try was recorded first.
+        :return: the event's state; ``None``, with nothing changed, if the handler's success or the
+            end of the attempt was recorded first.
         """
         ...
 
     def finish(self, tried: Tried) -> State:
-        """Record the rest of a try, and what has become of the event; let the message go."""
+        """Record the rest of an attempt and the event's state, and release the message."""
         ...
 
 
 class Recorded(NamedTuple):
-    """An event as the ledger knows it.
+    """An event as recorded in the ledger.
 
     :param id: the ledger's own id of the event.
-    :param state: whether it has been handled already.
-    :param claim: the right to handle it; ``None`` if it is not pending, if another handles its
-        message, or if no claim was asked for.
+    :param state: the state of the event.
+    :param claim: the right to handle it; ``None`` if it is not pending, if another worker is
+        handling its message, or if no claim was requested.
     :param body: its JSON text.
     :param headers: the data headers that came with it.
     :param previous_status: its message's status before it was recorded.
-    :param is_stale: it did not move its message forward.
-    :param external_reference_id: its message's, from whichever event carried it.
+    :param is_stale: whether it did not move its message forward.
+    :param external_reference_id: its message's, from any of its events.
     :param campaign: its message's, likewise.
-    :param error: why its message failed, if that was known before this try.
-    :param succeeded: handlers that are not to be called again, those that gave up among them; for
-        a claim on a settled event they are not.
+    :param error: why its message failed, if that was known before this attempt.
+    :param succeeded: handlers that are not called again, including those that gave up, except for a
+        claim on a settled event.
     :param postponed: how often its handlers have asked to be called later.
-    :param superseded: the message has moved past this event since it was recorded.
-    :param attempt: which try this is, from 1, if it is claimed.
-    :param has_died: the event became dead just now, since the last processes to try it died.
-    :param source: who told it: the webhook, or the API.
+    :param superseded: whether the message has moved past this event since it was recorded.
+    :param attempt: the number of this attempt, from 1, if it is claimed.
+    :param has_died: whether the event became dead just now, since the last processes to attempt it
+        died.
+    :param source: the webhook, or the API.
     """
 
     id: Any

@@ -1,4 +1,4 @@
-"""The parts of a ledger that say what the statuses say, with a small protocol each."""
+"""The parts of a ledger for reports, each with a small protocol."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ..engagement.report import ReportRules
 from ..engagement.report_filter import ReportFilter
 
 FEED_PERIOD: Final = timedelta(hours=24)
-"""Of the feed where none is given."""
+"""The default period of the feed."""
 
 
 class Recomputed(NamedTuple):
-    """What applying a campaign rule to some messages did.
+    """The result of applying a campaign rule to some messages.
 
-    :param last: the last of them, behind which to go on; ``None`` if there are no more.
+    :param last: the last of them, from which to continue; ``None`` if there are no more.
     """
 
     seen: int
@@ -27,35 +27,35 @@ class Recomputed(NamedTuple):
 
 
 class Campaigns(Protocol):
-    """Applies the campaign rule to what is recorded."""
+    """Applies the campaign rule to recorded messages."""
 
     def unmatched(self) -> int:
-        """How many messages have a reference and no campaign."""
+        """Return how many messages have a reference but no campaign."""
         ...
 
     def recompute(
         self, campaign_of: Callable[[str], str | None], *, receiver: str, after: Any, limit: int
     ) -> Recomputed:
-        """Apply a rule to the next messages of a receiver, which may be done again.
+        """Apply a rule to the next messages of a receiver; idempotent.
 
-        :param after: the last one of the batch before, 0 for the first.
+        :param after: the last message of the previous batch, 0 for the first.
         """
         ...
 
 
 class Reports(Protocol):
-    """Says what the statuses say."""
+    """Reports on engagement."""
 
     @property
     def rules(self) -> ReportRules:
-        """What the settings of the ledger's receivers say about reports."""
+        """The settings of the ledger's receivers that concern reports."""
         ...
 
     @rules.setter
     def rules(self, rules: ReportRules) -> None: ...
 
     def catch_up(self) -> None:
-        """Find out when messages were sent that a process of the previous version recorded."""
+        """Determine when messages were sent that a process of the previous version recorded."""
         ...
 
     def breakdowns(
@@ -70,7 +70,7 @@ class Reports(Protocol):
 
         :param by: a dimension, a pair of them or ``None`` for each of the results, for which the
             messages are read once.
-        :raises ValueError: if there is no such dimension or zone.
+        :raises ValueError: for an unknown dimension or time zone.
         """
         ...
 
@@ -82,19 +82,19 @@ class Reports(Protocol):
         ...
 
     def feed(self, wanted: ReportFilter) -> Feed:
-        """How the webhooks came in a period, by when they were received.
+        """Return how webhooks arrived in a period, by when they were received.
 
-        :param wanted: its period, which has a beginning, and its receiver.
+        :param wanted: the period, which has a beginning, and the receiver.
         """
         ...
 
     def count_duplicates(self, receiver: str, hour: datetime, count: int) -> None:
-        """Count that events came again in an hour (UTC)."""
+        """Count duplicates in an hour (UTC)."""
         ...
 
 
 class Reporting(Protocol):
-    """What hosts ask a ledger's reports."""
+    """The host's interface to reports."""
 
     reports: Reports
 
@@ -110,17 +110,17 @@ class Reporting(Protocol):
         template: str | None = None,
         times: bool = True,
     ) -> Engagement:
-        """What became of the messages that were sent in a period: see ``docs/engagement.md``.
+        """Return what became of the messages sent in a period: see ``docs/engagement.md``.
 
         :param since: sent at or after this (aware datetime).
         :param until: sent before this (aware datetime).
-        :param by: ``campaign``, ``day``, ``hour``, ``account``, ``template`` or ``failure``, or a
-            pair of them: what the groups are.
+        :param by: the dimension of the groups: ``campaign``, ``day``, ``hour``, ``account``,
+            ``template`` or ``failure``, or a pair of them.
         :param tz: the time zone of days and hours.
         :param campaign: of this campaign, ``None`` for those without, ``...`` for any.
-        :param receiver: the receiver that first heard of a message.
-        :param times: whether to measure how long things took, which is much dearer.
-        :raises ValueError: if there is no such dimension or zone, or a moment is not aware.
+        :param receiver: the receiver that first received an event of a message.
+        :param times: whether to measure durations, which is much more expensive.
+        :raises ValueError: for an unknown dimension or time zone, or a naive datetime.
         """
         wanted = ReportFilter(
             since=since,
@@ -140,11 +140,11 @@ class Reporting(Protocol):
         until: datetime | None = None,
         receiver: str | None = None,
     ) -> Feed:
-        """How the webhooks themselves came, by when they were received.
+        """Return how the webhooks arrived, by when they were received.
 
-        :param since: received at or after this (aware datetime); 24 hours ago unless told.
+        :param since: received at or after this (aware datetime). [default: 24 hours ago]
         :param until: received before this (aware datetime).
-        :raises ValueError: if a moment is not aware.
+        :raises ValueError: for a naive datetime.
         """
         since = datetime.now(UTC) - FEED_PERIOD if since is None else since
         return self.reports.feed(ReportFilter(since=since, until=until, receiver=receiver))

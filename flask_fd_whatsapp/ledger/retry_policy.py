@@ -1,4 +1,4 @@
-"""When an unfinished event is tried again, and when it is given up; every ledger asks here."""
+"""When an unfinished event is retried, and when it is dead; every ledger uses this."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from .views import State
 FIRST_DELAY_SECONDS: Final = 30
 MAX_DELAY_SECONDS: Final = 6 * 3600
 JITTER: Final = 0.25
-"""The share by which a delay may be shorter or longer, so that what failed together spreads."""
+"""The share by which a delay varies, so that events that failed together spread out."""
 
 
 class Before(NamedTuple):
-    """What the ledger knew of an event when the try at it ended.
+    """What the ledger knew about an event when the attempt at it ended.
 
-    :param attempts: failed attempts, the one that ends included if it counts.
-    :param counts: whether it does: the event was due, or the process of the last try died.
+    :param attempts: failed attempts, including the current one if it counts.
+    :param counts: whether it counts: the event was due, or the process of the last attempt died.
     :param postponed: how often handlers have asked to be called later.
     :param age_seconds: since the event was recorded, or last revived.
-    :param has_given_up: a handler gave up in an earlier try.
+    :param has_given_up: whether a handler gave up in an earlier attempt.
     """
 
     attempts: int
@@ -34,9 +34,9 @@ class Before(NamedTuple):
 class After(NamedTuple):
     """What becomes of the event.
 
-    :param delay_seconds: until the sweep may try it again; ``None`` if that stays as it was, or if
-        the event is settled.
-    :param last_error: what its handlers said, by name; ``None`` if that stays as it was.
+    :param delay_seconds: until the sweep may handle it again; ``None`` if that is unchanged, or the
+        event is settled.
+    :param last_error: its handlers' errors, by name; ``None`` if unchanged.
     """
 
     state: State
@@ -47,25 +47,25 @@ class After(NamedTuple):
 
 
 def may_be_tried(attempts: int, policy: Policy) -> bool:
-    """Whether a pending event may be tried, after so many attempts that failed or died."""
+    """Whether another attempt is allowed after so many that failed or whose process died."""
     return attempts < policy.max_attempts
 
 
 def is_done(tried: Tried, *, has_given_up: bool) -> bool:
-    """Whether a pending event is done after a try: no handler is left, and none gave up.
+    """Whether a pending event is done: no handler is left, and none gave up.
 
-    :param has_given_up: one did in an earlier try.
+    :param has_given_up: whether one did in an earlier attempt.
     """
     return not (tried.failed or tried.gave_up or has_given_up) and tried.retry_after is None
 
 
 def after_try(tried: Tried, before: Before, policy: Policy) -> After:
-    """What becomes of a pending event after a try."""
+    """Return what becomes of a pending event after an attempt."""
     is_postponed = tried.retry_after is not None
     has_failed = bool(tried.failed)
     attempts = before.attempts
     if is_postponed and not has_failed and before.counts:
-        attempts -= 1  # asking to be called later is no failed attempt
+        attempts -= 1  # asking to be called later is not a failed attempt
     said = {**tried.failed, **tried.postponed, **tried.gave_up}
     state, delay = State.PENDING, None
     if not has_failed and not is_postponed:
@@ -89,7 +89,7 @@ def after_try(tried: Tried, before: Before, policy: Policy) -> After:
 
 
 def delay_after(attempts: int) -> float:
-    """Seconds until the next try: doubled with each attempt, up to six hours, with jitter.
+    """Return the seconds until the next attempt: the back-off doubles up to six hours, with jitter.
 
     :param attempts: how many have failed, from 1.
     """

@@ -1,4 +1,4 @@
-"""What a ledger keeps of what was sent, and the rule by which an unknown send is settled."""
+"""What a ledger records about sends, and the rule for settling unknown ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from .references import storable
 
 SENDING_SECONDS: Final = 120
-"""A send that has been under way for longer has no process any more that would know its end."""
+"""After this, no process is left that would know how a send ended."""
 
 
 class SendState(StrEnum):
@@ -31,7 +31,7 @@ class SendState(StrEnum):
 
     @property
     def is_settled(self) -> bool:
-        """Whether it is known what became of it."""
+        """Whether the outcome is known."""
         return self not in (SendState.SENDING, SendState.UNKNOWN)
 
     @property
@@ -42,9 +42,9 @@ class SendState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendIntent:
-    """What is about to be sent; never the recipient, nor what the message says.
+    """An intent to send; without the recipient or the content.
 
-    :param receiver: the name of the receiver in whose name it is sent.
+    :param receiver: the name of the receiver that sends.
     :param account_id: the account that sends.
     :param once: whether the receiver may send with this reference only once.
     """
@@ -63,14 +63,14 @@ class Send:
     """A send, as listed.
 
     :param id: the ledger's own id of it.
-    :param receiver: the name of the receiver in whose name it was sent.
-    :param state: one that was ``sending`` for two minutes is ``unknown``.
-    :param message_id: Freshdesk's id of the message, once it is known.
+    :param receiver: the name of the receiver that sent it.
+    :param state: a send that was ``sending`` for two minutes is ``unknown``.
+    :param message_id: Freshdesk's id of the message, once known.
     :param error: what went wrong, in words, without recipient or key.
-    :param created_at: when it was about to be sent (UTC).
-    :param settled_at: when it was known what became of it (UTC).
-    :param candidates: of an unknown send, the messages it may have become: with its reference,
-        first heard of since, and of no other send.
+    :param created_at: when the intent was recorded (UTC).
+    :param settled_at: when the outcome was known (UTC).
+    :param candidates: for an unknown send, the messages that it may have become: with its
+        reference, first seen since then, and belonging to no send.
     """
 
     id: Any
@@ -89,16 +89,16 @@ class Send:
 
     @property
     def place(self) -> SendPlace:
-        """Where it stands in the list of all."""
+        """Its position in the list of all sends."""
         return SendPlace(self.created_at, self.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """A message that was sent, as the ledger is told by whoever sent it.
+    """A message that was sent, as recorded by the sender.
 
-    :param sent_at: when that was (aware datetime); ``None`` for now.
-    :param receiver: in whose name, if that is known.
+    :param sent_at: when it was sent (aware datetime); ``None`` for now.
+    :param receiver: the receiver that sent it, if known.
     """
 
     account_id: str
@@ -112,18 +112,18 @@ class Expected:
 
 
 class SendPlace(NamedTuple):
-    """Where a send stands in the list of all: newest first."""
+    """A send's position in the list of all sends: newest first."""
 
     created_at: datetime
     id: Any
 
 
 class SendFilter(NamedTuple):
-    """Which sends are asked for: those that meet every condition that is not ``None``.
+    """Which sends to list; conditions are combined with AND.
 
     :param state: one that is erased is given only where that is asked for.
-    :param is_unheard: they were sent, and no event of their message has come.
-    :param before: where the page before ended.
+    :param is_unheard: whether they were sent, but no event of their message has arrived.
+    :param before: where the previous page ended.
     """
 
     external_reference_id: str | None = None
@@ -136,16 +136,16 @@ class SendFilter(NamedTuple):
 
     @property
     def is_of_all(self) -> bool:
-        """Whether nothing but a receiver narrows it."""
+        """Whether there is no condition but a receiver."""
         return self._replace(receiver=None, before=None, limit=0) == SendFilter(limit=0)
 
 
 class SendStanding(NamedTuple):
-    """How a receiver's sends stand.
+    """The state of a receiver's sends.
 
-    :param unknown: how many nobody knows the end of.
-    :param unheard_since: when the first one was sent since which no webhook has come, of whatever
-        message (UTC); ``None`` if one has come since the last.
+    :param unknown: how many have an unknown outcome.
+    :param unheard_since: when the first message was sent after the last webhook of any message
+        (UTC); ``None`` if there is none.
     """
 
     unknown: int = 0
@@ -158,7 +158,7 @@ NOTHING_SENT: Final = SendStanding()
 class Heard(NamedTuple):
     """A message that belongs to no send.
 
-    :param first_seen: when it was first heard of (UTC).
+    :param first_seen: when it was first seen (UTC).
     """
 
     message_id: str
@@ -166,9 +166,9 @@ class Heard(NamedTuple):
 
 
 class WithReference(NamedTuple):
-    """What a ledger knows of one account's reference; read in this order.
+    """What a ledger knows about one account's reference; read in this order.
 
-    The messages first: every one that is seen is of a send whose intent can be seen, too.
+    The messages are read first, so that the send of every message read is read, too.
 
     :param free: the messages with it that belong to no send.
     :param sends: the sends with it.
@@ -181,15 +181,15 @@ class WithReference(NamedTuple):
 
 
 def candidates_of(send: Send, free: Collection[Heard]) -> tuple[str, ...]:
-    """The messages that an unknown send may have become."""
+    """Return the messages that an unknown send may have become."""
     return tuple(one.message_id for one in free if one.first_seen >= send.created_at)
 
 
 def settlement(known: WithReference) -> tuple[Send, str] | None:
-    """The one unknown send with a reference, and the one message it became.
+    """Return the only unknown send with a reference, and the only message that it became.
 
-    ``None`` where there are several of either, or one is still under way: hosts use a reference
-    for many messages.
+    ``None`` if there are several of either, or one is still in progress: hosts use a reference for
+    many messages.
     """
     unknown = [one for one in known.sends if one.state is SendState.UNKNOWN]
     if len(unknown) != 1 or any(one.state is SendState.SENDING for one in known.sends):
@@ -199,7 +199,7 @@ def settlement(known: WithReference) -> tuple[Send, str] | None:
 
 
 def state_at(state: str, created_at: datetime, now: datetime) -> SendState:
-    """The state of a send: one that has been under way for too long is unknown."""
+    """Return the state of a send: one that has been in progress for too long is unknown."""
     is_late = now - created_at > timedelta(seconds=SENDING_SECONDS)
     return SendState.UNKNOWN if state == SendState.SENDING and is_late else SendState(state)
 

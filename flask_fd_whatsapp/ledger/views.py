@@ -1,4 +1,4 @@
-"""What a ledger answers with: messages, events, how it stands, and what was not taken in."""
+"""What a ledger returns: messages, events, its state, and what was not accepted."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any, Final
 from ..events import WEBHOOK, DeliveryError, Status
 
 IGNORED: Final = "ignored"
-"""The reason under which events of other types are quarantined, with a bound of their own."""
+"""The reason for quarantined events of other types, which have a limit of their own."""
 
 
 class State(StrEnum):
-    """What became of an event: still to be handled, handled, or given up."""
+    """The state of an event: pending, done, or dead."""
 
     PENDING = "pending"
     DONE = "done"
@@ -24,15 +24,15 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What is known of one message.
+    """What is known about one message.
 
-    :param status: the furthest status seen, ``None`` if none was, or only unknown ones were.
-    :param times: when each status was reached (WhatsApp's time, UTC), unknown ones included.
-    :param error: why it failed, even where it was delivered all the same.
-    :param template: the name of the template it was sent with, if whoever sent it told.
+    :param status: the furthest status seen, ``None`` if there was none, or only unknown ones.
+    :param times: when each status was reached (WhatsApp's time, UTC), including unknown ones.
+    :param error: why it failed, even if it was also delivered.
+    :param template: the name of its template, if the sender recorded it.
     :param language: the template's language, likewise.
     :param expected_at: when it was sent, likewise (UTC).
-    :param estimated: the statuses whose time is that of asking Freshdesk, not WhatsApp's.
+    :param estimated: the statuses whose time is when the API was asked, not WhatsApp's.
     """
 
     account_id: str
@@ -53,7 +53,7 @@ PLAIN: Final = tuple(
     for field in fields(Message)
     if field.name not in ("status", "external_reference_id", "times", "error", "estimated")
 )
-"""The fields of a :class:`Message` that every ledger keeps under the same name and as they are."""
+"""The fields of a :class:`Message` that every ledger stores under the same name, unchanged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,16 +63,16 @@ class Event:
     :param id: the ledger's own id of it.
     :param received_at: when it was recorded (UTC).
     :param timestamp: when the status was reached, as WhatsApp reports it (UTC).
-    :param is_stale: it did not move its message forward when it came.
-    :param is_superseded: its message has moved past it by now.
-    :param attempts: tries in which a handler failed or whose process died; a delivery that came
-        before the event was due is none.
+    :param is_stale: whether it did not move its message forward when it was recorded.
+    :param is_superseded: whether its message has moved past it by now.
+    :param attempts: attempts in which a handler failed or whose process died; a delivery before the
+        event was due does not count.
     :param postponed: how often handlers have asked to be called later, since it was recorded or
         last revived.
-    :param last_error: by handler, why the last try did not finish the event: the type and message
-        of a failure, or the reason for which it asked to be called later, or gave up.
-    :param due_at: when the sweep may try it again (UTC), ``None`` once it is done or dead.
-    :param source: ``"webhook"``, or ``"api"`` for what Freshdesk told when it was asked.
+    :param last_error: by handler, why the last attempt did not finish the event: the type and
+        message of a failure, or the reason for which it asked to be called later, or gave up.
+    :param due_at: when the sweep may handle it again (UTC), ``None`` once it is done or dead.
+    :param source: ``"webhook"``, or ``"api"`` for what Freshdesk's API reported.
     """
 
     id: Any
@@ -111,21 +111,21 @@ class BeingHandled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
-    """How a ledger stands.
+    """The state of a ledger.
 
     :param last_received: when the last event was recorded (UTC), ``None`` if there is none.
-    :param pending: how many events are still to be handled.
+    :param pending: how many events are not handled yet.
     :param oldest_pending: when the oldest of them was recorded (UTC).
-    :param next_due: when the sweep may try the first of them (UTC).
-    :param oldest_due: when the first of those that nobody is handling came due, or will (UTC).
-    :param failing_since: when the oldest of those at which a handler failed was recorded, or was
-        last revived (UTC).
-    :param postponed: at how many of those pending a handler has asked to be called later.
-    :param most_postponed: the id of the one at which that was asked most often.
-    :param dead: how many are given up.
-    :param unacknowledged: how many of these nobody has taken note of since they died.
+    :param next_due: when the sweep may handle the first of them (UTC).
+    :param oldest_due: when the first of those that are not being handled came or comes due (UTC).
+    :param failing_since: when the oldest event with a failed handler was recorded, or last revived
+        (UTC).
+    :param postponed: how many pending events a handler has postponed.
+    :param most_postponed: the id of the event postponed most often.
+    :param dead: how many are dead.
+    :param unacknowledged: how many dead events are not acknowledged.
     :param quarantined: how many unusable bodies are in quarantine.
-    :param ignored: how many bodies of other event types are.
+    :param ignored: how many bodies of other event types are in quarantine.
     """
 
     last_received: datetime | None = None
@@ -148,7 +148,7 @@ class Erased:
 
     :param messages: how many messages, with all their events.
     :param sends: how many sends that became no message.
-    :param held: how many messages are left, since they are being handled right now.
+    :param held: how many messages were not erased because they are being handled right now.
     """
 
     messages: int
@@ -162,7 +162,7 @@ class Upgraded:
 
     :param before: the revision it was at, ``None`` if it did not exist.
     :param after: the revision it is at.
-    :param is_newer: it is at a later one than this version of the package knows.
+    :param is_newer: whether it is at a later one than this version of the package knows.
     """
 
     before: str | None
@@ -172,16 +172,16 @@ class Upgraded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quarantined:
-    """An authenticated body that could not be used, as listed: once however often it came.
+    """An authenticated body that could not be used, as listed: one entry, however often it arrived.
 
-    :param id: the ledger's own id of it, by which to ask for the body.
+    :param id: the ledger's own id of it, for requesting the body.
     :param reason: as in ``webhook_rejected``, or ``ignored`` for another event type.
     :param detail: what exactly was wrong with it.
     :param headers: the values of ``FD_WHATSAPP_DATA_HEADERS`` that came with it.
-    :param size: of the body in bytes.
-    :param first_seen: when it came first (UTC).
-    :param last_seen: when it came last (UTC).
-    :param count: how often it came.
+    :param size: the size of the body in bytes.
+    :param first_seen: when it was first received (UTC).
+    :param last_seen: when it was last received (UTC).
+    :param count: how often it was received.
     """
 
     id: Any
@@ -201,15 +201,15 @@ class Rejection:
 
     :param receiver: the receiver's name, with a slash and the account's key where it has many.
     :param reason: as in ``webhook_rejected``.
-    :param status_code: what it was answered with.
-    :param detail: what exactly was wrong; of what was sent, at most the account's id.
-    :param last_seen: when it came (UTC).
-    :param has_no_header: it carried none of the configured headers, and is kept apart from those
-        whose headers were wrong: whoever scans the net must not hide a token that was changed.
-    :param is_acknowledged: somebody has taken note of it.
-    :param count: how often a request was rejected for this reason; where one is noted, how many are
-        to be added.  ``None`` if nobody counted yet.
-    :param first_seen: when the first of them came (UTC), ``None`` if nobody knows.
+    :param status_code: the HTTP status of the answer.
+    :param detail: what exactly was wrong; contains nothing of the request but the account id.
+    :param last_seen: when it was received (UTC).
+    :param has_no_header: whether it carried none of the configured headers; kept separately from
+        requests with wrong headers, so that a scanner does not hide a changed token.
+    :param is_acknowledged: whether it has been acknowledged.
+    :param count: how often a request was rejected for this reason; when recording, how many to add.
+        ``None`` if it was never counted.
+    :param first_seen: when the first of them was received (UTC), ``None`` if unknown.
     """
 
     receiver: str
@@ -230,11 +230,11 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenUse:
-    """When an entry of a header's list of values last let a request in.
+    """When an entry of a header's list of values was last used.
 
     :param header: the header's name, as in ``FD_WHATSAPP_HEADERS``.
     :param position: which entry of its list, from 1.
-    :param last_used: when (UTC), to within a minute.
+    :param last_used: when (UTC), within a minute.
     """
 
     receiver: str

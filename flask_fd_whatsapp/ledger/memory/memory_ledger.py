@@ -1,4 +1,4 @@
-"""The ledger in memory: bounded, one process's, for development and hosts that need no more."""
+"""The memory ledger: bounded, per process, for development and hosts that need no more."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from .memory_store import MAX_EVENTS, MemoryStore
 
 
 class MemoryLedger(ComposedLedger):
-    """Remembers the newest events, in this process and as long as it lives.
+    """Keeps the newest events, in this process and as long as it lives.
 
-    :param max_events: how many events are kept.  At the bound the oldest message that is
-        finished goes; if none is, the ledger cannot be written.
+    :param max_events: how many events are kept. At the limit the oldest finished message is
+        evicted; if there is none, the ledger cannot be written.
     :param clock: a clock in seconds, for leases.
-    :param config_prefix: what the keys of its receiver begin with, for its errors.
+    :param config_prefix: the prefix of its receiver's keys, for error messages.
     """
 
     durable = False

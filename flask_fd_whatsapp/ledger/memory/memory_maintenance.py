@@ -95,9 +95,7 @@ class MemoryMaintenance:
 
     def back_up(self, path: Path, *, tell: Callable[[int, int], None]) -> None:
         """Memory cannot be backed up."""
-        raise FreshdeskWhatsAppError(
-            "The ledger is in memory: there is nothing that could be backed up."
-        )
+        raise FreshdeskWhatsAppError("The ledger is in memory: there is nothing to back up.")
 
     def check(self) -> list[str]:
         """Nothing can be wrong with memory."""

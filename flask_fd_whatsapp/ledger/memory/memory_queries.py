@@ -28,7 +28,7 @@ class MemoryQueries:
             accounts = self._store.messages.get(message_id, {})
             if account_id is None and len(accounts) > 1:
                 raise AmbiguousMessage(
-                    f"Message {message_id} is known of several accounts: give account_id, such as "
+                    f"Message {message_id} exists in several accounts: pass account_id, such as "
                     f"{next(iter(accounts))}."
                 )
             if account_id is None:

@@ -81,8 +81,8 @@ class MemorySendRecord:
         oldest = next((one.id for one in self._sends.values() if one.state.is_settled), None)
         if oldest is None:
             raise LedgerUnavailable(
-                f"The memory ledger holds {len(self._sends)} sends, and of none is known what "
-                "became of it, so that it could make room."
+                f"The memory ledger holds {len(self._sends)} sends whose outcome is unknown, so "
+                "none can be evicted."
             )
         self._drop(oldest)
 

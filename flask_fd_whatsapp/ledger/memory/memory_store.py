@@ -101,9 +101,9 @@ class MemoryStore:
             oldest = next(idle, None)
             if oldest is None:
                 raise LedgerUnavailable(
-                    f"The memory ledger holds {len(self.events)} events, and no message that is "
-                    "finished could make room. Mend the handlers that fail, or set "
-                    f"{self._url_key} to a database."
+                    f"The memory ledger holds {len(self.events)} events, and has no finished "
+                    f"message to evict. Fix the failing handlers, or set {self._url_key} to a "
+                    "database."
                 )
             self.forget(oldest)
 
