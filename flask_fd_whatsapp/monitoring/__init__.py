@@ -1,4 +1,4 @@
-"""Watching it: health endpoints, metrics, traces, how every receiver stands, what needs care."""
+"""Monitoring: health endpoints, metrics, traces, and what needs attention at each receiver."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ _NEEDS_AN_EXTRA = {"LedgerCollector": "collector", "instrument": "instrumentatio
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs an extra when it is asked for."""
+    """Import on access what needs an extra."""
     if name not in _NEEDS_AN_EXTRA:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f".{_NEEDS_AN_EXTRA[name]}", __name__), name)

@@ -1,7 +1,7 @@
-"""What needs somebody's attention: the rules, each of them a pure function.
+"""What needs attention: the rules, each of them a pure function.
 
-``flask fd-whatsapp status`` goes by them, and so does whatever else shows how a receiver stands,
-so that all agree.
+``flask fd-whatsapp status`` uses them, and so does everything else that shows the state of a
+receiver, so that all agree.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from .wording import many, span
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much is too much, by the name of the rule; ``None`` switches a rule off.
+    """The thresholds, by name of the rule; ``None`` switches a rule off.
 
-    :param trial_write: whether it matters that the ledger cannot be written.
+    :param trial_write: whether it is a problem if the ledger cannot be written.
     :param max_dead: dead events that nobody has acknowledged.
     :param max_rejected: how much newer than the last accepted event a rejected request may be;
         those that carried none of the configured headers, or are acknowledged, do not count. Of
         many accounts, each is looked at by itself, and may have none that is newer.
     :param max_overdue: how long an event may be due without being taken up.
-    :param max_failing: how long an event's handlers may fail.
+    :param max_failing: how long an event's handlers may keep failing.
     :param max_handling: how long one attempt at an event may last, all its handlers together.
-    :param max_unheard: how long ago something may have been sent since which no webhook has come.
-    :param max_told: events that the API told in the last 24 hours, since the webhook lost them.
-    :param max_silence: how long nothing may come.
-    :param max_pending: events that are not handled yet.
+    :param max_unheard: how long after a send the next webhook may take to arrive.
+    :param max_told: events that only the API reported in the last 24 hours: the webhook lost them.
+    :param max_silence: how long no event may arrive.
+    :param max_pending: pending events.
     """
 
     trial_write: bool | None = True
@@ -48,7 +48,7 @@ class Limits:
 
 
 def limits_of(receiver: Receiver, **chosen: Any) -> Limits:
-    """The limits of *receiver*: the defaults, its settings', and what is chosen instead."""
+    """Return the limits of *receiver*: the defaults, its settings, and the chosen overrides."""
     seconds = getattr(receiver.settings, "handler_seconds", 300)
     handling = None if seconds is None else timedelta(seconds=seconds)
     return Limits(**{"max_handling": handling, **chosen})
@@ -56,12 +56,12 @@ def limits_of(receiver: Receiver, **chosen: Any) -> Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What a rule has found.
+    """The result of a rule.
 
-    :param rule: its name, which is that of its limit.
+    :param rule: the name of the rule, which is that of its limit.
     :param limit: ``None`` if it is switched off.
-    :param found: what is compared with the limit, ``None`` if there is nothing or nobody knows.
-    :param problem: what is wrong and what to do, ``None`` if nothing is.
+    :param found: what is compared with the limit, ``None`` if there is nothing, or it is unknown.
+    :param problem: what is wrong and what to do, ``None`` if nothing is wrong.
     """
 
     rule: str
@@ -71,7 +71,7 @@ class Finding:
 
 
 def findings(standing: Standing, limits: Limits) -> list[Finding]:
-    """What each rule has found, in the order of :class:`Limits`."""
+    """Return the result of each rule, in the order of :class:`Limits`."""
     found = []
     for item in fields(limits):
         limit = getattr(limits, item.name)
@@ -84,7 +84,7 @@ def findings(standing: Standing, limits: Limits) -> list[Finding]:
 
 
 def problems(standing: Standing, limits: Limits) -> list[str]:
-    """What is wrong and what to do, a sentence each; empty if nothing needs attention."""
+    """Return what is wrong and what to do, one sentence each; empty if nothing needs attention."""
     unreadable = standing.unreadable
     told = [] if unreadable is None else [f"The ledger cannot be used: {unreadable}"]
     return told + [one.problem for one in findings(standing, limits) if one.problem is not None]

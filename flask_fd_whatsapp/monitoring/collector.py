@@ -1,7 +1,7 @@
 """Metrics for Prometheus, read from the ledger at each scrape.
 
-Since the ledger is what all processes share, whichever of them is scraped tells the same, and no
-``PROMETHEUS_MULTIPROC_DIR`` is needed.  No label has an id, a reference or a campaign.
+The ledger is shared by all processes, so every process reports the same when scraped, and no
+``PROMETHEUS_MULTIPROC_DIR`` is needed. No label has an id, a reference or a campaign.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ logger = get_logger(__name__)
 LOG_SECONDS: Final = 60
 
 _NUMBERS: Final[Mapping[str, tuple[str, str]]] = {
-    "pending": ("pending_events", "Events that are still to be handled."),
+    "pending": ("pending_events", "Events that are not handled yet."),
     "dead": ("dead_events", "Events that are dead, acknowledged or not."),
     "quarantined": ("quarantined_bodies", "Bodies in quarantine."),
     "unheard": (
         "unheard_sends",
-        "Sends of the last 24 hours, older than 10 minutes, of which nothing was heard.",
+        "Sends of the last 24 hours, older than 10 minutes, without an event.",
     ),
     "drift": (
         "unknown_in_payloads",
-        "Fields, types, statuses, versions and error codes of the last 24 hours, not known here.",
+        "Unknown fields, types, statuses, versions and error codes of the last 24 hours.",
     ),
-    "unknown": ("unknown_sends", "Sends of which nobody knows what became of them."),
+    "unknown": ("unknown_sends", "Sends whose outcome is unknown."),
     "failing_reconciliations": (
         "failing_reconciliations",
         "Accounts of which the last reconcile could not ask.",
@@ -68,11 +68,11 @@ _MOMENTS: Final[Mapping[str, tuple[str, str]]] = {
 
 
 class LedgerCollector(Collector):
-    """A collector of how the receivers of *app* stand, in a registry of its own.
+    """Collects the state of the receivers of *app*, in a registry of its own.
 
-    A ledger that cannot be read is ``fd_whatsapp_ledger_up 0``, and has no other series.
+    A ledger that cannot be read is ``fd_whatsapp_ledger_up 0``, without other series.
 
-    :ivar registry: what to give to ``generate_latest``; in another one *register* it.
+    :ivar registry: pass it to ``generate_latest``, or *register* the collector in another one.
     """
 
     def __init__(self, app: Flask) -> None:
@@ -82,11 +82,11 @@ class LedgerCollector(Collector):
         self.registry.register(self)
 
     def describe(self) -> Iterator[Metric]:
-        """The metrics without samples, so that to register it reads no ledger."""
+        """Return the metrics without samples, so that registering reads no ledger."""
         return iter(_Families().all())
 
     def collect(self) -> Iterator[Metric]:
-        """The metrics as they are now, with one query for each ledger."""
+        """Return the current metrics, with one query for each ledger."""
         families = _Families()
         receivers: Mapping[str, Receiver] = self._app.extensions.get(EXTENSION, {})
         groups: dict[int, tuple[Ledger, list[str]]] = {}
@@ -131,9 +131,7 @@ class _Families:
         self._rejections = CounterMetricFamily(
             "fd_whatsapp_rejections", "Requests that were rejected.", labels=["receiver", "reason"]
         )
-        self._messages = _family(
-            "messages", "Messages first heard of in the last 24 hours.", "status"
-        )
+        self._messages = _family("messages", "Messages first seen in the last 24 hours.", "status")
 
     def all(self) -> list[Metric]:
         return [

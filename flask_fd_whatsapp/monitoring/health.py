@@ -31,17 +31,17 @@ _STATE: Final = "fd_whatsapp_health"
 def health_blueprint(
     *, url_prefix: str = "/freshdesk/whatsapp/health", guard: Guard | None = None
 ) -> Blueprint:
-    """Two endpoints that say how a process stands: ``live`` and ``ready``.
+    """Create two endpoints that report a process's health: ``live`` and ``ready``.
 
-    ``GET <url_prefix>/live`` is a 200 as long as the process answers.  ``GET <url_prefix>/ready``
-    is a 200 if the ledger of every receiver is up to date and can be written, else a 503, in at
-    most some three seconds; it looks at most once in five seconds.  A broker that is down makes it
-    no 503, since events are recorded all the same.
+    ``GET <url_prefix>/live`` returns 200 as long as the process answers. ``GET <url_prefix>/ready``
+    returns 200 if the ledger of every receiver is up to date and can be written, else 503, within
+    about three seconds; it checks at most once every five seconds. An unavailable broker does not
+    cause a 503, since events are still recorded.
 
-    Both are open to anybody and say nothing else, unless *guard* lets in.
+    Both are public and reveal nothing else, unless *guard* admits the request.
 
-    :param guard: called before each request in its context; if it gives ``True``, and nothing
-        else will do, the answer names each receiver with what is wrong, and the broker.
+    :param guard: called before each request in its context; only if it returns ``True`` itself, the
+        answer lists each receiver with its problem, and the broker.
     """
     blueprint = Blueprint("fd_whatsapp_health", __name__, url_prefix=url_prefix)
     lines = Throttle(LOG_SECONDS)
@@ -70,7 +70,7 @@ def health_blueprint(
 
 
 class _Health:
-    """What is known of one application's health in this process."""
+    """The health of one application in this process."""
 
     def __init__(self, app: Any) -> None:
         self._app: Flask = app
@@ -90,7 +90,7 @@ class _Health:
         return is_ready, results
 
     def broker(self) -> str | None:
-        """What is wrong with the broker, ``"ok"``, or ``None`` where there is none."""
+        """Return what is wrong with the broker, ``"ok"``, or ``None`` if there is none."""
         if self._first_on_celery() is None:
             return None
         results, is_done = self._broker.results()
@@ -134,7 +134,7 @@ class _Health:
 
 
 def _problem_of(ledger: Ledger) -> str | None:
-    """Why *ledger* cannot record, if it cannot: its schema, or a row that it does not take."""
+    """Return why *ledger* cannot record, if so: its schema, or a row that it does not accept."""
     try:
         ledger.check()
     except Exception as error:
@@ -143,7 +143,7 @@ def _problem_of(ledger: Ledger) -> str | None:
 
 
 def _in_words(error: Exception) -> str:
-    """What went wrong; the words of errors of others may hold a part of the ledger's URL."""
+    """Describe an error; the message of an unknown one may contain part of the ledger's URL."""
     return str(error) if isinstance(error, LedgerUnavailable) else f"{type(error).__name__}."
 
 
@@ -155,7 +155,7 @@ def _answer(status: int, shown: Mapping[str, Any]) -> Response:
 
 
 def _lets_in(guard: Guard, lines: Throttle) -> bool:
-    """Whether *guard* gives ``True`` itself: whatever else it does lets nobody in."""
+    """Whether *guard* returns ``True`` itself; anything else admits nobody."""
     try:
         given = guard()
     except HTTPException:
@@ -170,8 +170,8 @@ def _lets_in(guard: Guard, lines: Throttle) -> bool:
         given.close()
     if given is not False and not isinstance(given, Response) and lines.admit("gave") is not None:
         logger.error(
-            "The guard of the health endpoints gave a %s, and lets nobody in: it has to give True "
-            "or False.",
+            "The guard of the health endpoints returned a %s, and lets nobody in: it has to "
+            "return True or False.",
             type(given).__name__,
         )
     return False

@@ -1,7 +1,7 @@
-"""The contract of a receiver as OpenAPI 3.1: its path, and the vendor's webhook.
+"""The API of a receiver as OpenAPI 3.1: its path, and the vendor's webhook.
 
-Both have one request body and one list of answers; the schema of the body is made of the
-marshmallow schema that loads it, a host's own included.
+Both have one request body and one list of answers; the schema of the body is generated from the
+marshmallow schema that loads it, which may be the host's own.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ OPENAPI_VERSION: Final = "3.1.0"
 _ANSWERS: Final[dict[int, tuple[str, str]]] = {
     200: (
         "Taken",
-        "Not to be sent again. An event of another type, or an empty body, is ignored.",
+        "Need not be sent again. An event of another type, or an empty body, is ignored.",
     ),
     400: ("NotAnObject", "The body is not JSON, or not an object."),
     401: ("Unauthenticated", "A required header is missing or wrong."),
-    403: ("OtherAccount", "The account is not taken here."),
-    413: ("TooLarge", "The body is larger than is taken."),
-    415: ("Encoded", "The body's Content-Encoding is not understood."),
-    422: ("Invalid", "The event does not meet the schema: `errors` says what is wrong, by field."),
+    403: ("OtherAccount", "Events of this account are not accepted here."),
+    413: ("TooLarge", "The body is larger than the limit."),
+    415: ("Encoded", "The body's Content-Encoding is not supported."),
+    422: ("Invalid", "The event does not match the schema: `errors` says what is wrong, by field."),
     503: (
         "SendAgain",
         "Not recorded, or not handled yet: send it again after Retry-After seconds.",
@@ -54,8 +54,8 @@ _HEADERS: Final[dict[int, Document]] = {
 }
 
 _DESCRIPTION: Final = (
-    "Freshdesk posts an event for each status of an outbound WhatsApp message. What is not "
-    "described of an event is kept; its Content-Type is not looked at."
+    "Freshdesk posts an event for each status of an outbound WhatsApp message. Undocumented parts "
+    "of an event are kept; its Content-Type is not checked."
 )
 
 _PROBE: Final[Document] = {
@@ -65,9 +65,9 @@ _PROBE: Final[Document] = {
 
 
 def openapi_document(receiver: Receiver) -> Document:
-    """What *receiver* takes and answers, ready for JSON.
+    """Describe what *receiver* accepts and answers, ready for JSON.
 
-    It names the headers that authenticate, and no value of any.
+    It names the headers that authenticate, but none of their values.
 
     :raises ModuleNotFoundError: without the extra ``openapi``.
     """
@@ -102,7 +102,7 @@ def openapi_document(receiver: Receiver) -> Document:
             url: {
                 **({"parameters": parameters} if parameters else {}),
                 "post": {"operationId": "receive", **_operation(receiver, headers)},
-                "get": {"operationId": "probe", "summary": "Look whether it is there", **_PROBE},
+                "get": {"operationId": "probe", "summary": "Check whether it exists", **_PROBE},
                 "head": {"operationId": "probeHead", "summary": "The same", **_PROBE},
             }
         },

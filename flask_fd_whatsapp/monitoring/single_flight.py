@@ -1,4 +1,4 @@
-"""Looks at something slow for many who ask: one at a time, seldom, and not for long."""
+"""Single-flight checks: one at a time, at bounded intervals, for a bounded time."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ TIMEOUT_SECONDS: Final = 3.0
 NO_ANSWER: Final = f"no answer within {TIMEOUT_SECONDS:g} seconds"
 
 Results = dict[str, str | None]
-"""What is wrong with each thing, ``None`` if nothing is."""
+"""What is wrong with each thing that was checked, ``None`` if nothing is."""
 
 
 class SingleFlight:
-    """Looks in a thread of its own, so that something that hangs holds up that thread alone.
+    """Runs a check in a thread of its own, so that a hanging one blocks that thread only.
 
-    :param look: fills in, one after the other, what it finds; may not raise.
+    :param look: fills in its findings, one after the other; may not raise.
     """
 
     interval = INTERVAL_SECONDS
@@ -31,7 +31,7 @@ class SingleFlight:
         self._flights = PerProcess(lambda: _Flight(look))
 
     def results(self) -> tuple[Results, bool]:
-        """What the last look, or one begun now, has found so far, and whether it is done."""
+        """Return the findings so far of the last check, or a new one, and whether it is done."""
         return self._flights.get().results(self.interval, self.timeout)
 
 
@@ -70,5 +70,5 @@ class _Flight:
         try:
             Thread(target=run, daemon=True).start()
         except RuntimeError:
-            return  # the process has no more threads to give, which is no answer either
+            return  # the process has no threads left, which is no answer either
         self._results, self._is_done, self._began_at = results, is_done, now

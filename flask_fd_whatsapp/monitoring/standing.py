@@ -1,4 +1,4 @@
-"""How a receiver's ledger stands: what a monitor looks at, read in one place."""
+"""The state of a receiver's ledger: what a monitor checks, read in one place."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from ..receiving.receiver import Receiver
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What is known of one receiver at one moment.
+    """The state of one receiver at one moment.
 
     :param receiver: the receiver's name.
-    :param as_of: when that was (UTC).
-    :param unreadable: why the ledger cannot be read, ``None`` if it can; what follows is then
+    :param as_of: that moment (UTC).
+    :param unreadable: why the ledger cannot be read, ``None`` if it can; all that follows is then
         unknown.
     :param unwritable: why it cannot be written, ``None`` if it can.
-    :param backlog: what has come and what is left to do.
+    :param backlog: what has been received and what is pending.
     :param rejections: the last one of each reason, newest first; of many accounts those of each.
     :param turned_away: the names (as in ``rejections``) of those of many accounts whose webhook has
         been rejected, and has brought nothing since.
     :param being_handled: the events that are being handled right now, longest first.
-    :param most_postponed: the event at which handlers have asked most often to be called later.
+    :param most_postponed: the event that handlers have postponed most often.
     :param token_uses: when each entry of a header's list of values was last used.
-    :param sends: what was sent through the API, and is unknown or unheard of.
+    :param sends: the state of sends: unknown ones, and those without an event.
     :param reconciled: the last run of ``reconcile`` over its messages, or those of each of its
         accounts; first what was never reconciled, then what was longest ago.
-    :param told: how many events of the last 24 hours the API told, and not the webhook.
+    :param told: how many events of the last 24 hours were reported by the API only.
     """
 
     receiver: str

@@ -1,4 +1,4 @@
-"""Dispatch on Celery: the request records an event and hands its id to the host's workers."""
+"""Dispatch on Celery: the request records an event and hands its id over to the host's workers."""
 
 from .broker_check import broker_problem
 from .publisher import Publisher

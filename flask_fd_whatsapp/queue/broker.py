@@ -1,4 +1,4 @@
-"""The host's Celery app, and connections to its broker that give up soon."""
+"""The host's Celery app, and connections to its broker that fail fast."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _TIMEOUTS: Final = {
 
 
 def celery_of(app: Flask) -> Any:
-    """The Celery app of *app*.
+    """Return the Celery app of *app*.
 
-    :raises ConfigurationError: if it has none where Flask's documentation puts it.
+    :raises ConfigurationError: if it is not where Flask's documentation puts it.
     """
     found = app.extensions.get("celery")
     if not isinstance(found, Celery):
@@ -41,9 +41,9 @@ def celery_of(app: Flask) -> Any:
 
 
 def connection_to(celery_app: Any) -> Any:
-    """A connection for publishing, not opened yet, that tries each of the broker's URLs once."""
+    """Create a connection for publishing, not opened yet, that tries each broker URL once."""
     connection = celery_app.connection_for_write(connect_timeout=TIMEOUT_SECONDS)
-    # Left to themselves, kombu's connections try for ever, whatever the publisher asked for.
+    # By default, kombu's connections retry forever, whatever the publisher asked for.
     once = {"interval_start": 0, "interval_step": 0, "interval_max": 0}
     connection.transport_options = {
         **connection.transport_options,
@@ -55,9 +55,9 @@ def connection_to(celery_app: Any) -> Any:
 
 
 def reason_of(error: Exception) -> str:
-    """Why the broker cannot be used: its own words, or the kind of any other error.
+    """Return why the broker cannot be used: its own message, or the type of any other error.
 
-    The words of others may hold a part of the broker's URL, and with it of its password.
+    The message of another error may contain part of the broker's URL, including its password.
     """
     if isinstance(error, (OperationalError, FreshdeskWhatsAppError)):
         return f"{str(error).rstrip('.')}."
@@ -67,7 +67,7 @@ def reason_of(error: Exception) -> str:
 class Producers:
     """The producers of one process, each with a connection of its own.
 
-    A new one is made when all are in use.  One that failed, or has been idle for so long that
+    A new one is created when all are in use. One that failed, or was idle for so long that
     something on the way may have dropped it, is not used again.
     """
 
@@ -76,7 +76,7 @@ class Producers:
 
     @contextmanager
     def producer(self, celery_app: Any) -> Generator[Any]:
-        """A producer for the time of the block; it connects when it first publishes."""
+        """Context manager for a producer; it connects at its first publication."""
         idle = self._idle.get()
         producer = _take(idle) or connection_to(celery_app).Producer()
         try:
@@ -90,14 +90,14 @@ class Producers:
             producer.connection.collect()
 
     def close(self) -> None:
-        """Close what is idle."""
+        """Close the idle ones."""
         idle = self._idle.get()
         while idle:
             idle.pop()[1].connection.collect()
 
 
 def _take(idle: deque[tuple[float, Any]]) -> Any:
-    """A producer that was not idle for long, or ``None``; the others are closed."""
+    """Return a producer that was not idle for long, or ``None``; close the others."""
     while True:
         try:
             since, producer = idle.pop()

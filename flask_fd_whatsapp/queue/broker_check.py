@@ -1,4 +1,4 @@
-"""What ``flask fd-whatsapp check`` asks of the queue."""
+"""The check of the queue for ``flask fd-whatsapp check``."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .tasks import HANDLE_EVENT
 
 
 def broker_problem(app: Flask) -> str | None:
-    """Why events cannot be handed to Celery, with the remedy; ``None`` if they can.
+    """Return why events cannot be handed over to Celery, with the remedy; ``None`` if they can.
 
-    It connects to the broker, and puts nothing into a queue.
+    It connects to the broker, and publishes nothing.
     """
     try:
         celery_app = celery_of(app)
@@ -24,13 +24,13 @@ def broker_problem(app: Flask) -> str | None:
     task = celery_app.tasks[HANDLE_EVENT]
     if type(task).__call__ is Task.__call__:
         return (
-            "Celery's tasks run outside the application context: give the Celery app a task class "
-            "that provides it, as Flask's documentation does (Background Tasks with Celery)."
+            "Celery's tasks run outside the application context: use a task class in the Celery "
+            "app that provides it, as Flask's documentation does (Background Tasks with Celery)."
         )
     if celery_app.conf.task_always_eager:
         return (
             "task_always_eager is set: handlers run within the request, before its answer. It is "
-            "for tests; leave it out."
+            "for tests; remove it."
         )
     return _connection_problem(celery_app)
 
@@ -45,7 +45,7 @@ def _connection_problem(celery_app: Any) -> str | None:
     except Exception as error:
         return (
             f"Celery's broker {connection.as_uri()} cannot be used: {reason_of(error)} Events are "
-            "recorded, and wait for the sweep."
+            "recorded, and the sweep handles them."
         )
     finally:
         connection.collect()

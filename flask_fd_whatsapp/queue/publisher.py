@@ -12,7 +12,7 @@ from .tasks import HANDLE_EVENT, time_limit
 
 
 class Publisher:
-    """Hands an event's id to the workers of the application's Celery app.
+    """Publishes event ids for the workers of the application's Celery app.
 
     :param app: the application whose Celery app is used.
     """
@@ -24,7 +24,7 @@ class Publisher:
         self._producers = Producers()
 
     def __call__(self, receiver_name: str, event_id: Any) -> None:
-        """Publish the task of a receiver's event; raises what the broker does, within seconds."""
+        """Publish the task of a receiver's event; raise the broker's error, within seconds."""
         celery_app = celery_of(self._app)
         task = celery_app.tasks[HANDLE_EVENT]
         with self._producers.producer(celery_app) as producer:
@@ -34,7 +34,7 @@ class Publisher:
             )
 
     def problem(self) -> str | None:
-        """Why events cannot be handed over, with the remedy; ``None`` if they can."""
+        """Return why events cannot be handed over, with the remedy; ``None`` if they can."""
         return broker_problem(self._app)
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
-"""The tasks: one for an event, one for the sweep.
+"""The Celery tasks: one for an event, one for the sweep.
 
-They run in the workers of the host's own Celery app, in the application context that its task
-class provides.
+They run in the workers of the host's Celery app, in the application context that its task class
+provides.
 """
 
 from __future__ import annotations
@@ -34,26 +34,30 @@ SWEEP: Final = "flask_fd_whatsapp.sweep"
 SWEEP_SECONDS: Final = 20.0
 
 WAITING_SECONDS: Final = 600.0
-"""How long an event that the sweep has handed over may wait in the queue.  Then it is handed over
-again: the broker, or a worker that was killed, may have lost it."""
+"""How long an event that the sweep has handed over may wait in the queue.
+
+After that it is handed over again: the broker, or a worker that was killed, may have lost it.
+"""
 
 MOST_WAITING: Final = 10_000
 LEAST_WAITING: Final = 1_000
-"""How many may wait at a time: of all receivers, but so many of each."""
+"""How many events may wait at a time: for all receivers, with a share for each."""
 
 BATCH: Final = 100
 
 FIRST_RETRY_SECONDS: Final = 5.0
 LONGEST_RETRY_SECONDS: Final = 60.0
 RETRIES: Final = 12
-"""How a task whose ledger is down tries again: from the first pause, doubling, to the longest,
-with jitter, and all in all for no longer than :data:`WAITING_SECONDS`."""
+"""The back-off of a task whose ledger is unavailable: the first delay and the longest.
+
+It doubles, with jitter, and lasts no longer than :data:`WAITING_SECONDS` in all.
+"""
 
 LINE_SECONDS: Final = 60.0
-"""How often a worker's process tells of one receiver's ledger that is down."""
+"""How often a worker process logs that a receiver's ledger is unavailable."""
 
 LIMIT_AFTER_SECONDS: Final = 15.0
-"""How long after a handler that hangs was reported its worker is ended."""
+"""How long after a hanging handler was reported its worker is terminated."""
 
 
 @shared_task(
@@ -65,11 +69,11 @@ LIMIT_AFTER_SECONDS: Final = 15.0
     max_retries=RETRIES,
 )
 def handle_event(task: Any, receiver_name: str, event_id: Any) -> str:
-    """Go on with a recorded event; back into the queue while its ledger is down.
+    """Resume a recorded event; requeue it while its ledger is unavailable.
 
-    The sweep that handed it over has the event reserved, and would not find it for long.
+    The sweep that handed it over has reserved the event, and would not find it for long.
 
-    :return: what became of the event.
+    :return: the event's result.
     """
     receivers = _receivers()
     try:
@@ -83,20 +87,20 @@ def handle_event(task: Any, receiver_name: str, event_id: Any) -> str:
 
 
 def _countdown(retries: int) -> float:
-    """Seconds until a task that was retried so often tries again."""
+    """Return the seconds before the next retry of a task."""
     pause = min(FIRST_RETRY_SECONDS * 2.0**retries, LONGEST_RETRY_SECONDS)
     return pause * random.uniform(0.5, 1)  # noqa: S311 - no secret
 
 
 @shared_task(name=SWEEP, ignore_result=True)
 def sweep_events(seconds: float = SWEEP_SECONDS) -> dict[str, int]:
-    """Hand the events that are due to the workers, of every receiver whose ledger others can read.
+    """Hand over the due events of every receiver whose ledger is shared.
 
-    What is handed over is not handed over again for :data:`WAITING_SECONDS`, unless it has been
-    tried, and only so much of each receiver waits at a time.  Where there was more, another sweep
-    follows what is waiting.
+    An event is not handed over again for :data:`WAITING_SECONDS`, unless it has been handled
+    meanwhile, and only so many events of each receiver wait at a time. If there were more, another
+    sweep follows the waiting ones.
 
-    :param seconds: after this it ends; what is left is the next one's.
+    :param seconds: the time limit; what remains is left to the next sweep.
     :return: how many events were handed over, by receiver.
     """
     receivers = _receivers()
@@ -106,7 +110,7 @@ def sweep_events(seconds: float = SWEEP_SECONDS) -> dict[str, int]:
     end = time.monotonic() + seconds
     with _publishing() as publish:
         while room and time.monotonic() < end:
-            for name in list(room):  # in turns, so that none waits for another's backlog
+            for name in list(room):  # in turns, so that no receiver waits for another's backlog
                 limit = min(BATCH, room[name])
                 count = _hand_over(receivers[name], limit, publish)
                 handed_over[name] += count
@@ -120,12 +124,12 @@ def sweep_events(seconds: float = SWEEP_SECONDS) -> dict[str, int]:
 
 
 def _most(receivers: Mapping[str, Receiver]) -> int:
-    """How many events of each receiver wait in the queue at a time, as far as the sweep goes."""
+    """Return how many events of each receiver the sweep lets wait in the queue."""
     return max(LEAST_WAITING, MOST_WAITING // len(receivers))
 
 
 def _room(receivers: Mapping[str, Receiver]) -> dict[str, int]:
-    """How many events of each receiver may be handed over now."""
+    """Return how many events of each receiver may be handed over now."""
     waiting: dict[int, Mapping[str, int]] = {}
     room: dict[str, int] = {}
     for name, receiver in receivers.items():
@@ -143,7 +147,7 @@ def _room(receivers: Mapping[str, Receiver]) -> dict[str, int]:
 
 
 def _hand_over(receiver: Receiver, limit: int, publish: Callable[[str, Any], None]) -> int:
-    """Put what is due into the queue; gives back what the broker does not take."""
+    """Publish due events; release those that the broker does not accept."""
     try:
         event_ids = receiver.ledger.reservations.reserve(
             receiver=receiver.name, limit=limit, seconds=WAITING_SECONDS
@@ -163,7 +167,7 @@ def _hand_over(receiver: Receiver, limit: int, publish: Callable[[str, Any], Non
 
 @contextmanager
 def _publishing() -> Generator[Callable[[str, Any], None]]:
-    """Puts events' tasks into the queue, over one connection that gives up soon."""
+    """Context manager that publishes event tasks over one connection that fails fast."""
     celery_app = celery_of(_app())
     task = celery_app.tasks[HANDLE_EVENT]
     producer = connection_to(celery_app).Producer()
@@ -176,9 +180,9 @@ def _publishing() -> Generator[Callable[[str, Any], None]]:
 
 
 def time_limit(app: Flask, receiver_name: str) -> float | None:
-    """Seconds after which the prefork pool ends a worker that hangs in an event of a receiver.
+    """Return after how many seconds the prefork pool kills a worker that hangs in an event.
 
-    Celery's limit is the task's: each handler that an event may have gets its time.
+    Celery's limit applies to the task, so it allows for each handler of an event.
     """
     seconds = app.extensions[EXTENSION][receiver_name].settings.handler_seconds
     if seconds is None:
@@ -198,8 +202,8 @@ def _app() -> Flask:
 def _receivers() -> dict[str, Receiver]:
     if not has_app_context():
         raise ConfigurationError(
-            "The task runs outside the application context: give the Celery app a task class that "
-            "provides it, as Flask's documentation does (Background Tasks with Celery)."
+            "The task runs outside the application context: use a task class in the Celery app "
+            "that provides it, as Flask's documentation does (Background Tasks with Celery)."
         )
     receivers: dict[str, Receiver] = current_app.extensions.get(EXTENSION, {})
     return receivers
@@ -213,10 +217,10 @@ def _report(receiver: Receiver, error: LedgerUnavailable) -> None:
     if held is None:
         return
     logger.critical(
-        "The ledger of %s cannot be used: its events are tried again later. %s "
-        "`flask fd-whatsapp check` says more.%s",
+        "The ledger of %s cannot be used: its events are retried later. %s `flask fd-whatsapp "
+        "check` says more.%s",
         receiver.name,
         error,
-        f" It was found so {held} times since the last such line." if held else "",
+        f" This happened {held} times since the last such line." if held else "",
         extra=log_fields(receiver=receiver.name),
     )

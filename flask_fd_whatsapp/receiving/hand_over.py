@@ -76,8 +76,8 @@ class HandOver:
         if not is_known:
             reason_of = getattr(self._take, "reason_of", _kind_of)
             logger.error(
-                "Events of %s cannot be handed over: they are recorded, and the sweep handles "
-                "them until handing over works again. %s `flask fd-whatsapp check` says more.",
+                "Events of %s cannot be handed over: they are recorded, and left to the "
+                "sweep until handing over works again. %s `flask fd-whatsapp check` says more.",
                 self._receiver,
                 reason_of(error),
                 extra=log_fields(receiver=self._receiver),

@@ -71,7 +71,7 @@ def test_file_that_exists_is_kept(durable: Flask, run: RunCommand, tmp_path: Pat
     ledger_of(durable).events()
     before = (tmp_path / "ledger.db").read_bytes()
     result = run(durable, "backup", str(tmp_path / "ledger.db"))
-    assert (result.exit_code, result.stderr.endswith("name a file that does not.\n")) == (1, True)
+    assert (result.exit_code, result.stderr.endswith("choose a file that does not.\n")) == (1, True)
     assert (tmp_path / "ledger.db").read_bytes() == before
 
 

@@ -223,21 +223,21 @@ class _HandlerConnection(Connection):
 
 
 _BY_HAND: Final = (
-    "Leave committing, rolling back and closing current_ledger.transaction to the ledger, which "
-    "does it together with the record of the handler's success; raise to roll back."
+    "Do not commit, roll back or close current_ledger.transaction: the ledger does so together "
+    "with recording the handler's success. Raise an exception to roll back."
 )
 _ENDED: Final = (
     "The handler whose current_ledger.transaction this was has ended, and its transaction with "
-    "it: nothing that a thread writes after that can be committed. Wait in the handler for the "
+    "it: nothing that a thread writes afterwards can be committed. Wait in the handler for the "
     "threads that use it."
 )
 _GIVEN_UP: Final = (
     "The database rolled back what the handler had written through current_ledger.transaction, to "
-    "end a deadlock, and the handler went on."
+    "resolve a deadlock, but the handler continued."
 )
 _IN_USE: Final = (
-    "The handler ended while a thread of its own was executing a statement on "
-    f"current_ledger.transaction, which did not end in {END_SECONDS:g} seconds. Wait in the "
+    "The handler ended while one of its threads was executing a statement on "
+    f"current_ledger.transaction, which did not finish within {END_SECONDS:g} seconds. Wait in the "
     "handler for the threads that use it."
 )
 _NOT_COMMITTED: Final = (

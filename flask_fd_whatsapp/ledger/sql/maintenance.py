@@ -100,7 +100,7 @@ class SQLMaintenance:
     def back_up(self, path: Path, *, tell: Callable[[int, int], None]) -> None:
         """Write the database to a new file, where there is no better tool for that."""
         if path.exists():
-            raise FreshdeskWhatsAppError(f"{path} exists: name a file that does not.")
+            raise FreshdeskWhatsAppError(f"{path} exists: choose a file that does not.")
         self._prepared.database.back_up(path, tell)
 
     def check(self) -> list[str]:

@@ -58,8 +58,8 @@ class PreparedDatabase:
     def _prepare_once(self) -> None:
         if not self._lock.acquire(timeout=LOCK_SECONDS):
             raise LedgerUnavailable(
-                f"Another thread has been asking the database for {LOCK_SECONDS} seconds whether "
-                "it can be used."
+                f"Another thread has been checking for {LOCK_SECONDS} seconds whether the database "
+                "can be used."
             )
         try:
             if not self.unprepared.is_prepared:

@@ -52,7 +52,7 @@ class SQLQueries:
         found = self._messages(query.limit(2))
         if len(found) > 1:
             raise AmbiguousMessage(
-                f"Message {message_id} is known of several accounts: give account_id, such as "
+                f"Message {message_id} exists in several accounts: pass account_id, such as "
                 f"{found[0].account_id}."
             )
         return found[0] if found else None

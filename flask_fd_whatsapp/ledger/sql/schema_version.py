@@ -56,8 +56,8 @@ def require_usable(engine: Engine) -> None:
             )
         if found > HEAD and not _is_compatible(connection):
             raise LedgerUnavailable(
-                f"The database is newer than this version of the package, which no longer works "
-                f"with it: it is at revision {found}, and {HEAD} is the newest known here. Deploy "
+                "The database is newer than this version of the package, which no longer works "
+                f"with it: it is at revision {found}, but {HEAD} is the newest known here. Deploy "
                 "the version of the package that upgraded it, or a later one."
             )
 

@@ -253,7 +253,7 @@ class Database(Connections):
         :raises FreshdeskWhatsAppError: if that is for the server's own tool to do.
         """
         raise FreshdeskWhatsAppError(
-            f"The ledger is in {type(self).__name__}, which has a tool of its own for that: "
+            f"The ledger is in {type(self).__name__}, which has its own backup tool: "
             f"`{self.backup_tool}` is consistent while events are recorded."
         )
 

@@ -68,7 +68,7 @@ class DatabaseFile:
             self._on_replaced()
         raise LedgerUnavailable(
             f"The ledger's file {self._path} was replaced while it was in use. From now on events "
-            "go to the new one; look into it with `flask fd-whatsapp check`."
+            "go to the new one; check it with `flask fd-whatsapp check`."
         )
 
 

@@ -42,4 +42,4 @@ def replace_dead(engine: Engine, descriptor_of: Callable[[Any], int]) -> None:
                 return
         except (AttributeError, OSError, engine.dialect.loaded_dbapi.Error):
             pass  # closed
-        raise DisconnectionError("The server has ended an idle connection.")
+        raise DisconnectionError("The server has closed an idle connection.")

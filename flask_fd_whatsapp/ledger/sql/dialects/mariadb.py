@@ -30,7 +30,7 @@ OLDEST: Final = (10, 6)
 
 _NEEDED: Final = (
     f"A ledger needs MariaDB {'.'.join(map(str, OLDEST))} or later, which has RETURNING and SKIP "
-    "LOCKED; MySQL is another database and lacks the former."
+    "LOCKED; MySQL is a different database and lacks the former."
 )
 
 _READ_COMMITTED: Final = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"
@@ -132,8 +132,9 @@ class MariaDB(Database):
     conflicts = (_DEADLOCK, _CHANGED)
     compacting = tuple(f"OPTIMIZE TABLE {name}" for name in metadata.tables)
     compacts = (
-        "OPTIMIZE TABLE builds the tables anew: others go on meanwhile, save for a moment at the "
-        "beginning and at the end of each, and as much free space is needed as the largest has."
+        "OPTIMIZE TABLE rebuilds the tables: others continue meanwhile, except for a moment at "
+        "the beginning and end of each, and it needs as much free space as the largest table "
+        "takes."
     )
     backup_tool = "mariadb-dump --single-transaction --result-file=FILE DATABASE"
     conflict_ends_transaction = True
@@ -231,8 +232,8 @@ class MariaDB(Database):
             if found != "utf8mb4":
                 raise LedgerUnavailable(
                     f"The connection's character set is {found}, which lacks emoji and other "
-                    "characters that names and messages have: write charset=utf8mb4 in the "
-                    "engine's URL, or leave charset out."
+                    "characters used in names and messages: write charset=utf8mb4 in the engine's "
+                    "URL, or remove charset."
                 )
 
     def doubts(self) -> list[str]:

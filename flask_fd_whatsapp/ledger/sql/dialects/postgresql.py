@@ -54,8 +54,8 @@ class PostgreSQL(Database):
     conflicts = ("40P01", "40001")  # a deadlock, or what stricter isolation has
     compacting = tuple(f"VACUUM (ANALYZE) {name}" for name in metadata.tables)
     compacts = (
-        "VACUUM lets PostgreSQL use the space again, and locks nobody out. Only VACUUM FULL, which "
-        "locks everybody out until it is done, gives it back to the disk: run that by hand."
+        "VACUUM lets PostgreSQL reuse the space, and locks nobody out. Only VACUUM FULL, which "
+        "locks everybody out until it is done, returns it to the disk: run that by hand."
     )
 
     backup_tool = "pg_dump --format=custom --file=FILE DATABASE"
@@ -95,14 +95,14 @@ class PostgreSQL(Database):
             server, client = connection.exec_driver_sql(query).one()
         if server != "UTF8":
             raise LedgerUnavailable(
-                f"The database's encoding is {server}, which lacks characters that names and "
-                "messages have: make another with CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE "
+                f"The database's encoding is {server}, which lacks characters used in names and "
+                "messages: create another with CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE "
                 "template0, and use that."
             )
         if client != "UTF8":
             raise LedgerUnavailable(
-                f"The connection's client_encoding is {client}, which lacks characters that names "
-                "and messages have: set it to utf8 where the engine or its URL sets it."
+                f"The connection's client_encoding is {client}, which lacks characters used in "
+                "names and messages: set it to utf8 in the engine or its URL."
             )
 
     def doubts(self) -> list[str]:
@@ -233,8 +233,8 @@ _OF_PREPARED: Final = ("42P05", "26000")
 """That a prepared statement is there already, or is not there (SQLSTATE)."""
 
 _UNPREPARED: Final = (
-    "the host's engine must not prepare statements, which another server process does not know: "
-    'make it with connect_args={"prepare_threshold": None}.'
+    "the host's engine must not prepare statements, which other server processes do not know: "
+    'create it with connect_args={"prepare_threshold": None}.'
 )
 
 

@@ -81,7 +81,7 @@ class TimedConnection(psycopg.Connection[Any]):
         if not found:
             self.pgconn.finish()
             raise psycopg.OperationalError(
-                f"The server has answered nothing for {self.answer_seconds:g} seconds."
+                f"The server has not answered for {self.answer_seconds:g} seconds."
             ) from TimeoutError()
         ((_, events),) = found
         return (_READ if events & ~select.POLLOUT else 0) | (

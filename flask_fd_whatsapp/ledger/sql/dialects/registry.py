@@ -29,8 +29,8 @@ def kind_of(dialect: str) -> type[Database]:
     if dialect not in _BY_DIALECT:
         *others, last = (kind.__name__ for kind in _KINDS)
         raise ConfigurationError(
-            f"The engine's dialect is {dialect!r}, and a ledger is kept in {', '.join(others)} or "
-            f"{last}: give it an engine whose dialect is one of {', '.join(_BY_DIALECT)}."
+            f"The engine's dialect is {dialect!r}, but a ledger is kept in {', '.join(others)} or "
+            f"{last}: use an engine whose dialect is one of {', '.join(_BY_DIALECT)}."
         )
     return _BY_DIALECT[dialect]
 

@@ -65,8 +65,8 @@ class SQLite(Database):
     compares_bytes = True
     compacting = ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)")
     compacts = (
-        "VACUUM writes the file anew: until that is done nobody else can write, so that posts are "
-        "answered with 503 and come again, and as much free space is needed as the file has."
+        "VACUUM rewrites the file: until it is done nobody else can write, so that posts are "
+        "answered with 503 and resent, and it needs as much free space as the file takes."
     )
     take_turns = False  # what was used last has the most in its cache
     # As long as one of before the fork is open, SQLite takes the parent's locks on the file for

@@ -48,8 +48,8 @@ def write_backup(driver: Any, path: Path, tell: Callable[[int, int], None]) -> N
                 (found,) = copy.execute("PRAGMA quick_check(1)").fetchone()
             if found != "ok":
                 raise FreshdeskWhatsAppError(
-                    f"The backup is not sound: {found}. The ledger's file may not be either: look "
-                    "at it with `PRAGMA integrity_check`, and keep the last good backup."
+                    f"The backup is corrupt: {found}. The ledger's file may be, too: check it with "
+                    "`PRAGMA integrity_check`, and keep the last good backup."
                 )
             with partial.open("rb+") as written:
                 os.fsync(written.fileno())

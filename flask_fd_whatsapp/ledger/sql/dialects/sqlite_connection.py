@@ -28,7 +28,7 @@ def new_engine(url: URL, app: Flask) -> Engine:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise LedgerUnavailable(f"The folder of the ledger cannot be made: {error}") from error
+        raise LedgerUnavailable(f"The folder of the ledger cannot be created: {error}") from error
     url = url.set(database=str(path)).update_query_dict({"timeout": str(BUSY_SECONDS), **url.query})
     engine = create_engine(url, **ENGINE_OPTIONS)
 
@@ -102,7 +102,10 @@ def doubts(driver: Any) -> list[str]:
         for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
     }
     wanted = {
-        "journal_mode": (found["journal_mode"] == "wal", "WAL, or readers and writers block"),
+        "journal_mode": (
+            found["journal_mode"] == "wal",
+            "WAL, or readers and writers block each other",
+        ),
         "synchronous": (found["synchronous"] in ("2", "3"), "FULL, or a power cut loses events"),
         "foreign_keys": (found["foreign_keys"] == "1", "ON"),
         "busy_timeout": (int(found["busy_timeout"]) >= 1000, "1000 (milliseconds) or more"),
