@@ -1,6 +1,6 @@
-"""What the statuses say: engagement, measured.
+"""Engagement, computed from statuses.
 
-The definitions are pure functions; the ledgers, which stand above them, apply them.
+The definitions are pure functions; the ledgers apply them.
 """
 
 from .comparison import compare

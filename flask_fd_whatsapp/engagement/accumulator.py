@@ -1,4 +1,4 @@
-"""One stream of messages' rows, made into figures, where no database is quicker at it."""
+"""Computes figures from a stream of message rows, where the database is not faster at it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from .groups import Calendar
 from .tally import BINS, FailureTally, Reason, Tally
 
 AT_ONCE: Final = 256
-"""Rows until other threads of the process have their turn."""
+"""How many rows are processed before other threads get a turn."""
 
 KeyOf = Callable[[Sequence[Any]], Any]
-"""The group of a message, by its row."""
+"""Returns the group of a message's row."""
 
 _Kind = tuple[Any, ...]
-"""Group, whether it returned, what it reached and what is estimated: such rows count together."""
+"""Group, whether it returned, what it reached and what is estimated; equal keys count together."""
 
 _SENT_ON: Final = PLACES["sent_on"]
 _QUEUED_AT: Final = PLACES["queued_at"]
@@ -46,13 +46,13 @@ _sent_on_of: Final = itemgetter(_SENT_ON)
 class Accumulator:
     """Counts messages by group.
 
-    :param by: the dimensions, as :func:`.dimensions_of` gives them.
-    :param zone: of days and hours.
-    :param as_of: the moment by which messages have their age.
-    :param times: whether to measure how long things took.
+    :param by: the dimensions, as returned by :func:`.dimensions_of`.
+    :param zone: the time zone of days and hours.
+    :param as_of: the moment at which messages' ages are computed.
+    :param times: whether to measure durations.
     :param own_classes: the host's own classes of error codes.
-    :param format: how the ledger has its times.
-    :param key_of: gives a message's group, instead of *by*.
+    :param format: the ledger's format of times.
+    :param key_of: returns a message's group, instead of *by*.
     """
 
     def __init__(
@@ -109,14 +109,14 @@ class Accumulator:
                     since_turn = 0
 
     def tally(self, key: Any) -> Tally:
-        """What is counted of a group."""
+        """Return the counts of a group."""
         found = self.groups.get(key)
         if found is None:
             found = self.groups[key] = Tally(times=self._times)
         return found
 
     def reason_of(self, code: str | None) -> Reason:
-        """The class and code of an error."""
+        """Return the class and code of an error."""
         reason = self._reasons.get(code)
         if reason is None:
             reason = self._reasons[code] = classify(code, self._own_classes), code
@@ -189,7 +189,7 @@ class Accumulator:
 
     def _by_calendar(self, calendar: Calendar) -> KeyOf:
         read, write = self._format.read, self._format.write
-        start = end = key = None  # most rows are of the same day or hour as the one before
+        start = end = key = None  # most rows have the same day or hour as the previous one
 
         def key_of(row: Sequence[Any]) -> Any:
             nonlocal start, end, key

@@ -1,4 +1,4 @@
-"""Which of two groups of messages did better, and whether that may be chance."""
+"""Compares two groups of messages, and says whether the difference may be chance."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ CURVES = {"delivery_rate": "delivered", "read_rate": "read"}
 
 
 def compare(a: Figures, b: Figures, rate: str, age: timedelta | None = None) -> Comparison:
-    """The difference of a rate between two groups that share no message, with its 95 % interval.
+    """Return the difference of a rate between two disjoint groups, with its 95 % interval.
 
     :param rate: ``delivery_rate``, ``of_settled``, ``read_rate``, ``failure_rate`` or
         ``submission_rate``.
-    :param age: one of the curve's ages: then only messages as old count, and of each what had
-        become of it by that age, of all that were submitted.  A younger campaign is not held
-        against an older one.  For ``delivery_rate`` and ``read_rate``.
-    :raises ValueError: if there is no such rate or age, or the figures were made without times.
+    :param age: one of the curve's ages: then only messages at least that old count, each with its
+        state at that age, out of all that were submitted, so that a younger campaign is not at a
+        disadvantage. For ``delivery_rate`` and ``read_rate``.
+    :raises ValueError: for an unknown rate or age, or figures computed without times.
     """
     if rate not in RATES:
-        raise ValueError(f"{rate!r} is no rate: known are {', '.join(RATES)}.")
+        raise ValueError(f"{rate!r} is not a rate: the rates are {', '.join(RATES)}.")
     if age is None:
         return Comparison(rate, getattr(a, rate), getattr(b, rate))
     if rate not in CURVES:

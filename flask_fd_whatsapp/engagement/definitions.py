@@ -1,7 +1,7 @@
-"""What each figure means, as pure functions over what a message's row holds.
+"""Defines each figure as a pure function of a message's row.
 
-A row is told by which statuses were reached: a bit for each of them, so that messages of the same
-kind are counted together, and each figure is a sum over the kinds that it means.
+A message's kind is the set of statuses it reached, one bit each, so that messages of the same kind
+are counted together, and each figure is a sum over kinds.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ..events import Status, rank_of
 
 
 def bit_of(status: str) -> int:
-    """The bit of a known status, in what was reached and in what is estimated."""
+    """Return the bit of a documented status, in what was reached and in what is estimated."""
     rank = rank_of(status)
     if rank is None:
         raise ValueError(f"{status!r} is not a documented status: it has no bit.")
@@ -27,13 +27,13 @@ FAILED: Final = bit_of(Status.FAILED)
 DELIVERED: Final = bit_of(Status.DELIVERED)
 READ: Final = bit_of(Status.READ)
 OTHER: Final = 1 << 1 + max(status.rank for status in Status if status.rank is not None)
-"""There were events, of statuses that are not documented alone: above the bits of all that are."""
+"""Set if there were only events of undocumented statuses; above the bits of all documented ones."""
 
 KINDS: Final = OTHER << 1
-"""How many kinds of messages there are: ``reached`` is below."""
+"""The number of kinds: every ``reached`` is below this."""
 
 YOUNG: Final = timedelta(hours=24)
-"""What was sent within this before the report is not final."""
+"""Messages sent within this time before the report are not final."""
 
 AGES: Final = (
     timedelta(minutes=1),
@@ -46,14 +46,14 @@ AGES: Final = (
     timedelta(days=7),
     timedelta(days=30),
 )
-"""Of the curve, and the bounds of the histograms."""
+"""The ages of the curve, and the bounds of the histograms."""
 
 LATE: Final = (timedelta(minutes=10), timedelta(hours=24), timedelta(days=7))
-"""A delivery that took longer than each of these is late."""
+"""A delivery is late if it took longer than each of these."""
 
 
 def is_delivered(reached: int) -> bool:
-    """D: reached DELIVERED or READ, since WhatsApp may leave out the former."""
+    """D: reached DELIVERED or READ, since WhatsApp may skip the former."""
     return bool(reached & (DELIVERED | READ))
 
 
@@ -63,12 +63,12 @@ def is_submitted(reached: int) -> bool:
 
 
 def is_read(reached: int) -> bool:
-    """R: reached READ; fewer than were read, since receipts can be off."""
+    """R: reached READ; fewer than were actually read, since receipts can be off."""
     return bool(reached & READ)
 
 
 def is_failed(reached: int) -> bool:
-    """F: FAILED, and not delivered all the same."""
+    """F: FAILED, and not delivered."""
     return bool(reached & FAILED) and not is_delivered(reached)
 
 
@@ -83,7 +83,7 @@ def is_failed_after(reached: int) -> bool:
 
 
 def is_failed_but_arrived(reached: int) -> bool:
-    """FAILED, and delivered all the same: to another of the recipient's devices, say."""
+    """FAILED, but also delivered: to another of the recipient's devices, for example."""
     return bool(reached & FAILED) and is_delivered(reached)
 
 
@@ -93,7 +93,7 @@ def is_pending(reached: int) -> bool:
 
 
 def is_unheard(reached: int) -> bool:
-    """Pending, and no event of it was ever heard."""
+    """Pending, without any event."""
     return reached == 0
 
 
@@ -103,7 +103,7 @@ def is_awaiting(reached: int) -> bool:
 
 
 def is_queued(reached: int) -> bool:
-    """Pending, heard of, and not submitted; unknown statuses are among them."""
+    """Pending, with an event, and not submitted; includes unknown statuses."""
     return is_pending(reached) and not is_unheard(reached) and not is_awaiting(reached)
 
 
@@ -120,7 +120,7 @@ COUNTS: Final[dict[str, Callable[[int], bool]]] = {
     "awaiting": is_awaiting,
     "queued": is_queued,
 }
-"""The figures that count messages, ``known`` (all of them) and ``young`` apart."""
+"""The figures that count messages, except ``known`` (all of them) and ``young``."""
 
 RATES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "submission_rate": ("submitted", ("known",)),
@@ -129,23 +129,23 @@ RATES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "read_rate": ("read", ("delivered",)),
     "failure_rate": ("failed", ("known",)),
 }
-"""The rates, each as a count and those whose sum it is of."""
+"""The rates, each as a count and the counts whose sum is the denominator."""
 
 
 class Way(NamedTuple):
-    """From one status to a later one."""
+    """A step from one status to a later one."""
 
     name: str
     start: int
     end: int
 
     def is_known(self, reached: int, estimated: int) -> bool:
-        """Whether both times are WhatsApp's own, so that it can be measured."""
+        """Whether both times are WhatsApp's own, so that the duration can be measured."""
         both = self.start | self.end
         return reached & ~estimated & both == both
 
     def is_left_out(self, reached: int, estimated: int) -> bool:
-        """Whether it reached the later status, and cannot be measured."""
+        """Whether it reached the later status, but its duration cannot be measured."""
         return bool(reached & self.end) and not self.is_known(reached, estimated)
 
 
@@ -155,10 +155,10 @@ WAYS: Final = (
     Way("time_to_read", DELIVERED, READ),
     Way("sent_to_read", SENT, READ),
 )
-"""The times that are measured."""
+"""The durations that are measured."""
 
 
 def is_left_out_of_curve(reached: int, estimated: int) -> bool:
-    """Whether the time by which a submitted message would stand in the curve is estimated."""
+    """Whether the time that places a submitted message on the curve is estimated."""
     first = DELIVERED if reached & DELIVERED else READ
     return bool(reached & estimated & (first | READ))

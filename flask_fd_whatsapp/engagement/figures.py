@@ -1,4 +1,4 @@
-"""What a report answers with: frozen figures, each with its denominator."""
+"""The figures of a report: frozen, each with its denominator."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .rates import Rate
 class Bin:
     """How many took longer than :attr:`above`, and at most :attr:`up_to`.
 
-    :param above: ``None`` for the first, which has those that took no time too.
-    :param up_to: ``None`` for the last.
+    :param above: ``None`` for the first bin, which includes durations of zero.
+    :param up_to: ``None`` for the last bin.
     """
 
     above: timedelta | None
@@ -29,12 +29,12 @@ class Times:
     """How long messages took from one status to a later one, by WhatsApp's clock.
 
     :param n: how many were measured: both times known, neither of them estimated.
-    :param p50: half took at most that; ``None`` of none.
-    :param p90: nine of ten took at most that.
-    :param p99: 99 of 100 took at most that.
-    :param left_out: how many reached the later status and are not in :attr:`n`.
-    :param negative: of how many the later time is the earlier one, since clocks differ: in
-        :attr:`n`, as no time at all.
+    :param p50: half took at most this; ``None`` if there are none.
+    :param p90: nine of ten took at most this.
+    :param p99: 99 of 100 took at most this.
+    :param left_out: how many reached the later status but are not in :attr:`n`.
+    :param negative: how many have a later time before the earlier one, since clocks differ:
+        included in :attr:`n`, as zero.
     :param histogram: how many took how long, between the ages of the curve.
     """
 
@@ -49,12 +49,12 @@ class Times:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurvePoint:
-    """What had become of the submitted messages a certain time after each was sent.
+    """The state of the submitted messages at a certain age.
 
-    :param age: that time.
-    :param delivered: the share that was delivered within it.
-    :param read: the share that was read within it.
-    :param left_out: how many as old have estimated times, and are in neither share.
+    :param age: the age.
+    :param delivered: the share delivered within it.
+    :param read: the share read within it.
+    :param left_out: how many that old have estimated times, and are in neither share.
     """
 
     age: timedelta
@@ -64,16 +64,16 @@ class CurvePoint:
 
     @property
     def n(self) -> int:
-        """How many are as old: what both shares are of."""
+        """How many are at least that old: the denominator of both shares."""
         return self.delivered.denominator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Late:
-    """The share of deliveries that took longer than a certain time.
+    """The share of deliveries that took longer than a threshold.
 
-    :param than: that time.
-    :param rate: of ``time_to_deliver``'s ``n``.
+    :param than: the threshold.
+    :param rate: out of ``time_to_deliver``'s ``n``.
     """
 
     than: timedelta
@@ -84,13 +84,13 @@ class Late:
 class FailureFigures:
     """How many messages failed for one reason.
 
-    :param code: the error's code, ``None`` if there was none; :data:`OTHER_CODES` for those of
-        messages that are pruned beyond the fifty codes that are told apart.
-    :param count: how many, and of how many that failed.
-    :param first: when the first failed (UTC), ``None`` if only pruned ones did.
+    :param code: the error's code, ``None`` if there was none; :data:`OTHER_CODES` for pruned
+        messages beyond the fifty codes that are kept apart.
+    :param count: how many, out of all that failed.
+    :param first: when the first failed (UTC), ``None`` if all are pruned.
     :param last: when the last did.
-    :param text: what Freshdesk said of the last of them.
-    :param example: the id of such a message.
+    :param text: Freshdesk's message about the last of them.
+    :param example: the id of one of these messages.
     """
 
     failure_class: FailureClass
@@ -112,29 +112,29 @@ class FailureFigures:
         return self.failure_class.is_permanent
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Return it as JSON."""
         return {**fields_of(self), "advice": self.advice, "is_permanent": self.is_permanent}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What became of a set of messages; the definitions are in ``docs/engagement.md``.
+    """The figures for a set of messages; the definitions are in ``docs/engagement.md``.
 
     ``known`` is ``delivered + failed + pending``, always.
 
-    :param failed_before: failed before they were submitted to WhatsApp.
+    :param failed_before: failed before submission to WhatsApp.
     :param failed_after: failed after.
-    :param failed_but_arrived: failed and were delivered all the same; not in :attr:`failed`.
-    :param unheard: pending, and no event was ever heard.
+    :param failed_but_arrived: failed but also delivered; not in :attr:`failed`.
+    :param unheard: pending, without any event.
     :param awaiting: pending and submitted.
-    :param queued: pending, and neither.
-    :param young: sent in the last 24 hours: what became of them is not final.
-    :param returned: heard of again after they were pruned; in no other figure.
-    :param folded: how many of those known are pruned, and counted by their day.
-    :param first_sent: when the first of those that are not pruned was sent (UTC).
-    :param last_sent: when the last was.
+    :param queued: pending, neither of the above.
+    :param young: sent in the last 24 hours: not final.
+    :param returned: seen again after pruning; in no other figure.
+    :param folded: how many of the known ones are pruned, and counted by their day.
+    :param first_sent: when the first message that is not pruned was sent (UTC).
+    :param last_sent: when the last message was sent.
     :param failures: by reason, most frequent first.
-    :param curve: what had become of them by their age; with the times ``None`` if not asked for.
+    :param curve: their state by age; ``None``, like the times, unless requested.
     """
 
     known: int
@@ -164,27 +164,27 @@ class Figures:
 
     @property
     def submission_rate(self) -> Rate:
-        """Submitted of known."""
+        """Submitted out of known."""
         return Rate(self.submitted, self.known)
 
     @property
     def delivery_rate(self) -> Rate:
-        """Delivered of submitted."""
+        """Delivered out of submitted."""
         return Rate(self.delivered, self.submitted)
 
     @property
     def of_settled(self) -> Rate:
-        """Delivered of those delivered or failed."""
+        """Delivered out of delivered or failed."""
         return Rate(self.delivered, self.delivered + self.failed)
 
     @property
     def read_rate(self) -> Rate:
-        """Read of delivered: a lower bound, since recipients can switch read receipts off."""
+        """Read out of delivered: a lower bound, since recipients can switch read receipts off."""
         return Rate(self.read, self.delivered)
 
     @property
     def failure_rate(self) -> Rate:
-        """Failed of known."""
+        """Failed out of known."""
         return Rate(self.failed, self.known)
 
     @property
@@ -193,17 +193,17 @@ class Figures:
         return not self.young
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it: times in seconds, moments in UTC, rates with their intervals."""
+        """Return it as JSON: durations in seconds, moments in UTC, rates with their intervals."""
         rates = {name: getattr(self, name).to_dict() for name in RATES}
         return {**fields_of(self), **rates}
 
 
 OTHER_CODES: Final = "other"
-"""Of pruned messages: the codes beyond those that are told apart."""
+"""For pruned messages: the codes beyond those that are kept apart."""
 
 
 def as_json(value: Any) -> Any:
-    """A figure, or the key of a group, as JSON has it: times in seconds, moments in UTC."""
+    """Return a figure or a group's key as JSON: durations in seconds, moments in UTC."""
     match value:
         case datetime():
             return value.isoformat().replace("+00:00", "Z")
@@ -221,5 +221,5 @@ def as_json(value: Any) -> Any:
 
 
 def fields_of(value: Any) -> dict[str, Any]:
-    """The fields of a dataclass, as JSON has them."""
+    """Return the fields of a dataclass as JSON."""
     return {one.name: as_json(getattr(value, one.name)) for one in fields(value)}

@@ -1,4 +1,4 @@
-"""The groups of a report: by campaign, day, hour, account, template, failure, or a pair of them."""
+"""The groups of a report: campaign, day, hour, account, template, failure, or a pair of these."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _QUARTER: Final = timedelta(minutes=15)
 
 
 def zone_of(name: str) -> tzinfo:
-    """The time zone of that name.
+    """Return the time zone with that name.
 
-    :raises ValueError: if there is none, or none is known here.
+    :raises ValueError: if it is unknown.
     """
     if name == "UTC":  # which needs no time zone database
         return UTC
@@ -24,28 +24,28 @@ def zone_of(name: str) -> tzinfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise ValueError(
-            f"{name!r} is no time zone known here: write one such as Europe/Berlin or UTC (where "
-            "the system has none, `pip install tzdata` brings them)."
+            f"{name!r} is not a time zone known here: write one such as Europe/Berlin or UTC (if "
+            "the system has none, `pip install tzdata` installs them)."
         ) from None
 
 
 def dimensions_of(by: str | Sequence[str] | None) -> tuple[str, ...]:
-    """What a report is grouped by.
+    """Return the dimensions of a report.
 
-    :raises ValueError: if that is none of the dimensions, or more than two.
+    :raises ValueError: for unknown dimensions, or more than two.
     """
     given = () if by is None else (by,) if isinstance(by, str) else tuple(by)
     known = all(one in DIMENSIONS for one in given)
     if not known or len(given) > 2 or len(set(given)) < len(given):
         raise ValueError(
-            f"by={by!r}: reports go by one of {', '.join(DIMENSIONS)}, or by a pair of them, such "
-            'as ("day", "failure").'
+            f"by={by!r}: reports are grouped by one of {', '.join(DIMENSIONS)}, or by a pair of "
+            'them, such as ("day", "failure").'
         )
     return given
 
 
 class Span(NamedTuple):
-    """A day or an hour of a zone: from :attr:`start` until before :attr:`end`, both UTC."""
+    """A day or an hour in a time zone: :attr:`start` inclusive, :attr:`end` exclusive, both UTC."""
 
     start: datetime
     end: datetime
@@ -53,10 +53,10 @@ class Span(NamedTuple):
 
 
 class Calendar:
-    """In which day or hour of a time zone a moment lies.
+    """Finds the day or hour of a time zone that contains a moment.
 
-    :param unit: ``day`` or ``hour``.  An hour is known by an aware ``datetime`` with a fixed
-        offset, so that the two 01:00 of autumn stay apart.
+    :param unit: ``day`` or ``hour``. An hour is an aware ``datetime`` with a fixed offset, so that
+        the two 01:00 of autumn are distinct.
     """
 
     def __init__(self, unit: str, zone: tzinfo) -> None:
@@ -66,7 +66,7 @@ class Calendar:
         self._spans: list[Span] = []
 
     def span_of(self, moment: datetime) -> Span:
-        """The day or hour in which *moment* (aware) lies."""
+        """Return the day or hour that contains *moment* (aware)."""
         place = bisect_right(self._starts, moment) - 1
         if place >= 0 and moment < self._spans[place].end:
             return self._spans[place]
@@ -84,7 +84,9 @@ class Calendar:
     def _day_of(self, moment: datetime) -> Span:
         day = moment.astimezone(self._zone).date()
         one = timedelta(days=1)
-        while moment < self._midnight(day):  # where a clock set back repeats the day before
+        while moment < self._midnight(
+            day
+        ):  # where a clock that is set back repeats the previous day
             day -= one
         while moment >= self._midnight(day + one):
             day += one
@@ -97,7 +99,8 @@ class Calendar:
 
     def _hour_of(self, moment: datetime) -> Span:
         key = self._hour_key(moment)
-        # Clocks are set at quarters of an hour, save long ago: there each second is told apart.
+        # Offsets are multiples of a quarter of an hour, except long ago: there each second is
+        # separate.
         offset = key.utcoffset() or timedelta()
         step = timedelta(seconds=1) if offset % _QUARTER else _QUARTER
         start = moment - (moment - datetime.min.replace(tzinfo=UTC)) % step
@@ -111,6 +114,6 @@ class Calendar:
 
 
 def midpoint(day: date, zone: tzinfo) -> datetime:
-    """The middle of a day of a zone (UTC), by which what is pruned counts."""
+    """Return the middle of a day of a zone (UTC), at which pruned messages count."""
     span = Calendar("day", zone).span_of(datetime.combine(day, time(12), zone).astimezone(UTC))
     return span.start + (span.end - span.start) / 2

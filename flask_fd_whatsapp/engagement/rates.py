@@ -1,4 +1,4 @@
-"""Rates with their denominators and intervals, and whether two of them differ."""
+"""Rates with their denominators and intervals, and comparisons of two rates."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from math import sqrt
 from typing import Any, Final
 
 Z: Final = 1.959963984540054
-"""Of the normal distribution, for intervals of 95 %."""
+"""The quantile of the normal distribution for intervals of 95 %."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A share, which is said with its denominator.
+    """A share, always with its denominator.
 
-    :param numerator: how many did.
-    :param denominator: of how many.
+    :param numerator: the count.
+    :param denominator: out of how many.
     """
 
     numerator: int
@@ -23,17 +23,17 @@ class Rate:
 
     @property
     def value(self) -> float | None:
-        """The share from 0 to 1, ``None`` of nothing."""
+        """The share from 0 to 1, ``None`` if the denominator is 0."""
         return self.numerator / self.denominator if self.denominator else None
 
     @property
     def low(self) -> float | None:
-        """Where Wilson's 95 % interval begins; exactly 0 if none did."""
+        """The lower bound of Wilson's 95 % interval; exactly 0 if the numerator is 0."""
         return self._bounds()[0]
 
     @property
     def high(self) -> float | None:
-        """Where Wilson's 95 % interval ends; exactly 1 if all did."""
+        """The upper bound of Wilson's 95 % interval; exactly 1 if all did."""
         return self._bounds()[1]
 
     def _bounds(self) -> tuple[float, float] | tuple[None, None]:
@@ -48,7 +48,7 @@ class Rate:
         return low, high
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Return it as JSON."""
         return {
             "numerator": self.numerator,
             "denominator": self.denominator,
@@ -60,11 +60,11 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """How much a rate of one group is above that of another, which shares no message with it.
+    """The difference of a rate between two disjoint groups.
 
-    :param rate: which rate it is.
-    :param a: that of the first group.
-    :param b: that of the second.
+    :param rate: the name of the rate.
+    :param a: the rate of the first group.
+    :param b: the rate of the second.
     """
 
     rate: str
@@ -73,24 +73,24 @@ class Comparison:
 
     @property
     def difference(self) -> float | None:
-        """The first less the second, from -1 to 1; ``None`` if there is nothing in one of them."""
+        """The first minus the second, from -1 to 1; ``None`` if one has no denominator."""
         if self.a.value is None or self.b.value is None:
             return None
         return self.a.value - self.b.value
 
     @property
     def low(self) -> float | None:
-        """Where Newcombe's 95 % interval of the difference begins."""
+        """The lower bound of Newcombe's 95 % interval of the difference."""
         return self._bounds()[0]
 
     @property
     def high(self) -> float | None:
-        """Where Newcombe's 95 % interval of the difference ends."""
+        """The upper bound of Newcombe's 95 % interval of the difference."""
         return self._bounds()[1]
 
     @property
     def may_be_chance(self) -> bool:
-        """Whether the interval holds 0, so that the groups may not differ at all."""
+        """Whether the interval contains 0, so that there may be no difference."""
         low, high = self._bounds()
         return low is None or high is None or low <= 0 <= high
 
@@ -106,7 +106,7 @@ class Comparison:
         return a - b - below, a - b + above
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Return it as JSON."""
         return {
             "rate": self.rate,
             "a": self.a.to_dict(),

@@ -1,4 +1,4 @@
-"""Which messages a report is about."""
+"""Filters the messages of a report."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from types import EllipsisType
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportFilter:
-    """Those that meet every condition that is given.
+    """Conditions of a report, combined with AND.
 
     :param since: sent at or after this (aware datetime).
     :param until: sent before this (aware datetime).
     :param campaign: of this campaign, ``None`` for those without, ``...`` for any.
-    :param receiver: the receiver that first heard of it.
+    :param receiver: the receiver that first received an event of the message.
     """
 
     since: datetime | None = None
@@ -29,11 +29,12 @@ class ReportFilter:
             moment = getattr(self, name)
             if moment is not None and moment.tzinfo is None:
                 raise ValueError(
-                    f"{name}={moment!r} has no time zone: give an aware datetime, such as in UTC."
+                    f"{name}={moment!r} has no time zone: pass an aware datetime, such as one in "
+                    "UTC."
                 )
 
     def admits_moment(self, moment: datetime) -> bool:
-        """Whether what was sent then is in the period."""
+        """Whether the period contains this moment."""
         return (self.since is None or moment >= self.since) and (
             self.until is None or moment < self.until
         )
@@ -41,7 +42,7 @@ class ReportFilter:
     def admits(
         self, *, account_id: str, receiver: str | None, campaign: str | None, template: str | None
     ) -> bool:
-        """Whether what was sent so is asked for, whenever that was."""
+        """Whether a message meets all conditions other than the period."""
         return (
             self.account_id in (None, account_id)
             and self.receiver in (None, receiver)

@@ -1,4 +1,4 @@
-"""What ``engagement()`` and ``feed()`` answer with: figures, with what was asked."""
+"""The results of ``engagement()`` and ``feed()``: figures, with the query."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ NO_GROUPS: Final[Mapping[Any, Any]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engagement:
-    """What the statuses say of the messages that were sent in a period.
+    """The figures for the messages sent in a period.
 
-    :param as_of: when that was (UTC).
-    :param since: sent at or after this, ``None``: from the first one on.
-    :param until: sent before this, ``None``: to the last one.
-    :param by: what :attr:`groups` are: nothing, or one or two of ``campaign day hour account
+    :param as_of: when the report was made (UTC).
+    :param since: sent at or after this, ``None``: from the first.
+    :param until: sent before this, ``None``: to the last.
+    :param by: the dimensions of :attr:`groups`: none, or one or two of ``campaign day hour account
         template failure``.
     :param tz: the time zone of days and hours.
-    :param total: of all the messages.
-    :param groups: by group, which partition :attr:`total`.  The key is a text (``None`` for those
-        without), a ``date``, an aware ``datetime``, ``(class, code)``, or a pair of these.
-    :param folded_days: the days of pruned messages that count, by their midpoint.
-    :param not_by_hour: how many pruned messages are left out, since nobody knows their hour.
+    :param total: the figures for all messages.
+    :param groups: the figures by group; the groups partition :attr:`total`. A key is a text
+        (``None`` for those without), a ``date``, an aware ``datetime``, ``(class, code)``, or a
+        pair of these.
+    :param folded_days: the days of pruned messages that are included, by their midpoint.
+    :param not_by_hour: how many pruned messages are excluded, since their hour is unknown.
     """
 
     as_of: datetime
@@ -41,7 +42,7 @@ class Engagement:
     not_by_hour: int = 0
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it; ``groups`` is a list, each with its ``group``."""
+        """Return it as JSON; ``groups`` is a list, each with its ``group``."""
         return {
             "as_of": as_json(self.as_of),
             "since": as_json(self.since),
@@ -59,14 +60,14 @@ class Engagement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
-    """How the webhooks themselves came in a period, by when they were received.
+    """How webhooks arrived in a period, by when they were received.
 
     :param events: how many events were recorded.
-    :param lag_p50: half were received within that after their status was reached.
-    :param lag_p99: 99 of 100 were.
+    :param lag_p50: half were received within this time after their status was reached.
+    :param lag_p99: 99 of 100 were received within this time.
     :param out_of_order: how many did not move their message forward, since it was further already.
-    :param duplicates: how often an event came again; counted in each process and written every 10
-        seconds, by hour: those of an hour count if it begins in the period.
+    :param duplicates: how many duplicates arrived; counted in each process and written every 10
+        seconds, by hour: an hour counts if it begins in the period.
     """
 
     since: datetime
@@ -79,5 +80,5 @@ class Feed:
     duplicates: int
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """Return it as JSON."""
         return fields_of(self)

@@ -1,13 +1,13 @@
-"""What host applications use in their own tests: a pytest plugin that is loaded only if asked for.
+"""A pytest plugin for host applications' own tests; loaded only on request.
 
 .. code-block:: python
 
     # conftest.py
     pytest_plugins = ["flask_fd_whatsapp.testing"]
 
-It uses the suite's own fixture ``app``: the application under test.
+It uses the test suite's own fixture ``app``: the application under test.
 
-PYTEST_DONT_REWRITE: nothing in here asserts by ``assert``, and a suite may import it first.
+PYTEST_DONT_REWRITE: nothing in here uses ``assert``, and a suite may import it first.
 """
 
 try:
@@ -16,8 +16,8 @@ except ModuleNotFoundError as error:
     if error.name != "pytest":
         raise
     raise ModuleNotFoundError(
-        "flask_fd_whatsapp.testing is for tests run by pytest, which is not installed: "
-        "pip install pytest.",
+        "flask_fd_whatsapp.testing is for tests run by pytest, which is not installed: pip "
+        "install pytest.",
         name="pytest",
     ) from None
 else:

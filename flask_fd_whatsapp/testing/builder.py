@@ -1,4 +1,4 @@
-"""Payloads as Freshdesk sends them, of one message."""
+"""Builds the payloads of one message, as Freshdesk sends them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Payload = dict[str, Any]
 
 ACCOUNT_ID: Final = "11011399037"
 START: Final = datetime(2025, 11, 18, 9, 25, 43, 455951, UTC)
-"""When the message of the vendor's samples was queued."""
+"""When the message in the vendor's samples was queued."""
 
 _AGENT: Final = Agent(48046815001, "Agent")
 _MILLISECOND: Final = SECOND // 1000
@@ -41,17 +41,17 @@ _TIMINGS: Final[Mapping[str, _Timing]] = {
     Status.DELIVERED: _Timing(4_182, 198_256),
     Status.READ: _Timing(60_464, 139_035),
 }
-"""As in the vendor's samples, save FAILED, which comes 52 minutes late there."""
+"""As in the vendor's samples, except FAILED, which is 52 minutes late there."""
 
 _UNKNOWN: Final = _Timing(90_000, 200_000)
 
-_random: Final = SystemRandom()  # the seeded one would give the same ids in each test
+_random: Final = SystemRandom()  # the seeded generator would produce the same ids in each test
 
 
 class EventFields(TypedDict, total=False):
-    """The fields of a payload, by the names they have there, wherever they stand.
+    """The fields of a payload, by their names there, at any level.
 
-    Times may be aware datetimes, written as Freshdesk writes them, or text, sent as it is.
+    Times may be aware datetimes, written as Freshdesk writes them, or text, sent unchanged.
     ``None`` is sent as null.
     """
 
@@ -74,14 +74,14 @@ _DATA: Final = ("external_reference_id", "error", "message_id", "status", "times
 class EventBuilder:
     """Builds the events of one message, in the shape of the vendor's samples.
 
-    Each method gives a payload: a plain dict, to be changed at will where a keyword does not do
-    (``del payload["data"]["timestamp"]``, ``payload | {"brand": "Umbrella"}``).
+    Each method returns a payload: a plain dict, which can be changed if no keyword fits (``del
+    payload["data"]["timestamp"]``, ``payload | {"brand": "Umbrella"}``).
 
-    :param message_id: the message's; a fresh ULID if not given.
-    :param external_reference_id: the host's name for it; a fresh one if not given.
-    :param account_id: the Freshdesk account; one that the receiver takes.
+    :param message_id: the message's id; a new ULID by default.
+    :param external_reference_id: the host's own name for it; a new one by default.
+    :param account_id: the Freshdesk account; it has to be one that the receiver accepts.
     :param account_domain: the domain of that account.
-    :param start: when the message was queued (aware); the others follow after seconds.
+    :param start: when the message was queued (aware); the other statuses follow after seconds.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class EventBuilder:
     def another(
         self, *, message_id: str | None = None, external_reference_id: str | None = None
     ) -> EventBuilder:
-        """A builder for another message of the same account, with fresh ids unless given."""
+        """Return a builder for another message of the same account, with new ids by default."""
         return EventBuilder(
             message_id=message_id,
             external_reference_id=external_reference_id,
@@ -141,17 +141,17 @@ class EventBuilder:
         return self.event(Status.FAILED, **fields)
 
     def event(self, status: str, **fields: Unpack[EventFields]) -> Payload:
-        """An event of any status, one that is not documented too.
+        """Build an event of any status, documented or not.
 
-        :raises TypeError: for a field that is not documented.
+        :raises TypeError: for an undocumented field.
         :raises ValueError: for a datetime without a time zone.
         """
         return self._build(status, self._reached(status), fields)
 
     def journey(self, *statuses: str) -> list[Payload]:
-        """The events of a message that goes through *statuses*, in this order and at such times.
+        """Build the events of a message that goes through *statuses*, in this order and timing.
 
-        Without any: QUEUED, SENT, DELIVERED, READ.
+        The default is QUEUED, SENT, DELIVERED, READ.
         """
         events: list[Payload] = []
         reached = self._start - SECOND
@@ -167,8 +167,8 @@ class EventBuilder:
         unknown = fields.keys() - _FIELDS
         if unknown:
             raise TypeError(
-                f"{', '.join(sorted(unknown))}: not documented by Freshdesk, unlike "
-                f"{', '.join(sorted(_FIELDS))}. Add it to the payload, which is a plain dict."
+                f"{', '.join(sorted(unknown))}: not documented by Freshdesk; the documented fields "
+                f"are {', '.join(sorted(_FIELDS))}. Add it to the payload, which is a plain dict."
             )
         step = Step(
             status,
@@ -182,7 +182,7 @@ class EventBuilder:
 
 
 def _overridden(payload: Payload, status: str, fields: EventFields) -> Payload:
-    """The payload with other values, its fields in the samples' order."""
+    """Return the payload with other values, its fields in the samples' order."""
     data = payload["data"]
     for name, value in fields.items():
         if isinstance(value, datetime):
@@ -199,5 +199,5 @@ def _timing(status: str) -> _Timing:
 
 def _nanoseconds(moment: datetime) -> int:
     if moment.tzinfo is None:
-        raise ValueError(f"{moment!r} has no time zone: give it one, such as datetime.UTC.")
+        raise ValueError(f"{moment!r} has no time zone: set one, such as datetime.UTC.")
     return nanoseconds(moment)

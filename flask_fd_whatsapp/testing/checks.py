@@ -1,4 +1,4 @@
-"""Two assertions that any handler can be put through: duplicates, and every order of arrival."""
+"""Two assertions for any handlers: duplicates, and every order of arrival."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ JOURNEYS: Final[tuple[tuple[str, ...], ...]] = (
     ("SENT", "FAILED", "DELIVERED"),
     ("SENT", "FAILED", "READ"),
 )
-"""What messages go through: with several devices, one may fail on one and arrive on another."""
+"""What messages go through: with several devices, one may fail and another deliver."""
 
 Read = Callable[[EventBuilder], object]
 NewMessage = Callable[[], EventBuilder]
@@ -34,14 +34,14 @@ def assert_same_in_every_order(
     new_message: NewMessage = EventBuilder,
     journeys: Iterable[Sequence[str]] = JOURNEYS,
 ) -> None:
-    """Play each journey in every order of arrival; the result has to be the same.
+    """Play each journey in every order of arrival, and compare the results.
 
-    :param read: gives the result of the handlers' work for a message, as plain values that can
-        be compared; called in an application context.  It gets the message's builder (for its
-        ``message_id`` and ``external_reference_id``), and leaves both out of the result.
-    :param new_message: gives a builder of a fresh message, before each order; called in an
-        application context.  A host that needs more than ids makes that here (its ticket, say),
-        and forgets here what earlier messages left in what *read* reads.
+    :param read: returns the result of the handlers' work for a message, as plain values that can be
+        compared; called in an application context. It gets the message's builder (for its
+        ``message_id`` and ``external_reference_id``), and has to leave both out of the result.
+    :param new_message: returns a builder of a new message, before each order; called in an
+        application context. A host that needs more than ids creates it here (its ticket, for
+        example), and clears here what earlier messages left in what *read* reads.
     :param journeys: the statuses of each journey.
     :raises AssertionError: with the two orders that differ, and their results.
     """
@@ -57,9 +57,9 @@ def assert_same_in_every_order(
                     "The result depends on the order of arrival.",
                     (_names(statuses, straight), expected),
                     (_names(statuses, order), result),
-                    "Use status_changed, which only ever moves forward, or look at event.is_stale "
-                    "before going back. FAILED carries no external_reference_id: where it may "
-                    "come first, find the message by its message_id.",
+                    "Use status_changed, which only ever moves forward, or check event.is_stale "
+                    "before going back. FAILED carries no external_reference_id: if it may come "
+                    "first, find the message by its message_id.",
                 )
 
 
@@ -70,14 +70,13 @@ def assert_same_under_duplicates(
     new_message: NewMessage = EventBuilder,
     journeys: Iterable[Sequence[str]] = JOURNEYS,
 ) -> None:
-    """Play each journey with its events doubled; the result has to be the same as without.
+    """Play each journey with its events duplicated; the result has to be the same as without.
 
-    The ledger keeps a repeated event from handlers that have succeeded.  A handler is called
-    again all the same if its success could not be recorded, because the process died just then:
-    here that happens to each handler, once for each event.  The second call comes at once, and
-    then, in another run, when all events have come.
+    The ledger does not pass a duplicate to handlers that have succeeded. But a handler is called
+    again if its success could not be recorded, because its process died: here that happens to each
+    handler, once per event. The second call follows at once, and in another run after all events.
 
-    Parameters are those of :func:`assert_same_in_every_order`.
+    The parameters are those of :func:`assert_same_in_every_order`.
 
     :raises AssertionError: with both results, and the handlers that were called twice.
     """
@@ -93,7 +92,7 @@ def assert_same_under_duplicates(
             result, handlers = trial.result_of_doubled(statuses, doubled)
             if result != expected:
                 _fail(
-                    "The result is another one when handlers are called twice.",
+                    "The result differs when handlers are called twice.",
                     (f"{_names(statuses, straight)}, once each", expected),
                     (f"{_names(statuses, straight)}, {title}", result),
                     f"Called twice: {', '.join(sorted(handlers))}. Set values rather than adding "
@@ -103,7 +102,7 @@ def assert_same_under_duplicates(
 
 
 class _Trial:
-    """Plays fresh messages, one after the other, and reads each result."""
+    """Plays new messages, one after the other, and reads each result."""
 
     def __init__(self, client: WhatsAppClient, read: Read, new_message: NewMessage) -> None:
         self._client = client
@@ -118,7 +117,7 @@ class _Trial:
             )
 
     def result(self, statuses: Sequence[str], order: Sequence[int]) -> object:
-        """What the handlers made of a message whose events came once, in this order."""
+        """Return the handlers' result for a message whose events came once, in this order."""
         message, payloads = self._begin(statuses)
         with _noting(f"in the order {_names(statuses, order)}"):
             self._client.play(payloads[place] for place in order)
@@ -127,7 +126,7 @@ class _Trial:
     def result_of_doubled(
         self, statuses: Sequence[str], doubled: Iterable[Sequence[int]]
     ) -> tuple[object, set[str]]:
-        """Likewise with each group of events come twice; and the handlers called twice."""
+        """Return it with each group of events duplicated, and the handlers called twice."""
         message, payloads = self._begin(statuses)
         with _noting("when handlers are called twice"), forgetful(self._client.receiver) as twice:
             for places in doubled:
@@ -144,8 +143,8 @@ class _Trial:
             message = self._new_message()
         if message.message_id in self._message_ids:
             raise ValueError(
-                f"new_message gave message id {message.message_id} twice: the ledger would take "
-                "its events for duplicates. Give a new EventBuilder each time."
+                f"new_message returned message id {message.message_id} twice: the ledger would "
+                "treat its events as duplicates. Return a new EventBuilder each time."
             )
         self._message_ids.add(message.message_id)
         return message, message.journey(*statuses)
@@ -154,7 +153,7 @@ class _Trial:
         with self._client.app.app_context():
             result: Any = copy.deepcopy(self._read(message))  # or the next message may change it
         if result is None:
-            raise ValueError("read gave None: let it return what the handlers did.")
+            raise ValueError("read returned None: let it return the result of the handlers.")
         return result
 
 

@@ -25,11 +25,11 @@ _Failure = tuple[str, BaseException]
 
 
 class WhatsAppClient:
-    """Posts events to a receiver of *app*, with the headers that it is configured with.
+    """Posts events to a receiver of *app*, with its configured headers.
 
     :param app: the application under test.
-    :param name: which receiver, where there are several; see :meth:`to`.
-    :param account: which of its accounts, where it has many.
+    :param name: which receiver, if there are several; see :meth:`to`.
+    :param account: which of its accounts, if it has several.
     """
 
     def __init__(self, app: Flask, name: str | None = None, account: str | None = None) -> None:
@@ -38,9 +38,9 @@ class WhatsAppClient:
         self._account = account
 
     def to(self, name: str | None = None, *, account: str | None = None) -> WhatsAppClient:
-        """A client for the receiver of that name, as in ``app.blueprints``.
+        """Return a client for the receiver with that name, as in ``app.blueprints``.
 
-        :param account: the key of the account, of a receiver that has many.
+        :param account: the key of the account, if the receiver has several.
         """
         return WhatsAppClient(self.app, name, account)
 
@@ -48,17 +48,17 @@ class WhatsAppClient:
     def receiver(self) -> Receiver:
         """The receiver that is posted to.
 
-        :raises NoSuchReceiver: if there is none, or none of that name, or several to choose from.
+        :raises NoSuchReceiver: if there is none, none with that name, or a choice of several.
         """
         known: Mapping[str, Receiver] = self.app.extensions.get(EXTENSION, {})
         if not known:
             raise NoSuchReceiver(
-                f"No FreshdeskWhatsApp blueprint is registered on {self.app!r}, which the fixture "
-                "app gave."
+                f"No FreshdeskWhatsApp blueprint is registered on {self.app!r}, the application of "
+                "the fixture app."
             )
         if self._name is None and len(known) > 1:
             raise NoSuchReceiver(
-                f"There are several receivers: choose one with fd_whatsapp_client.to(name), of "
+                "There are several receivers: choose one with fd_whatsapp_client.to(name), out of "
                 f"{', '.join(known)}."
             )
         name = next(iter(known)) if self._name is None else self._name
@@ -78,10 +78,10 @@ class WhatsAppClient:
         *,
         headers: Mapping[str, str] | None = None,
     ) -> TestResponse:
-        """Post one event and give the answer, whatever it is.
+        """Post one event and return the answer, whatever it is.
 
-        :param payload: an object, sent as JSON in its own order, or a body as it is.
-        :param headers: further headers, such as data headers, or others in place of the right
+        :param payload: an object, sent as JSON with its keys in order, or a body, sent unchanged.
+        :param headers: additional headers, such as data headers, or replacements of the configured
             ones.
         """
         receiver, app = self.receiver, self.app
@@ -104,12 +104,12 @@ class WhatsAppClient:
         )
 
     def play(self, payloads: Iterable[Mapping[str, Any]]) -> list[str]:
-        """Post events one after the other; each has to be taken, and its handlers to succeed.
+        """Post events one after the other; each has to be accepted, and its handlers to succeed.
 
-        Where dispatch is not inline, what is due is dispatched after each.
+        If dispatch is not inline, due events are dispatched after each post.
 
         :return: the results, ``"accepted"`` or ``"duplicate"``.
-        :raises AssertionError: if one is not taken, with the answer, or if a handler fails, with
+        :raises AssertionError: if one is not accepted, with the answer, or if a handler fails, with
             its exception as the cause.
         """
         return [self._play_one(payload) for payload in payloads]
@@ -117,7 +117,7 @@ class WhatsAppClient:
     def dispatch_due(self) -> list[Result]:
         """Call the handlers of recorded events that are due, as ``flask fd-whatsapp retry`` does.
 
-        :return: what became of each event.
+        :return: the result of each event.
         """
         return [swept.result for swept in sweep(self.receiver)]
 
@@ -169,12 +169,12 @@ def _explain(answer: TestResponse) -> str:
         parts.append(f"- {problem['detail']}")
     parts += [f"{path}: {' '.join(texts)}" for path, texts in problem.get("errors", {}).items()]
     if answer.status_code == 403 and problem:
-        parts.append("Give the builder an account that is: EventBuilder(account_id=...).")
+        parts.append("Set the builder's account to one that is: EventBuilder(account_id=...).")
     if answer.status_code == 503 and problem:
         parts.append(
             f"A handler asks to be called again (Retry-After: {answer.headers['Retry-After']}), "
             "or the log says what is wrong with the ledger."
         )
     if not problem:
-        parts.append("- not by the receiver: `flask fd-whatsapp check` names what is in its way.")
+        parts.append("- not by the receiver: `flask fd-whatsapp check` names what is in the way.")
     return " ".join(parts)

@@ -1,4 +1,4 @@
-"""A contract test: every shape of a payload that is taken, put through the host's handlers."""
+"""A contract test: plays every accepted shape of a payload through the host's handlers."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _STATUSES: Final = (*(status.value for status in Status), _NEW_STATUS)
 
 
 class _Shape(NamedTuple):
-    """A way in which a payload can be written: which value is another one."""
+    """A variation of a payload: which value is replaced."""
 
     status: str
     path: tuple[str, ...]
@@ -74,16 +74,17 @@ class _Shape(NamedTuple):
 def assert_handles_every_payload(
     client: WhatsAppClient, *, new_message: NewMessage = EventBuilder
 ) -> None:
-    """Play payloads of every documented and every tolerated shape; handlers have to take each.
+    """Play payloads of every documented and every tolerated shape; handlers have to accept each.
 
-    These are all statuses and one that is new, each detail missing, null and of other types, texts
-    that are long or hardly printable, errors and times in every way of writing them, and fields
-    that nobody knows yet: some 300 events in all, each of a message of its own.
+    These are all statuses and a new one, each detail missing, null and of other types, texts that
+    are long or unprintable, errors and times in every accepted form, and unknown fields: about 300
+    events in all, each of its own message.
 
-    :param new_message: gives a builder of a fresh message, before each; called in an application
-        context. A host that needs more than ids makes that here (its ticket, say).
-    :raises AssertionError: if one is not taken, or a handler fails on it, which the cause is;
-        a note says what was unusual.
+    :param new_message: returns a builder of a new message, before each event; called in an
+        application context. A host that needs more than ids creates it here (its ticket, for
+        example).
+    :raises AssertionError: if one is not accepted, or a handler fails on it, with its exception as
+        the cause; a note describes the variation.
     """
     __tracebackhide__ = True
     for shape in _shapes():

@@ -1,4 +1,4 @@
-"""The fixtures; they use the suite's own ``app``."""
+"""The fixtures; they use the test suite's own ``app``."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def fd_whatsapp_client(app: Flask) -> WhatsAppClient:
 
 @pytest.fixture
 def fd_whatsapp_events() -> EventBuilder:
-    """Builds the events of a fresh message; ``another()`` gives a builder for the next one."""
+    """Builds the events of a new message; ``another()`` returns a builder for the next one."""
     return EventBuilder()
 
 
 @pytest.fixture
 def fd_whatsapp_signals(app: Flask) -> Iterator[list[SentSignal]]:
-    """The signals sent for the application under test, in order, from the fixture's start."""
+    """The signals sent for the application under test, in order, since the fixture's start."""
     with recorded(app) as seen:
         yield seen

@@ -1,4 +1,4 @@
-"""A ledger that loses successes: what a handler meets when a process dies at the wrong moment."""
+"""A ledger that loses successes, as if a process died at the wrong moment."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ..receiving.receiver import Receiver
 
 @contextmanager
 def forgetful(receiver: Receiver) -> Generator[set[str]]:
-    """While this lasts, no handler's first success at an event is recorded.
+    """Context manager: no handler's first success on an event is recorded.
 
-    It did its work, what it wrote through ``current_ledger.transaction`` is rolled back, and the
-    next try calls it again.
+    The handler did its work, but its writes through ``current_ledger.transaction`` are rolled back,
+    and the next attempt calls it again.
 
-    :return: the names of the handlers to which it happened.
+    :return: the names of the handlers whose success was lost.
     """
     ledger = receiver.ledger
     lossy = _ForgetfulLedger(ledger)
@@ -53,7 +53,7 @@ class _ForgetfulLedger:
         return recorded and self._wrapped(recorded)
 
     def loses(self, event_id: Any, handler: str) -> bool:
-        """Whether the success of *handler* is to be lost: its first at the event is."""
+        """Whether to lose the success of *handler*: its first on the event."""
         if (event_id, handler) in self._seen:
             return False
         self._seen.add((event_id, handler))

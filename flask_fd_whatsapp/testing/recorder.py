@@ -1,4 +1,4 @@
-"""What was sent, in order, as small records."""
+"""Records the signals that were sent, in order."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ..handling.handlers import handler_name
 from ..signals import EVENT_SIGNALS, NOTICES
 
 RECORDER: Final = "fd_whatsapp_signals"
-"""What the recorder's names as a handler begin with."""
+"""The prefix of the recorder's handler names."""
 
 
 class SentSignal(NamedTuple):
-    """One signal that was sent.
+    """A signal that was sent.
 
     :param name: the signal's name, such as ``"status_changed"``.
     :param arguments: its keyword arguments, such as ``event``.
@@ -31,7 +31,7 @@ class SentSignal(NamedTuple):
     def event(self) -> StatusEvent:
         """The event it was sent for.
 
-        :raises LookupError: if it has none, as ``webhook_rejected``.
+        :raises LookupError: if it has none, like ``webhook_rejected``.
         """
         if "event" not in self.arguments:
             raise LookupError(f"{self.name} has no event, but {', '.join(self.arguments)}.")
@@ -41,7 +41,7 @@ class SentSignal(NamedTuple):
 
 @contextmanager
 def recorded(app: Flask) -> Generator[list[SentSignal]]:
-    """While this lasts, every signal sent for *app* is put into the list."""
+    """Context manager: every signal sent for *app* is added to the list."""
     seen: list[SentSignal] = []
     recorders = [(signal, _recorder(signal, seen)) for signal in (*EVENT_SIGNALS, *NOTICES)]
     for signal, recorder in recorders:

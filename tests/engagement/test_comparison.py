@@ -39,7 +39,7 @@ def test_at_equal_age() -> None:
 def test_what_cannot_be_compared_is_an_error() -> None:
     """The error names the rates, or the ages, that there are."""
     one = figures(3 * DAY, DAY)
-    with pytest.raises(ValueError, match="known are submission_rate, delivery_rate"):
+    with pytest.raises(ValueError, match="the rates are submission_rate, delivery_rate"):
         compare(one, one, "luck")
     with pytest.raises(ValueError, match="has no curve"):
         compare(one, one, "failure_rate", age=DAY)

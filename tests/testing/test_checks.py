@@ -79,7 +79,7 @@ def test_called_twice(put: Put) -> None:
         put(assert_same_under_duplicates, handlers.counts, journeys=[["SENT", "READ"]])
     message = str(caught.value).splitlines()
     assert message[:3] == [
-        "The result is another one when handlers are called twice.",
+        "The result differs when handlers are called twice.",
         "  SENT, READ, once each: {'calls': 1}",
         "  SENT, READ, each twice in a row: {'calls': 2}",
     ]
@@ -144,14 +144,14 @@ def test_nothing_passes_without_a_handler(put: Put, whatsapp: WhatsAppClient, ch
 def test_nothing_read(whatsapp: WhatsAppClient, check: Check) -> None:
     """A ``read`` that returns nothing is an error: all results would be the same."""
     handlers.follows(whatsapp.app, {})
-    with pytest.raises(ValueError, match="read gave None"):
+    with pytest.raises(ValueError, match="read returned None"):
         check(whatsapp, lambda message: None)
 
 
 @BOTH
 def test_same_message(put: Put, events: EventBuilder, check: Check) -> None:
     """A message that is not fresh is an error: its events would be duplicates."""
-    with pytest.raises(ValueError, match=f"gave message id {events.message_id} twice"):
+    with pytest.raises(ValueError, match=f"returned message id {events.message_id} twice"):
         put(check, handlers.follows, new_message=lambda: events)
 
 

@@ -90,7 +90,10 @@ def test_receiver_is_chosen_by_name(two: Flask, events: EventBuilder) -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [(None, r"choose one with .*to\(name\), of europe, america"), ("asia", "no receiver 'asia'")],
+    [
+        (None, r"choose one with .*to\(name\), out of europe, america"),
+        ("asia", "no receiver 'asia'"),
+    ],
 )
 def test_wrong_choice(two: Flask, events: EventBuilder, name: str | None, message: str) -> None:
     """No choice, or an unknown one, is an error that lists the receivers."""

@@ -125,7 +125,7 @@ def test_bad_handlers(host: pytest.Pytester) -> None:
             "E*QUEUED, SENT, DELIVERED, READ: <Status.READ: 'READ'>",
             "E*QUEUED, SENT, READ, DELIVERED: <Status.DELIVERED: 'DELIVERED'>",
             "E*Use status_changed*",
-            "E*AssertionError: The result is another one when handlers are called twice.",
+            "E*AssertionError: The result differs when handlers are called twice.",
             "E*QUEUED, SENT, DELIVERED, READ, once each: 1",
             "E*QUEUED, SENT, DELIVERED, READ, each twice in a row: 2",
             "E*Called twice: message_read:hostapp.count.<locals>.add.*",
