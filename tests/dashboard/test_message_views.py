@@ -68,6 +68,20 @@ def test_filters_are_in_the_url(make_pages: MakePages, query: str, found: list[s
     assert len(rows) == len(found)
 
 
+def test_a_message_is_found_by_its_id_and_its_day(make_pages: MakePages) -> None:
+    """By the whole of its id, and by the days from and up to which it was sent, both included."""
+    app = make_pages()
+    message = fill(app)
+    client = app.test_client()
+    ledger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
+    day = ledger.message(message.message_id).times["QUEUED"].date()
+    assert references(client, f"{PAGES}/messages?q={message.message_id}") == ["spring-1"]
+    assert references(client, f"{PAGES}/messages?q={message.message_id[:-1]}") == []
+    url = f"{PAGES}/messages?q=spring"
+    assert references(client, f"{url}&since={day}&until={day}") == ["spring-1"]
+    assert references(client, f"{url}&since={day + timedelta(days=1)}") == ["spring-6"]
+
+
 def test_a_messages_page_tells_its_way(make_pages: MakePages) -> None:
     """Its events are told with what there is to note, and whether it arrived in one sentence."""
     app = make_pages(message_url="https://example.com/t/{external_reference_id}")

@@ -127,6 +127,34 @@ def test_campaigns_are_sorted_and_found(make_pages: MakePages) -> None:
     assert names("name=WIN") == ["winter"]
 
 
+@pytest.mark.parametrize(
+    ("column", "least"),
+    [
+        ("campaign", "spring"),
+        ("messages", "spring"),
+        ("delivery_rate", "winter"),
+        ("read_rate", "winter"),
+        ("failure_rate", "winter"),
+        ("pending", "spring"),
+        ("time_to_read", "winter"),
+        ("last", "winter"),
+    ],
+)
+def test_every_column_of_campaigns_sorts_both_ways(
+    make_pages: MakePages, column: str, least: str
+) -> None:
+    """Its head says which way, and its link leads to the other one."""
+    app = make_pages()
+    fill(app)
+    client = app.test_client()
+    for sign, said, other, place in (("", "ascending", "-", 0), ("-", "descending", "", 1)):
+        text = client.get(f"{PAGES}/campaigns?sort={sign}{column}").text
+        (link,) = re.findall(rf'aria-sort="{said}"><a href="([^"]*)"', text)
+        assert link.endswith(f"sort={other}{column}")
+        names = re.findall(r'href="[^"]*/campaign\?campaign=(\w+)', text)
+        assert names[place] == least
+
+
 def test_two_campaigns_are_compared(make_pages: MakePages) -> None:
     """The page says who did better, and whether that may be chance."""
     app = make_pages()
