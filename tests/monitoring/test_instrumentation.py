@@ -102,6 +102,10 @@ def never(app: Flask, event: StatusEvent) -> None:
     raise GiveUp(SECRET)
 
 
+@handler_name("accepted")
+def accepted(app: Flask, event: StatusEvent) -> None: ...
+
+
 def test_requests_are_counted_by_outcome(watched: Watched, payload: Payload) -> None:
     """Requests are counted and timed by what was answered, rejected ones too."""
     for body in (payload(), payload(), b"[]"):
@@ -123,6 +127,20 @@ def test_handlers_are_timed_and_their_failures_counted(watched: Watched, payload
         assert points["handler.duration", "fd_whatsapp", name].count == 1
     failures = {key[2] for key in points if key[0] == "handler.failures"}
     assert failures == {"bad"}
+
+
+def test_handler_named_like_an_outcome_is_timed_as_a_handler(
+    watched: Watched, payload: Payload
+) -> None:
+    """The times of a handler called ``accepted`` and those of accepted requests stay apart."""
+    status_received.connect(accepted)
+    watched.post(payload())
+    watched.post(payload("sent"))
+    points = watched.points
+    of_handler = points["handler.duration", "fd_whatsapp", "accepted"]
+    of_request = points["request.duration", "fd_whatsapp", "accepted"]
+    assert dict(of_handler.attributes) == {"receiver": "fd_whatsapp", "handler": "accepted"}
+    assert dict(of_request.attributes) == {"receiver": "fd_whatsapp", "outcome": "accepted"}
 
 
 def test_event_has_a_span_with_one_for_each_handler(watched: Watched, payload: Payload) -> None:
