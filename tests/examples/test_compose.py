@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+import tomllib
 from contextlib import ExitStack, closing
 from fnmatch import fnmatch
 from pathlib import Path
@@ -17,6 +18,8 @@ import pytest
 from celery.app.defaults import NAMESPACES, flatten
 from flask import Flask
 from flask.cli import ScriptInfo
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from flask_fd_whatsapp.commands.group import Commands
 from flask_fd_whatsapp.settings import KNOWN_KEYS
@@ -101,6 +104,25 @@ def test_images_and_packages_are_pinned(example: str) -> None:
         "--no-cache-dir --requirement requirements.txt",
         "--no-cache-dir --no-deps .",
     ]
+
+
+@pytest.mark.parametrize(
+    ("example", "extras"), [("docker", ["sql"]), ("scale", ["celery", "postgresql", "sql"])]
+)
+def test_what_is_pinned_is_what_the_package_needs(example: str, extras: list[str]) -> None:
+    """The package is installed without its dependencies: each is pinned, within its bounds."""
+    lines = (EXAMPLES / example / "requirements.txt").read_text().splitlines()
+    pins = {
+        canonicalize_name(name): version
+        for name, _, version in (line.partition("==") for line in lines if line[0] != "#")
+    }
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = [*project["dependencies"]]
+    for extra in extras:
+        needed += project["optional-dependencies"][extra]
+    for requirement in map(Requirement, needed):
+        if requirement.name != project["name"]:
+            assert pins[canonicalize_name(requirement.name)] in requirement.specifier, requirement
 
 
 @each_example
