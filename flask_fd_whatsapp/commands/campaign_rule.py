@@ -11,7 +11,14 @@ from ..engagement.groups import zone_of
 from ..ledger import Ledger
 from ..receiving.receiver import Receiver
 from .graceful_shutdown import stopping
-from .options import chosen_receiver, json_option, receiver_option, shared_ledger
+from .options import (
+    account_filter,
+    account_id_of,
+    chosen_receiver,
+    json_option,
+    receiver_option,
+    shared_ledger,
+)
 from .output import many, plain, print_json, print_table, progress, when
 from .periods import beginning, zone_option
 from .report_text import per_cent
@@ -29,6 +36,7 @@ AT_ONCE: Final = 500
 @click.option(
     "--tz", callback=zone_option, help="Time zone. [default: TZ of the environment, else UTC]"
 )
+@account_filter
 @click.option(
     "--try",
     "reference",
@@ -46,6 +54,7 @@ def campaigns(
     since: str | None,
     until: str | None,
     tz: str,
+    account_id: str | None,
     reference: str | None,
     recompute: bool,
     after: int,
@@ -73,6 +82,7 @@ def campaigns(
         by="campaign",
         tz=tz,
         receiver=name,
+        account_id=account_id_of(account_id, name),
         times=False,
     )
     unmatched = ledger.campaigns.unmatched()

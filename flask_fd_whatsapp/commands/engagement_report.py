@@ -17,7 +17,14 @@ from ..engagement import Comparison, Engagement, Figures, compare
 from ..engagement.definitions import RATES
 from ..engagement.export import table_of
 from ..engagement.groups import DIMENSIONS, zone_of
-from .options import chosen_receiver, json_option, receiver_option, shared_ledger
+from .options import (
+    account_filter,
+    account_id_of,
+    chosen_receiver,
+    json_option,
+    receiver_option,
+    shared_ledger,
+)
 from .output import plain, print_json, print_table
 from .periods import beginning, zone_option
 from .report_text import comparisons, name_of, notes, per_cent, tables, title
@@ -50,7 +57,7 @@ _COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
     "--by", multiple=True, type=click.Choice(DIMENSIONS), help="Group by this; twice for a pair."
 )
 @click.option("--campaign", help="This campaign only.")
-@click.option("--account", "account_id", metavar="ID", help="This account only.")
+@account_filter
 @click.option("--template", help="This template only.")
 @click.option(
     "--no-times",
@@ -109,6 +116,7 @@ def report(
             "--compare compares two groups: use --by once, and --campaign only with another --by."
         )
     ledger = shared_ledger(chosen_receiver(name))
+    wanted["account_id"] = account_id_of(wanted["account_id"], name)
     found = ledger.engagement(
         since=beginning(since, zone, "--since"),
         until=beginning(until, zone, "--until"),

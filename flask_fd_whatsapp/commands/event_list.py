@@ -13,7 +13,13 @@ from ..events import Status
 from ..failure_reasons import classify
 from ..ledger import Event, Ledger, State
 from ..receiving.receiver import Receiver
-from .options import chosen_ledger, json_option, receiver_option
+from .options import (
+    account_filter,
+    account_id_of,
+    chosen_ledger,
+    json_option,
+    receiver_option,
+)
 from .output import many, plain, print_json, print_table, when
 from .parameters import EventId, Moment
 
@@ -25,7 +31,7 @@ _HEAD = ("id", "received", "status", "state", "due", "account", "message", "refe
     "  flask fd-whatsapp events --state dead --json"
 )
 @click.option("--status", help="With this status, such as FAILED.")
-@click.option("--account", "account_id", metavar="ID", help="Of this account only.")
+@account_filter
 @click.option("--campaign", help="Of this campaign only.")
 @click.option("--reference", "external_reference_id", help="With this external_reference_id.")
 @click.option("--message", "message_id", metavar="ID", help="Of this message only.")
@@ -55,8 +61,9 @@ def events(
     is done. Conditions are combined with AND.
     """
     receiver, ledger = chosen_ledger(name)
+    wanted["account_id"] = account_id_of(wanted["account_id"], name)
     found = ledger.events(
-        status=_known(status),
+        status=known_status(status),
         state=State(state) if state else None,
         receiver=name,
         limit=limit + 1,
@@ -140,7 +147,7 @@ def _without_error(event: Event) -> str:
     return "no handler failed"
 
 
-def _known(status: str | None) -> str | None:
+def known_status(status: str | None) -> str | None:
     """A known status in any case; an unknown one as given."""
     return status.upper() if status and status.upper() in list(Status) else status
 

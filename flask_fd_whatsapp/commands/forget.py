@@ -10,7 +10,7 @@ import click
 from flask.cli import with_appcontext
 
 from ..ledger import Ledger
-from .options import chosen_ledger, json_option
+from .options import account_id_of, chosen_ledger, json_option
 from .output import many, print_json
 from .search_body import stands_in
 
@@ -37,7 +37,11 @@ def _not_blank(_: click.Context, parameter: click.Parameter, value: str | None) 
     "--reference", callback=_not_blank, help="All messages with this external_reference_id."
 )
 @click.option(
-    "--account", "account_id", metavar="ID", callback=_not_blank, help="Of this account only."
+    "--account",
+    "account_id",
+    metavar="KEY|ID",
+    callback=_not_blank,
+    help="This account only: its key, if a receiver has many, or its account_id.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option(
@@ -66,6 +70,7 @@ def forget(
     if text is None or None not in (message_id, reference):
         raise click.UsageError("Set --message or --reference.")
     _, ledger = chosen_ledger(name)
+    account_id = account_id_of(account_id, name)
     if not yes:
         click.confirm("Erase them permanently?", abort=True, err=True)
     erased = ledger.maintenance.erase(

@@ -13,7 +13,13 @@ from ..exceptions import AmbiguousMessage
 from ..failure_reasons import FailureClass, classify
 from ..ledger import Event, Ledger, Message, State
 from .event_list import describe
-from .options import chosen_ledger, json_option, receiver_option
+from .options import (
+    account_filter,
+    account_id_of,
+    chosen_ledger,
+    json_option,
+    receiver_option,
+)
 from .output import plain, print_json, print_table, when
 
 _MAX_EVENTS = 1000
@@ -24,18 +30,18 @@ _MAX_EVENTS = 1000
     "  flask fd-whatsapp message MM-T1-00001 --json"
 )
 @click.argument("id_or_reference")
-@click.option("--account", metavar="ID", help="The account, if several share the id.")
+@account_filter
 @receiver_option
 @json_option
 @with_appcontext
-def message(id_or_reference: str, account: str | None, name: str | None, as_json: bool) -> None:
+def message(id_or_reference: str, account_id: str | None, name: str | None, as_json: bool) -> None:
     """Show what became of a message: its timeline, and why it failed.
 
     ID_OR_REFERENCE is Freshdesk's message id, or the external_reference_id, which several messages
     can share.
     """
     receiver, ledger = chosen_ledger(name)
-    found = _find(ledger, id_or_reference, account)
+    found = _find(ledger, id_or_reference, account_id_of(account_id, name))
     if not found:
         raise click.ClickException(
             f"No message with the id or reference {plain(id_or_reference)!r} is known."

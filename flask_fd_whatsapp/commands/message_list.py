@@ -18,7 +18,7 @@ from ..events import Status
 from ..failure_reasons import FailureClass, classify
 from ..ledger import Ledger
 from ..ledger.listing import UNHEARD, ListedMessage, MessageFilter
-from .options import chosen_ledger, receiver_option
+from .options import account_filter, account_id_of, chosen_ledger, receiver_option
 from .output import print_json_rows, print_table, when
 from .parameters import Duration
 from .periods import beginning, zone_option
@@ -38,7 +38,7 @@ _HEAD = ("sent", "status", "account", "message", "reference", "campaign", "failu
 )
 @click.option("--status", help=f"Furthest status, such as FAILED, or {UNHEARD}.")
 @click.option("--campaign", help="Of this campaign only.")
-@click.option("--account", "account_id", metavar="ID", help="Of this account only.")
+@account_filter
 @click.option(
     "--failure-class",
     type=click.Choice([one.value for one in FailureClass]),
@@ -82,6 +82,7 @@ def messages(
     """
     receiver, ledger = chosen_ledger(name)
     own_classes = receiver.settings.failure_classes
+    wanted["account_id"] = account_id_of(wanted["account_id"], name)
     zone = zone_of(tz)
     codes = None
     if failure_class is not None:

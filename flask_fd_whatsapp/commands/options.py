@@ -22,6 +22,12 @@ receiver_option = click.option(
 account_option = click.option(
     "--account", "account", metavar="KEY", help="Which account, if the receiver has several."
 )
+account_filter = click.option(
+    "--account",
+    "account_id",
+    metavar="KEY|ID",
+    help="This account only: its key, if a receiver has many, or its account_id.",
+)
 json_option = click.option(
     "--json", "as_json", is_flag=True, callback=json_alone, help="Print JSON only."
 )
@@ -74,6 +80,63 @@ def chosen_account(name: str | None, key: str | None) -> Receiver:
         known = ", ".join(receiver.accounts.keys(receiver.ledger)) if receiver.accounts else "none"
         raise click.UsageError(
             f"Choose one of the accounts of {receiver.name} with --account ({plain(known)})."
+        )
+    return found
+
+
+def account_id_of(given: str | None, name: str | None) -> str | None:
+    """The ``account_id`` that *given* means: that of the account with this key, or itself.
+
+    :param name: the receiver whose account it is, ``None`` for any.
+    :raises click.UsageError: if it may mean several.
+    """
+    if given is None:
+        return None
+    found = account_of(given, name)
+    ids = sorted(found.settings.account_ids or ()) if found is not None else [given]
+    if given in ids:
+        return given
+    if len(ids) > 1:
+        raise click.UsageError(
+            f"The account {plain(given)} has several ids: choose one with --account "
+            f"({', '.join(ids)})."
+        )
+    return ids[0]
+
+
+def account_of(given: str, name: str | None) -> Receiver | None:
+    """The account that has this key, or else this id; ``None`` if no known one has.
+
+    :raises click.UsageError: if it is the key of one, and an id of another.
+    :raises LedgerUnavailable: if the ledger has to tell which there are, and cannot be used.
+    """
+    receivers_with_accounts = [one for one in chosen_receivers(name) if one.accounts is not None]
+    found = [_of_account(one, given) for one in receivers_with_accounts]
+    by_key = next((one for one in found if one is not None), None)
+    if by_key is not None and not given.isdecimal():
+        return by_key  # ids are numbers
+    by_id = [
+        one
+        for receiver in receivers_with_accounts
+        for one in accounts_of(receiver)
+        if given in (one.settings.account_ids or ())
+    ]
+    if by_key is not None and any(one.account != by_key.account for one in by_id):
+        raise click.UsageError(
+            f"{plain(given)} is the key of one account, and an id of another "
+            f"({plain(by_id[0].account or '')}): name the other by its key, and give that one an "
+            "id of its own."
+        )
+    return by_key or next(iter(by_id), None)
+
+
+def required_account(given: str, name: str | None) -> Receiver:
+    """As :func:`account_of`, but an error if there is none."""
+    found = account_of(given, name)
+    if found is None:
+        raise click.UsageError(
+            f"There is no account {plain(given)!r}: --account takes the key of an Account, or one "
+            "of its account_ids."
         )
     return found
 

@@ -12,10 +12,19 @@ import click
 from flask.cli import with_appcontext
 
 from ..ledger import Ledger, Quarantined
+from ..ledger.records import name_of_account
 from ..receiving.responses import Result
 from .graceful_shutdown import stopping
 from .hanging import not_for_ever
-from .options import chosen_receiver, json_option, receiver_of, receiver_option, shared_ledger
+from .options import (
+    account_filter,
+    chosen_receiver,
+    json_option,
+    receiver_of,
+    receiver_option,
+    required_account,
+    shared_ledger,
+)
 from .output import plain, print_json, print_table, progress, when
 from .parameters import EventId
 
@@ -35,13 +44,17 @@ def quarantine() -> None:
 @quarantine.command("list", epilog="Example: flask fd-whatsapp quarantine list --json")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
 @click.option("--before", type=EventId(), help="Next page: older than the entry with this id.")
+@account_filter
 @receiver_option
 @json_option
 @with_appcontext
-def list_(limit: int, before: int | None, name: str | None, as_json: bool) -> None:
+def list_(
+    limit: int, before: int | None, account_id: str | None, name: str | None, as_json: bool
+) -> None:
     """List the entries in quarantine, newest first."""
     ledger = shared_ledger(chosen_receiver(name))
-    found = ledger.quarantined(receiver=name, before=before, limit=limit + 1)
+    of = name if account_id is None else _shelf(account_id, name)
+    found = ledger.quarantined(receiver=of, before=before, limit=limit + 1)
     page = found[:limit]
     next_page = page[-1].id if len(found) > limit else None
     if as_json:
@@ -163,6 +176,12 @@ def _named(ledger: Ledger, ids: Sequence[int], name: str | None) -> list[Quarant
     if unknown:
         raise click.ClickException(_unknown(unknown))
     return [entry for entry in found.values() if entry]
+
+
+def _shelf(account_id: str, name: str | None) -> str:
+    """What the bodies of an account are kept as."""
+    found = required_account(account_id, name)
+    return name_of_account(found.name, found.account or "")
 
 
 def _find(ledger: Ledger, entry_id: int, name: str | None = None) -> Quarantined | None:

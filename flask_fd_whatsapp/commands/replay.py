@@ -19,12 +19,13 @@ from ..events import Status, StatusEvent
 from ..handling.handlers import handlers_of
 from ..ledger import Event, EventFilter, State
 from ..receiving.receiver import Receiver
+from ..receiving.sweep import has_error
 from ..signals import signals_of, status_changed
+from .event_filters import event_filters, wanted_events
 from .graceful_shutdown import stopping
 from .hanging import not_for_ever
 from .options import chosen_receiver, json_option, receiver_option, shared_ledger
 from .output import many, plain, print_json, progress, when
-from .parameters import Moment
 from .replay_lease import ReplayLease, only_replay
 
 BATCH: Final = 1000
@@ -58,8 +59,7 @@ class _Plan:
 @click.option(
     "--handler", required=True, metavar="NAME", help="The handler's name, as listed by check."
 )
-@click.option("--since", type=Moment(), help="Received at or after: ISO (UTC), or 2h, 3d ago.")
-@click.option("--until", type=Moment(), help="Received before this.")
+@event_filters
 @click.option("--dry-run", is_flag=True, help="Show how many events, and call nothing.")
 @click.option(
     "--rate",
@@ -72,13 +72,13 @@ class _Plan:
 @with_appcontext
 def replay(
     handler: str,
-    since: datetime | None,
-    until: datetime | None,
+    error: str | None,
     dry_run: bool,
     rate: float | None,
     yes: bool,
     name: str | None,
     as_json: bool,
+    **chosen: Any,
 ) -> None:
     """Call one handler with past events, oldest first, so that a new handler catches up.
 
@@ -93,8 +93,12 @@ def replay(
     receiver = chosen_receiver(name)
     _require_known(receiver.app, handler)
     shared_ledger(receiver)
-    period: EventFilter = {"since": since, "until": until}
-    wanted, results, is_complete = _Wanted(receiver, handler, period), Counter[str](), True
+    conditions = wanted_events(chosen, name)
+    wanted, results, is_complete = (
+        _Wanted(receiver, handler, conditions, error),
+        Counter[str](),
+        True,
+    )
     with nullcontext() if dry_run else only_replay(receiver, handler) as lease:
         plan = _plan(wanted)
         if lease is not None and plan.count:
@@ -172,12 +176,15 @@ def _require_known(app: Flask, handler: str) -> None:
 class _Wanted:
     """Past events that a handler has still to be called with."""
 
-    def __init__(self, receiver: Receiver, handler: str, period: EventFilter) -> None:
+    def __init__(
+        self, receiver: Receiver, handler: str, conditions: EventFilter, error: str | None
+    ) -> None:
         self.receiver = receiver
         self.handler = handler
+        self._error = error
         self._names = _names_by_kind(receiver.app)
         self._wanted: EventFilter = {
-            **period,
+            **conditions,
             "unhandled_by": handler,
             "receiver": receiver.name,
             "limit": BATCH,
@@ -185,7 +192,8 @@ class _Wanted:
 
     def has(self, event: Event) -> bool:
         """Whether it is for the handler, and settled."""
-        return event.state is not State.PENDING and self.handler in self._names(_Kind.of(event))
+        is_settled = event.state is not State.PENDING and has_error(event, self._error)
+        return is_settled and self.handler in self._names(_Kind.of(event))
 
     def past(self) -> Iterator[Event]:
         """Those in which the handler has not succeeded, oldest first, read page by page."""

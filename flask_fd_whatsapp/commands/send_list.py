@@ -15,7 +15,14 @@ from flask.cli import with_appcontext
 from ..engagement.export import cell
 from ..ledger.api_parts import SendRecord
 from ..ledger.send_records import Send, SendFilter, SendState
-from .options import chosen_receiver, json_option, receiver_option, shared_ledger
+from .options import (
+    account_filter,
+    account_id_of,
+    chosen_receiver,
+    json_option,
+    receiver_option,
+    shared_ledger,
+)
 from .output import plain, print_json, print_json_rows, print_table, when
 from .parameters import EventId
 
@@ -39,6 +46,7 @@ SHOWN: Final = 100
 @click.option("--unheard", is_flag=True, help="Sent, but no event of the message has arrived.")
 @click.option("--campaign", help="Of this campaign only.")
 @click.option("--reference", help="With this external_reference_id.")
+@account_filter
 @click.option(
     "--limit",
     type=click.IntRange(1),
@@ -54,6 +62,7 @@ def sends(
     unheard: bool,
     campaign: str | None,
     reference: str | None,
+    account_id: str | None,
     limit: int | None,
     not_sent: int | None,
     as_csv: bool,
@@ -87,6 +96,7 @@ def sends(
         state=SendState.UNKNOWN if unknown else None,
         campaign=campaign,
         receiver=receiver.name,
+        account_id=account_id_of(account_id, name),
         is_unheard=unheard,
     )
     if as_csv:

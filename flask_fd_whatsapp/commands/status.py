@@ -13,11 +13,20 @@ from flask.cli import with_appcontext
 
 from ..exceptions import LedgerUnavailable
 from ..ledger import Rejection
+from ..ledger.records import ACCOUNT_SEPARATOR
 from ..monitoring.attention import Limits, findings, limits_of, problems
 from ..monitoring.standing import Standing, standing_of
+from ..receiving.account_lookup import AccountsUnavailable
 from ..receiving.receiver import Receiver
 from .event_list import describe
-from .options import chosen_receivers, json_option, receiver_option, shared_ledger
+from .options import (
+    account_filter,
+    chosen_receivers,
+    json_option,
+    receiver_option,
+    required_account,
+    shared_ledger,
+)
 from .output import plain, print_json, span, when
 from .parameters import OFF, Duration, OrOff
 
@@ -54,6 +63,10 @@ _LIMITS: Final = {
 }
 
 
+_MOST_REJECTIONS: Final = 20
+"""Of many accounts there may be a thousand: JSON has all."""
+
+
 def _limit_options(command: F) -> F:
     for option, (kind, text) in reversed(_LIMITS.items()):
         command = click.option(option, type=kind, help=text)(command)
@@ -70,10 +83,13 @@ def _limit_options(command: F) -> F:
     help="Test a write to the ledger, and settle unknown sends.  [default: yes]",
 )
 @_limit_options
+@account_filter
 @receiver_option
 @json_option
 @with_appcontext
-def status(trial_write: bool, name: str | None, as_json: bool, **given: Any) -> None:
+def status(
+    trial_write: bool, account_id: str | None, name: str | None, as_json: bool, **given: Any
+) -> None:
     """Show the state of every receiver: what was received, what was rejected, what is pending.
 
     Exit 1, with the reasons, if something needs attention, for use by a monitor: a ledger that
@@ -91,7 +107,7 @@ def status(trial_write: bool, name: str | None, as_json: bool, **given: Any) -> 
             _standing(receiver, unwritable if trial_write else None),
             limits_of(receiver, **chosen),
         )
-        for receiver in chosen_receivers(name)
+        for receiver in _chosen(name, account_id)
     ]
     if as_json:
         print_json({"receivers": [_as_json(*one) for one in standings]})
@@ -100,6 +116,13 @@ def status(trial_write: bool, name: str | None, as_json: bool, **given: Any) -> 
             _print(*one)
     if any(problems(standing, limits) for _, standing, limits in standings):
         raise SystemExit(1)
+
+
+def _chosen(name: str | None, account_id: str | None) -> list[Receiver]:
+    """The receivers, or the one account."""
+    if account_id is None:
+        return chosen_receivers(name)
+    return [required_account(account_id, name)]
 
 
 def _standing(receiver: Receiver, unwritable: dict[int, str | None] | None) -> Standing:
@@ -156,8 +179,22 @@ def _as_json(receiver: Receiver, standing: Standing, limits: Limits) -> dict[str
     }
 
 
+def _of_account(receiver: Receiver, rejection: Rejection) -> str:
+    """Which of many accounts it was, with what people call it."""
+    if receiver.accounts is None or rejection.receiver == receiver.name:
+        return ""
+    key = rejection.receiver.rpartition(ACCOUNT_SEPARATOR)[2]
+    try:
+        found = receiver.accounts.find(key)
+    except AccountsUnavailable:
+        found = None
+    name = f" ({found.account_name})" if found is not None and found.account_name else ""
+    return f" of account {key}{name}"
+
+
 def _rejection(rejection: Rejection) -> dict[str, Any]:
     return {
+        "receiver": rejection.receiver,
         "at": rejection.last_seen,
         "reason": rejection.reason,
         "has_no_header": rejection.has_no_header,
@@ -174,9 +211,12 @@ def _print(receiver: Receiver, standing: Standing, limits: Limits) -> None:
         last_rejected = standing.rejections[0].last_seen if standing.rejections else None
         click.echo(f"  Last accepted: {_ago(standing, backlog.last_received)}")
         click.echo(f"  Last rejected: {_ago(standing, last_rejected)}")
-        for one in standing.rejections:
+        for one in standing.rejections[:_MOST_REJECTIONS]:
             age = span(standing.age(one.last_seen) or timedelta())
-            click.echo(plain(f"    {one.status_code} {one.reason}, {age} ago: {one.detail}"))
+            what = f"{one.status_code} {one.reason}{_of_account(receiver, one)}"
+            click.echo(plain(f"    {what}, {age} ago: {one.detail}"))
+        if len(standing.rejections) > _MOST_REJECTIONS:
+            click.echo(f"    and {len(standing.rejections) - _MOST_REJECTIONS} more: see --json")
         click.echo(f"  Pending: {backlog.pending}{f', for {span(oldest)}' if oldest else ''}")
         for handled in standing.being_handled:
             age = span(standing.age(handled.since) or timedelta())

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from .records import OneAccount
 from .views import Backlog, BeingHandled, Erased, Rejection, TokenUse, Upgraded
 
 
@@ -110,14 +111,20 @@ class DeadEvents(Protocol):
 class Overview(Protocol):
     """Shows the state of the ledger."""
 
-    def backlog(self, *, receiver: str | None = None) -> Backlog:
-        """Return the state of the ledger, or of its receiver with this name."""
+    def backlog(self, *, receiver: str | None = None, account: OneAccount | None = None) -> Backlog:
+        """Return the state of the ledger, or of its receiver with this name.
+
+        :param account: only of this one of the receiver's accounts.
+        """
         ...
 
-    def being_handled(self, *, receiver: str | None = None) -> list[BeingHandled]:
+    def being_handled(
+        self, *, receiver: str | None = None, account: OneAccount | None = None
+    ) -> list[BeingHandled]:
         """Return the pending events that are being handled right now, longest first.
 
         :param receiver: only events of the receiver with this name.
+        :param account: only events of this one of its accounts.
         """
         ...
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -24,6 +24,17 @@ MOST_OF_NAME: Final = 200
 def name_of_account(receiver: str, key: str) -> str:
     """Return the owner of a token or of a body in quarantine, if a receiver has many accounts."""
     return f"{receiver}{ACCOUNT_SEPARATOR}{key}"
+
+
+class OneAccount(NamedTuple):
+    """One of a receiver's many accounts.
+
+    :param name: the receiver's name with the account's key, as in what is kept by account.
+    :param ids: its account ids.
+    """
+
+    name: str
+    ids: Collection[str]
 
 
 def is_of(name: str, receiver: str) -> bool:

@@ -130,6 +130,7 @@ class SendFilter(NamedTuple):
     state: SendState | None = None
     campaign: str | None = None
     receiver: str | None = None
+    account_id: str | None = None
     is_unheard: bool = False
     before: SendPlace | None = None
     limit: int = 100

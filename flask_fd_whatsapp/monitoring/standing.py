@@ -10,7 +10,7 @@ from ..exceptions import LedgerUnavailable
 from ..ledger import Backlog, BeingHandled, Event, Ledger, Rejection, TokenUse
 from ..ledger.asking import Reconciled
 from ..ledger.protocol import find_event
-from ..ledger.records import ACCOUNT_SEPARATOR
+from ..ledger.records import ACCOUNT_SEPARATOR, OneAccount, name_of_account
 from ..ledger.send_records import NOTHING_SENT, SendStanding
 from ..receiving.account_lookup import AccountsUnavailable
 from ..receiving.receiver import Receiver
@@ -20,7 +20,7 @@ from ..receiving.receiver import Receiver
 class Standing:
     """The state of one receiver at one moment.
 
-    :param receiver: the receiver's name.
+    :param receiver: the receiver's name, with a slash and its key for one of its accounts.
     :param as_of: that moment (UTC).
     :param unreadable: why the ledger cannot be read, ``None`` if it can; all that follows is then
         unknown.
@@ -80,15 +80,19 @@ class Standing:
 def standing_of(receiver: Receiver, ledger: Ledger, *, tries_to_write: bool = True) -> Standing:
     """How the ledger of *receiver* stands; never raises :class:`LedgerUnavailable`.
 
+    :param receiver: or one of its accounts, of which is told alone.
     :param tries_to_write: whether to find out if it can be written.
     """
     unwritable = None
-    name = receiver.name
+    name, account = receiver.name, None
+    if receiver.account is not None:
+        name = name_of_account(name, receiver.account)
+        account = OneAccount(name, receiver.settings.account_ids or ())
     try:
-        backlog = ledger.overview.backlog(receiver=name)
+        backlog = ledger.overview.backlog(receiver=receiver.name, account=account)
         rejections = ledger.rejections.last(receiver=name)
         turned_away = frozenset(_turned_away(receiver, ledger, rejections))
-        being_handled = ledger.overview.being_handled(receiver=name)
+        being_handled = ledger.overview.being_handled(receiver=receiver.name, account=account)
         most_postponed = find_event(ledger, backlog.most_postponed)
         token_uses = ledger.token_uses.last(receiver=name)
         sends = ledger.send_record.standing(name)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 from ..exceptions import LedgerUnavailable
-from ..ledger import State
+from ..ledger import Event, EventFilter, State
 from ..log_fields import get_logger, log_fields
 from .receiver import Receiver
 from .responses import Result
@@ -116,22 +116,39 @@ def sweep(receiver: Receiver, *, should_stop: ShouldStop = _never) -> Iterator[S
     return Sweep(receiver).run(should_stop=should_stop)
 
 
-def sweep_dead(receiver: Receiver, *, should_stop: ShouldStop = _never) -> Iterator[Swept]:
-    """Revive dead events and handle them, oldest first; one that dies again stays dead.
+def sweep_chosen(
+    receiver: Receiver,
+    wanted: EventFilter,
+    *,
+    error: str | None = None,
+    should_stop: ShouldStop = _never,
+) -> Iterator[Swept]:
+    """Try pending or dead events now, due or not, oldest first; one that dies again is left.
 
-    :param should_stop: checked between events.
+    :param wanted: which; its ``state`` is pending or dead. With ``unhandled_by``, those that this
+        handler is to blame for.
+    :param error: only those whose last error has this text in it, in any case.
+    :param should_stop: asked between events.
     :raises LedgerUnavailable: if the ledger cannot be used.
     """
     last: Any = 0
-    while batch := receiver.ledger.events(
-        state=State.DEAD, receiver=receiver.name, after=last, limit=BATCH
-    ):
+    chosen: EventFilter = {**wanted, "receiver": receiver.name, "limit": BATCH}
+    while batch := receiver.ledger.events(**{**chosen, "after": last}):
         for event in batch:
             if should_stop():
                 return
             last = event.id
-            if receiver.ledger.dead_events.revive(event.id):
+            if (
+                has_error(event, error)
+                and has_error(event, wanted.get("unhandled_by"))
+                and (event.state is not State.DEAD or receiver.ledger.dead_events.revive(event.id))
+            ):
                 yield try_one(receiver, event.id)
+
+
+def has_error(event: Event, text: str | None) -> bool:
+    """Whether a text, such as a handler's name, is in what went wrong; ``None`` always is."""
+    return text is None or text.casefold() in (event.last_error or "").casefold()
 
 
 def try_one(receiver: Receiver, event_id: Any) -> Swept:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import event
 
 from flask_fd_whatsapp import Account, ConfigurationError, FreshdeskWhatsApp
 from flask_fd_whatsapp.accounts import Accounts
@@ -224,3 +225,103 @@ def test_account_is_noted_before_it_is_answered(app: Flask, payload: Payload) ->
     receiver = app.extensions["fd_whatsapp"]["fd_whatsapp"]
     assert post_to(app, payload, "other", account_id="2") == 200
     assert receiver.accounts.keys(receiver.ledger) == ["other"]
+
+
+@pytest.fixture
+def of_two(app: Flask, payload: Payload) -> Flask:
+    """An event, and a body in quarantine, of each of two accounts."""
+    for key, account_id in (("acme", "1"), ("other", "2")):
+        changes = {"account_id": account_id, "data__message_id": f"M-{key}"}
+        assert post_to(app, payload, key, **changes) == 200
+        assert post_to(app, payload, key, account_id="9") == 403
+    finish_writes(5)
+    return app
+
+
+@pytest.mark.parametrize("given", ["other", "2"])
+def test_account_is_meant_by_its_key_or_its_id(
+    of_two: Flask, run_json: RunJSON, given: str
+) -> None:
+    """Whatever lists, --account takes the key of an account or one of its ids."""
+    chosen = ("--account", given)
+    listed = run_json(of_two, "events", *chosen)["events"]
+    assert [one["message_id"] for one in listed] == ["M-other"]
+    assert [one["message"] for one in messages_of(of_two, given)] == ["M-other"]
+    (found,) = run_json(of_two, "message", "M-other", *chosen)["messages"]
+    assert found["account_id"] == "2"
+    assert run_json(of_two, "report", *chosen)["total"]["known"] == 1
+    assert sum(one["known"] for one in run_json(of_two, "campaigns", *chosen)["groups"]) == 1
+    (kept,) = run_json(of_two, "quarantine", "list", *chosen)["quarantined"]
+    assert kept["receiver"] == "fd_whatsapp/other"
+    assert run_json(of_two, "sends", *chosen)["sends"] == []
+    (stand,) = run_json(of_two, "status", *chosen, status=1)["receivers"]
+    assert (stand["receiver"], stand["quarantined"]) == ("fd_whatsapp/other", 1)
+    assert [one["reason"] for one in stand["rejections"]] == ["account"]
+
+
+def messages_of(app: Flask, account: str) -> Any:
+    arguments = ["fd-whatsapp", "messages", "--account", account, "--json"]
+    return json.loads(app.test_cli_runner().invoke(args=arguments).stdout)["messages"]
+
+
+def test_erasing_for_an_account_by_its_key(of_two: Flask, run: RunCommand) -> None:
+    """``forget`` takes the key of an account, too, and leaves other accounts' messages."""
+    erased = run(of_two, "forget", "--message", "M-other", "--account", "acme", "--yes")
+    assert erased.output.startswith("Erased 0 messages")
+    erased = run(of_two, "forget", "--message", "M-other", "--account", "other", "--yes")
+    assert erased.output.startswith("Erased 1 message,")
+
+
+def test_account_that_may_be_one_of_several(tmp_path: Path, run: RunCommand) -> None:
+    """A key of several ids, or one that is another's id, is an error that says how to choose."""
+    accounts = {
+        "several": Account({"X": "a-s3cret"}, ["1", "2"]),
+        "3": Account({"X": "b-s3cret"}, ["4"]),
+        "three": Account({"X": "c-s3cret"}, ["3"]),
+    }
+    app = app_of(accounts, tmp_path)
+    run(app, "upgrade")
+    for given, said in (("several", "has several ids"), ("3", "is the key of one account, and")):
+        result = run(app, "events", "--account", given)
+        assert (result.exit_code, said in " ".join(result.output.split())) == (2, True)
+    unknown = run(app, "status", "--account", "nobody")
+    assert (unknown.exit_code, "There is no account 'nobody'" in unknown.output) == (2, True)
+    ledger_of(app).engine.dispose()  # type: ignore[attr-defined]
+
+
+def test_status_names_the_account_that_was_turned_away(of_two: Flask, run: RunCommand) -> None:
+    """Each rejection says which account it was, with what people call it."""
+    told = run(of_two, "status").output
+    assert "403 account of account other (Other Ltd), " in told
+    assert "403 account of account acme, " in told
+
+
+def test_queries_of_status_do_not_grow_with_accounts(
+    tmp_path: Path, run: RunCommand, payload: Payload, empty_ledger_file: Path
+) -> None:
+    """However many accounts there are, ``status`` and ``check`` ask the ledger as often."""
+    (tmp_path / "ledger.db").write_bytes(empty_ledger_file.read_bytes())
+    accounts = {"a0": Account({"X": "s3cret-0"}, ["100"])}
+    app = app_of(accounts, tmp_path)
+    engine = ledger_of(app).engine  # type: ignore[attr-defined]
+    assert post_to(app, payload, "a0", account_id="100") == 200
+    finish_writes(5)
+    asked: list[str] = []
+
+    def note(*details: Any) -> None:
+        asked.append(details[2])
+
+    def asked_by(command: str) -> int:
+        asked.clear()
+        assert run(app, command).exit_code == 0
+        return len(asked)
+
+    event.listen(engine, "before_cursor_execute", note)
+    before = [asked_by(command) for command in ("status", "check")]
+    for number in range(1, 40):
+        accounts[f"a{number}"] = Account({"X": f"s3cret-{number}"}, [str(100 + number)])
+        changes = {"account_id": str(100 + number), "data__message_id": f"M{number}"}
+        assert post_to(app, payload, f"a{number}", **changes) == 200
+    finish_writes(5)
+    assert [asked_by(command) for command in ("status", "check")] == before
+    engine.dispose()

@@ -355,3 +355,27 @@ def test_renewed_while_it_ends(
     result = run(past, "replay", "--handler", "late", "--yes")
     assert "another process" not in result.stderr
     assert result.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("conditions", "calls"),
+    [
+        (("--status", "sent"), [ALL[1], ALL[2]]),
+        (("--account", "11011399037"), ALL),
+        (("--account", "7"), []),
+        (("--campaign", "none"), []),
+        (("--error", "timeout"), []),
+    ],
+    ids=["status", "account", "other account", "campaign", "error"],
+)
+def test_replays_what_meets_every_condition(
+    past: Flask,
+    late: Late,
+    run: RunCommand,
+    conditions: tuple[str, ...],
+    calls: list[tuple[str, str]],
+) -> None:
+    """Only past events that meet what is given are replayed."""
+    status_received.connect(late)
+    assert run(past, "replay", "--handler", "late", "--yes", *conditions).exit_code == 0
+    assert late.calls == calls

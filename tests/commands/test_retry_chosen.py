@@ -88,3 +88,52 @@ def test_event_that_is_not_there(durable: Flask, run: RunCommand) -> None:
     """An event that is not there is an error."""
     result = run(durable, "retry", "--event", "4")
     assert (result.exit_code, "has no event 4." in result.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "revived"),
+    [
+        (("--status", "queued"), ["M1", "M2", "M3"]),
+        (("--status", "READ"), []),
+        (("--campaign", "none"), []),
+        (("--account", "11011399037"), ["M1", "M2", "M3"]),
+        (("--account", "7"), []),
+        (("--handler", "tickets"), ["M1", "M2", "M3"]),
+        (("--handler", "other"), []),
+        (("--error", "NO TICKETS", "--since", "1h"), ["M1", "M2", "M3"]),
+        (("--error", "timeout"), []),
+        (("--until", "2020-01-01"), []),
+    ],
+    ids=lambda value: " ".join(value),
+)
+def test_dead_ones_that_meet_every_condition(
+    dead: Flask, run: RunCommand, tickets: Tickets, conditions: tuple[str, ...], revived: list[str]
+) -> None:
+    """Of the dead those are revived that meet what is given, and no other is touched."""
+    tickets.error = None
+    assert run(dead, "retry", "--dead", *conditions).exit_code == 0
+    assert tickets.calls == revived
+    assert sorted(key for key, state in states(dead).items() if state == "done") == revived
+
+
+def test_pending_ones_that_meet_a_condition(
+    deferred: Flask, post: Post, run: RunCommand, tickets: Tickets
+) -> None:
+    """With a condition, pending events that meet it are tried now, due or not."""
+    for message_id in ("M1", "M2"):
+        post(deferred, data__message_id=message_id)
+    tickets.error = ValueError("a time-out")
+    assert run(deferred, "retry").exit_code == 1
+    tickets.error = None
+    tickets.calls.clear()
+    assert run(deferred, "retry", "--error", "disk full").stdout == "Nothing to do.\n"
+    result = run(deferred, "retry", "--error", "time-out")
+    assert (result.exit_code, result.stdout) == (0, "2 accepted.\n")
+    assert tickets.calls == ["M1", "M2"]
+
+
+@pytest.mark.parametrize("other", ["--follow", "--event=1"])
+def test_conditions_go_with_a_single_run(dead: Flask, run: RunCommand, other: str) -> None:
+    """Whoever follows, or names an event, cannot choose events too."""
+    result = run(dead, "retry", other, "--status", "READ")
+    assert (result.exit_code, "cannot be combined" in result.output) == (2, True)

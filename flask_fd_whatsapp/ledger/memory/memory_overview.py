@@ -6,6 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 
 from ...events import WEBHOOK
+from ..records import OneAccount
 from ..views import IGNORED, Backlog, BeingHandled, State
 from .memory_quarantine import MemoryQuarantine
 from .memory_store import MemoryStore
@@ -18,7 +19,9 @@ class MemoryOverview:
         self._store = store
         self._quarantine = quarantine
 
-    def being_handled(self, *, receiver: str | None = None) -> list[BeingHandled]:
+    def being_handled(
+        self, *, receiver: str | None = None, account: OneAccount | None = None
+    ) -> list[BeingHandled]:
         """The pending events that are being handled right now, longest first."""
         with self._store.lock:
             found = [
@@ -36,16 +39,18 @@ class MemoryOverview:
                 and event.state is State.PENDING
                 and self._store.is_held(message)
                 and receiver in (None, event.receiver)
+                and (account is None or message.account_id in account.ids)
             ]
         return sorted(found, key=lambda one: one.since)
 
-    def backlog(self, *, receiver: str | None = None) -> Backlog:
+    def backlog(self, *, receiver: str | None = None, account: OneAccount | None = None) -> Backlog:
         """How the ledger stands, or what is in it of the receiver of this name."""
         with self._store.lock:
             recorded = [
                 (event, self._store.is_held(message))
                 for message, event in self._store.events.values()
                 if receiver in (None, event.receiver)
+                and (account is None or message.account_id in account.ids)
             ]
         events = [event for event, _ in recorded]
         waiting = [
@@ -54,7 +59,7 @@ class MemoryOverview:
         pending = [event for event in events if event.state is State.PENDING]
         postponed = [event for event in pending if event.postponed]
         most_postponed = max(postponed, key=lambda event: event.postponed, default=None)
-        entries = self._quarantine.of(receiver)
+        entries = self._quarantine.of(receiver if account is None else account.name)
         ignored = sum(entry.reason == IGNORED for entry in entries)
         return Backlog(
             last_received=max((event.received_at for event in events), default=None),

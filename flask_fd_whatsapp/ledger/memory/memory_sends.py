@@ -161,6 +161,7 @@ class MemorySendRecord:
             (wanted.state, one.state),
             (storable(wanted.campaign), one.campaign),
             (wanted.receiver, one.receiver),
+            (storable(wanted.account_id), one.account_id),
         )
         if any(value is not None and value != its for value, its in pairs):
             return False

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import case, func, select
 
+from ..records import OneAccount
 from ..views import Backlog, BeingHandled
 from .dead_events import is_unacknowledged
 from .event_pages import came_to
@@ -22,7 +23,9 @@ class SQLOverview:
     def __init__(self, prepared: PreparedDatabase) -> None:
         self._prepared = prepared
 
-    def being_handled(self, *, receiver: str | None = None) -> list[BeingHandled]:
+    def being_handled(
+        self, *, receiver: str | None = None, account: OneAccount | None = None
+    ) -> list[BeingHandled]:
         """The pending events that are being handled right now, longest first."""
         query = (
             select(
@@ -41,15 +44,21 @@ class SQLOverview:
         )
         if receiver is not None:
             query = query.where(came_to(receiver, event, self._prepared.database))
+        if account is not None:
+            query = query.where(message.c.account_id.in_(account.ids))
         with self._prepared.database.querying() as connection:
             return [BeingHandled(**row) for row in connection.execute(query).mappings()]
 
-    def backlog(self, *, receiver: str | None = None) -> Backlog:
+    def backlog(self, *, receiver: str | None = None, account: OneAccount | None = None) -> Backlog:
         """How the ledger stands, or what is in it of the receiver of this name."""
         events, bodies = [], []
         if receiver is not None:
             events = [came_to(receiver, event, self._prepared.database)]
             bodies = [kept_for(receiver)]
+        if account is not None:
+            its = select(message.c.id).where(message.c.account_id.in_(account.ids))
+            events.append(event.c.message_key.in_(its))
+            bodies = [quarantine.c.receiver == account.name]
         of_pending = select(func.count(), func.min(event.c.received_at), func.min(event.c.due_at))
         # What is being handled is not waiting, nor has its try failed yet.
         since = func.coalesce(event.c.revived_at, event.c.received_at)

@@ -113,6 +113,8 @@ def conditions_of(wanted: SendFilter, database: Database) -> Iterator[ColumnElem
     if wanted.receiver is not None:
         # Not by its index: the order, or what else is asked for, leads through a better one.
         yield func.coalesce(send.c.receiver, "") == wanted.receiver
+    if wanted.account_id is not None:
+        yield send.c.account == storable(wanted.account_id)
     if wanted.campaign is not None:
         yield database.leads(send.c.campaign, storable(wanted.campaign))
     if wanted.state is SendState.UNKNOWN:

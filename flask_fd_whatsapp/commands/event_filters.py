@@ -1,0 +1,42 @@
+"""Which events a command is to act on: the conditions that ``retry`` and ``replay`` share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast
+
+import click
+
+from ..ledger import EventFilter
+from .event_list import known_status
+from .options import account_filter, account_id_of
+from .parameters import Moment
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.option("--status", help="With this status, such as FAILED."),
+    click.option("--campaign", help="Of this campaign only."),
+    account_filter,
+    click.option("--error", metavar="TEXT", help="Whose last error has this text in it."),
+    click.option("--since", type=Moment(), help="Received at or after: ISO (UTC), or 2h, 3d ago."),
+    click.option("--until", type=Moment(), help="Received before this."),
+)
+
+
+def event_filters(command: F) -> F:
+    """Add the conditions to a command; ``--error`` is for it to apply, with :func:`has_error`."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def wanted_events(chosen: Mapping[str, Any], name: str | None) -> EventFilter:
+    """The conditions that the ledger goes by.
+
+    :param chosen: what the options gave, without ``--error``.
+    :param name: the receiver whose account is meant, ``None`` for any.
+    :raises click.UsageError: if the account may be one of several.
+    """
+    wanted = {**chosen, "status": known_status(chosen["status"])}
+    return cast(EventFilter, {**wanted, "account_id": account_id_of(chosen["account_id"], name)})
