@@ -32,6 +32,7 @@ NAMES: Final = (
     "setup",
     "simulate",
     "status",
+    "trigger",
     "upgrade",
 )
 """The commands; each is defined in a module of its name, save those of :data:`_MODULES`."""

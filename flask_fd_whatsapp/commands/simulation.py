@@ -61,7 +61,7 @@ def make_simulator(app: Flask, receiver: Receiver, run: Run) -> FreshdeskSimulat
     from ..simulator.clock import SAMPLES_DAY
     from ..simulator.wsgi_transport import WSGITransport
 
-    form, surplus = _headers(receiver, run.headers)
+    form, surplus = headers_of(receiver, run.headers)
     accounts = receiver.settings.account_ids
     host, port = run.smtp
     start = (run.start or SAMPLES_DAY).replace(tzinfo=UTC)
@@ -86,7 +86,7 @@ def make_simulator(app: Flask, receiver: Receiver, run: Run) -> FreshdeskSimulat
             make_transport=None if run.url else lambda url: WSGITransport(app.wsgi_app, url),
             gateway_headers=surplus,
         )
-        simulator.save(_url(app, receiver, run.url), form, run.alert_emails)
+        simulator.save(url_of(app, receiver, run.url), form, run.alert_emails)
     except ValidationError as error:
         raise click.UsageError(form_refusal(error, _ENTERED_AS)) from None
     except FreshdeskWhatsAppError as error:
@@ -97,7 +97,7 @@ def make_simulator(app: Flask, receiver: Receiver, run: Run) -> FreshdeskSimulat
     return simulator
 
 
-def _headers(receiver: Receiver, given: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
+def headers_of(receiver: Receiver, given: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
     """The form's headers, and those that a gateway has to add since the form is full."""
     pairs = [text.partition(":") for text in given]
     if any(not colon for _, colon, _ in pairs):
@@ -112,7 +112,8 @@ def _headers(receiver: Receiver, given: tuple[str, ...]) -> tuple[dict[str, str]
     return form | dict(others[:room]), dict(others[room:])
 
 
-def _url(app: Flask, receiver: Receiver, given: str | None) -> str:
+def url_of(app: Flask, receiver: Receiver, given: str | None) -> str:
+    """The URL to post to: that of a receiver of *app*, or at the host of the one that is given."""
     if given is None:
         trusted = app.config.get("TRUSTED_HOSTS")
         host = app.config["SERVER_NAME"] or (trusted[0].lstrip(".") if trusted else "localhost")
