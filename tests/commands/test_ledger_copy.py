@@ -65,7 +65,7 @@ def test_copy_that_lacks_something_fails(
     [
         ("memory://", "--to: is in memory"),
         ("postgres://me:pa55w@host/db", "--to: is of postgres"),
-        ("nonsense", "--to: is no URL"),
+        ("nonsense", "--to: is not a supported URL"),
     ],
 )
 def test_target_that_is_no_database(durable: Flask, run: RunCommand, url: str, said: str) -> None:
