@@ -317,7 +317,7 @@ def test_keys_that_the_ledger_has_seen(send: Any, asked: Asked) -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"HEADERS": {"Authorization": "x"}}, "FD_WHATSAPP_HEADERS is set, and accounts="),
+        ({"HEADERS": {"Authorization": "x"}}, "FD_WHATSAPP_HEADERS is set together with accounts="),
         ({"ACCOUNT_IDS": ["1"]}, "FD_WHATSAPP_ACCOUNT_IDS is set"),
         ({"ALLOW_UNAUTHENTICATED": True}, "FD_WHATSAPP_ALLOW_UNAUTHENTICATED is set"),
     ],
