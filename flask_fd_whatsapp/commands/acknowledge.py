@@ -1,4 +1,4 @@
-"""``flask fd-whatsapp acknowledge``: takes note of dead events and rejections."""
+"""``flask fd-whatsapp acknowledge``: acknowledges dead events and rejections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``flask fd-whatsapp backup``: the ledger in a file, while it is in use."""
+"""``flask fd-whatsapp backup``: copies the ledger to a file while it is in use."""
 
 from __future__ import annotations
 

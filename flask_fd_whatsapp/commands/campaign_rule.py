@@ -1,4 +1,4 @@
-"""``flask fd-whatsapp campaigns``: those there are, and the rule that finds them."""
+"""``flask fd-whatsapp campaigns``: lists the campaigns, and applies the rule that finds them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``flask fd-whatsapp drift``: what was seen in payloads and is not known here."""
+"""``flask fd-whatsapp drift``: lists unknown parts of payloads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``flask fd-whatsapp report``: what became of the messages, and whether that is well."""
+"""``flask fd-whatsapp report``: shows engagement, and raises alarms."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .periods import beginning, zone_option
 from .report_text import comparisons, name_of, notes, per_cent, tables, title
 
 AGE: Final = timedelta(hours=24)
-"""At which age groups are compared."""
+"""The age at which groups are compared."""
 
 _ALARM: Final = re.compile(rf"\s*({'|'.join(RATES)})\s*(<=|>=|<|>)\s*(\d*\.?\d+)\s*(%?)\s*")
 _COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {

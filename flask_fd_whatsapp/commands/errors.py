@@ -1,4 +1,4 @@
-"""Errors as one clear line: what is wrong with a ledger is no bug of the command."""
+"""Reports errors in one clear line: an unusable ledger is not a bug of the command."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .output import plain
 
 @contextmanager
 def noting(problems: list[str], receiver: Receiver) -> Generator[None]:
-    """Tell of a ledger that cannot be used, and go on: those of others still can."""
+    """Report a ledger that cannot be used, and continue: others may still be usable."""
     try:
         yield
     except LedgerUnavailable as error:
@@ -25,16 +25,16 @@ def noting(problems: list[str], receiver: Receiver) -> Generator[None]:
 
 
 def explain(error: FreshdeskWhatsAppError) -> str:
-    """An error in words."""
+    """Describe an error."""
     if isinstance(error, LedgerUnavailable):
         return f"The ledger cannot be used: {error}"
     return str(error)
 
 
 def ledger_of(receiver: Receiver) -> Ledger:
-    """The ledger of *receiver*, made if need be.
+    """Return the ledger of *receiver*, creating it if necessary.
 
-    :raises LedgerUnavailable: whatever it is that keeps it from being made.
+    :raises LedgerUnavailable: if it cannot be created, for whatever reason.
     """
     try:
         return receiver.ledger

@@ -1,4 +1,4 @@
-"""``flask fd-whatsapp retry --follow``: dispatches what is due as it comes."""
+"""``flask fd-whatsapp retry --follow``: dispatches due events continuously."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ logger = get_logger(__name__)
 POLL_SECONDS: Final = 0.5
 
 ROUND_SECONDS: Final = 1.0
-"""In about this time it has been every receiver's turn that has something due."""
+"""The approximate time in which every receiver with due events gets a turn."""
 
 LEAST_TURN_SECONDS: Final = 0.1
 
@@ -32,9 +32,9 @@ be long where another's backlog has to be looked through."""
 
 
 def follow(receivers: Sequence[Receiver], stop: Stop) -> Tally:
-    """Sweep until asked to stop; a ledger that is down is waited for.
+    """Sweep until asked to stop. It waits while the database is down.
 
-    :raises click.ClickException: if there is nothing that could be followed.
+    :raises click.ClickException: if there is nothing to follow.
     """
     followers = [_Follower(receiver, stop) for receiver in receivers]
     tally = Tally()
@@ -56,7 +56,7 @@ def _echo_start(receivers: Iterable[Receiver]) -> None:
 
 
 class _Follower:
-    """Sweeps for one receiver, a turn at a time."""
+    """Sweeps for one receiver, one turn at a time."""
 
     def __init__(self, receiver: Receiver, stop: Stop) -> None:
         self._receiver = receiver

@@ -1,4 +1,4 @@
-"""``flask fd-whatsapp forget``: erases what is kept of a person's messages."""
+"""``flask fd-whatsapp forget``: erases what is stored about a person's messages."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def forget(
 
 
 def _with(ledger: Ledger, text: str, account_id: str | None) -> Iterator[Any]:
-    """The bodies in quarantine in which the id or reference stands."""
+    """Return the quarantined bodies that contain the id or reference."""
     last: Any = 0
     while page := ledger.quarantined(after=last, limit=PAGE):
         for entry in page:

@@ -1,4 +1,4 @@
-"""Ends a command between two events, and never in the middle of one."""
+"""Stops a command between two events, never in the middle of one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 class Stop:
-    """Whether the command has been asked to end."""
+    """Whether the command has been asked to stop."""
 
     def __init__(self) -> None:
         self._is_asked = False
@@ -23,33 +23,33 @@ class Stop:
         self._asked: SimpleQueue[None] = SimpleQueue()
 
     def ask(self) -> None:
-        """Ask for the end."""
+        """Ask to stop."""
         self._is_asked = True
         self._wake.put(None)
         self._asked.put(None)
 
     def is_asked(self) -> bool:
-        """Whether the end has been asked for."""
+        """Whether it has been asked to stop."""
         return self._is_asked
 
     def wait(self, seconds: float) -> None:
-        """Wait, at most until the end is asked for."""
+        """Wait until asked to stop, at most this long."""
         if not self._is_asked:
             with suppress(Empty):
                 self._wake.get(timeout=seconds)
 
     def wait_until_asked(self) -> None:
-        """For another thread: wait until the end is asked for, or there is nothing to wait for."""
+        """In another thread: wait until asked to stop, or until there is nothing to wait for."""
         self._asked.get()
 
     def give_up_waiting(self) -> None:
-        """Let go the thread that waits until it is asked for."""
+        """Release the thread that waits until asked to stop."""
         self._asked.put(None)
 
 
 @contextmanager
 def stopping() -> Generator[Stop]:
-    """While this lasts SIGTERM and SIGINT ask for the end; a second SIGINT interrupts."""
+    """Context manager: SIGTERM and SIGINT ask to stop; a second SIGINT interrupts."""
     stop = Stop()
 
     def on_signal(number: int, frame: Any) -> None:

@@ -1,4 +1,4 @@
-"""Ends a command whose handler hangs, so that its supervisor starts another."""
+"""Ends a command whose handler hangs, so that its supervisor starts a new process."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ EXIT_STATUS: Final = 75
 """``EX_TEMPFAIL``: try again."""
 
 STOP_SECONDS: Final = 20.0
-"""How long a handler may go on once the command has been asked to end."""
+"""How long a handler may continue after the command was asked to stop."""
 
 RECORD_SECONDS: Final = 30.0
-"""How long it may take to record the failed attempt; the process ends in any case."""
+"""How long recording the failed attempt may take; the process exits in any case."""
 
 
 @contextmanager
 def not_for_ever(stop: Stop) -> Generator[None]:
-    """While this lasts, a handler that hangs has failed, and ends the process with status 75.
+    """Context manager: a hanging handler has failed, and ends the process with status 75.
 
     It hangs past ``FD_WHATSAPP_HANDLER_SECONDS``, or :data:`STOP_SECONDS` after the command has
     been asked to end.
@@ -57,7 +57,7 @@ def not_for_ever(stop: Stop) -> Generator[None]:
 
 
 def _record(attempt: Attempt, text: str) -> bool:
-    """Record that its handler has failed; false if it has come to an end after all."""
+    """Record that its handler has failed; return false if it has returned after all."""
     handler = attempt.handler or "-"
     failsafe = Timer(RECORD_SECONDS, _exit)
     failsafe.daemon = True
@@ -81,7 +81,7 @@ def _record(attempt: Attempt, text: str) -> bool:
 
 
 def _exit() -> None:
-    """Leave without the thread that hangs."""
+    """Exit without waiting for the hanging thread."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(Exception):
             stream.flush()

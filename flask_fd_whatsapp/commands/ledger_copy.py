@@ -1,4 +1,4 @@
-"""``flask fd-whatsapp copy``: the ledger, moved into another database."""
+"""``flask fd-whatsapp copy``: copies the ledger into another database."""
 
 from __future__ import annotations
 

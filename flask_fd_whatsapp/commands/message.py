@@ -1,4 +1,4 @@
-"""``flask fd-whatsapp message``: what became of a message."""
+"""``flask fd-whatsapp message``: shows what became of a message."""
 
 from __future__ import annotations
 

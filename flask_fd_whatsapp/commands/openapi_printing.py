@@ -1,4 +1,4 @@
-"""``flask fd-whatsapp openapi``: what a receiver takes and answers, for programs."""
+"""``flask fd-whatsapp openapi``: prints a receiver's API for programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands share: which receiver, and JSON."""
+"""Options shared by the commands: which receiver, and JSON."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ json_option = click.option(
 
 
 def receivers() -> Mapping[str, Receiver]:
-    """The receivers of the current application by name."""
+    """Return the receivers of the current application by name."""
     return cast(Mapping[str, Receiver], current_app.extensions[EXTENSION])
 
 
 def receiver_of(name: str) -> Receiver | None:
-    """The receiver of that name, or of one of its accounts as the quarantine has it."""
+    """Return the receiver with that name, or of the account with that quarantine name."""
     known = receivers()
     if name in known:
         return known[name]
@@ -57,9 +57,9 @@ def _of_account(receiver: Receiver, key: str) -> Receiver | None:
 
 
 def accounts_of(receiver: Receiver) -> list[Receiver]:
-    """Those of its accounts that are known, if it has many.
+    """Return its known accounts, if it has several.
 
-    :raises LedgerUnavailable: if the ledger has to tell which there are, and cannot be used.
+    :raises LedgerUnavailable: if they have to be read from the ledger, and it cannot be used.
     """
     if receiver.accounts is None:
         return []
@@ -68,9 +68,9 @@ def accounts_of(receiver: Receiver) -> list[Receiver]:
 
 
 def chosen_account(name: str | None, key: str | None) -> Receiver:
-    """The receiver of the account with that key, or the receiver of that name, or the only one.
+    """Return the receiver of the account with that key, else by name, else the only one.
 
-    :raises click.UsageError: if it has to be named, or is not known.
+    :raises click.UsageError: if it is ambiguous or unknown.
     """
     receiver = chosen_receiver(name)
     if key is None and receiver.accounts is None:
@@ -142,9 +142,9 @@ def required_account(given: str, name: str | None) -> Receiver:
 
 
 def chosen_receiver(name: str | None) -> Receiver:
-    """The receiver of that name, or the only one.
+    """Return the receiver with that name, or the only one.
 
-    :raises click.UsageError: if it has to be named, or is not known.
+    :raises click.UsageError: if it is ambiguous or unknown.
     """
     known = receivers()
     if name is None:
@@ -160,19 +160,19 @@ def chosen_receiver(name: str | None) -> Receiver:
 
 
 def chosen_receivers(name: str | None) -> list[Receiver]:
-    """The receiver of that name, or all.
+    """Return the receiver with that name, or all.
 
-    :raises click.UsageError: if it is not known.
+    :raises click.UsageError: if it is unknown.
     """
     return [chosen_receiver(name)] if name else list(receivers().values())
 
 
 def chosen_ledger(name: str | None) -> tuple[Receiver, Ledger]:
-    """The ledger of the receiver of that name, or the one that all receivers share.
+    """Return the ledger of the receiver with that name, or the one that all receivers share.
 
-    :return: with the first of the receivers whose it is.
-    :raises click.UsageError: if there are several ledgers, or the receiver is not known.
-    :raises LedgerUnavailable: if it cannot be made.
+    :return: with the first of its receivers.
+    :raises click.UsageError: if there are several ledgers, or the receiver is unknown.
+    :raises LedgerUnavailable: if it cannot be created.
     """
     first, *others = chosen_receivers(name)
     ledger = ledger_of(first)
@@ -185,9 +185,9 @@ def chosen_ledger(name: str | None) -> tuple[Receiver, Ledger]:
 
 
 def shared_ledger(receiver: Receiver) -> Ledger:
-    """The ledger of *receiver*; one in memory is this process's own, which is said.
+    """Return the ledger of *receiver*; note if it is in memory, and so this process's own.
 
-    :raises LedgerUnavailable: if it cannot be made.
+    :raises LedgerUnavailable: if it cannot be created.
     """
     ledger = ledger_of(receiver)
     if not ledger.durable:

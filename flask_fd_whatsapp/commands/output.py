@@ -1,4 +1,4 @@
-"""How the commands print: JSON, tables, times, and text that came from elsewhere."""
+"""Output of the commands: JSON, tables, times, and text from outside."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _STDOUT: Final = "flask_fd_whatsapp.stdout"
 
 
 def json_alone(context: click.Context, _: click.Parameter, as_json: bool) -> bool:
-    """With ``--json``, send to standard error whatever else is printed, by a handler, say."""
+    """With ``--json``, redirect everything else that is printed to standard error."""
     if as_json:
         context.meta[_STDOUT] = sys.stdout
         context.with_resource(redirect_stdout(sys.stderr))
@@ -59,14 +59,14 @@ def _jsonable(value: Any) -> Any:
 
 
 def when(moment: datetime | None) -> str:
-    """A time in UTC with milliseconds."""
+    """Format a time in UTC with milliseconds."""
     if moment is None:
         return "-"
     return moment.astimezone(UTC).isoformat(" ", "milliseconds").replace("+00:00", "Z")
 
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows in columns."""
+    """Print rows as a table."""
     texts = [list(head), *([plain(str(cell)) for cell in row] for row in rows)]
     widths = [max(len(row[column]) for row in texts) for column in range(len(head))]
     for row in texts:
@@ -96,10 +96,10 @@ def progress(
     length: int | None = None,
     show: Callable[[T | None], str | None] | None = None,
 ) -> Generator[Iterable[T]]:
-    """*items*, with a bar that moves as they are taken, where somebody is looking.
+    """Yield *items* with a progress bar, if the output is a terminal.
 
-    :param length: how many there are, ``None`` if nobody knows.
-    :param show: what to say of an item, instead of how many there were.
+    :param length: how many there are, ``None`` if unknown.
+    :param show: the text for an item, instead of the count so far.
     """
     if not sys.stderr.isatty():
         yield items

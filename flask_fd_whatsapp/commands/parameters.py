@@ -1,4 +1,4 @@
-"""What the commands take: lengths of time, moments, ids."""
+"""Parameter types of the commands: durations, moments, ids."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from ..durations import parse_duration
 OFF: Final = "off"
 
 _LARGEST_ID: Final = 2**63 - 2
-"""What databases count to, less the one that is added to find it."""
+"""The largest id of a database, minus the one that is added to search for it."""
 
 
 class Duration(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2
-    """A length of time such as ``90s``, ``15m``, ``2h``, ``3d`` or ``1d12h``."""
+    """A duration such as ``90s``, ``15m``, ``2h``, ``3d`` or ``1d12h``."""
 
     name = "duration"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> timedelta:
-        """The length as a ``timedelta``."""
+        """Return the duration as a ``timedelta``."""
         if isinstance(value, timedelta):
             return value
         length = parse_duration(value)
@@ -35,7 +35,7 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic since clic
 
 
 class OrOff(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2
-    """What another type takes, or ``off``.
+    """Another type's values, or ``off``.
 
     :param wanted: what to write, in words.
     """
@@ -56,14 +56,14 @@ class OrOff(click.ParamType):  # type: ignore[type-arg]  # generic since click 8
 
 
 class Moment(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2
-    """A moment: ISO 8601 (UTC unless it says otherwise), or how long ago, such as ``2h``."""
+    """A moment: ISO 8601 (UTC by default), or how long ago, such as ``2h``."""
 
     name = "moment"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> datetime:
-        """The moment as an aware ``datetime`` in UTC."""
+        """Return the moment as an aware ``datetime`` in UTC."""
         if isinstance(value, datetime):
             return value
         try:
@@ -82,7 +82,7 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # generic since click 
 
 
 class EventId(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2
-    """The number that the ledger gave an event, or an entry in quarantine."""
+    """The ledger's id of an event or an entry in quarantine."""
 
     name = "id"
 

@@ -1,4 +1,4 @@
-"""Periods as people say them, in a time zone that is always named."""
+"""Periods as people write them, in a time zone that is always named."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MONTH: Final = re.compile(r"(\d{4})-(\d{2})", re.ASCII)
 
 
 def zone_option(context: click.Context, parameter: click.Parameter, value: str | None) -> str:
-    """The time zone that is asked for, else the host's ``TZ``, else UTC."""
+    """Return the chosen time zone, else ``TZ``, else UTC."""
     if value is not None:
         try:
             zone_of(value)
@@ -62,7 +62,7 @@ def beginning(text: str | None, zone: tzinfo, option: str) -> datetime | None:
 
 
 def period_in_words(since: datetime | None, until: datetime | None, tz: str) -> str:
-    """A period in the words of its time zone."""
+    """Describe a period in its time zone."""
     zone = zone_of(tz)
 
     def said(moment: datetime) -> str:

@@ -1,4 +1,4 @@
-"""Asks the application through its own stack, as Freshdesk or a stranger would."""
+"""Sends requests through the application's own stack, as Freshdesk or a stranger would."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..signals import webhook_rejected
 
 
 def probe(app: Flask, receiver: Receiver) -> Iterator[str]:
-    """What keeps a request from the receiver, and the remedy; nothing if all is well."""
+    """Return what keeps requests from the receiver, with the remedy; empty if nothing does."""
     owner = _owner(app, receiver)
     if owner is not None:
         yield (
@@ -36,7 +36,7 @@ def probe(app: Flask, receiver: Receiver) -> Iterator[str]:
 
 
 def open_pages(app: Flask) -> Iterator[str]:
-    """The pages that are shown to strangers, or whose guard lets nobody in."""
+    """Return the pages that are shown to strangers, or whose guard admits nobody."""
     for name, url in _dashboards(app):
         try:
             status = _get(app, url).status_code
@@ -56,7 +56,7 @@ def open_pages(app: Flask) -> Iterator[str]:
 
 
 def _dashboards(app: Flask) -> Iterator[tuple[str, str]]:
-    """The name of each dashboard of the application, and the URL of its first page."""
+    """Return the name of each dashboard of the application, and the URL of its first page."""
     from ..dashboard import Dashboard
 
     for name, blueprint in app.blueprints.items():
@@ -66,13 +66,13 @@ def _dashboards(app: Flask) -> Iterator[tuple[str, str]]:
 
 
 def _get(app: Flask, url: str) -> TestResponse:
-    """A request of a stranger, as it comes from a proxy that ends TLS."""
+    """Send a stranger's request, as it arrives from a proxy that terminates TLS."""
     client = app.test_client(use_cookies=False)
     return client.get(url, url_scheme="https", headers={"X-Forwarded-Proto": "https"})
 
 
 def _owner(app: Flask, receiver: Receiver) -> str | None:
-    """The endpoint that takes the receiver's URL from it, if one does."""
+    """Return the endpoint that the receiver's URL is routed to instead, if any."""
     adapter = app.url_map.bind("localhost", subdomain=receiver.subdomain)
     try:
         endpoint, _ = adapter.match(receiver.url, method="POST")
@@ -82,7 +82,7 @@ def _owner(app: Flask, receiver: Receiver) -> str | None:
 
 
 def _post(app: Flask, receiver: Receiver) -> TestResponse:
-    """A post without credentials, as it comes from a proxy that ends TLS."""
+    """Post without credentials, as it arrives from a proxy that terminates TLS."""
     trusted = app.config.get("TRUSTED_HOSTS")
     is_named = app.config["SERVER_NAME"] is not None
     host = {"HTTP_HOST": trusted[0].lstrip(".")} if trusted and not is_named else {}

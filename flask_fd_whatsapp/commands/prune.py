@@ -1,4 +1,4 @@
-"""``flask fd-whatsapp prune``: forgets what is old and finished."""
+"""``flask fd-whatsapp prune``: deletes old, finished messages."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _prune_rest(
     *,
     unregistered: bool,
 ) -> dict[str, Any]:
-    """Forget what came to several of the receivers of one database, or to none; tells what it was.
+    """Delete messages that reached several receivers of one database, or none; return the counts.
 
     :param unregistered: also what came to none that is registered.
     """

@@ -1,4 +1,4 @@
-"""``flask fd-whatsapp quarantine``: bodies that could not be used."""
+"""``flask fd-whatsapp quarantine``: lists, replays and discards bodies that could not be used."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def discard(entry_ids: tuple[int, ...], name: str | None, as_json: bool) -> None
 
 
 def _all(ledger: Ledger, name: str | None) -> Iterator[Quarantined]:
-    """What is in quarantine of the receiver that was named, page by page, oldest first."""
+    """Yield the entries of the chosen receiver, page by page, oldest first."""
     last: Any = 0
     while page := ledger.quarantined(receiver=name, after=last, limit=BATCH):
         yield from page
@@ -167,7 +167,7 @@ def _all(ledger: Ledger, name: str | None) -> Iterator[Quarantined]:
 
 
 def _named(ledger: Ledger, ids: Sequence[int], name: str | None) -> list[Quarantined]:
-    """The entries of these ids, each once.
+    """Return the entries with these ids, each once.
 
     :raises click.ClickException: if one is not in quarantine.
     """
@@ -219,13 +219,13 @@ def _summary(entry: Quarantined) -> dict[str, Any]:
 
 
 def _replay(ledger: Ledger, entry: Quarantined) -> tuple[str, bool]:
-    """What became of an entry, and whether it stays in quarantine."""
+    """Replay an entry; return its result, and whether it stays in quarantine."""
     receiver = receiver_of(entry.receiver)
     if receiver is None:
         return f"no receiver {entry.receiver}", True
     body = ledger.quarantine.body(entry.id)
     if body is None:
-        return "gone", False  # another has dealt with it in the meantime
+        return "gone", False  # another process has handled it in the meantime
     result = receiver.receive(body, entry.headers, is_replay=True).result
     if result is Result.UNAVAILABLE:
         raise click.ClickException(

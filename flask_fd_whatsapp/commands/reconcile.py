@@ -1,4 +1,4 @@
-"""``flask fd-whatsapp reconcile``: asks Freshdesk for what the webhook has not told."""
+"""``flask fd-whatsapp reconcile``: asks Freshdesk for what the webhook has not reported."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ _WORDS: Final = {True: "succeeded", False: "failed", None: "skipped"}
 
 @dataclass
 class _Plan:
-    """How many events to call the handler with, and which is the last of them."""
+    """How many events to call the handler with, and the last of them."""
 
     count: int = 0
     first: datetime | None = None
@@ -127,7 +127,7 @@ def replay(
 
 
 class _Kind(NamedTuple):
-    """What decides which handlers an event is for."""
+    """What determines the handlers of an event."""
 
     status: str
     is_stale: bool = False
@@ -140,7 +140,7 @@ class _Kind(NamedTuple):
 
 
 def _names_by_kind(app: Flask) -> Callable[[_Kind], frozenset[str]]:
-    """Gives the names of the handlers that an event of a kind is for."""
+    """Return a function that returns the names of the handlers for an event of a kind."""
 
     @cache
     def names(kind: _Kind) -> frozenset[str]:
@@ -174,7 +174,7 @@ def _require_known(app: Flask, handler: str) -> None:
 
 
 class _Wanted:
-    """Past events that a handler has still to be called with."""
+    """The past events that a handler has not been called with yet."""
 
     def __init__(
         self, receiver: Receiver, handler: str, conditions: EventFilter, error: str | None
@@ -191,12 +191,12 @@ class _Wanted:
         }
 
     def has(self, event: Event) -> bool:
-        """Whether it is for the handler, and settled."""
+        """Whether an event is for the handler, and settled."""
         is_settled = event.state is not State.PENDING and has_error(event, self._error)
         return is_settled and self.handler in self._names(_Kind.of(event))
 
     def past(self) -> Iterator[Event]:
-        """Those in which the handler has not succeeded, oldest first, read page by page."""
+        """Yield those on which the handler has not succeeded, oldest first, page by page."""
         last: Any = 0
         while batch := self.receiver.ledger.events(**{**self._wanted, "after": last}):
             yield from batch
@@ -226,7 +226,7 @@ def _describe(plan: _Plan, handler: str) -> str:
 def _run(
     wanted: _Wanted, plan: _Plan, lease: ReplayLease, rate: float | None, results: Counter[str]
 ) -> bool:
-    """Call the handler; whether that went on to the end."""
+    """Call the handler; return whether it continued to the end."""
     planned = (event for event in wanted.past() if wanted.has(event))
     apart, next_at = 1 / rate if rate else 0.0, 0.0
     with (
@@ -236,7 +236,7 @@ def _run(
     ):
         for event in shown:
             if event.id > plan.last_id:
-                continue  # it came in the meantime, with the handler connected
+                continue  # it arrived in the meantime, with the handler connected
             now = time.monotonic()
             stop.wait(max(0.0, next_at - now))
             next_at = max(now, next_at) + apart

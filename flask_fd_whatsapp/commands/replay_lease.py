@@ -16,7 +16,7 @@ from ..receiving.receiver import Receiver
 from .output import plain, when
 
 LEASE_SECONDS: Final = 60.0
-"""After this the replay of a process that died is over."""
+"""When the lease of a dead process's replay expires."""
 
 RENEW_SECONDS: Final = 15.0
 
@@ -24,7 +24,7 @@ RENEW_SECONDS: Final = 15.0
 class ReplayLease:
     """The right to replay a handler.
 
-    :param is_lost: whether another process has it by now, since this one was stopped for too long.
+    :param is_lost: whether another process has the lease, since this one was stopped for too long.
     """
 
     def __init__(self, receiver: Receiver, handler: str) -> None:
@@ -38,28 +38,28 @@ class ReplayLease:
         self._is_over = Event()
 
     def take(self) -> datetime | None:
-        """Take it, or renew it: ``None``, or until when it is another's."""
+        """Acquire or renew the lease: return ``None``, or when another replay's lease expires."""
         return self._ledger.replays.hold(**self._key, seconds=LEASE_SECONDS)
 
     def keep(self) -> None:
-        """Renew it until it is given back or lost."""
+        """Renew the lease until it is released or lost."""
         while not self.is_lost and not self._is_over.wait(RENEW_SECONDS):
             with suppress(LedgerUnavailable):  # asked again soon
                 self.is_lost = self.take() is not None
 
     def end(self) -> None:
-        """Renew it no more."""
+        """Stop renewing it."""
         self._is_over.set()
 
     def give_back(self) -> None:
-        """Let others replay; a renewal that is under way would take it again."""
-        with suppress(LedgerUnavailable):  # it ends by itself
+        """Release the lease, waiting for a renewal in progress, which would acquire it again."""
+        with suppress(LedgerUnavailable):  # it ends on its own
             self._ledger.replays.end(**self._key)
 
 
 @contextmanager
 def only_replay(receiver: Receiver, handler: str) -> Generator[ReplayLease]:
-    """Makes this the only replay of *handler*, whichever process is asked for another.
+    """Make this the only replay of *handler*, across processes.
 
     :raises click.ClickException: if another process replays it.
     """

@@ -1,4 +1,4 @@
-"""How a command that takes long leaves the database to others in between."""
+"""Lets long-running commands share the database with other writers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LARGEST: Final = 500
 
 
 class Pace:
-    """The sizes of batches and the pauses between them.
+    """The sizes of batches, and the pauses between them.
 
     A batch takes about a hundredth of a second, and the pause is as long as the batch was: who
     wants to write waits little, and has at least half of the time.
@@ -22,8 +22,8 @@ class Pace:
         self.size = SMALLEST
 
     def pause(self, seconds: float) -> float:
-        """How long to pause after a batch of :attr:`size` that took so many *seconds*."""
+        """Return how long to pause after a batch of :attr:`size` that took *seconds*."""
         fits = self.size * BATCH_SECONDS / max(seconds, BATCH_SECONDS / 100)
-        # Quickly down, slowly up: one that waited for the disk says little of the next.
+        # Quickly down, slowly up: a batch that waited for the disk says little about the next.
         self.size = round(min(max(fits, SMALLEST), self.size * 1.25 + 1, LARGEST))
         return max(seconds, BATCH_SECONDS)

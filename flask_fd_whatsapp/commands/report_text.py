@@ -14,7 +14,7 @@ from .periods import period_in_words
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 
 BAR: Final = 20
-"""Characters of a bar of all there is."""
+"""The number of characters of a full bar."""
 
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 _NO_GROUP: Final = {
@@ -25,7 +25,7 @@ _NO_GROUP: Final = {
 
 
 def per_cent(value: float | None) -> str:
-    """A share with one decimal; 0 % and 100 % only if it is exactly that."""
+    """Format a share with one decimal; 0 % and 100 % only if exact."""
     if value is None:
         return "-"
     if value in (0, 1):
@@ -36,7 +36,7 @@ def per_cent(value: float | None) -> str:
 
 
 def bar(share: float | None) -> str:
-    """A share as a bar; whatever is above 0 is seen."""
+    """Format a share as a bar; anything above 0 is visible."""
     if not share:
         return ""
     eighths = max(round(share * BAR * 8), 1)
@@ -44,7 +44,7 @@ def bar(share: float | None) -> str:
 
 
 def long(length: timedelta | None) -> str:
-    """A length of time in its two largest units, milliseconds below ten seconds."""
+    """Format a duration in its two largest units, with milliseconds below ten seconds."""
     if length is None:
         return "-"
     seconds = length.total_seconds()
@@ -59,7 +59,7 @@ def long(length: timedelta | None) -> str:
 
 
 def of(rate: Rate, noun: str) -> str:
-    """A rate with its denominator and interval."""
+    """Format a rate with its denominator and interval."""
     if rate.value is None:
         return f"- of 0 {noun}"
     return (
@@ -69,7 +69,7 @@ def of(rate: Rate, noun: str) -> str:
 
 
 def name_of(key: Any, by: tuple[str, ...]) -> str:
-    """The name of a group."""
+    """Format the name of a group."""
     keys = key if len(by) > 1 else (key,)
     return ", ".join(plain(_name(one, name)) for one, name in zip(keys, by, strict=True))
 
@@ -85,7 +85,7 @@ def _name(key: Any, dimension: str) -> str:
 
 
 def notes(engagement: Engagement) -> Iterator[str]:
-    """What has to be known to read the figures."""
+    """Yield the notes needed to read the figures."""
     total = engagement.total
     if total.young:
         hours = YOUNG // timedelta(hours=1)

@@ -1,4 +1,4 @@
-"""``flask fd-whatsapp retry``: tries again what is due, once or as it comes."""
+"""``flask fd-whatsapp retry``: carries out the sweep, once or continuously."""
 
 from __future__ import annotations
 

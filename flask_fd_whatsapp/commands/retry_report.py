@@ -1,4 +1,4 @@
-"""What a run of ``retry`` did: how many events had which result, and which failed."""
+"""The result of a run of ``retry``: how many events had which result, and which failed."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _MOST_SHOWN: Final = 20
 class Tally:
     """Counts results.
 
-    :param failed: how many events a handler failed on, or are dead.
+    :param failed: how many events had a failing handler, or are dead.
     :param failures: the first of them.
-    :param postponed: the first of those that a handler asked to be called later with.
+    :param postponed: the first of those that a handler has postponed.
     :param problems: ledgers that could not be used.
-    :param was_stopped: it was asked to end before all was tried.
-    :param pending: how many events are left to be handled, ``None`` if that was not asked.
+    :param was_stopped: whether it was asked to stop before the end.
+    :param pending: how many events are still pending, ``None`` if unknown.
     :param next_due: when the first of them is due (UTC).
     """
 
@@ -43,11 +43,11 @@ class Tally:
     next_due: datetime | None = None
 
     def count(self, swept: Swept) -> None:
-        """Count the result alone."""
+        """Count a result only."""
         self.results[swept.result.label] += 1
 
     def add(self, receiver: Receiver, swept: Swept) -> None:
-        """Count a result, and ask the ledger why where it is none to be glad of."""
+        """Count a result, and look up the reason unless it is a success."""
         self.count(swept)
         result = swept.result
         if result is Result.BUSY or (result.is_settled and result is not Result.DEAD):
@@ -64,7 +64,7 @@ class Tally:
             self.failures.append(event)
 
     def leave(self, backlog: Backlog) -> None:
-        """Note what is left of one receiver's events."""
+        """Note one receiver's remaining events."""
         self.pending = (self.pending or 0) + backlog.pending
         due = [moment for moment in (self.next_due, backlog.next_due) if moment is not None]
         self.next_due = min(due, default=None)

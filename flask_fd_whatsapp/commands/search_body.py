@@ -1,4 +1,4 @@
-"""Whether an id or a reference stands in a body, which may be anything that came in."""
+"""Finds an id or a reference in a body, which may be anything that was received."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _SHORT_ESCAPES: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
 def stands_in(body: bytes, text: str, account_id: str | None) -> bool:
-    """Whether *text* is one of the values of the JSON in *body*, however that is written.
+    """Whether *text* is one of the JSON values in *body*, however it is escaped.
 
-    In a body that is not JSON, such as one that was cut off, it has to stand as a word.
+    In a body that is not JSON, such as one that was cut off, it has to be a whole word.
 
     :param account_id: only in a body that is JSON, and of this account.
     """

@@ -1,4 +1,4 @@
-"""``flask fd-whatsapp sends``: what was sent through the API, and what became of it."""
+"""``flask fd-whatsapp sends``: lists what was sent through the API, and what became of it."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def _row(one: Send) -> tuple[object, ...]:
 
 
 def _all_sends(record: SendRecord, wanted: SendFilter) -> Iterator[Send]:
-    """The sends that meet every condition, newest first, a page after the other."""
+    """Yield the sends that meet all conditions, newest first, page by page."""
     before = None
     while page := record.listed(wanted._replace(before=before, limit=PAGE)):
         yield from page

@@ -27,7 +27,7 @@ _CUSTOM = "<your value>"
 
 @dataclass(frozen=True, kw_only=True)
 class _Target:
-    """The receiver that the form is filled in for; by default one that is not there yet."""
+    """The receiver that the form is filled in for; by default one that does not exist yet."""
 
     prefix: str = "FD_WHATSAPP"
     headers: tuple[str, ...] = ("Authorization",)
@@ -36,7 +36,7 @@ class _Target:
     whose: str = "where the receiver listens unless it has a different url_prefix"
 
     def new_headers(self) -> dict[str, str]:
-        """The headers of the form with new values, and those for data."""
+        """Return the form's headers with new values, and those for data."""
         token = secrets.token_urlsafe(32)
         headers = {
             name: f"Bearer {token}"
@@ -47,7 +47,7 @@ class _Target:
         return headers | dict.fromkeys(self.data_headers, _CUSTOM)
 
     def entered_as(self) -> dict[str, str]:
-        """Where each of the form's fields comes from."""
+        """Return where each of the form's fields comes from."""
         return {
             "destination_url": "--url",
             "headers": f"{self.prefix}_HEADERS and {self.prefix}_DATA_HEADERS",
@@ -55,7 +55,7 @@ class _Target:
         }
 
     def doubt(self, url: str) -> str | None:
-        """Why a destination may not be the receiver's."""
+        """Return why a destination may not be the receiver's."""
         if urlsplit(url).path.rstrip("/").endswith(self.path):
             return None
         return f"{url} does not end in {self.path}, {self.whose}."

@@ -1,4 +1,4 @@
-"""``flask fd-whatsapp simulate``: Freshdesk's side, played against the application."""
+"""``flask fd-whatsapp simulate``: plays Freshdesk's side against the application."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def simulate(name: str | None, account: str | None, as_json: bool, **options: An
 
 
 def _redirected(simulator: FreshdeskSimulator) -> str | None:
-    """What to do about a destination that only redirects."""
+    """Return what to do about a destination that only redirects."""
     report = simulator.report
     if report.acknowledged or not report.redirects:
         return None

@@ -1,4 +1,4 @@
-"""Makes the simulator that ``flask fd-whatsapp simulate`` was asked for."""
+"""Creates the simulator for ``flask fd-whatsapp simulate``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 UNREACHABLE: Final = 5
 PATIENCE: Final = 0.5
-"""Real seconds before the second try, however fast the clock runs."""
+"""Real seconds before the second attempt, however fast the clock runs."""
 
 _ENTERED_AS: Final = {
     "destination_url": "--url",
@@ -32,7 +32,7 @@ _ENTERED_AS: Final = {
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What was asked for on the command line."""
+    """The command line's parameters."""
 
     url: str | None
     messages: int
@@ -53,7 +53,7 @@ class Run:
 
 
 def make_simulator(app: Flask, receiver: Receiver, run: Run) -> FreshdeskSimulator:
-    """A simulator with its form saved, and enabled.
+    """Return a simulator with its form saved, and enabled.
 
     :raises click.UsageError: for what the simulator or Freshdesk's form refuses.
     """
@@ -98,7 +98,7 @@ def make_simulator(app: Flask, receiver: Receiver, run: Run) -> FreshdeskSimulat
 
 
 def headers_of(receiver: Receiver, given: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
-    """The form's headers, and those that a gateway has to add since the form is full."""
+    """Return the form's headers, and those that a gateway has to add because the form is full."""
     pairs = [text.partition(":") for text in given]
     if any(not colon for _, colon, _ in pairs):
         raise click.UsageError("--header: write 'Name: value'.")

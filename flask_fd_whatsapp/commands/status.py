@@ -1,4 +1,4 @@
-"""``flask fd-whatsapp status``: how every receiver stands, for people and monitors."""
+"""``flask fd-whatsapp status``: shows the state of every receiver, for people and monitors."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def _chosen(name: str | None, account_id: str | None) -> list[Receiver]:
 
 
 def _standing(receiver: Receiver, unwritable: dict[int, str | None] | None) -> Standing:
-    """How a receiver stands.
+    """Return the state of a receiver.
 
     :param unwritable: by the id of each ledger that was tried, why it cannot be written: one that
         many receivers share is tried once.  ``None`` to try none.

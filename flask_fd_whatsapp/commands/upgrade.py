@@ -47,7 +47,7 @@ def _upgrade(receiver: Receiver, to: str | None) -> dict[str, object]:
         ledger = ledger_of(receiver)
         done = ledger.upgrade(to, tell=tell)
         result = _explain(done, to) if ledger.durable else _IN_MEMORY
-    except Exception as error:  # a migration can break in any way, and the others still have to run
+    except Exception as error:  # a migration can fail in any way, and the others still have to run
         is_error = True
         reason = f"{type(error).__name__}: {error}".partition("\n")[0]
         result = f"the ledger could not be upgraded: {without_secrets(reason, [receiver])}"
