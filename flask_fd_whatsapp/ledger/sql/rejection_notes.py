@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import RowMapping, func, select, update
+from sqlalchemy import ColumnElement, RowMapping, func, select, update
 
 from ..references import storable
 from ..views import Rejection, TokenUse
@@ -48,7 +48,7 @@ class SQLLastRejections:
         """The last rejection of each receiver (or of this one) and reason, newest first."""
         query = select(table).order_by(table.c.last_seen.desc())
         if receiver is not None:
-            query = query.where(kept_for(receiver, table.c.receiver))
+            query = query.where(_of(receiver))
         with self._prepared.database.querying() as connection:
             return [_rejection(row) for row in connection.execute(query).mappings()]
 
@@ -57,9 +57,14 @@ class SQLLastRejections:
         is_new = table.c.acknowledged_at.is_(None) | (table.c.acknowledged_at < table.c.last_seen)
         note = update(table).where(is_new).values(acknowledged_at=table.c.last_seen)
         if receiver is not None:
-            note = note.where(kept_for(receiver, table.c.receiver))
+            note = note.where(_of(receiver))
         with self._prepared.database.writing() as connection:
             return connection.execute(note).rowcount
+
+
+def _of(receiver: str) -> ColumnElement[bool]:
+    """Whether a row is of *receiver* or of one of its accounts, which follow it in the index."""
+    return (table.c.receiver >= receiver) & kept_for(receiver, table.c.receiver)
 
 
 def _rejection(row: RowMapping) -> Rejection:
