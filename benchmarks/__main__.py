@@ -13,7 +13,7 @@ from pathlib import Path
 from time import monotonic
 from typing import NamedTuple
 
-from . import backlog, growth, in_process, pages, peers, queue, reports, sockets
+from . import backlog, growth, in_process, pages, peers, pooling, queue, reports, sockets
 from .command import NotMeasured, say
 from .machine import machine
 from .report import Table, as_markdown
@@ -46,6 +46,7 @@ BENCHMARKS = {
     "in_process": Benchmark(in_process.parser, in_process.measure, "--events 5 --blocks 3"),
     "peers": Benchmark(peers.parser, peers.measure, "--events 5 --blocks 3"),
     "sockets": Benchmark(sockets.parser, sockets.measure, "--seconds 0.2 --blocks 2"),
+    "pooling": Benchmark(pooling.parser, pooling.measure, "--events 3 --blocks 2"),
     "growth": Benchmark(growth.parser, growth.measure, "--events 1000 --blocks 3 --posts 3"),
     "reports": Benchmark(reports.parser, reports.measure, "--messages 1000 --rounds 1 --posts 3"),
     "pages": Benchmark(

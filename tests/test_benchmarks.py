@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import text
 
 from benchmarks import __main__ as everything
-from benchmarks import backlog, growth, in_process, peers, queue, reports, soak, sockets
+from benchmarks import backlog, growth, in_process, peers, pooling, queue, reports, soak, sockets
 from benchmarks.durable import durable
 from benchmarks.filling import fill
 from benchmarks.load import Load, send
@@ -30,7 +30,7 @@ from .ledger.databases import fresh_database, require
 from .queue.brokers import require as require_broker
 
 FEW = ["--events", "3", "--blocks", "2"]
-BENCHMARKS = (in_process, peers, sockets, growth, reports, backlog, queue, soak)
+BENCHMARKS = (in_process, peers, sockets, pooling, growth, reports, backlog, queue, soak)
 
 
 def rows_of(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Connections that stay open for the way of an event.
 
-Taking one of SQLAlchemy's pool and giving it back costs as much as a statement.
+Taking one of SQLAlchemy's pool and giving it back costs as much as a statement, an eighth to a
+quarter of an event's CPU time: ``python -m benchmarks.pooling`` compares the two on each database.
 """
 
 from __future__ import annotations
