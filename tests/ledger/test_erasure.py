@@ -6,10 +6,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from flask_fd_whatsapp.ledger import Ledger
-from flask_fd_whatsapp.ledger.send_records import Send, SendIntent, SendState
+from flask_fd_whatsapp.ledger.send_records import (
+    Send,
+    SendFilter,
+    SendIntent,
+    SendStanding,
+    SendState,
+)
 from flask_fd_whatsapp.ledger.sql import SQLLedger, forgetting
+from flask_fd_whatsapp.ledger.sql.tables import send as send_table
 from flask_fd_whatsapp.ledger.views import Erased
 
 from .entries import RECEIVER, claimed, end_leases, exhaust, handle
@@ -134,6 +142,31 @@ def test_nobody_is_sent_to_again_after_an_erasure(ledger: Ledger, by: str, once:
         None,
     )
     assert ledger.maintenance.erase(**{by: wanted}, account_id="1") == erased()
+
+
+def test_an_erased_send_is_stored_in_a_state_that_the_previous_version_knows(
+    sql_ledger: SQLLedger,
+) -> None:
+    """Its processes list sends, and refuse to send with a ``once`` again, during an upgrade."""
+    record = sql_ledger.send_record
+    record.sent(record.intend(ONCE), "M1")
+    record.intend(replace(ONCE, external_reference_id="unknown"))
+    sql_ledger.maintenance.erase(message_id="M1")
+    sql_ledger.maintenance.erase(reference="unknown")
+    with sql_ledger.engine.connect() as connection:
+        states = connection.scalars(select(send_table.c.state)).all()
+    assert states == [SendState.SENT] * 2
+
+
+def test_erased_sends_do_not_count_as_sent(ledger: Ledger) -> None:
+    """They are not listed as sent or unheard, and no webhook of theirs is missed."""
+    record = ledger.send_record
+    record.sent(record.intend(ONCE), "M1")
+    ledger.maintenance.erase(message_id="M1")
+    assert ledger.sends(state="sent") == []
+    assert record.listed(SendFilter(is_unheard=True)) == []
+    assert record.standing(RECEIVER) == SendStanding()
+    assert [one.state for one in ledger.sends(state="erased")] == ["erased"]
 
 
 @pytest.mark.parametrize(

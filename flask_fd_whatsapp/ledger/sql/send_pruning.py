@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Select, delete, exists, select
 
 from ..send_records import SendState
 from .dialects.base import Database
+from .send_queries import IS_ERASED
 from .tables import event, message, send
 
 _RELEASED: Final = [state for state in SendState if state.releases]
@@ -35,14 +36,14 @@ def erase_sends_of_none(
     connection: Connection, database: Database, of_sends: ColumnElement[bool]
 ) -> int:
     """Erase those among these sends that became no message; gives how many."""
-    of_none = of_sends & send.c.message_id.is_(None) & (send.c.state != SendState.ERASED)
+    of_none = of_sends & send.c.message_id.is_(None) & ~IS_ERASED
     released = delete(send).where(of_none, send.c.state.in_(_RELEASED))
     return connection.execute(released).rowcount + _erase(connection, database, of_none)
 
 
 def _erase(connection: Connection, database: Database, its: ColumnElement[bool]) -> int:
     nothing = dict.fromkeys(("message_id", "campaign", "template", "language", "error"))
-    erased = {"reference": "", "state": SendState.ERASED, "settled_at": database.now()}
+    erased = {"reference": "", "state": SendState.SENT, "settled_at": database.now()}
     return connection.execute(update(send).where(its).values(**nothing, **erased)).rowcount
 
 

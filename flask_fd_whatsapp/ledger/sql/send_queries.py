@@ -36,6 +36,11 @@ from .dialects.base import Database
 from .event_pages import has_reference
 from .tables import event, message, send
 
+IS_ERASED: Final = (send.c.state == SendState.SENT) & send.c.message_id.is_(None)
+"""Whether a send is erased; to the previous version, which knows no such state, it was sent."""
+
+IS_SENT: Final = (send.c.state == SendState.SENT) & send.c.message_id.is_not(None)
+
 MANY: Final = 1000
 """Messages without a status from which on it is quicker to look through the sends."""
 
@@ -93,12 +98,7 @@ def standing(database: Database, receiver: str) -> SendStanding:
         .order_by(event.c.received_at.desc())
         .limit(1)
     )
-    since = (
-        select(send.c.created_at)
-        .where(its, send.c.state == SendState.SENT)
-        .order_by(send.c.created_at)
-        .limit(1)
-    )
+    since = select(send.c.created_at).where(its, IS_SENT).order_by(send.c.created_at).limit(1)
     with database.querying(patiently=True) as connection:
         last = connection.scalar(came)
         if last is not None:
@@ -121,15 +121,19 @@ def conditions_of(wanted: SendFilter, database: Database) -> Iterator[ColumnElem
         yield is_unknown(database)
     elif wanted.state is SendState.SENDING:
         yield (send.c.state == wanted.state) & ~is_unknown(database)
+    elif wanted.state is SendState.SENT:
+        yield IS_SENT
+    elif wanted.state is SendState.ERASED:
+        yield IS_ERASED
     elif wanted.state is not None:
         yield send.c.state == wanted.state
     else:
-        yield send.c.state != SendState.ERASED
+        yield ~IS_ERASED
     if wanted.is_unheard:
         its = message.c.message_id == send.c.message_id
         is_account = message.c.account_id == send.c.account
         heard = exists().where(its, is_account, event.c.message_key == message.c.id)
-        yield (send.c.state == SendState.SENT) & ~heard
+        yield IS_SENT & ~heard
 
 
 def is_unknown(database: Database) -> ColumnElement[bool]:
@@ -163,6 +167,9 @@ def _with_candidates(connection: Connection, one: Send) -> Send:
 
 def send_of(row: RowMapping, now: datetime) -> Send:
     """A row, as the ledger gives it."""
+    state = state_at(row["state"], row["created_at"], now)
+    if state is SendState.SENT and row["message_id"] is None:  # see IS_ERASED
+        state = SendState.ERASED
     return Send(
         id=row["id"],
         receiver=row["receiver"],
@@ -171,7 +178,7 @@ def send_of(row: RowMapping, now: datetime) -> Send:
         campaign=row["campaign"],
         template=row["template"],
         language=row["language"],
-        state=state_at(row["state"], row["created_at"], now),
+        state=state,
         message_id=row["message_id"],
         error=row["error"],
         created_at=row["created_at"],
