@@ -187,11 +187,6 @@ class Figures:
         """Failed out of known."""
         return Rate(self.failed, self.known)
 
-    @property
-    def is_final(self) -> bool:
-        """Whether none of them was sent in the last 24 hours."""
-        return not self.young
-
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON: durations in seconds, moments in UTC, rates with their intervals."""
         rates = {name: getattr(self, name).to_dict() for name in RATES}

@@ -140,28 +140,27 @@ class _Writer:
         self._is_writing = True
         self._changed.release()
         try:
-            left, failed = self._write(writes)
+            self._write(writes)
         finally:
             self._changed.acquire()
             self._is_writing = False
-        if not self._is_hurried:
-            left |= failed  # last, so that it holds up no other
-        again_at = time.monotonic() + max(self._seconds, AGAIN_SECONDS)
-        self._due = left | self._due  # what came meanwhile is newer
-        self._next_at.update(dict.fromkeys(left, again_at))
-        self._changed.notify_all()
+            again_at = time.monotonic() + max(self._seconds, AGAIN_SECONDS)
+            self._due = writes | self._due  # what came meanwhile is newer
+            self._next_at.update(dict.fromkeys(writes, again_at))
+            self._changed.notify_all()
 
-    def _write(self, writes: _Writes) -> tuple[_Writes, _Writes]:
-        """Write until one fails; gives what is left, and the one that failed."""
-        left = dict(writes)
-        for kind, write in writes.items():
-            del left[kind]
+    def _write(self, writes: _Writes) -> None:
+        """Write until one fails; what is to be written again stays in *writes*."""
+        for kind, write in list(writes.items()):
             try:
                 write()
             except Exception as error:  # whatever a ledger raises, no answer depends on it
                 self._tell(error)
-                return left, {kind: write}
-        return left, {}
+                del writes[kind]
+                if not self._is_hurried:
+                    writes[kind] = write  # last, so that it holds up no other
+                return
+            del writes[kind]
 
 
 def _none() -> WeakSet[_Writer]:

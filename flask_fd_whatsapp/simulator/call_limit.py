@@ -11,7 +11,6 @@ from typing import Final, NamedTuple
 MINUTE: Final = 60.0
 
 PRO: Final = 1000
-ENTERPRISE: Final = 2000
 """Calls a minute, by plan: the only two that can send."""
 
 

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +116,41 @@ def test_backup_is_on_disk_before_it_has_its_name(
     monkeypatch.setattr("os.fsync", note)
     assert run(durable, "backup", str(file)).exit_code == 0
     assert steps == [("file", False), ("folder", True)]
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP])
+def test_backup_on_a_share_without_hard_links(
+    durable: Flask,
+    run: RunCommand,
+    post: Post,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+) -> None:
+    """Where a file can have one name only, and a folder is not synced, a backup is made too."""
+    post(durable)
+    fsync = os.fsync
+
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    def sync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        fsync(descriptor)
+
+    monkeypatch.setattr("os.link", refuse)
+    monkeypatch.setattr("os.fsync", sync)
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    result = run(durable, "backup", str(folder / "one.db"))
+    assert (result.exit_code, result.stderr) == (0, "")
+    (file,) = folder.iterdir()
+    with closing(sqlite3.connect(file)) as copied:
+        assert copied.execute("SELECT count(*) FROM fd_whatsapp_event").fetchone() == (1,)
+    while_backing_up(monkeypatch, lambda: (folder / "two.db").write_text("another's"))
+    assert run(durable, "backup", str(folder / "two.db")).exit_code == 1
+    assert (folder / "two.db").read_text() == "another's"
 
 
 def test_backup_that_is_killed_has_no_name(

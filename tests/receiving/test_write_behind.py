@@ -208,6 +208,37 @@ def test_a_write_that_ends_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     assert written == ["b"]
 
 
+def test_a_write_that_ends_the_thread_loses_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was to be written behind it is written with the next that comes."""
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    monkeypatch.setattr(write_behind, "AGAIN_SECONDS", 0.0)
+    threads: list[threading.Thread] = []
+    written: list[str] = []
+    writes = writing(SHORT)
+    is_begun, may_end = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        threads.append(threading.current_thread())
+        is_begun.set()
+        may_end.wait(TIMEOUT)
+
+    def end() -> None:
+        if "ended" not in written:
+            written.append("ended")
+            raise SystemExit
+
+    writes.put("held", hold)
+    is_begun.wait(TIMEOUT)
+    writes.put("a", end)
+    writes.put("b", noting(written, "b"))
+    may_end.set()
+    threads[0].join(TIMEOUT)
+    writes.put("c", noting(written, "c"), wait=TIMEOUT)
+    finish_writes(TIMEOUT)
+    assert written[0] == "ended"
+    assert sorted(written[1:]) == ["b", "c"]
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_after_a_fork() -> None:
     """A process that was forked while a thread wrote writes with a thread of its own."""

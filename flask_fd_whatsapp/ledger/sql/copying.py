@@ -53,13 +53,14 @@ def copy_ledger(
             _require_known(revision_of(connection))
     with target.unprepared.querying() as connection:  # before anything is changed there
         _require_known(revision_of(connection))
-        _require_empty(connection)
+        there = inspect(connection).get_table_names()
+        _require_empty(connection, [table for table in _TABLES if table.name in there])
     target.upgrade()
     destination = target.database
     with origin.snapshot() as reading:
         rows = {table.name: _count(reading, table) for table in _TABLES}
         with destination.writing(patiently=True) as writing:
-            _require_empty(writing)
+            _require_empty(writing, _TABLES)
             _copy_tables(rows, reading, writing, destination, tell)
         missed = {what: _missed(table, reading, origin) for what, table in _KEPT.items()}
     return Copied(rows=rows, missed=missed)
@@ -74,14 +75,9 @@ def _require_known(found: str | None) -> None:
         )
 
 
-def _require_empty(connection: Connection) -> None:
-    """Of whatever revision it is."""
-    there = inspect(connection).get_table_names()
-    for table in _TABLES:
-        if (
-            table.name in there
-            and connection.execute(select(1).select_from(table).limit(1)).first()
-        ):
+def _require_empty(connection: Connection, tables: Iterable[Table]) -> None:
+    for table in tables:
+        if connection.execute(select(1).select_from(table).limit(1)).first():
             raise FreshdeskWhatsAppError(
                 f"The target is not empty: {table.name} has rows. Name an empty database."
             )

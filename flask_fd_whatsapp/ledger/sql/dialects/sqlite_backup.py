@@ -6,6 +6,7 @@ the log goes into the file meanwhile.  SQLite's own backup reads the pages of on
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import tempfile
@@ -21,6 +22,9 @@ PAGES: Final = 1024
 
 _FOLDER: Final = getattr(os, "O_DIRECTORY", None)
 """How a folder is opened, where that is possible."""
+
+_WITHOUT_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
+"""What says that a file system, such as a share on a network, has no hard links."""
 
 
 def write_backup(driver: Any, path: Path, tell: Callable[[int, int], None]) -> None:
@@ -53,7 +57,7 @@ def write_backup(driver: Any, path: Path, tell: Callable[[int, int], None]) -> N
                 )
             with partial.open("rb+") as written:
                 os.fsync(written.fileno())
-            os.link(partial, path)  # to rename it would replace what has come there meanwhile
+            _name(partial, path)
         finally:
             partial.unlink(missing_ok=True)
         _sync_folder(path.parent)
@@ -64,11 +68,25 @@ def write_backup(driver: Any, path: Path, tell: Callable[[int, int], None]) -> N
         raise FreshdeskWhatsAppError(f"The backup {path} cannot be written: {reason}") from error
 
 
+def _name(partial: Path, path: Path) -> None:
+    """Give the file its name, unless another has come there meanwhile."""
+    try:
+        os.link(partial, path)
+    except OSError as error:
+        if error.errno not in _WITHOUT_LINKS:
+            raise
+        path.touch(exist_ok=False)
+        partial.replace(path)
+
+
 def _sync_folder(folder: Path) -> None:
-    """Let the names in it outlive a power cut."""
+    """Let the names in it outlive a power cut, where the file system can promise that."""
     if _FOLDER is not None:
         descriptor = os.open(folder, os.O_RDONLY | _FOLDER)
         try:
             os.fsync(descriptor)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+                raise
         finally:
             os.close(descriptor)
