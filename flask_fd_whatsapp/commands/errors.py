@@ -10,17 +10,21 @@ import click
 from ..exceptions import FreshdeskWhatsAppError, LedgerUnavailable
 from ..ledger import Ledger
 from ..monitoring.masking import without_secrets
+from ..receiving.account_lookup import AccountsUnavailable
 from ..receiving.receiver import Receiver
 from .output import plain
 
 
 @contextmanager
 def noting(problems: list[str], receiver: Receiver) -> Generator[None]:
-    """Report a ledger that cannot be used, and continue: others may still be usable."""
+    """Report a ledger or accounts that cannot be used, and continue: others may be usable."""
     try:
         yield
     except LedgerUnavailable as error:
         problems.append(plain(f"{receiver.name}: {explain(error)}"))
+        click.echo(f"Error: {problems[-1]}", err=True)
+    except AccountsUnavailable as error:
+        problems.append(plain(str(error)))
         click.echo(f"Error: {problems[-1]}", err=True)
 
 

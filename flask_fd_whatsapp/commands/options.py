@@ -11,7 +11,6 @@ from flask import current_app
 from ..ledger import Ledger
 from ..ledger.context import EXTENSION
 from ..ledger.records import ACCOUNT_SEPARATOR
-from ..receiving.account_lookup import AccountsUnavailable
 from ..receiving.receiver import Receiver
 from .errors import ledger_of
 from .output import json_alone, plain
@@ -48,17 +47,13 @@ def receiver_of(name: str) -> Receiver | None:
 
 
 def _of_account(receiver: Receiver, key: str) -> Receiver | None:
-    try:
-        return None if receiver.accounts is None else receiver.accounts.find(key)
-    except AccountsUnavailable as error:
-        raise click.ClickException(
-            f"accounts raised {type(error.__cause__).__name__} for {plain(key)!r}: see the log."
-        ) from None
+    return None if receiver.accounts is None else receiver.accounts.find(key)
 
 
 def accounts_of(receiver: Receiver) -> list[Receiver]:
     """Return its known accounts, if it has several.
 
+    :raises AccountsUnavailable: if the application cannot say which one of them is.
     :raises LedgerUnavailable: if they have to be read from the ledger, and it cannot be used.
     """
     if receiver.accounts is None:

@@ -45,6 +45,9 @@ def prune(name: str | None, unregistered: bool, compact: bool, as_json: bool) ->
     Messages of receivers that this application has not registered stay, since they may belong to
     another application. If nobody needs them, --unregistered deletes them after that longest
     retention.
+
+    If an account cannot be looked up, its receiver keeps its messages, since nobody knows for how
+    long that account wants them. The other receivers are pruned; exit 1.
     """
     if unregistered and name is not None:
         raise click.UsageError("--unregistered applies to all receivers: remove --receiver.")
@@ -62,7 +65,7 @@ def prune(name: str | None, unregistered: bool, compact: bool, as_json: bool) ->
                 totals = _totals(ledger, passes, stop, receiver.name)
                 for total in _shown(label, totals):
                     forgotten[receiver.name] = total
-        # Without one receiver's ledger nobody knows whose messages may be in it.
+        # Without one receiver's ledger or accounts nobody knows what the rest is kept for.
         if name is None and not problems:
             for together in sharing.values():
                 databases.append(_prune_rest(together, stop, problems, unregistered=unregistered))

@@ -12,6 +12,7 @@ from ..exceptions import NoSuchReceiver
 from ..ledger.context import EXTENSION, handling_ledger
 from ..ledger.records import ACCOUNT_SEPARATOR
 from ..log_fields import current_receiver
+from ..receiving.account_lookup import AccountsUnavailable
 from ..receiving.receiver import Receiver
 from .recording_client import RecordingClient
 
@@ -39,6 +40,7 @@ def client_for(key: str) -> RecordingClient:
     :param key: where accounts of several receivers have the same, with the receiver's name before
         it: ``"europe/acme"``.
     :raises NoSuchReceiver: if there is none, or several accounts have the key.
+    :raises AccountsUnavailable: if none is found, and ``accounts`` raised for the key.
     :raises ConfigurationError: if it has no API key.
     """
     return client_of(receiver_for(key, "client_for"))
@@ -53,13 +55,20 @@ def receiver_for(key: str, asked_by: str) -> Receiver:
     if key in receivers:
         return receivers[key]
     of_all, _, its_key = key.rpartition(ACCOUNT_SEPARATOR)
-    found = [
-        account
-        for name, one in receivers.items()
-        if one.accounts is not None and of_all in ("", name)
-        for account in [one.accounts.find(its_key)]
-        if account is not None
-    ]
+    found: list[Receiver] = []
+    unavailable: AccountsUnavailable | None = None
+    for name, one in receivers.items():
+        if one.accounts is None or of_all not in ("", name):
+            continue
+        try:
+            account = one.accounts.find(its_key)
+        except AccountsUnavailable as error:
+            unavailable = error
+            continue
+        if account is not None:
+            found.append(account)
+    if not found and unavailable is not None:
+        raise unavailable
     if not found:
         raise NoSuchReceiver(
             f"{asked_by}({key!r}): there is no such receiver, nor an account with that key; the "

@@ -259,6 +259,7 @@ def reconcile(
     :param limit: ask for so many at most.
     :return: what came of it; its ``problem`` says why it could not ask.
     :raises NoSuchReceiver: if none is meant, or which one cannot be told.
+    :raises AccountsUnavailable: if ``accounts`` raised for the key.
     :raises ConfigurationError: if the receiver has no API key.
     :raises LedgerUnavailable: if the ledger cannot be used.
     """

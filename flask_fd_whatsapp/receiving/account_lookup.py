@@ -35,6 +35,22 @@ WAIT_SECONDS: Final = 5.0
 class AccountsUnavailable(FreshdeskWhatsAppError):
     """The application could not say whether the account exists."""
 
+    @classmethod
+    def of(cls, receiver: str, key: str, error: BaseException | None) -> AccountsUnavailable:
+        """Return the error for a key.
+
+        :param error: what the application raised.
+        """
+        return cls(f"{receiver}: accounts raised {type(error).__name__} for {key!r}: see the log.")
+
+    @classmethod
+    def of_hanging(cls, receiver: str, key: str) -> AccountsUnavailable:
+        """Return the error for a key that another thread still asks for."""
+        return cls(
+            f"{receiver}: accounts has not answered for {key!r} within {WAIT_SECONDS:g} seconds: "
+            "find out what your callable waits for."
+        )
+
 
 class _Found(NamedTuple, Generic[R]):
     at: float
@@ -123,9 +139,9 @@ class AccountLookup(Generic[R]):
                 mine.is_answered.set()
             return mine.found
         if not asked.is_answered.wait(WAIT_SECONDS):
-            raise AccountsUnavailable from TimeoutError()
+            raise AccountsUnavailable.of_hanging(self._name, key) from TimeoutError()
         if asked.found is None:
-            raise AccountsUnavailable from asked.error
+            raise AccountsUnavailable.of(self._name, key, asked.error) from asked.error
         return asked.found
 
     def keys(self, ledger: Ledger) -> list[str]:
@@ -174,5 +190,5 @@ class AccountLookup(Generic[R]):
                     self._name,
                     extra=log_fields(receiver=self._name),
                 )
-            raise AccountsUnavailable from error
+            raise AccountsUnavailable.of(self._name, key, error) from error
         return account

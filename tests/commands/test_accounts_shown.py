@@ -11,6 +11,7 @@ from sqlalchemy import event
 from flask_fd_whatsapp import Account, ConfigurationError, FreshdeskWhatsApp
 from flask_fd_whatsapp.accounts import Accounts
 from flask_fd_whatsapp.freshdesk import client_for
+from flask_fd_whatsapp.receiving.account_lookup import AccountsUnavailable
 from flask_fd_whatsapp.receiving.write_behind import finish_writes
 
 from ..conftest import TOKEN, MakeApp, Payload
@@ -325,3 +326,49 @@ def test_queries_of_status_do_not_grow_with_accounts(
     finish_writes(5)
     assert [asked_by(command) for command in ("status", "check")] == before
     engine.dispose()
+
+
+def test_prune_goes_on_after_an_account_that_cannot_be_looked_up(
+    tmp_path: Path, run: RunCommand, payload: Payload
+) -> None:
+    """The receiver keeps its messages, the next is pruned, and the problem names the account."""
+    is_down = False
+
+    def find(key: str) -> Account | None:
+        if is_down:
+            raise OSError("the database is down")
+        return {"acme": ACME}.get(key)
+
+    app = app_of(find, tmp_path)
+    app.config["TWO_LEDGER_URL"] = url_in(tmp_path)
+    app.config["TWO_HEADERS"] = {"Authorization": TOKEN}
+    app.register_blueprint(FreshdeskWhatsApp("two", config_prefix="TWO", url_prefix="/two"))
+    assert run(app, "upgrade").exit_code == 0
+    assert post_to(app, payload, "acme", account_id="1") == 200
+    finish_writes(5)
+    app.extensions["fd_whatsapp"]["fd_whatsapp"].accounts._known.clear()
+    is_down = True
+    result = run(app, "prune", "--json")
+    assert result.exit_code == 1
+    told = json.loads(result.stdout)
+    assert told["forgotten"] == {"two": 0}
+    assert told["problems"] == ["fd_whatsapp: accounts raised OSError for 'acme': see the log."]
+    ledger_of(app).engine.dispose()  # type: ignore[attr-defined]
+
+
+def test_client_of_a_receiver_whose_neighbour_cannot_look_up_accounts(tmp_path: Path) -> None:
+    """What one receiver finds is used, although another raised; if none finds it, that is told."""
+
+    def broken(key: str) -> Account | None:
+        raise OSError(key)
+
+    app = app_of(broken, tmp_path)
+    app.config["TWO_LEDGER_URL"] = url_in(tmp_path)
+    known = {"acme": Account({"X-Token": "s3cret"}, ["1"], api_key="k", domain="a.freshdesk.com")}
+    app.register_blueprint(
+        FreshdeskWhatsApp("two", config_prefix="TWO", url_prefix="/two", accounts=known)
+    )
+    with app.app_context():
+        assert client_for("acme").receiver.name == "two"
+        with pytest.raises(AccountsUnavailable, match="fd_whatsapp: accounts raised OSError"):
+            client_for("other")
