@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from ..receiving.account_lookup import AccountsUnavailable
-from ..receiving.receiver import Receiver
 from .visit import Visit
 
 SECONDS: Final = 3600.0
@@ -35,20 +34,22 @@ def accounts(visit: Visit) -> list[tuple[str, str]]:
 def account_label(visit: Visit, account_id: str) -> str:
     """``Acme (11011399037)``, or the id alone of an account without a name."""
     names = visit.shared(
-        ("account names", visit.receiver), lambda: _names(visit.shown), seconds=NAMES_SECONDS
+        ("account names", visit.receiver), lambda: _names(visit), seconds=NAMES_SECONDS
     )
     name = names.get(account_id)
     return account_id if name is None else f"{name} ({account_id})"
 
 
-def _names(receivers: Sequence[Receiver]) -> Mapping[str, str]:
-    """By id, of those that :class:`.Account` gives one."""
+def _names(visit: Visit) -> Mapping[str, str]:
+    """By id, of those that :class:`.Account` gives one; those found by the visit's deadline."""
     found: dict[str, str] = {}
-    for receiver in receivers:
+    for receiver in visit.shown:
         lookup = receiver.accounts
         if lookup is None:
             continue
         for key in lookup.keys(receiver.ledger):
+            if visit.results.is_past(visit.deadline):
+                return found
             try:
                 one = lookup.find(key)
             except AccountsUnavailable:

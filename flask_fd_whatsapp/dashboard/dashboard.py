@@ -116,17 +116,15 @@ class Dashboard(Blueprint):
             visit = Visit.begin(self._options, self._results)
             try:
                 made = view(visit)
+                # Templates ask for the names of accounts, which others may be looking up.
+                return made if isinstance(made, Response) else self._rendered(visit, *made)
             except StillComputing:
-                page = self._rendered("still-counting.html", visit, {})
+                page = self._rendered(visit, "still-counting.html", {})
                 return page, 503, {"Retry-After": "10"}
-            if isinstance(made, Response):
-                return made
-            template, context = made
-            return self._rendered(template, visit, context)
 
         return show
 
-    def _rendered(self, template: str, visit: Visit, context: Mapping[str, Any]) -> str:
+    def _rendered(self, visit: Visit, template: str, context: Mapping[str, Any]) -> str:
         zone, now = visit.options.zone, visit.now
         return render(
             template,

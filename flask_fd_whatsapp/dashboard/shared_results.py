@@ -27,7 +27,7 @@ class StillComputing(FreshdeskWhatsAppError):
 @dataclass(slots=True)
 class _Slot:
     lock: Lock = field(default_factory=Lock)
-    at: float | None = None
+    until: float | None = None
     value: Any = None
 
 
@@ -53,6 +53,10 @@ class SharedResults:
         """Until when a visit that begins now waits for others, by the clock of these results."""
         return self._clock() + PATIENCE
 
+    def is_past(self, deadline: float) -> bool:
+        """Whether that deadline is over."""
+        return self._clock() >= deadline
+
     def get(
         self,
         key: Hashable,
@@ -69,6 +73,7 @@ class SharedResults:
         """
         lasts = self._seconds if seconds is None else seconds
         with self._lock:
+            self._drop_expired()
             slot = self._slots.get(key)
             if slot is None:
                 slot = self._slots[key] = _Slot()
@@ -78,10 +83,20 @@ class SharedResults:
         if not slot.lock.acquire(timeout=max(deadline - self._clock(), 0)):
             raise StillComputing("Somebody else is computing this, and is not done yet.")
         try:
-            if slot.at is None or self._clock() - slot.at >= lasts:
+            if slot.until is None or self.is_past(slot.until):
                 slot.value = compute()
-                slot.at = self._clock()
+                slot.until = self._clock() + lasts
             value: T = slot.value
             return value
         finally:
             slot.lock.release()
+
+    def _drop_expired(self) -> None:
+        """Erased messages are not to stay in memory until their room is needed."""
+        old = [
+            key
+            for key, slot in self._slots.items()
+            if slot.until is not None and self.is_past(slot.until) and not slot.lock.locked()
+        ]
+        for key in old:
+            del self._slots[key]

@@ -184,7 +184,7 @@ def date_argument(name: str, notes: list[str]) -> date | None:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        notes.append(f"“{text}” is no date such as 2026-03-16, and was left out of account.")
+        notes.append(f"“{text}” is not a date like 2026-03-16, and was ignored.")
         return None
 
 

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from gc import collect
 from itertools import count
 from threading import Barrier, Event, Thread
+from types import SimpleNamespace
 from typing import Any
+from weakref import ref
 
 import pytest
 
-from flask_fd_whatsapp.dashboard import shared_results
+from flask_fd_whatsapp.dashboard import account_choice, dashboard, shared_results
 from flask_fd_whatsapp.dashboard.shared_results import MOST, SharedResults, StillComputing
+from flask_fd_whatsapp.ledger.listing import MessageFilter
 
 from ..concurrency.threads import TIMEOUT
 from .conftest import PAGES, MakePages, fill
@@ -112,3 +116,49 @@ def test_old_keys_make_room() -> None:
     for key in range(MOST + 1):
         ask(results, key, lambda: next(numbers))
     assert ask(results, 0, lambda: next(numbers)) == MOST + 1
+
+
+def test_expired_results_do_not_stay_in_memory() -> None:
+    """They may have erased messages: the next who asks for anything drops them."""
+    now = [0.0]
+    results = SharedResults(60, lambda: now[0])
+    shown = ref(ask(results, "old", set))
+    assert shown() is not None
+    now[0] = 60
+    ask(results, "new", set)
+    collect()
+    assert shown() is None
+
+
+def test_message_page_that_waits_for_the_names_of_accounts(
+    make_pages: MakePages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the template waits for ends as what the view waits for: nothing is said of a ledger."""
+    app = make_pages()
+    fill(app)
+    ledger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
+    (shown,) = ledger.browser.page(MessageFilter(), limit=1)
+
+    def takes_long(*_: Any) -> Any:
+        raise StillComputing("Somebody else is computing this.")
+
+    monkeypatch.setattr(dashboard, "account_label", takes_long)
+    url = f"{PAGES}/message?id={shown.message.message_id}"
+    answer = app.test_client().get(url)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "10")
+    assert "These figures are still being counted" in answer.text
+
+
+def test_names_of_accounts_are_looked_up_until_the_deadline() -> None:
+    """A callable that is slow for many accounts holds no page up: ids are shown instead."""
+    now = [0.0]
+
+    def find(key: str) -> Any:
+        now[0] += 4
+        return SimpleNamespace(account_name=key, settings=SimpleNamespace(account_ids=[key]))
+
+    lookup = SimpleNamespace(keys=lambda ledger: list("abcdef"), find=find)
+    receiver = SimpleNamespace(accounts=lookup, ledger=None)
+    results = SharedResults(60, lambda: now[0])
+    visit: Any = SimpleNamespace(shown=[receiver], results=results, deadline=results.deadline())
+    assert list(account_choice._names(visit)) == ["a", "b", "c"]
