@@ -104,10 +104,11 @@ def status(
     standings = [
         (
             receiver,
-            _standing(receiver, unwritable if trial_write else None),
-            limits_of(receiver, **chosen),
+            _standing(receiver, unwritable if trial_write else None, limits),
+            limits,
         )
         for receiver in _chosen(name, account_id)
+        for limits in [limits_of(receiver, **chosen)]
     ]
     if as_json:
         print_json({"receivers": [_as_json(*one) for one in standings]})
@@ -125,7 +126,9 @@ def _chosen(name: str | None, account_id: str | None) -> list[Receiver]:
     return [required_account(account_id, name)]
 
 
-def _standing(receiver: Receiver, unwritable: dict[int, str | None] | None) -> Standing:
+def _standing(
+    receiver: Receiver, unwritable: dict[int, str | None] | None, limits: Limits
+) -> Standing:
     """Return the state of a receiver.
 
     :param unwritable: by the id of each ledger that was tried, why it cannot be written: one that
@@ -139,7 +142,7 @@ def _standing(receiver: Receiver, unwritable: dict[int, str | None] | None) -> S
     if tries:
         with suppress(LedgerUnavailable):  # what is wrong with it is found out next
             ledger.send_record.settle()
-    standing = standing_of(receiver, ledger, tries_to_write=tries)
+    standing = standing_of(receiver, ledger, tries_to_write=tries, max_rejected=limits.max_rejected)
     if unwritable is None or standing.unreadable is not None:
         return standing
     if tries:

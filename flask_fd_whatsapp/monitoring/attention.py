@@ -25,7 +25,7 @@ class Limits:
     :param max_dead: dead events that nobody has acknowledged.
     :param max_rejected: how much newer than the last accepted event a rejected request may be;
         those that carried none of the configured headers, or are acknowledged, do not count. Of
-        many accounts, each is looked at by itself, and may have none that is newer.
+        many accounts, each is looked at by itself: see :func:`.standing_of`.
     :param max_overdue: how long an event may be due without being taken up.
     :param max_failing: how long an event's handlers may keep failing.
     :param max_handling: how long one attempt at an event may last, all its handlers together.
@@ -131,7 +131,9 @@ def _accounts_turned_away(standing: Standing) -> str | None:
     if last is None:
         return None
     ago = span(standing.age(last.last_seen) or timedelta())
-    others = f" So it is with {many(len(away) - 1, 'other account')}." if len(away) > 1 else ""
+    others = (
+        f" The same is true of {many(len(away) - 1, 'other account')}." if len(away) > 1 else ""
+    )
     return (
         f"the last request to {last.receiver}, {ago} ago, was rejected ({last.status_code} "
         f"{last.reason}), and none has been accepted since: {last.detail}{others}"

@@ -77,11 +77,18 @@ class Standing:
         ]
 
 
-def standing_of(receiver: Receiver, ledger: Ledger, *, tries_to_write: bool = True) -> Standing:
+def standing_of(
+    receiver: Receiver,
+    ledger: Ledger,
+    *,
+    tries_to_write: bool = True,
+    max_rejected: timedelta | None = None,
+) -> Standing:
     """How the ledger of *receiver* stands; never raises :class:`LedgerUnavailable`.
 
     :param receiver: or one of its accounts, of which is told alone.
     :param tries_to_write: whether to find out if it can be written.
+    :param max_rejected: how much newer than an account's last event its last rejection may be.
     """
     unwritable = None
     name, account = receiver.name, None
@@ -91,7 +98,9 @@ def standing_of(receiver: Receiver, ledger: Ledger, *, tries_to_write: bool = Tr
     try:
         backlog = ledger.overview.backlog(receiver=receiver.name, account=account)
         rejections = ledger.rejections.last(receiver=name)
-        turned_away = frozenset(_turned_away(receiver, ledger, rejections))
+        turned_away = frozenset(
+            _turned_away(receiver, ledger, rejections, max_rejected or timedelta())
+        )
         being_handled = ledger.overview.being_handled(receiver=receiver.name, account=account)
         most_postponed = find_event(ledger, backlog.most_postponed)
         token_uses = ledger.token_uses.last(receiver=name)
@@ -122,7 +131,7 @@ def standing_of(receiver: Receiver, ledger: Ledger, *, tries_to_write: bool = Tr
 
 
 def _turned_away(
-    receiver: Receiver, ledger: Ledger, rejections: Iterable[Rejection]
+    receiver: Receiver, ledger: Ledger, rejections: Iterable[Rejection], limit: timedelta
 ) -> Iterator[str]:
     """The accounts of which nothing came since their last rejection; none that is unknown now."""
     if receiver.accounts is None:
@@ -138,6 +147,6 @@ def _turned_away(
             yield name  # nobody can say that it is in order
             continue
         if account is not None and not ledger.overview.accepted_since(
-            moment, receiver=receiver.name, account_ids=account.settings.account_ids or ()
+            moment - limit, receiver=receiver.name, account_ids=account.settings.account_ids or ()
         ):
             yield name

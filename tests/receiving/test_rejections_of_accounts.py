@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def test_traffic_of_one_account_hides_no_wrong_token_of_another(accounts: Accoun
     assert "see the headers of the Account 'acme'" in problem
     assert accounts.send("other", "wrong", account_id="acme") == 401
     (problem,) = accounts.problems()
-    assert "So it is with 1 other account" in problem
+    assert "The same is true of 1 other account" in problem
     assert (accounts.send("acme"), accounts.send("other")) == (200, 200)
     assert accounts.problems() == []
 
@@ -158,3 +159,18 @@ def test_quarantine_of_each_account_has_a_bound_of_its_own(
     kept = [one.receiver for one in made.receiver.ledger.quarantined()]
     assert sorted(kept) == ["fd_whatsapp/acme", "fd_whatsapp/other", "fd_whatsapp/other"]
     made.receiver.ledger.engine.dispose()
+
+
+def test_limit_of_rejections_holds_for_each_account(accounts: Accounts) -> None:
+    """An account whose last event is not much older than its rejection is in order."""
+    assert accounts.send("acme") == 200
+    assert accounts.send("acme", "changed") == 401
+    finish_writes(5)
+    told = {
+        limit: standing_of(
+            accounts.receiver, accounts.receiver.ledger, max_rejected=limit
+        ).turned_away
+        for limit in (None, timedelta(), timedelta(hours=1))
+    }
+    away = frozenset({"fd_whatsapp/acme"})
+    assert told == {None: away, timedelta(): away, timedelta(hours=1): frozenset()}
