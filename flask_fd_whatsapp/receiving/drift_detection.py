@@ -73,7 +73,7 @@ class DriftDetection:
         self._ledger = ledger
         self._found = PerProcess(_Found)
         self._writes = WriteBehind(
-            INTERVAL_SECONDS, receiver=name, what="what is not known in payloads"
+            INTERVAL_SECONDS, receiver=name, what="unknown parts of payloads"
         )
         self._told = Once()
 

@@ -44,9 +44,7 @@ class Duplicates:
         self._name = name
         self._ledger = ledger
         self._counts = PerProcess(_Count)
-        self._writes = WriteBehind(
-            INTERVAL_SECONDS, receiver=name, what="how often events came again"
-        )
+        self._writes = WriteBehind(INTERVAL_SECONDS, receiver=name, what="the counts of duplicates")
 
     def count(self) -> None:
         """Count a duplicate that arrived now."""

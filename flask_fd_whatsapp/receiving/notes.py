@@ -51,9 +51,7 @@ class Notes:
     def __init__(self, name: str, ledger: Callable[[], Ledger]) -> None:
         self._name = name
         self._ledger = ledger
-        self._writes = WriteBehind(
-            INTERVAL_SECONDS, receiver=name, what="what was rejected, or which token was used,"
-        )
+        self._writes = WriteBehind(INTERVAL_SECONDS, receiver=name, what="rejections and token use")
         self._wait = FIRST_WAIT_SECONDS
         self._unwritten = PerProcess(_Counts)
 

@@ -46,7 +46,7 @@ class WriteBehind:
         def tell(error: Exception) -> None:
             if lines.admit(None) is not None:
                 logger.warning(
-                    "%s: %s could not be noted, and is tried again: %s",
+                    "%s: %s could not be written; trying again: %s",
                     receiver,
                     what,
                     error,

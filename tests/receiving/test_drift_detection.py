@@ -209,4 +209,4 @@ def test_ledger_that_is_down_costs_no_drift(
     post(app, payload("read", data__button=1))
     assert seen(ledger)
     assert [one.count for one in ledger.drift.seen()] == [2]
-    assert "could not be noted, and is tried again: No." in caplog.text
+    assert "could not be written; trying again: No." in caplog.text

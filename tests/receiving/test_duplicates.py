@@ -54,5 +54,5 @@ def test_what_could_not_be_written_is_tried_again(
     with caplog.at_level(logging.WARNING):
         Duplicates("fd_whatsapp", lambda: ledger).count()
         wait_until(lambda: ledger.feed().duplicates, "it is written")
-    assert "could not be noted, and is tried again: No." in caplog.text
+    assert "could not be written; trying again: No." in caplog.text
     assert ledger.feed().duplicates == 1

@@ -230,7 +230,7 @@ def test_rejection_is_told_while_the_ledger_is_down(
     assert_problem(told.app.test_client().post(URL), 401)
     assert_problem(told.client.post(URL, data=b"123456"), 413)
     assert [arguments["status_code"] for _, arguments in signals_seen] == [401, 413]
-    (line,) = [one for one in caplog.messages if "could not be noted" in one]
+    (line,) = [one for one in caplog.messages if "could not be written" in one]
     assert str(error) in line
 
 

@@ -120,7 +120,7 @@ def test_what_failed_is_tried_again(
     writes.put("b", noting(written, "b"), wait=TIMEOUT)
     wait_until(lambda: len(written) == 2, "both are written")
     assert written == ["b", "a"]
-    assert caplog.messages == ["one: it could not be noted, and is tried again: down"]
+    assert caplog.messages == ["one: it could not be written; trying again: down"]
 
 
 def test_what_failed_gives_way_to_what_is_newer(monkeypatch: pytest.MonkeyPatch) -> None:
