@@ -11,6 +11,7 @@ from flask import Flask
 from sqlalchemy.event import listens_for
 
 from flask_fd_whatsapp import FreshdeskWhatsApp, RetryLater
+from flask_fd_whatsapp.receiving.write_behind import finish_writes
 
 from ..answers import make_due
 from ..conftest import TOKEN, MakeApp, Payload
@@ -197,6 +198,7 @@ def test_rejected_since(make_durable: MakeApp, post: Post, run_json: RunJSON) ->
     run_json(app, "status")
     stranger.post("/freshdesk/whatsapp", headers={"Authorization": "Bearer old"})
     stranger.post("/freshdesk/whatsapp")
+    finish_writes(5)
     (standing,) = run_json(app, "status", status=1)["receivers"]
     (problem,) = standing["problems"]
     assert "was rejected (401 unauthenticated), and none has been accepted since" in problem
