@@ -161,7 +161,7 @@ NOT_WHOLE = [("10", "whole number"), (1.5, "whole number"), (True, "whole number
         ("MAX_BODY_BYTES", 10**400, "but is larger", "at most 8388608"),
         ("MAX_ATTEMPTS", 2**31, "but is larger", "at most 1000000"),
         ("AGGREGATE_YEARS", 101, "but is larger", "at most 100"),
-        ("TIME_ZONE", "Mars/Base", "'Mars/Base' is no time zone", "such as Europe/Berlin"),
+        ("TIME_ZONE", "Mars/Base", "'Mars/Base' is not a time zone", "such as Europe/Berlin"),
         ("TIME_ZONE", 1, "1 is not the name", "such as Europe/Berlin"),
         ("QUARANTINE_MAX", 10**40, "but is larger", "at most 1000000000"),
         ("RETENTION_DAYS", 10**40, "but is larger", "at most 36500"),

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Select, delete, exists, select
 
 from ..send_records import SendState
 from .dialects.base import Database
-from .send_queries import IS_ERASED
+from .send_queries import IS_KEPT
 from .tables import event, message, send
 
 _RELEASED: Final = [state for state in SendState if state.releases]
@@ -36,7 +36,7 @@ def erase_sends_of_none(
     connection: Connection, database: Database, of_sends: ColumnElement[bool]
 ) -> int:
     """Erase those among these sends that became no message; gives how many."""
-    of_none = of_sends & send.c.message_id.is_(None) & ~IS_ERASED
+    of_none = of_sends & send.c.message_id.is_(None) & IS_KEPT
     released = delete(send).where(of_none, send.c.state.in_(_RELEASED))
     return connection.execute(released).rowcount + _erase(connection, database, of_none)
 

@@ -22,7 +22,7 @@ from ..send_records import (
 from .dialects.base import Database
 from .expected_rows import expected_of, store_expected, template_columns
 from .prepared import PreparedDatabase
-from .send_queries import IS_ERASED, is_unknown, listed, one_send, standing
+from .send_queries import IS_KEPT, is_unknown, listed, one_send, standing
 from .send_settlement import settle, settle_reference, settled_as
 from .tables import send
 
@@ -96,7 +96,7 @@ class SQLSendRecord:
     def _sent(self, send_id: int, message_id: str) -> None:
         database = self._prepared.database
         with database.writing() as connection:
-            its = (send.c.id == send_id) & ~IS_ERASED
+            its = (send.c.id == send_id) & IS_KEPT
             connection.execute(update(send).where(its).values(**settled_as(database, message_id)))
             row = connection.execute(select(send).where(its)).mappings().one_or_none()
             if row is not None:
