@@ -1,1 +1,1 @@
-"""The ledger in memory: bounded, one process's."""
+"""The in-memory ledger: bounded, local to one process."""

@@ -1,4 +1,4 @@
-"""Which messages are to be asked for, in memory."""
+"""Which messages to ask Freshdesk's API for, in memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .memory_store import MemoryStore
 
 
 class MemoryAsking:
-    """Knows which messages are to be asked for, for :class:`MemoryLedger`."""
+    """Schedules which messages to ask the API for, for :class:`MemoryLedger`."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
@@ -31,7 +31,7 @@ class MemoryAsking:
     def due(
         self, wanted: AskFilter, *, limit: int, after: AskCursor | None = None
     ) -> Sequence[Asked]:
-        """Those whose turn has come, oldest first, from behind *after*."""
+        """Messages that are due to be asked for, oldest first, starting after *after*."""
         now = datetime.now(UTC)
         with self._store.lock:
             found = [_asked(one) for one in self._store.all_messages() if _meets(one, wanted, now)]
@@ -39,19 +39,19 @@ class MemoryAsking:
         return [one for one in found if after is None or _place(one) > after][:limit]
 
     def find(self, account_id: str, message_id: str) -> Asked | None:
-        """One message, whosever turn it is; ``None`` if it is unknown."""
+        """One message, due or not; ``None`` if it is unknown."""
         with self._store.lock:
             found = self._store.messages.get(message_id, {}).get(account_id)
             return None if found is None else _asked(found)
 
     def claim(self, asked: Asked) -> Asked | None:
-        """Take a message's turn: it comes again after its next step; ``None`` if another has it."""
+        """Claim a message and schedule its next step; ``None`` if another process claimed it."""
         asks = asked.asks + 1
         claimed = asked._replace(ask_at=datetime.now(UTC) + step_after(asks), asks=asks)
         return claimed if self._change(asked, claimed) else None
 
     def put_back(self, claimed: Asked, before: Asked) -> None:
-        """Give a turn back, so that the message is asked for as if it had not been."""
+        """Release a claim, and restore the schedule from before it."""
         self._change(claimed, before)
 
     def _change(self, before: Asked, after: Asked) -> bool:
@@ -63,14 +63,14 @@ class MemoryAsking:
             return True
 
     def found(self, claimed: Asked, *, is_there: bool) -> None:
-        """Count that Freshdesk did not know a message, or forget that it did not."""
+        """Count that Freshdesk did not know a message, or reset that count."""
         with self._store.lock:
             message = self._message(claimed)
             if message is not None:
                 message.not_found = 0 if is_there else message.not_found + 1
 
     def told_since(self, moment: datetime, *, receiver: str) -> int:
-        """How many events the API told, and not the webhook, that were recorded since then."""
+        """How many events recorded since *moment* came from the API and not the webhook."""
         with self._store.lock:
             return sum(
                 event.receiver == receiver and event.source != "webhook"
@@ -79,7 +79,7 @@ class MemoryAsking:
             )
 
     def last_webhook(self, *, receiver: str) -> tuple[str, datetime] | None:
-        """The account of the last webhook that a receiver took, and when it came (UTC)."""
+        """The account of the last webhook that a receiver accepted, and when it arrived (UTC)."""
         with self._store.lock:
             came = [
                 (event.received_at, event.id, message.account_id)
@@ -94,7 +94,7 @@ class MemoryAsking:
     def note(
         self, receiver: str, *, asked: int, changed: int, stopped: str | None, is_good: bool
     ) -> None:
-        """Keep a run that has just ended as the last one; see :class:`Reconciled`."""
+        """Store a run that has just ended as the last one; see :class:`Reconciled`."""
         now = datetime.now(UTC)
         with self._store.lock:
             before = self._runs.get(receiver)
@@ -115,7 +115,7 @@ class MemoryAsking:
         return sorted(its, key=by_need)
 
     def prune(self, before: datetime, receivers: Collection[str] | None) -> None:
-        """Forget the last runs of accounts that ended before, which must be gone."""
+        """Delete last runs that ended before *before*: their accounts must be gone."""
         with self._store.lock:
             for name, run in list(self._runs.items()):
                 of_all, separator, _ = name.partition(ACCOUNT_SEPARATOR)

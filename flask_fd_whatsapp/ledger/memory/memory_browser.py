@@ -1,4 +1,4 @@
-"""Messages page by page, and all there is of one, in memory."""
+"""Messages page by page, and the details of one, in memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class MemoryBrowser:
         after: Place | None = None,
         limit: int,
     ) -> list[ListedMessage]:
-        """The messages that meet *wanted*, latest sent first."""
+        """The messages that match *wanted*, latest sent first."""
         with self._store.lock:
             found = [
                 ListedMessage(place=place, message=one.view())
@@ -56,7 +56,7 @@ class MemoryBrowser:
 
 
 def _place(one: MemoryMessage) -> Place:
-    # One that is only expected has no id of its own; its object's is, as long as it lives.
+    # An expected message has no id of its own; its object's id is unique while it lives.
     key = min((event.id for event in one.events.values()), default=None)
     return Place(one.sent_on, id(one) if key is None else key)
 

@@ -1,4 +1,4 @@
-"""Campaigns of recorded messages, in memory."""
+"""The campaigns of recorded messages, in memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .memory_store import MemoryStore
 
 
 class MemoryCampaigns:
-    """Applies the campaign rule to what is recorded, for :class:`MemoryLedger`."""
+    """Applies the campaign rule to recorded messages, for :class:`MemoryLedger`."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store

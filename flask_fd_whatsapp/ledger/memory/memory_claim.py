@@ -1,4 +1,4 @@
-"""The claim of the ledger in memory."""
+"""The in-memory ledger's claim."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .memory_store import MemoryStore
 
 
 class MemoryClaim:
-    """One thread's right to a message."""
+    """One thread's claim on a message."""
 
     transaction = None
 
@@ -54,7 +54,7 @@ class MemoryClaim:
         return False
 
     def abandon(self, tried: Tried) -> State | None:
-        """Record, in another thread than the handler's, that the handler hangs."""
+        """Record, from a thread other than the handler's, that the handler hangs."""
         with self._store.lock:
             if self._is_finished or self._event.succeeded & tried.failed.keys():
                 return None
@@ -63,7 +63,7 @@ class MemoryClaim:
             return state
 
     def finish(self, tried: Tried) -> State:
-        """Record what the try brought, and let the message go."""
+        """Record the outcome of the attempt, and release the message."""
         with self._store.lock:
             self._check()
             self._event.settle(tried, self._policy, due_at=self._due_at)

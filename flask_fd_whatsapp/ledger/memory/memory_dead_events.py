@@ -1,4 +1,4 @@
-"""The events that are dead, in memory: revived, or taken note of."""
+"""Dead events, in memory: revived or acknowledged."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from .memory_store import MemoryStore
 
 
 class MemoryDeadEvents:
-    """Revives what is dead, or takes note of it, for :class:`MemoryLedger`."""
+    """Revives or acknowledges dead events, for :class:`MemoryLedger`."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
     def revive(self, event_id: int) -> bool:
-        """Make a dead event pending and due, its attempts forgotten; whether it was dead."""
+        """Make a dead event pending and due, with its attempts reset; whether it was dead."""
         with self._store.lock:
             message, event = self._store.events.get(event_id, (None, None))
             if message is None or event is None or event.state is not State.DEAD:
@@ -23,7 +23,7 @@ class MemoryDeadEvents:
             return True
 
     def acknowledge(self, *, receiver: str | None = None, event_id: int | None = None) -> int:
-        """Take note of the events that are dead, so that nobody is told of them again."""
+        """Acknowledge dead events, so that they raise no further alert."""
         with self._store.lock:
             new = [
                 event

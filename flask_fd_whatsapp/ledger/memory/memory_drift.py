@@ -1,4 +1,4 @@
-"""What was seen in payloads and is not known here, in memory."""
+"""Unknown fields and values seen in payloads, in memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .memory_store import MemoryStore
 
 
 class MemoryDriftRecord:
-    """Keeps what is not known and was seen, for :class:`MemoryLedger`."""
+    """Stores drift, for :class:`MemoryLedger`."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
@@ -18,7 +18,7 @@ class MemoryDriftRecord:
         store.on_forgetting(self._forget_example)
 
     def note(self, drifts: Collection[Drift]) -> None:
-        """Add to what was seen."""
+        """Add drifts."""
         with self._store.lock:
             for drift in drifts:
                 if drift.example not in self._store.messages:
@@ -30,13 +30,13 @@ class MemoryDriftRecord:
                     del self._seen[oldest.key]
 
     def seen(self, *, receiver: str | None = None) -> list[Drift]:
-        """What was seen at every receiver (or this one), newest first."""
+        """The drifts seen by every receiver (or this one), newest first."""
         with self._store.lock:
             return self._newest_first(receiver)
 
     def _forget_example(self, _: str, message_id: str) -> None:
         if message_id in self._store.messages:
-            return  # another account has one of that id
+            return  # another account has a message with that id
         for key, one in self._seen.items():
             if one.example == message_id:
                 self._seen[key] = replace(one, example=None)

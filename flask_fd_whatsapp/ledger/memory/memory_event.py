@@ -1,4 +1,4 @@
-"""An event in the ledger in memory: what its tries brought."""
+"""An event in the in-memory ledger, and the outcome of its attempts."""
 
 from __future__ import annotations
 
@@ -42,25 +42,25 @@ class MemoryEvent:
     errors: tuple[Handling, ...] = ()
 
     def begin_try(self, now: datetime) -> datetime | None:
-        """Count the try, if the event is due; if not, give when it was to be."""
+        """Count the attempt if the event is due; if not, return when it is due."""
         due_at = self.due_at
         if due_at is None or due_at <= now:
             self.attempts += 1
             return None
-        self.due_at = now  # should the process die, the next try counts
+        self.due_at = now  # if the process dies, the next attempt counts
         return due_at
 
     def revive(self) -> None:
-        """Let it begin anew, for the handlers that gave up too."""
+        """Start over, also for the handlers that gave up."""
         self.due_at = self.revived_at = datetime.now(UTC)
         self.state, self.attempts, self.postponed = State.PENDING, 0, 0
         self.reserved_until = 0
         self.gave_up = frozenset()
 
     def settle(self, tried: Tried, policy: Policy, *, due_at: datetime | None) -> None:
-        """Take in what a try brought.
+        """Apply the outcome of an attempt.
 
-        :param due_at: what :meth:`begin_try` gave.
+        :param due_at: what :meth:`begin_try` returned.
         """
         if tried.superseded:
             self.succeeded |= set(tried.superseded)
@@ -106,5 +106,5 @@ class MemoryEvent:
         self.errors = tuple(errors.values())
 
     def end(self, state: State) -> None:
-        """Nothing is to be done with it any more."""
+        """Put it in a final state."""
         self.state, self.due_at, self.is_acknowledged = state, None, False

@@ -1,4 +1,4 @@
-"""What remains of the messages that the ledger in memory has dropped."""
+"""What remains of the messages that the in-memory ledger has evicted."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from ...engagement.tally import Tally
 from ..forgotten import digest_of
 
 AT_ONCE: Final = 256
-"""How many wait until they are folded: one by one would cost each event that makes one go."""
+"""Evicted messages folded per batch: one by one, each event that evicts would pay."""
 
 KEPT_DIGESTS: Final = 200_000
 
 
 class MemoryFolds:
-    """Aggregates of dropped messages, and what is kept to know those again.
+    """Aggregates of evicted messages, and the digests by which they are recognised.
 
-    Whoever uses them holds the store's lock.
+    Callers hold the store's lock.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class MemoryFolds:
         self._digests: OrderedDict[bytes, None] = OrderedDict()
 
     def add(self, facts: Facts) -> None:
-        """Fold a message that is dropped."""
+        """Fold a message that is evicted."""
         self._digests[digest_of(facts.account_id, facts.message_id)] = None
         if len(self._digests) > KEPT_DIGESTS:
             self._digests.popitem(last=False)
@@ -39,7 +39,7 @@ class MemoryFolds:
             self._fold()
 
     def has(self, account_id: str, message_id: str) -> bool:
-        """Whether a message was dropped."""
+        """Whether a message was evicted."""
         return bool(self._digests) and digest_of(account_id, message_id) in self._digests
 
     def kept(self) -> list[tuple[FoldKey, str, str]]:

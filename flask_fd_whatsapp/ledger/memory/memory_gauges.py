@@ -1,4 +1,4 @@
-"""What monitors keep over time, of a ledger in memory."""
+"""The gauges that monitors record, from an in-memory ledger."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .memory_store import MemoryStore
 
 
 class MemoryGauges:
-    """Reads what monitors keep over time, for :class:`MemoryLedger`."""
+    """Reads gauges, for :class:`MemoryLedger`."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class MemoryGauges:
         self._drift = drift
 
     def read(self, receivers: Collection[str]) -> Mapping[str, Gauges]:
-        """How the receivers of these names stand."""
+        """The gauges of the named receivers."""
         with self._store.lock:
             return {name: self._of(name) for name in receivers}
 

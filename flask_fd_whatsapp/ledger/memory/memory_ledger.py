@@ -76,7 +76,7 @@ class MemoryLedger(ComposedLedger):
 
     @property
     def transaction(self) -> Never:
-        """Not there: nothing of the host's can commit together with memory."""
+        """Not supported: a host's writes cannot commit together with memory."""
         raise FreshdeskWhatsAppError(
             "current_ledger.transaction needs a ledger in a database: set "
             f'{self._url_key}, such as "sqlite:///events.db".'

@@ -1,4 +1,4 @@
-"""What keeps the ledger in memory going: what can be forgotten."""
+"""Maintenance of the in-memory ledger: pruning and erasing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .memory_store import MemoryStore
 
 
 class MemoryMaintenance:
-    """Keeps the ledger going, for :class:`MemoryLedger`."""
+    """Maintains the ledger, for :class:`MemoryLedger`."""
 
     def __init__(self, store: MemoryStore, sends: MemorySendRecord, asking: MemoryAsking) -> None:
         self._store = store
@@ -33,9 +33,9 @@ class MemoryMaintenance:
         account_ids: Collection[str] | None = None,
         except_accounts: Collection[str] = (),
     ) -> int:
-        """Forget at most *limit* messages not heard of since *before*, none that is unfinished.
+        """Forget at most *limit* finished messages without an event since *before*.
 
-        :param receiver: only messages all of whose events came to the receivers of these names.
+        :param receiver: only messages whose events all came to these receivers.
         """
         names = [receiver] if isinstance(receiver, str) else receiver
 
@@ -68,7 +68,7 @@ class MemoryMaintenance:
         reference: str | None = None,
         account_id: str | None = None,
     ) -> Erased:
-        """Forget the messages of an id, or of a reference, and what was sent with that."""
+        """Forget the messages with an id or a reference, and the sends with that reference."""
         require_condition(message_id, reference)
         with self._store.lock:
             its = [
@@ -87,22 +87,22 @@ class MemoryMaintenance:
 
     @property
     def compacts(self) -> str:
-        """Nothing: Python gives memory back by itself."""
+        """Nothing: Python frees memory."""
         return ""
 
     def compact(self) -> None:
-        """Nothing is to be done."""
+        """Do nothing."""
 
     def back_up(self, path: Path, *, tell: Callable[[int, int], None]) -> None:
         """Memory cannot be backed up."""
         raise FreshdeskWhatsAppError("The ledger is in memory: there is nothing to back up.")
 
     def check(self) -> list[str]:
-        """Nothing can be wrong with memory."""
+        """Memory has nothing to check."""
         return []
 
     def upgrade(
         self, to: str | None = None, *, tell: Callable[[str], None] | None = None
     ) -> Upgraded | None:
-        """Memory needs nothing."""
+        """Memory has no tables to upgrade."""
         return None

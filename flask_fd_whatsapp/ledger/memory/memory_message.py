@@ -1,4 +1,4 @@
-"""A message in the ledger in memory, with its events."""
+"""A message in the in-memory ledger, with its events."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ class MemoryMessage:
 
     @property
     def is_finished(self) -> bool:
-        """Whether none of its events is still to be handled."""
+        """Whether none of its events is pending."""
         return all(event.state is not State.PENDING for event in self.events.values())
 
     def came_only_to(self, receivers: Collection[str]) -> bool:
-        """Whether no receiver but those of these names has had events of it."""
+        """Whether its events came only to these receivers."""
         return all(event.receiver in receivers for event in self.events.values())
 
     def add(self, entry: Entry, event_id: int, now: datetime) -> MemoryEvent:
-        """Add an event that was not seen before."""
+        """Add a new event."""
         event, before = entry.event, self.status
         moves = is_ahead(event.status, before)
         if moves:
@@ -78,7 +78,7 @@ class MemoryMessage:
         return added
 
     def correct(self, entry: Entry) -> None:
-        """Take a webhook in place of what the API had told of the same status."""
+        """Replace what the API reported for a status with its webhook."""
         event = self.events[entry.event.status]
         if event.source != WEBHOOK and entry.event.source == WEBHOOK:
             event.body, event.headers = entry.body, entry.headers
@@ -86,7 +86,7 @@ class MemoryMessage:
             event.is_estimated = False
 
     def expect(self, expected: Expected, now: datetime) -> None:
-        """Take what it lacks from whoever sent it."""
+        """Fill in what is missing from its send."""
         if self.external_reference_id is None:
             self.external_reference_id = storable(expected.external_reference_id)
         if self.campaign is None:
@@ -98,11 +98,11 @@ class MemoryMessage:
 
     @property
     def estimated(self) -> frozenset[str]:
-        """The known statuses whose time is not WhatsApp's, but that of asking."""
+        """The known statuses with an estimated time: when the API was asked, not WhatsApp's."""
         return frozenset(event.status for event in self.events.values() if event.is_estimated)
 
     def learn(self, entry: Entry, now: datetime) -> None:
-        """Take the reference, the campaign and the error from whichever event carries them."""
+        """Adopt the reference, campaign and error from whichever event carries them."""
         event = entry.event
         self.last_seen = now
         self.receiver = self.receiver or entry.receiver
@@ -115,7 +115,7 @@ class MemoryMessage:
                 setattr(self, name, given_by(entry))
 
     def _learn_error(self, code: str | None, message: str | None) -> None:
-        """Take an error where none is known, or the message of one that is."""
+        """Adopt an error if none is known, or the message that a known one lacks."""
         if self.error is None:
             if code is not None or message is not None:
                 self.error = DeliveryError(code, message)
@@ -124,8 +124,8 @@ class MemoryMessage:
 
     @property
     def sent_on(self) -> datetime:
-        """When it was sent: its QUEUED time, else when it was expected, else the earliest of any of
-        its events, an estimated one only if there is no other.
+        """When it was sent: its QUEUED time, else when it was expected, else its earliest event's
+        time, an estimated one only if there is no other.
         """
         queued = self.events.get(Status.QUEUED)
         if queued is not None:
@@ -137,7 +137,7 @@ class MemoryMessage:
 
     @property
     def facts(self) -> Facts:
-        """What reports need of it."""
+        """The facts that reports need."""
         times = {status: event.timestamp for status, event in self.events.items()}
         return Facts(
             sent_on=self.sent_on,
@@ -159,7 +159,7 @@ class MemoryMessage:
         )
 
     def view(self) -> Message:
-        """The message as asked for."""
+        """The message as queries return it."""
         return Message(
             **{name: getattr(self, name) for name in PLAIN},
             status=self.status,
@@ -170,7 +170,7 @@ class MemoryMessage:
         )
 
     def view_of(self, event: MemoryEvent) -> Event:
-        """One of its events as listed."""
+        """One of its events as listings show it."""
         return Event(
             id=event.id,
             account_id=self.account_id,

@@ -1,4 +1,4 @@
-"""How things stand in memory, for those who watch."""
+"""The overview for monitoring, from memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .memory_store import MemoryStore
 
 
 class MemoryOverview:
-    """Tells those who watch how things stand, for :class:`MemoryLedger`."""
+    """Provides the overview for monitoring, for :class:`MemoryLedger`."""
 
     def __init__(self, store: MemoryStore, quarantine: MemoryQuarantine) -> None:
         self._store = store
@@ -44,7 +44,7 @@ class MemoryOverview:
         return sorted(found, key=lambda one: one.since)
 
     def backlog(self, *, receiver: str | None = None, account: OneAccount | None = None) -> Backlog:
-        """How the ledger stands, or what is in it of the receiver of this name."""
+        """The backlog of the ledger, or of this receiver."""
         with self._store.lock:
             recorded = [
                 (event, self._store.is_held(message))
@@ -99,7 +99,7 @@ class MemoryOverview:
             )
 
     def receivers(self) -> list[str]:
-        """The names of the receivers that events came to, in order."""
+        """The names of the receivers with events, sorted."""
         with self._store.lock:
             return sorted(
                 {

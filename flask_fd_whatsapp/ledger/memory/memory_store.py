@@ -25,8 +25,8 @@ class MemoryStore:
 
     Whoever reads or changes them holds the lock.
 
-    :param max_events: how many events are kept.  At the bound the oldest message that is
-        finished goes; if none is, the ledger cannot be written.
+    :param max_events: how many events are kept.  At the bound the oldest finished message is
+        evicted; if there is none, the ledger cannot be written.
     :param clock: a clock in seconds, for leases.
     :param url_key: the key that would name a database, for errors.
     """

@@ -1,4 +1,4 @@
-"""Which messages are to be asked for, in a database."""
+"""Which messages to ask Freshdesk's API for, in a database."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _ASKED = select(
 
 
 class SQLAsking:
-    """Knows which messages are to be asked for, for :class:`SQLLedger`."""
+    """Schedules which messages to ask the API for, for :class:`SQLLedger`."""
 
     def __init__(self, prepared: PreparedDatabase) -> None:
         self._prepared = prepared
@@ -51,7 +51,7 @@ class SQLAsking:
     def due(
         self, wanted: AskFilter, *, limit: int, after: AskCursor | None = None
     ) -> Sequence[Asked]:
-        """Those whose turn has come, oldest first, from behind *after*."""
+        """Messages that are due to be asked for, oldest first, starting after *after*."""
         database = self._prepared.database
         query = _ASKED.where(*_met(wanted, database))
         if after is not None:
@@ -64,14 +64,14 @@ class SQLAsking:
             return [Asked(*row) for row in connection.execute(query)]
 
     def find(self, account_id: str, message_id: str) -> Asked | None:
-        """One message, whosever turn it is; ``None`` if it is unknown."""
+        """One message, due or not; ``None`` if it is unknown."""
         query = _ASKED.where(message.c.account_id == account_id, message.c.message_id == message_id)
         with self._prepared.database.querying() as connection:
             row = connection.execute(query).one_or_none()
             return None if row is None else Asked(*row)
 
     def claim(self, asked: Asked) -> Asked | None:
-        """Take a message's turn: it comes again after its next step; ``None`` if another has it."""
+        """Claim a message and schedule its next step; ``None`` if another process claimed it."""
         database = self._prepared.database
         asks = asked.asks + 1
         next_turn = database.now(after=step_after(asks).total_seconds())
@@ -83,7 +83,7 @@ class SQLAsking:
             return asked._replace(ask_at=ask_at, asks=asks)
 
     def put_back(self, claimed: Asked, before: Asked) -> None:
-        """Give a turn back, so that the message is asked for as if it had not been."""
+        """Release a claim, and restore the schedule from before it."""
         database = self._prepared.database
         changed = update(message).where(*_still(claimed))
         changed = changed.values(ask_at=before.ask_at, asks=before.asks)
@@ -91,14 +91,14 @@ class SQLAsking:
             connection.execute(changed)
 
     def found(self, claimed: Asked, *, is_there: bool) -> None:
-        """Count that Freshdesk did not know a message, or forget that it did not."""
+        """Count that Freshdesk did not know a message, or reset that count."""
         value = _NOT_FOUND + 1 if not is_there else None
         changed = update(message).where(message.c.id == claimed.key).values(not_found=value)
         with self._prepared.database.writing() as connection:
             connection.execute(changed)
 
     def told_since(self, moment: datetime, *, receiver: str) -> int:
-        """How many events the API told, and not the webhook, that were recorded since then."""
+        """How many events recorded since *moment* came from the API and not the webhook."""
         database = self._prepared.database
         query = (
             select(func.count())
@@ -109,7 +109,7 @@ class SQLAsking:
             return connection.scalar(query.where(event.c.received_at >= moment)) or 0
 
     def last_webhook(self, *, receiver: str) -> tuple[str, datetime] | None:
-        """The account of the last webhook that a receiver took, and when it came (UTC)."""
+        """The account of the last webhook that a receiver accepted, and when it arrived (UTC)."""
         query = (
             select(message.c.account_id, event.c.received_at)
             .join_from(event, message)
@@ -124,7 +124,7 @@ class SQLAsking:
     def note(
         self, receiver: str, *, asked: int, changed: int, stopped: str | None, is_good: bool
     ) -> None:
-        """Keep a run that has just ended as the last one; see :class:`Reconciled`."""
+        """Store a run that has just ended as the last one; see :class:`Reconciled`."""
         database = self._prepared.database
         with database.writing() as connection:
             now = database.read_clock(connection)
@@ -148,7 +148,7 @@ class SQLAsking:
 
 
 def forget_runs(database: Database, before: datetime, receivers: Collection[str] | None) -> None:
-    """Forget the last runs of accounts that ended before, which must be gone."""
+    """Delete last runs that ended before *before*: their accounts must be gone."""
     name = reconciliation.c.receiver
     of_account = [name.contains(ACCOUNT_SEPARATOR)]
     if receivers is not None:

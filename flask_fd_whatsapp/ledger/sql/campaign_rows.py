@@ -17,7 +17,7 @@ _REFERENCE: Final = func.coalesce(message.c.reference_text, message.c.external_r
 
 
 class SQLCampaigns:
-    """Applies the campaign rule to what is recorded, for :class:`SQLLedger`."""
+    """Applies the campaign rule to recorded messages, for :class:`SQLLedger`."""
 
     def __init__(self, prepared: PreparedDatabase) -> None:
         self._prepared = prepared

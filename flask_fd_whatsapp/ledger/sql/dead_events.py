@@ -1,4 +1,4 @@
-"""The events that are dead, in a database: revived, or taken note of."""
+"""Dead events, in a database: revived or acknowledged."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from .tables import event, handling
 
 
 class SQLDeadEvents:
-    """Revives what is dead, or takes note of it, for :class:`SQLLedger`."""
+    """Revives or acknowledges dead events, for :class:`SQLLedger`."""
 
     def __init__(self, prepared: PreparedDatabase) -> None:
         self._prepared = prepared
 
     def revive(self, event_id: Any) -> bool:
-        """Make a dead event pending and due, its attempts forgotten; whether it was dead."""
+        """Make a dead event pending and due, with its attempts reset; whether it was dead."""
         return self._prepared.database.retried(lambda: self._revive(event_id))
 
     def _revive(self, event_id: Any) -> bool:
@@ -43,7 +43,7 @@ class SQLDeadEvents:
             return True
 
     def acknowledge(self, *, receiver: str | None = None, event_id: Any = None) -> int:
-        """Take note of the events that are dead, so that nobody is told of them again."""
+        """Acknowledge dead events, so that they raise no further alert."""
         return self._prepared.database.retried(lambda: self._acknowledge(receiver, event_id))
 
     def _acknowledge(self, receiver: str | None, event_id: Any) -> int:
@@ -59,6 +59,6 @@ class SQLDeadEvents:
 
 
 def is_unacknowledged() -> ColumnElement[bool]:
-    """Whether nobody has taken note of a dead event since it died, for the last time."""
+    """Whether a dead event has not been acknowledged since it last died."""
     is_old: ColumnElement[bool] = event.c.acknowledged_at < event.c.dead_at
     return event.c.acknowledged_at.is_(None) | is_old

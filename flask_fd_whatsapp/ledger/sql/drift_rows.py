@@ -1,4 +1,4 @@
-"""What was seen in payloads and is not known here, in a database."""
+"""Unknown fields and values seen in payloads, in a database."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from .tables import message
 
 
 class SQLDriftRecord:
-    """Keeps what is not known and was seen, for :class:`SQLLedger`."""
+    """Stores drift, for :class:`SQLLedger`."""
 
     def __init__(self, prepared: PreparedDatabase) -> None:
         self._prepared = prepared
 
     def note(self, drifts: Collection[Drift]) -> None:
-        """Add to what was seen."""
+        """Add drifts."""
         database = self._prepared.database
         names = [column.name for column in table.primary_key]
         with database.writing() as connection:
@@ -47,7 +47,7 @@ class SQLDriftRecord:
         forget_examples(database)
 
     def seen(self, *, receiver: str | None = None) -> list[Drift]:
-        """What was seen at every receiver (or this one), newest first."""
+        """The drifts seen by every receiver (or this one), newest first."""
         query = select(table).order_by(table.c.last_seen.desc(), *table.primary_key)
         if receiver is not None:
             query = query.where(table.c.receiver == receiver)

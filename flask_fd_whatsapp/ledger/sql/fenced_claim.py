@@ -77,7 +77,7 @@ class SQLClaim:
             self._succeeded = handler
 
     def finish(self, tried: Tried) -> State:
-        """Record what the try brought, and let the message go."""
+        """Record the outcome of the attempt, and release the message."""
         handled = [Handled(tried.succeeded, False)] if tried.succeeded else []
         handled += [Handled(handler, True) for handler in tried.superseded]
 
@@ -98,7 +98,7 @@ class SQLClaim:
         return state
 
     def abandon(self, tried: Tried) -> State | None:
-        """Record, in another thread than the handler's, that the handler hangs.
+        """Record, from a thread other than the handler's, that the handler hangs.
 
         The handler keeps its transaction, which has ended: in a new one it could go on.
         """

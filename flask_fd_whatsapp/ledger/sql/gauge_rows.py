@@ -1,4 +1,4 @@
-"""What monitors keep over time, of a ledger in a database: one statement a scrape."""
+"""The gauges that monitors record, from a database: one statement per scrape."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class _Row(NamedTuple):
 
 
 class SQLGauges:
-    """Reads what monitors keep over time, for :class:`SQLLedger`."""
+    """Reads gauges, for :class:`SQLLedger`."""
 
     def __init__(self, prepared: PreparedDatabase) -> None:
         self._prepared = prepared
 
     def read(self, receivers: Collection[str]) -> Mapping[str, Gauges]:
-        """How the receivers of these names stand, with one query however many they are."""
+        """The gauges of the named receivers, in one query however many there are."""
         gauges = {name: Gauges() for name in receivers}
         if not gauges:
             return gauges

@@ -1,4 +1,4 @@
-"""What keeps a ledger in a database going: what can be forgotten, its tables and its disk."""
+"""Maintenance of a ledger in a database: pruning and erasing, tables and disk space."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .tables import message, send
 
 
 class SQLMaintenance:
-    """Keeps the ledger going, for :class:`SQLLedger`."""
+    """Maintains the ledger, for :class:`SQLLedger`."""
 
     def __init__(self, prepared: PreparedDatabase, rules: Callable[[], ReportRules]) -> None:
         self._prepared = prepared
@@ -41,9 +41,9 @@ class SQLMaintenance:
         account_ids: Collection[str] | None = None,
         except_accounts: Collection[str] = (),
     ) -> int:
-        """Forget at most *limit* messages not heard of since *before*, none that is unfinished.
+        """Forget at most *limit* finished messages without an event since *before*.
 
-        :param receiver: only messages all of whose events came to the receivers of these names.
+        :param receiver: only messages whose events all came to these receivers.
         """
         names = [receiver] if isinstance(receiver, str) else receiver
         database, rules = self._prepared.database, self._rules()
@@ -74,7 +74,7 @@ class SQLMaintenance:
         reference: str | None = None,
         account_id: str | None = None,
     ) -> Erased:
-        """Forget the messages of an id, or of a reference, and what was sent with that."""
+        """Forget the messages with an id or a reference, and the sends with that reference."""
         require_condition(message_id, reference)
         its: ColumnElement[bool] = true()
         of_sends: ColumnElement[bool] = false()

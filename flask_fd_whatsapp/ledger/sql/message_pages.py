@@ -1,4 +1,4 @@
-"""Messages page by page, and all there is of one, in a database."""
+"""Messages page by page, and the details of one, in a database."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class SQLBrowser:
         after: Place | None = None,
         limit: int,
     ) -> list[ListedMessage]:
-        """The messages that meet *wanted*, latest sent first."""
+        """The messages that match *wanted*, latest sent first."""
         database = self._prepared.database
         with database.querying(patiently=True) as connection:
             sent_on = _sent_on(connection)

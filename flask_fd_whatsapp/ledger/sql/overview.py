@@ -1,4 +1,4 @@
-"""How things stand in a database, for those who watch."""
+"""The overview for monitoring, from a database."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .tables import event, message, quarantine
 
 
 class SQLOverview:
-    """Tells those who watch how things stand, for :class:`SQLLedger`."""
+    """Provides the overview for monitoring, for :class:`SQLLedger`."""
 
     def __init__(self, prepared: PreparedDatabase) -> None:
         self._prepared = prepared
@@ -50,7 +50,7 @@ class SQLOverview:
             return [BeingHandled(**row) for row in connection.execute(query).mappings()]
 
     def backlog(self, *, receiver: str | None = None, account: OneAccount | None = None) -> Backlog:
-        """How the ledger stands, or what is in it of the receiver of this name."""
+        """The backlog of the ledger, or of this receiver."""
         events, bodies = [], []
         if receiver is not None:
             events = [came_to(receiver, event, self._prepared.database)]
@@ -127,7 +127,7 @@ class SQLOverview:
             )
 
     def receivers(self) -> list[str]:
-        """The names of the receivers that events came to, in order."""
+        """The names of the receivers with events, sorted."""
         names: list[str] = []
         # One after the other, each with one look into the index, however many events there are.
         following = select(func.min(event.c.receiver))
