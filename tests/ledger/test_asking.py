@@ -10,7 +10,14 @@ import pytest
 from sqlalchemy import update
 
 from flask_fd_whatsapp.events import DeliveryError
-from flask_fd_whatsapp.ledger import Ledger, MemoryLedger, State, Tried
+from flask_fd_whatsapp.ledger import (
+    Ledger,
+    MemoryLedger,
+    Rejection,
+    State,
+    Tried,
+    Unusable,
+)
 from flask_fd_whatsapp.ledger.asking import (
     STEPS,
     AskCursor,
@@ -19,10 +26,12 @@ from flask_fd_whatsapp.ledger.asking import (
     is_due,
     step_after,
 )
+from flask_fd_whatsapp.ledger.gauges import Gauges
 from flask_fd_whatsapp.ledger.pacing import PaceMoments
 from flask_fd_whatsapp.ledger.records import name_of_account
 from flask_fd_whatsapp.ledger.sql import SQLLedger
 from flask_fd_whatsapp.ledger.sql.tables import message as message_table
+from flask_fd_whatsapp.ledger.sql.tables import reconciliation as run_table
 
 from ..concurrency.threads import TIMEOUT
 from .entries import MOMENT, POLICY, RECEIVER, entry, handle, the_message
@@ -282,12 +291,67 @@ def test_reconciliations_of_accounts_are_kept_apart(ledger: Ledger) -> None:
     assert runs(ledger) == [name_of_account(RECEIVER, key) for key in "cba"]
 
 
+def test_runs_of_a_receiver_that_has_accounts_now_are_those_of_its_accounts(
+    ledger: Ledger,
+) -> None:
+    """What was kept under its own name before does not look like a run that never comes again."""
+    note(ledger, RECEIVER, is_good=False)
+    note(ledger, "other")
+    note(ledger, name_of_account(RECEIVER, "acme"))
+    assert runs(ledger) == [name_of_account(RECEIVER, "acme")]
+    assert ledger.gauges.read([RECEIVER])[RECEIVER].failing_reconciliations == 0
+    note(ledger, RECEIVER, is_good=False)
+    assert runs(ledger) == [RECEIVER, name_of_account(RECEIVER, "acme")]
+    assert ledger.gauges.read([RECEIVER])[RECEIVER].failing_reconciliations == 1
+
+
+@pytest.mark.parametrize("good_before", [None, MOMENT])
+def test_a_run_of_the_previous_version_is_good_unless_it_was_stopped(
+    sql_ledger: SQLLedger, good_before: datetime | None
+) -> None:
+    """It does not write when it was good, and runs beside this version during an upgrade."""
+    note(sql_ledger, RECEIVER)
+    with sql_ledger.engine.begin() as connection:
+        connection.execute(update(run_table).values(good_at=good_before))
+    (run,) = sql_ledger.asking.runs(receiver=RECEIVER)
+    assert (run.is_good, run.good_at) == (True, run.ended_at)
+    gauges = sql_ledger.gauges.read([RECEIVER])[RECEIVER]
+    assert (gauges.failing_reconciliations, gauges.last_reconciled) == (0, run.ended_at)
+    with sql_ledger.engine.begin() as connection:
+        connection.execute(update(run_table).values(stopped="a wrong key"))
+    (run,) = sql_ledger.asking.runs(receiver=RECEIVER)
+    assert (run.is_good, run.good_at) == (False, good_before)
+    assert sql_ledger.gauges.read([RECEIVER])[RECEIVER].failing_reconciliations == 1
+
+
+def test_receivers_whose_names_differ_only_in_case_are_different(ledger: Ledger) -> None:
+    """Nor does one forget what the other keeps."""
+    name = name_of_account("EU", "acme")
+    note(ledger, name)
+    moment = datetime.now(UTC)
+    ledger.rejections.note(
+        Rejection(receiver=name, reason="account", status_code=403, detail="d", last_seen=moment)
+    )
+    ledger.quarantine.keep(
+        Unusable(receiver=name, body=b"{", reason="not_json", detail="d", headers={}), at_most=9
+    )
+    assert runs(ledger, "eu") == []
+    assert ledger.rejections.last(receiver="eu") == []
+    assert ledger.rejections.acknowledge(receiver="eu") == 0
+    assert ledger.quarantined(receiver="eu") == []
+    assert ledger.gauges.read(["eu"]) == {"eu": Gauges()}
+    ledger.prune(before=moment + HOUR, limit=9, receiver="eu")
+    assert runs(ledger, "EU") == [name]
+    assert [one.receiver for one in ledger.rejections.last(receiver="EU")] == [name]
+    assert [one.receiver for one in ledger.quarantined(receiver="EU")] == [name]
+
+
 @pytest.mark.parametrize("receiver", [None, RECEIVER])
 def test_reconciliations_of_accounts_that_are_gone_are_pruned(
     ledger: Ledger, receiver: str | None
 ) -> None:
     """With what is as old: an account that was taken away does not alarm for ever."""
-    names = [RECEIVER, name_of_account(RECEIVER, "gone"), name_of_account("other", "acme")]
+    names = [name_of_account(RECEIVER, "gone"), RECEIVER, name_of_account("other", "acme")]
     for name in names:
         note(ledger, name)
     now = datetime.now(UTC)

@@ -77,9 +77,16 @@ def test_gauges_count_dead_events(ledger: Ledger) -> None:
 
 def test_gauges_tell_of_reconciliation_and_drift(ledger: Ledger) -> None:
     """When it was last reconciled, how much was rejected, and what of late was not known."""
-    for name, is_good in (("one", True), ("one/acme", True), ("one/globex", False), ("two", False)):
-        ledger.asking.note(name, asked=3, changed=1, stopped=None, is_good=is_good)
-    ledger.asking.note("one", asked=3, changed=1, stopped="a wrong key", is_good=False)
+    for name, is_good in (
+        ("one", True),
+        ("one/acme", True),
+        ("one/globex", False),
+        ("one/initech", True),
+        ("one/initech", False),
+        ("two", False),
+    ):
+        stopped = None if is_good else "a wrong key"
+        ledger.asking.note(name, asked=3, changed=1, stopped=stopped, is_good=is_good)
     oldest = min(run.good_at for run in ledger.asking.runs(receiver="one") if run.good_at)
     for number, moment in enumerate((MOMENT, datetime.now(UTC))):
         ledger.drift.note(

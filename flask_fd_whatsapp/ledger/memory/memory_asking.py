@@ -112,6 +112,10 @@ class MemoryAsking:
         """The last run of the receiver and of each of its accounts."""
         with self._store.lock:
             its = [run for run in self._runs.values() if is_of(run.receiver, receiver)]
+        of_accounts = [run for run in its if run.receiver != receiver]
+        last = max((run.ended_at for run in of_accounts), default=None)
+        if last is not None:  # the receiver's own counts only if no account has run since
+            its = [run for run in its if run in of_accounts or run.ended_at >= last]
         return sorted(its, key=by_need)
 
     def prune(self, before: datetime, receivers: Collection[str] | None) -> None:

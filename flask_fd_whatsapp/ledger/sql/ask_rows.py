@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, case, delete, exists, func, or_, select, update
 
 from ..asking import (
     GIVEN_UP_AFTER,
@@ -19,13 +19,20 @@ from ..asking import (
     by_need,
     step_after,
 )
-from ..records import ACCOUNT_SEPARATOR, name_of_account
+from ..records import ACCOUNT_SEPARATOR
 from ..references import storable
 from .dialects.base import Database
 from .event_pages import came_to
 from .prepared import PreparedDatabase
-from .quarantine import kept_for
+from .quarantine import is_account_of
 from .tables import event, message, reconciliation
+
+GOOD_AT: Final = case(
+    (reconciliation.c.stopped.is_(None), reconciliation.c.ended_at),
+    else_=reconciliation.c.good_at,
+)
+"""When a run last ended that could ask: the previous version keeps only why its last one could not.
+"""
 
 _ASKS = func.coalesce(message.c.asks, 0)
 _NOT_FOUND = func.coalesce(message.c.not_found, 0)
@@ -141,10 +148,24 @@ class SQLAsking:
 
     def runs(self, *, receiver: str) -> Sequence[Reconciled]:
         """The last run of the receiver and of each of its accounts."""
-        query = select(reconciliation).where(kept_for(receiver, reconciliation.c.receiver))
+        columns = [one for one in reconciliation.c if one is not reconciliation.c.good_at]
+        query = select(*columns, GOOD_AT.label("good_at")).where(is_current_run(receiver))
         with self._prepared.database.querying() as connection:
             rows = connection.execute(query).mappings()
             return sorted((Reconciled(**row) for row in rows), key=by_need)
+
+
+def is_current_run(receiver: str) -> ColumnElement[bool]:
+    """Whether a row is the last run of *receiver* or of one of its accounts.
+
+    Not the receiver's own if an account has run since: the previous version kept accounts' so.
+    """
+    later = reconciliation.alias("later")
+    has_later = exists().where(
+        is_account_of(receiver, later.c.receiver), later.c.ended_at > reconciliation.c.ended_at
+    )
+    its = reconciliation.c.receiver
+    return is_account_of(receiver, its) | ((its == receiver) & ~has_later)
 
 
 def forget_runs(database: Database, before: datetime, receivers: Collection[str] | None) -> None:
@@ -152,9 +173,7 @@ def forget_runs(database: Database, before: datetime, receivers: Collection[str]
     name = reconciliation.c.receiver
     of_account = [name.contains(ACCOUNT_SEPARATOR)]
     if receivers is not None:
-        of_account = [
-            name.startswith(name_of_account(one, ""), autoescape=True) for one in receivers
-        ]
+        of_account = [is_account_of(one, name) for one in receivers]
     old = delete(reconciliation).where(reconciliation.c.ended_at < before, or_(*of_account))
     with database.writing() as connection:
         connection.execute(old)

@@ -11,6 +11,7 @@ from sqlalchemy import case, false, func, literal, null, select, type_coerce, un
 from ..gauges import NO_STATUS, UNHEARD_AFTER, WINDOW, Gauges
 from ..records import ACCOUNT_SEPARATOR
 from ..send_records import SendFilter, SendState
+from .ask_rows import GOOD_AT, is_current_run
 from .column_types import UTCDateTime
 from .dialects.base import Database
 from .prepared import PreparedDatabase
@@ -120,12 +121,12 @@ def _parts(receivers: list[str], database: Database) -> list[Any]:
         _counted("quarantined", literal(name)).select_from(quarantine).where(kept_for(name))
         for name in receivers
     ]
-    could_ask = func.coalesce(reconciliation.c.good_at == reconciliation.c.ended_at, false())
+    could_ask = func.coalesce(reconciliation.c.ended_at == GOOD_AT, false())
     failing = func.coalesce(func.sum(case((could_ask, 0), else_=1)), 0)
     parts += [
-        _counted(
-            "reconciled", literal(name), None, func.min(reconciliation.c.good_at), failing
-        ).where(kept_for(name, reconciliation.c.receiver))
+        _counted("reconciled", literal(name), None, func.min(GOOD_AT), failing).where(
+            is_current_run(name)
+        )
         for name in receivers
     ]
     # One look into the index for each: grouped, it would be a look at every event.

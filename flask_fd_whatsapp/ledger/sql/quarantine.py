@@ -94,7 +94,13 @@ def kept_for(receiver: str, name: ColumnElement[str] = table.c.receiver) -> Colu
 
     :param name: the column that tells for whom something else is kept.
     """
-    return (name == receiver) | name.startswith(name_of_account(receiver, ""), autoescape=True)
+    return (name == receiver) | is_account_of(receiver, name)
+
+
+def is_account_of(receiver: str, name: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether *name* is that of one of the receiver's accounts; in this case, unlike by LIKE."""
+    prefix = name_of_account(receiver, "")
+    return func.substr(name, 1, len(prefix)) == prefix
 
 
 def _drop_oldest(connection: Connection, at_most: int, receiver: str, *, is_ignored: bool) -> int:
