@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, datetime, timedelta
+from itertools import chain, islice
 from typing import Any, Final, TypeVar
 
 import click
@@ -35,10 +36,15 @@ def print_json(value: Any) -> None:
 
 
 def print_json_rows(name: str, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Print an object whose one member is a list, a row a line, written as they come."""
+    """Print an object whose one member is a list, a row a line, written as they come.
+
+    Nothing is printed before there is a first row, which may fail.
+    """
     stdout = _stdout()
+    rows = iter(rows)
+    first = list(islice(rows, 1))
     click.echo(f'{{"{name}": [', stdout, nl=False)
-    for place, row in enumerate(rows):
+    for place, row in enumerate(chain(first, rows)):
         text = json.dumps(row, default=_jsonable)
         click.echo(f"{',' if place else ''}\n  {text}", stdout, nl=False)
     click.echo("\n]}", stdout)

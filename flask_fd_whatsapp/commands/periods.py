@@ -10,7 +10,7 @@ from typing import Final
 import click
 
 from ..durations import parse_duration
-from ..engagement.groups import zone_of
+from ..engagement.groups import local_time, zone_of
 
 _MONTH: Final = re.compile(r"(\d{4})-(\d{2})", re.ASCII)
 
@@ -66,7 +66,7 @@ def period_in_words(since: datetime | None, until: datetime | None, tz: str) -> 
     zone = zone_of(tz)
 
     def said(moment: datetime) -> str:
-        return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M")
+        return local_time(moment, zone).strftime("%Y-%m-%d %H:%M")
 
     start = f"from {said(since)}" if since else "from the first on"
     end = f"to {said(until)}" if until else "until now"

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, tzinfo
 from operator import itemgetter
 from typing import Final
 
+from ..engagement.groups import local_time
 from ..ledger import Rejection
 from ..ledger.views import IGNORED
 from ..monitoring.standing import Standing
@@ -147,7 +148,7 @@ def _rejected(all_stands: Sequence[Stand]) -> Cell:
 
 
 def _at(moment: datetime, zone: tzinfo) -> str:
-    local = moment.astimezone(zone)
+    local = local_time(moment, zone)
     return f"{short_date(local, local)}, {local:%H:%M}"
 
 

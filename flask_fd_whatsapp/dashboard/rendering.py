@@ -10,6 +10,7 @@ from flask import current_app, render_template, url_for
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from ..engagement.groups import local_time
 from . import wordings
 from .charts.axes import across
 from .visible_text import seen, visible
@@ -54,7 +55,7 @@ def _environment() -> Environment:
 
 def time_tag(moment: datetime, zone: tzinfo, now: datetime, form: str | None = None) -> Markup:
     """A ``time`` element in *zone*; *form* as for ``strftime``, else with as much as is needed."""
-    local = moment.astimezone(zone)
+    local = local_time(moment, zone)
     shown = local.strftime(form) if form else wordings.clock(local, now.astimezone(zone))
     return Markup('<time datetime="{}">{}</time>').format(
         local.isoformat(timespec="milliseconds"),

@@ -44,6 +44,14 @@ def dimensions_of(by: str | Sequence[str] | None) -> tuple[str, ...]:
     return given
 
 
+def local_time(moment: datetime, zone: tzinfo) -> datetime:
+    """Return *moment* (aware) in *zone*, or in UTC where the year would be 0 or 10000 there."""
+    try:
+        return moment.astimezone(zone)
+    except OverflowError:
+        return moment.astimezone(UTC)
+
+
 class Span(NamedTuple):
     """A day or an hour in a time zone: :attr:`start` inclusive, :attr:`end` exclusive, both UTC."""
 
@@ -61,6 +69,7 @@ class Calendar:
 
     def __init__(self, unit: str, zone: tzinfo) -> None:
         self._zone = zone
+        self._unit = unit
         self._span_of = self._day_of if unit == "day" else self._hour_of
         self._starts: list[datetime] = []
         self._spans: list[Span] = []
@@ -73,10 +82,19 @@ class Calendar:
         try:
             span = self._span_of(moment)
         except OverflowError:  # on the first or last days of Python's calendar
-            span = Span(moment, moment + timedelta.resolution, moment.astimezone(UTC).date())
+            span = self._at_its_end(moment.astimezone(UTC))
         self._starts.insert(place + 1, span.start)
         self._spans.insert(place + 1, span)
         return span
+
+    def _at_its_end(self, moment: datetime) -> Span:
+        """The day or hour of UTC, where that of the zone is not all in Python's calendar."""
+        hour = moment.replace(minute=0, second=0, microsecond=0)
+        start = hour if self._unit == "hour" else hour.replace(hour=0)
+        length = timedelta(hours=1) if self._unit == "hour" else timedelta(days=1)
+        last = datetime.max.replace(tzinfo=UTC)
+        end = start + length if last - start >= length else last
+        return Span(start, end, start if self._unit == "hour" else start.date())
 
     def _midnight(self, day: date) -> datetime:
         return datetime.combine(day, time(), self._zone).astimezone(UTC)

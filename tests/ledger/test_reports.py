@@ -273,6 +273,25 @@ def test_accounts_are_listed_also_when_all_their_messages_are_pruned(ledger: Led
     assert ledger.reports.accounts("another") == []
 
 
+@pytest.mark.parametrize(
+    "moment",
+    [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)],
+    ids=["first", "last"],
+)
+@pytest.mark.parametrize("tz", ["UTC", "Pacific/Kiritimati", "America/New_York"])
+def test_the_ends_of_the_calendar_have_their_day_and_hour(
+    ledger: Ledger, moment: datetime, tz: str
+) -> None:
+    """A message of the first or last moment there is counts in one day and hour, also folded."""
+    ledger.reports.rules.time_zone = tz
+    record(ledger, [Journey("M1", times={"SENT": moment}), Journey("M2", times={"SENT": NOW})])
+    for by in ("day", "hour", ("day", "failure")):
+        assert [one.known for one in ledger.engagement(by=by, tz=tz).groups.values()] == [1, 1]
+    finish(ledger)
+    assert ledger.maintenance.erase(message_id="M1").messages == 1
+    assert [one.known for one in ledger.engagement(by="day", tz=tz).groups.values()] == [1, 1]
+
+
 def test_without_times(ledger: Ledger) -> None:
     """Without times the counts are the same."""
     known = sure(8, 20)

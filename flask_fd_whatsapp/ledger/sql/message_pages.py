@@ -165,7 +165,7 @@ def _met(
     if wanted.failed is not None:
         yield table.failed_at.is_not(None) if wanted.failed else table.failed_at.is_(None)
     if wanted.codes is not None:
-        codes = [code for code in wanted.codes if code is not None]
+        codes = [storable(code) for code in wanted.codes if code is not None]
         has_code = table.error_code.in_(codes) if codes else false()
         without = table.error_code.is_(None) if None in wanted.codes else false()
         yield and_(table.failed_at.is_not(None), or_(has_code, without))
