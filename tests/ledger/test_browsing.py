@@ -22,6 +22,12 @@ def record(ledger: Ledger, status: str = "QUEUED", **fields: object) -> None:
     ledger.record(entry(status, **fields), POLICY, claim=False)  # type: ignore[arg-type]
 
 
+def test_a_code_that_no_database_takes_is_of_no_message(ledger: Ledger) -> None:
+    """NUL and lone surrogates in what is looked for find nothing, and are no error."""
+    for code in ("\0", "\ud800"):
+        assert ledger.browser.page(MessageFilter(failed=True, codes=[code]), limit=5) == []
+
+
 def test_messages_are_listed_by_when_they_were_sent(ledger: Ledger) -> None:
     """The latest sent comes first, whenever its events were received."""
     for number, minutes in (("a", 5), ("b", 1), ("c", 9)):
