@@ -135,7 +135,7 @@ def replay(entry_ids: tuple[int, ...], is_all: bool, name: str | None, as_json: 
             reason = f"{one['reason']}: {one['detail']}"
             click.echo(plain(f"{one['id']} stays in quarantine ({refused[one['id']]}): {reason}"))
         counted = ", ".join(f"{count} {label}" for label, count in results.items())
-        click.echo(f"{counted or 'Nothing is in quarantine'}.")
+        click.echo(f"{counted or 'The quarantine is empty'}.")
     if refused:
         raise SystemExit(1)
 

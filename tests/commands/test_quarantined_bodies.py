@@ -87,7 +87,7 @@ def test_empty_quarantine_is_told(durable: Flask, run: RunCommand) -> None:
     """An empty quarantine is told."""
     for arguments in (("list",), ("replay", "--all")):
         result = run(durable, "quarantine", *arguments)
-        assert (result.exit_code, result.stdout) == (0, "Nothing is in quarantine.\n")
+        assert (result.exit_code, result.stdout) == (0, "The quarantine is empty.\n")
 
 
 def test_entry_is_shown_with_its_body(
@@ -269,7 +269,9 @@ def test_replay_of_another_receivers(
     assert result.exit_code == 1
     assert result.stdout.count("stays in quarantine (no receiver fd_whatsapp)") == 2
     assert ids(refusing) == [1, 2]
-    assert run(other, "quarantine", "list", "--receiver", "renamed").stdout.startswith("Nothing")
+    assert run(other, "quarantine", "list", "--receiver", "renamed").stdout.startswith(
+        "The quarantine is empty"
+    )
 
 
 def test_replay_by_its_own_receiver(
@@ -283,7 +285,7 @@ def test_replay_by_its_own_receiver(
     assert post(app, url="/b/whatsapp", data__message_id="M1") == "quarantined"
     picky.refused = ()
     replay = ("quarantine", "replay", "--all", "--receiver")
-    assert run(app, *replay, "fd_whatsapp").stdout == "Nothing is in quarantine.\n"
+    assert run(app, *replay, "fd_whatsapp").stdout == "The quarantine is empty.\n"
     assert run(app, *replay, "b").stdout == "1 accepted.\n"
     assert [event.receiver for event in ledger_of(app, "b").events()] == ["b"]
 
