@@ -20,6 +20,7 @@ from .options import (
     shared_ledger,
 )
 from .output import many, plain, print_json, print_table, progress, when
+from .parameters import LARGEST
 from .periods import beginning, zone_option
 from .report_text import per_cent
 
@@ -45,7 +46,10 @@ AT_ONCE: Final = 500
 )
 @click.option("--recompute", is_flag=True, help="Apply the rule to recorded messages.")
 @click.option(
-    "--after", type=int, default=0, help="Continue an interrupted --recompute after this message."
+    "--after",
+    type=click.IntRange(0, LARGEST),
+    default=0,
+    help="Continue an interrupted --recompute after this message.",
 )
 @receiver_option
 @json_option

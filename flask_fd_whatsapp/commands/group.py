@@ -68,6 +68,15 @@ class Commands(AppGroup):
             return cast(click.Command, getattr(module, cmd_name))
         return super().get_command(ctx, cmd_name)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse what no database, JSON or page could hold: text that is not UTF-8."""
+        for one in args:
+            try:
+                one.encode()
+            except UnicodeEncodeError:
+                raise click.UsageError(f"The argument {one!a} is not UTF-8.", ctx) from None
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
         try:

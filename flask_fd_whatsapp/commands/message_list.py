@@ -20,7 +20,7 @@ from ..ledger import Ledger
 from ..ledger.listing import UNHEARD, ListedMessage, MessageFilter
 from .options import account_filter, account_id_of, chosen_ledger, receiver_option
 from .output import print_json_rows, print_table, when
-from .parameters import Duration
+from .parameters import AT_MOST, Duration
 from .periods import beginning, zone_option
 
 PAGE: Final = 1000
@@ -55,9 +55,7 @@ _HEAD = ("sent", "status", "account", "message", "reference", "campaign", "failu
 @click.option(
     "--tz", callback=zone_option, help="Time zone. [default: TZ of the environment, else UTC]"
 )
-@click.option(
-    "--limit", type=click.IntRange(1), help="At most this many. [default: 50 in a table, else all]"
-)
+@click.option("--limit", type=AT_MOST, help="At most this many. [default: 50 in a table, else all]")
 @click.option("--csv", "form", flag_value="csv", help="Print CSV only.")
 @click.option("--json", "form", flag_value="json", help="Print JSON only.")
 @receiver_option

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -11,8 +12,29 @@ from ..durations import parse_duration
 
 OFF: Final = "off"
 
-_LARGEST_ID: Final = 2**63 - 2
-"""The largest id of a database, minus the one that is added to search for it."""
+LARGEST: Final = 2**63 - 2
+"""The largest id of a database, minus the one that is added to search for it, or for more rows."""
+
+AT_MOST: Final = click.IntRange(1, LARGEST)
+"""How many."""
+
+_LONGEST: Final = timedelta(days=100 * 365)
+
+
+class _FiniteRange(click.FloatRange):
+    """A range of numbers, without ``nan`` and ``inf``."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
+
+
+POSITIVE: Final = _FiniteRange(min=0, min_open=True)
 
 
 class Duration(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2
@@ -27,9 +49,12 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic since clic
         if isinstance(value, timedelta):
             return value
         length = parse_duration(value)
-        if length is None:
+        if length is None or length > _LONGEST:
             self.fail(
-                f"{value!r} is not a length of time: write 90s, 15m, 2h, 3d or 1d12h.", param, ctx
+                f"{value!r} is not a length of time of up to {_LONGEST.days}d: write 90s, 15m, 2h, "
+                "3d or 1d12h.",
+                param,
+                ctx,
             )
         return length
 
@@ -93,6 +118,6 @@ class EventId(click.ParamType):  # type: ignore[type-arg]  # generic since click
             self.fail(
                 f"{value!r} is not an id: ids are the numbers that the lists show.", param, ctx
             )
-        if not 1 <= int(text) <= _LARGEST_ID:
+        if not 1 <= int(text) <= LARGEST:
             self.fail(f"{value!r} is not an id: it is out of range.", param, ctx)
         return int(text)

@@ -45,14 +45,15 @@ def beginning(text: str | None, zone: tzinfo, option: str) -> datetime | None:
     said = text.strip().lower()
     try:
         if said in ("today", "yesterday"):
-            day = midnight - timedelta(days=said == "yesterday")
-            return day.astimezone(UTC)
-        ago = parse_duration(said)
-        if ago is not None:
-            return now - ago
-        month = _MONTH.fullmatch(said)
-        moment = datetime.fromisoformat(f"{said}-01" if month else text.strip())
-        return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+            moment = midnight - timedelta(days=said == "yesterday")
+        elif (ago := parse_duration(said)) is not None:
+            moment = now - ago
+        else:
+            month = _MONTH.fullmatch(said)
+            moment = datetime.fromisoformat(f"{said}-01" if month else text.strip())
+            moment = moment if moment.tzinfo else moment.replace(tzinfo=zone)
+        moment.astimezone(zone)  # as it is shown
+        return moment.astimezone(UTC)
     except (ValueError, OverflowError):
         raise click.BadParameter(
             f"{text!r} is not a period: write today, yesterday, 7d (days ago), 2026-11, "

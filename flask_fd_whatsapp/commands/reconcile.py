@@ -23,7 +23,7 @@ from .options import (
     shared_ledger,
 )
 from .output import many, plain, print_json, progress
-from .parameters import Duration, Moment
+from .parameters import AT_MOST, Duration, Moment
 
 if TYPE_CHECKING:
     from ..freshdesk.reconciliation import Reconciliation
@@ -55,7 +55,7 @@ POLL_SECONDS: Final = 30.0
 @click.option(
     "--dry-run", is_flag=True, help="Make no calls; count the messages that would be asked about."
 )
-@click.option("--limit", type=click.IntRange(1), help="Ask about at most this many.")
+@click.option("--limit", type=AT_MOST, help="Ask about at most this many.")
 @receiver_option
 @account_option
 @json_option

@@ -26,6 +26,7 @@ from .graceful_shutdown import stopping
 from .hanging import not_for_ever
 from .options import chosen_receiver, json_option, receiver_option, shared_ledger
 from .output import many, plain, print_json, progress, when
+from .parameters import POSITIVE
 from .replay_lease import ReplayLease, only_replay
 
 BATCH: Final = 1000
@@ -63,7 +64,7 @@ class _Plan:
 @click.option("--dry-run", is_flag=True, help="Show how many events, and call nothing.")
 @click.option(
     "--rate",
-    type=click.FloatRange(min=0, min_open=True),
+    type=POSITIVE,
     help="At most this many events per second.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")

@@ -24,7 +24,7 @@ from .options import (
     shared_ledger,
 )
 from .output import plain, print_json, print_json_rows, print_table, when
-from .parameters import EventId
+from .parameters import AT_MOST, EventId
 
 _HEAD: Final = ("id", "begun", "state", "message", "reference", "campaign", "template")
 
@@ -49,7 +49,7 @@ SHOWN: Final = 100
 @account_filter
 @click.option(
     "--limit",
-    type=click.IntRange(1),
+    type=AT_MOST,
     help="At most this many.  [default: 100 in a table, all with --csv or --json]",
 )
 @click.option("--not-sent", type=EventId(), metavar="ID", help="Record that this one was not sent.")

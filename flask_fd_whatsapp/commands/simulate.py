@@ -14,6 +14,7 @@ from flask.cli import with_appcontext
 
 from .options import account_option, chosen_account, json_option, receiver_option
 from .output import plain, print_json
+from .parameters import AT_MOST, POSITIVE
 from .simulation import Run, make_simulator
 
 if TYPE_CHECKING:
@@ -49,15 +50,12 @@ def _address(context: click.Context, parameter: click.Parameter, text: str) -> t
     return host, int(port)
 
 
-_POSITIVE = click.FloatRange(min=0, min_open=True)
-
-
 @click.command(
     epilog="\b\nExamples:\n  flask fd-whatsapp simulate --fault duplicates --fault out-of-order\n"
     "  flask fd-whatsapp simulate --url http://127.0.0.1:8000 --messages 1000 --fault all --seed 7"
 )
 @click.option("--url", help="The URL to post to. [default: directly into this application]")
-@click.option("--messages", type=click.IntRange(min=1), default=200, show_default=True)
+@click.option("--messages", type=AT_MOST, default=200, show_default=True)
 @click.option(
     "--campaign", default="spring", show_default=True, help="The prefix of their references."
 )
@@ -68,11 +66,11 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
     "--list-faults", is_flag=True, is_eager=True, expose_value=False, callback=_list_faults,
     help="List the faults and exit.",
 )  # fmt: skip
-@click.option("--rate", type=_POSITIVE, help="At most this many posts per second.")
-@click.option("--concurrency", type=click.IntRange(min=1), default=8, show_default=True)
+@click.option("--rate", type=POSITIVE, help="At most this many posts per second.")
+@click.option("--concurrency", type=AT_MOST, default=8, show_default=True)
 @click.option("--seed", type=int, help="The same seed generates the same events.")
 @click.option(
-    "--speed", type=_POSITIVE, default=86_400.0, show_default=True,
+    "--speed", type=POSITIVE, default=86_400.0, show_default=True,
     help="Simulated seconds per real second.",
 )  # fmt: skip
 @click.option(
@@ -84,7 +82,7 @@ _POSITIVE = click.FloatRange(min=0, min_open=True)
 )  # fmt: skip
 @click.option(
     "--timeout",
-    type=_POSITIVE,
+    type=POSITIVE,
     default=10.0,
     show_default=True,
     help="Time-out of a request, in real seconds.",
