@@ -10,6 +10,7 @@ from sqlalchemy import event as events
 from sqlalchemy import select
 
 from flask_fd_whatsapp.ledger import Ledger, State
+from flask_fd_whatsapp.ledger.send_records import Expected
 from flask_fd_whatsapp.ledger.sql import SQLLedger, metadata
 from flask_fd_whatsapp.ledger.sql.tables import aggregate, forgotten
 
@@ -219,3 +220,14 @@ def test_compacting_keeps_what_is_recorded(ledger: Ledger) -> None:
     assert left(ledger) == {"M1"}
     handle(ledger, message_id="M2")
     assert left(ledger) == {"M1", "M2"}
+
+
+def test_what_another_receiver_expects_is_kept(ledger: Ledger) -> None:
+    """A message that a receiver has sent, and that nobody has heard of yet, is not another's."""
+    sent_at = datetime.now(UTC) - timedelta(days=100)
+    for name in ("one", "two"):
+        ledger.send_record.expect(
+            Expected(account_id="1", message_id=name, receiver=name, sent_at=sent_at)
+        )
+    ledger.prune(before=later(), limit=10, receiver="one")
+    assert ledger.message("two") is not None
