@@ -25,6 +25,8 @@ def backup(file: Path, name: str | None, as_json: bool) -> None:
     Events are recorded meanwhile. The file appears once it is complete and verified, readable by
     its owner only. For a ledger on a server, the command names the server's own tool.
     """
+    if file == Path():
+        raise click.BadParameter("is empty: write a path such as ledger.db.", param_hint="FILE")
     _, ledger = chosen_ledger(name)
     with share_of("Backing up") as tell:
         ledger.maintenance.back_up(file, tell=tell)

@@ -21,7 +21,7 @@ from .options import (
 )
 from .output import many, plain, print_json, print_table, progress, when
 from .parameters import LARGEST
-from .periods import beginning, zone_option
+from .periods import period, zone_option
 from .report_text import per_cent
 
 AT_ONCE: Final = 500
@@ -79,10 +79,10 @@ def campaigns(
     if recompute:
         _recompute(receiver, ledger, after, as_json=as_json)
         return
-    zone = zone_of(tz)
+    begin, end = period(since, until, zone_of(tz))
     found = ledger.engagement(
-        since=beginning(since, zone, "--since"),
-        until=beginning(until, zone, "--until"),
+        since=begin,
+        until=end,
         by="campaign",
         tz=tz,
         receiver=name,

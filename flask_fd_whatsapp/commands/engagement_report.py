@@ -22,11 +22,12 @@ from .options import (
     account_id_of,
     chosen_receiver,
     json_option,
+    one_format,
     receiver_option,
     shared_ledger,
 )
 from .output import plain, print_json, print_table
-from .periods import beginning, zone_option
+from .periods import period, zone_option
 from .report_text import comparisons, name_of, notes, per_cent, tables, title
 
 AGE: Final = timedelta(hours=24)
@@ -81,8 +82,8 @@ _COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
     metavar="RATE<SHARE",
     help="Exit 1 and say so if this holds: read_rate<0.4, failure_rate>0.1; in any group.",
 )
-@click.option("--csv", "form", flag_value="csv", help="Print CSV: one row for each group.")
-@click.option("--markdown", "form", flag_value="markdown", help="Print Markdown.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV: one row for each group.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown.")
 @receiver_option
 @json_option
 @with_appcontext
@@ -94,7 +95,8 @@ def report(
     campaign: str | None,
     pair: tuple[str, str] | None,
     alarms: tuple[str, ...],
-    form: str | None,
+    as_csv: bool,
+    as_markdown: bool,
     name: str | None,
     as_json: bool,
     **wanted: Any,
@@ -106,7 +108,8 @@ def report(
 
     An alarm on the read rate is worth setting: Meta pauses templates whose quality is low.
     """
-    zone = zone_of(tz)
+    begin, end = period(since, until, zone_of(tz))
+    form = one_format(csv=as_csv, markdown=as_markdown, json=as_json)
     checks = [_alarm(one) for one in alarms]
     if len(by) > 2 or len(set(by)) < len(by):
         raise click.UsageError("Use --by at most twice, with two different dimensions.")
@@ -118,8 +121,8 @@ def report(
     ledger = shared_ledger(chosen_receiver(name))
     wanted["account_id"] = account_id_of(wanted["account_id"], name)
     found = ledger.engagement(
-        since=beginning(since, zone, "--since"),
-        until=beginning(until, zone, "--until"),
+        since=begin,
+        until=end,
         by=by or None,
         tz=tz,
         campaign=... if campaign is None else campaign,
@@ -154,7 +157,13 @@ def _alarm(text: str) -> Alarm:
             param_hint="--alarm",
         )
     rate, sign, number, percent = match.groups()
-    return rate, sign, float(number) / (100 if percent else 1)
+    share = float(number) / (100 if percent else 1)
+    if share > 1:
+        raise click.BadParameter(
+            f"{text!r} compares with more than 100%: write a share from 0 to 1, or a percentage.",
+            param_hint="--alarm",
+        )
+    return rate, sign, share
 
 
 def _raised(found: Engagement, alarms: Sequence[Alarm]) -> Iterator[str]:

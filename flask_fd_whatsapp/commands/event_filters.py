@@ -11,6 +11,7 @@ from ..ledger import EventFilter
 from .event_list import known_status
 from .options import account_filter, account_id_of
 from .parameters import Moment
+from .periods import in_order
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,7 +37,8 @@ def wanted_events(chosen: Mapping[str, Any], name: str | None) -> EventFilter:
 
     :param chosen: what the options gave, without ``--error``.
     :param name: the receiver whose account is meant, ``None`` for any.
-    :raises click.UsageError: if the account may be one of several.
+    :raises click.UsageError: if the account may be one of several, or the period is reversed.
     """
+    in_order(chosen["since"], chosen["until"])
     wanted = {**chosen, "status": known_status(chosen["status"])}
     return cast(EventFilter, {**wanted, "account_id": account_id_of(chosen["account_id"], name)})

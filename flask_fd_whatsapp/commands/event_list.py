@@ -22,6 +22,7 @@ from .options import (
 )
 from .output import many, plain, print_json, print_table, when
 from .parameters import EventId, Moment
+from .periods import in_order
 
 _HEAD = ("id", "received", "status", "state", "due", "account", "message", "reference", "campaign")
 
@@ -61,6 +62,7 @@ def events(
     is done. Conditions are combined with AND.
     """
     receiver, ledger = chosen_ledger(name)
+    in_order(wanted["since"], wanted["until"])
     wanted["account_id"] = account_id_of(wanted["account_id"], name)
     found = ledger.events(
         status=known_status(status),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
-from flask import current_app
+from flask import Flask, current_app
 from flask.cli import with_appcontext
 
 from ..exceptions import FreshdeskWhatsAppError
 from ..ledger_urls import MEMORY_URL, ledger_url
 from .options import chosen_ledger, json_option, receiver_option
-from .output import print_json, print_table, share_of
+from .output import plain, print_json, print_table, share_of
 
 
 @click.command(
@@ -45,7 +47,8 @@ def copy(url: str, name: str | None, as_json: bool) -> None:
     if not isinstance(source, SQLLedger):
         raise FreshdeskWhatsAppError(f"A {type(source).__name__} cannot be copied from.")
     app = current_app._get_current_object()  # type: ignore[attr-defined]
-    target = SQLLedger.from_url(_target(url), app)
+    _require_folder(_target(url), app)
+    target = SQLLedger.from_url(url, app)
     try:
         with share_of("Copying") as tell:
             copied = copy_ledger(source, target, tell=tell)
@@ -71,3 +74,14 @@ def _target(url: str) -> str:
     except ValueError as error:
         raise click.UsageError(f"--to: {error}") from None
     return url
+
+
+def _require_folder(url: str, app: Flask) -> None:
+    """Require the folder of a SQLite file, unless it is the instance folder, which is created."""
+    from sqlalchemy import make_url  # needs an extra
+
+    parsed = make_url(url)
+    instance = Path(app.instance_path)
+    folder = (instance / str(parsed.database)).parent
+    if parsed.get_backend_name() == "sqlite" and folder != instance and not folder.is_dir():
+        raise click.UsageError(f"--to: the folder {plain(str(folder))} does not exist: create it.")

@@ -18,10 +18,17 @@ from ..events import Status
 from ..failure_reasons import FailureClass, classify
 from ..ledger import Ledger
 from ..ledger.listing import UNHEARD, ListedMessage, MessageFilter
-from .options import account_filter, account_id_of, chosen_ledger, receiver_option
+from .options import (
+    account_filter,
+    account_id_of,
+    chosen_ledger,
+    json_option,
+    one_format,
+    receiver_option,
+)
 from .output import print_json_rows, print_table, when
 from .parameters import AT_MOST, Duration
-from .periods import beginning, zone_option
+from .periods import period, zone_option
 
 PAGE: Final = 1000
 """Messages of a query, each a transaction of its own: whatever is listed, memory stays flat."""
@@ -56,9 +63,9 @@ _HEAD = ("sent", "status", "account", "message", "reference", "campaign", "failu
     "--tz", callback=zone_option, help="Time zone. [default: TZ of the environment, else UTC]"
 )
 @click.option("--limit", type=AT_MOST, help="At most this many. [default: 50 in a table, else all]")
-@click.option("--csv", "form", flag_value="csv", help="Print CSV only.")
-@click.option("--json", "form", flag_value="json", help="Print JSON only.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV only.")
 @receiver_option
+@json_option
 @with_appcontext
 def messages(
     status: str | None,
@@ -69,8 +76,9 @@ def messages(
     until: str | None,
     tz: str,
     limit: int | None,
-    form: str | None,
+    as_csv: bool,
     name: str | None,
+    as_json: bool,
     **wanted: Any,
 ) -> None:
     """List messages, most recently sent first; conditions are combined with AND.
@@ -78,10 +86,11 @@ def messages(
     CSV and JSON list all of them, however many. Cells that a spreadsheet would take for a formula
     start with a quote.
     """
+    form = one_format(csv=as_csv, json=as_json)
     receiver, ledger = chosen_ledger(name)
     own_classes = receiver.settings.failure_classes
     wanted["account_id"] = account_id_of(wanted["account_id"], name)
-    zone = zone_of(tz)
+    begin, end = period(since, until, zone_of(tz))
     codes = None
     if failure_class is not None:
         total = ledger.engagement(times=False, account_id=wanted["account_id"]).total
@@ -92,8 +101,8 @@ def messages(
         receiver=name,
         failed=True if codes is not None else None,
         codes=codes,
-        since=beginning(since, zone, "--since"),
-        until=beginning(until, zone, "--until"),
+        since=begin,
+        until=end,
         stuck_since=datetime.now(UTC) - stuck_for if stuck_for is not None else None,
         **wanted,
     )

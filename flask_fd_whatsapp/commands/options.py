@@ -32,6 +32,17 @@ json_option = click.option(
 )
 
 
+def one_format(**chosen: bool) -> str | None:
+    """Return the chosen format, by the name of its option; ``None`` for a table.
+
+    :raises click.UsageError: if several are chosen.
+    """
+    names = [name for name, is_chosen in chosen.items() if is_chosen]
+    if len(names) > 1:
+        raise click.UsageError(f"--{names[0]} and --{names[1]} are two formats: choose one.")
+    return names[0] if names else None
+
+
 def receivers() -> Mapping[str, Receiver]:
     """Return the receivers of the current application by name."""
     return cast(Mapping[str, Receiver], current_app.extensions[EXTENSION])

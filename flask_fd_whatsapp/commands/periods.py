@@ -62,6 +62,25 @@ def beginning(text: str | None, zone: tzinfo, option: str) -> datetime | None:
         ) from None
 
 
+def period(
+    since: str | None, until: str | None, zone: tzinfo
+) -> tuple[datetime | None, datetime | None]:
+    """The period of ``--since`` and ``--until``; see :func:`beginning` and :func:`in_order`."""
+    return in_order(beginning(since, zone, "--since"), beginning(until, zone, "--until"))
+
+
+def in_order(
+    since: datetime | None, until: datetime | None
+) -> tuple[datetime | None, datetime | None]:
+    """Return both moments.
+
+    :raises click.UsageError: if the period ends before it begins.
+    """
+    if since is not None and until is not None and until < since:
+        raise click.UsageError("--until is before --since, so nothing can be in between.")
+    return since, until
+
+
 def period_in_words(since: datetime | None, until: datetime | None, tz: str) -> str:
     """Describe a period in its time zone."""
     zone = zone_of(tz)

@@ -24,6 +24,7 @@ from .options import (
 )
 from .output import many, plain, print_json, progress
 from .parameters import AT_MOST, Duration, Moment
+from .periods import in_order
 
 if TYPE_CHECKING:
     from ..freshdesk.reconciliation import Reconciliation
@@ -84,6 +85,7 @@ def reconcile(
     answer, or five unusable ones in a row, or the last webhook came from a different account than
     the API's. A run that stops at --limit is complete in this sense.
     """
+    in_order(since, until)
     if follows and (recheck or dry_run or ids is not None or limit is not None):
         raise click.UsageError(
             "--follow runs continuously; --recheck, --ids, --dry-run and --limit are for a single "

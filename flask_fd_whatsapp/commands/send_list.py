@@ -20,6 +20,7 @@ from .options import (
     account_id_of,
     chosen_receiver,
     json_option,
+    one_format,
     receiver_option,
     shared_ledger,
 )
@@ -77,8 +78,7 @@ def sends(
     """
     if unknown and unheard:
         raise click.UsageError("A send is either unknown, or sent without an event: choose one.")
-    if as_csv and as_json:
-        raise click.UsageError("--csv and --json are two formats: choose one.")
+    one_format(csv=as_csv, json=as_json)
     if not_sent is not None and (unknown or unheard or campaign or reference or limit or as_csv):
         raise click.UsageError("--not-sent closes one send, and lists none: give it alone.")
     receiver = chosen_receiver(name)

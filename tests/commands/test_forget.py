@@ -94,3 +94,19 @@ def test_receiver_chooses_the_ledger(run_json: RunJSON, post: Post) -> None:
         post(app, "queued", f"/{name}/whatsapp", **changes)
     done = run_json(app, "forget", "--reference", "T1", "--receiver", "one", "--yes")
     assert done == {"messages": 2, "sends": 0, "held": 0, "quarantined": 2}
+
+
+def test_account_that_nobody_knows_is_a_usage_error(
+    durable: Flask, run: RunCommand, post: Post
+) -> None:
+    """A mistyped account is not taken for one without such messages; a recorded one is known."""
+    post(durable, data__message_id="M1")
+    (event,) = ledger_of(durable).events()
+    result = run(durable, "forget", "--message", "M1", "--account", "nope", "--yes")
+    assert (result.exit_code, "There is no account 'nope'" in result.stderr) == (2, True)
+    assert len(ledger_of(durable).events()) == 1
+    for message_id in ("M2", "M1", "M1"):
+        result = run(
+            durable, "forget", "--message", message_id, "--account", event.account_id, "--yes"
+        )
+        assert result.exit_code == 0, result.output

@@ -109,3 +109,15 @@ def test_ledger_that_receivers_share(
     )
     result = run(app, "copy", "--to", f"sqlite:///{tmp_path}/newer.db")
     assert (result.exit_code, "There are several ledgers" in result.stderr) == (2, True)
+
+
+def test_copy_creates_no_folder(durable: Flask, run: RunCommand, tmp_path: Path) -> None:
+    """A folder that is missing is a typing error; the instance folder is created as ever."""
+    for path in (f"{tmp_path}/nope/dir/new.db", "nope/new.db"):
+        result = run(durable, "copy", "--to", f"sqlite:///{path}")
+        assert (result.exit_code, "does not exist" in result.stderr) == (2, True), result.output
+    assert not (tmp_path / "nope").exists()
+    assert not Path(durable.instance_path, "nope").exists()
+    durable.instance_path = str(tmp_path / "instance")
+    assert run(durable, "copy", "--to", "sqlite:///new.db").exit_code == 0
+    assert (tmp_path / "instance" / "new.db").is_file()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 
-from .conftest import RunCommand
+from .conftest import RunCommand, Tickets
 
 HUGE = "9" * 23
 
@@ -32,6 +32,14 @@ HUGE = "9" * 23
         (("replay", "--handler", "tickets", "--rate", "nan"), "--rate"),
         (("replay", "--handler", "tickets", "--rate", "inf"), "--rate"),
         (("simulate", "--speed", "nan"), "--speed"),
+        (("report", "--alarm", "read_rate<2"), "more than 100%"),
+        (("report", "--alarm", "read_rate<101%"), "more than 100%"),
+        (("report", "--alarm", "read_rate<-0.1"), "--alarm"),
+        (("messages", "--csv", "--json"), "--csv and --json are two formats"),
+        (("report", "--json", "--csv"), "--csv and --json are two formats"),
+        (("report", "--markdown", "--csv"), "--csv and --markdown are two formats"),
+        (("sends", "--json", "--csv"), "--csv and --json are two formats"),
+        (("backup", ""), "is empty"),
     ],
 )
 def test_is_a_usage_error(
@@ -40,6 +48,28 @@ def test_is_a_usage_error(
     """Numbers out of range, moments outside the calendar and broken text are usage errors."""
     result = run(durable, *arguments)
     assert (result.exit_code, reason in result.stderr) == (2, True), result.output
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("report",),
+        ("messages",),
+        ("campaigns",),
+        ("events",),
+        ("retry",),
+        ("reconcile",),
+        ("replay", "--handler", "tickets"),
+    ],
+)
+def test_period_that_ends_before_it_begins_is_a_usage_error(
+    durable: Flask, run: RunCommand, tickets: Tickets, command: tuple[str, ...]
+) -> None:
+    """Nothing can be in a reversed period, so it is a mistake."""
+    result = run(durable, *command, "--since", "2026-11-02", "--until", "2026-11-01")
+    assert (result.exit_code, "--until is before --since" in result.stderr) == (2, True), (
+        result.output
+    )
 
 
 def test_largest_limit_lists_all(durable: Flask, run: RunCommand) -> None:
