@@ -1,4 +1,4 @@
-"""Freshdesk's stand-in: an account that sends messages and posts what becomes of them."""
+"""A stand-in for Freshdesk: an account that sends messages and posts their webhooks."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +62,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for: a receiver needs the form alone."""
+    """Import on access: a receiver needs only the form."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

@@ -16,7 +16,7 @@ class Agent:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What stands in every event of an account."""
+    """The fields that all events of an account share."""
 
     id: str = "11011399037"
     domain: str = "mm-fd.freshpo.com"
@@ -30,4 +30,4 @@ class Account:
 
 
 SYSTEM: Final = {"id": 0, "name": "system", "type": "system"}
-"""The actor of every event that follows QUEUED (read off the vendor's samples)."""
+"""The actor of every event after QUEUED (as in the vendor's samples)."""

@@ -1,4 +1,4 @@
-"""Does a ledger say of every message what the simulator says?"""
+"""Checks that a ledger agrees with the simulator about every message."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ BATCH: Final = 1000
 
 
 class Readable(Protocol):
-    """A ledger, as far as it is needed here."""
+    """The part of a ledger that is needed here."""
 
     def messages(self, *, message_ids: Collection[str]) -> list[Message]:
-        """The messages with one of these ids, of whatever account."""
+        """Return the messages with these ids, of any account."""
         ...
 
 
 def disagreements(
     ledger: Readable, messages: Iterable[SimulatedMessage]
 ) -> Iterator[tuple[SimulatedMessage, str]]:
-    """The messages of which the ledger says something else, and what.
+    """Return the messages on which the ledger disagrees, and how.
 
-    What was acknowledged or given up has to be there; what was posted when the run was
-    interrupted may be there, since an answer can be lost; so may what the API told when it was
-    asked; nothing else may.  The ledger is asked once for :data:`BATCH` messages.
+    What was acknowledged or given up has to be in the ledger. What was being posted when the run
+    was interrupted may be, since an answer can be lost, and so may what the API reported; nothing
+    else may. The ledger is read in batches of :data:`BATCH` messages.
     """
     rest = iter(messages)
     while batch := list(islice(rest, BATCH)):
@@ -62,9 +62,9 @@ def _problems(message: SimulatedMessage, known: Message | None) -> Iterator[str]
 
 
 def _told(message: SimulatedMessage, known: Message) -> set[str]:
-    """The statuses that the API told: without their time, or QUEUED with that of sending."""
+    """The statuses that the API reported: without a time, or QUEUED with that of sending."""
     reached = {step.status for step in message.steps}
-    sent_at = moment_of(message.sent_at // 1_000_000 * 1_000_000)  # the API tells milliseconds
+    sent_at = moment_of(message.sent_at // 1_000_000 * 1_000_000)  # the API has milliseconds
     queued = {Status.QUEUED} if known.times.get(Status.QUEUED) == sent_at else set()
     return reached & (known.estimated | queued)
 
@@ -81,7 +81,7 @@ def _missing(posted: list[Post], there: Mapping[str, object]) -> Iterator[str]:
 
 
 def _details(message: SimulatedMessage, known: Message, sure: list[Post]) -> Iterator[str]:
-    """Reference and error, which only some of the events carry."""
+    """Compare reference and error, which only some events carry."""
     reference = message.external_reference_id
     allowed = _allowed(reference, _carry(sure, "external_reference_id"))
     if known.external_reference_id not in allowed:

@@ -1,4 +1,4 @@
-"""The alert e-mail: for the first delivery failure of a day, to the form's addresses."""
+"""The alert e-mail: one for the first delivery failure of a day, to the form's addresses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ logger = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailServer:
-    """Where e-mails are handed in.
+    """The server that e-mails are submitted to.
 
     :param sender: their ``From``.
     :param timeout: real seconds.
@@ -30,7 +30,7 @@ class MailServer:
     timeout: float = 10
 
     def send(self, mail: EmailMessage) -> None:
-        """Hand in an e-mail.
+        """Submit an e-mail.
 
         :raises OSError: if the server cannot be reached, or refuses it.
         """
@@ -39,7 +39,7 @@ class MailServer:
 
 
 class Alerts:
-    """Sends an alert e-mail, but only one a day (UTC, on the simulator's clock).
+    """Sends at most one alert e-mail a day (UTC, on the simulator's clock).
 
     :param server: ``None`` to send none.
     """
@@ -50,7 +50,7 @@ class Alerts:
         self._last_day: date | None = None
 
     def failed(self, now: int, addresses: Sequence[str], url: str, problem: str) -> bool:
-        """Tell of a delivery that was given up; whether an e-mail was sent.
+        """Report a delivery that was given up; return whether an e-mail was sent.
 
         :param now: the simulated time, in nanoseconds since 1970.
         """

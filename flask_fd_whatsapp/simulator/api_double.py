@@ -1,7 +1,7 @@
-"""A double of the part of Freshdesk's API that sends messages and tells what became of them.
+"""A double of the part of Freshdesk's API that sends messages and reports their status.
 
 Paths, fields, errors and limits are those of a public copy of the API's documentation (January
-2026), which does not show the code of the answer to a POST.
+2026), which does not show the status code of the answer to a POST.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .simulator import FreshdeskSimulator
 
 URL: Final = "/api/v2/channels/outbound-messages"
 EXTENSION: Final = "freshdesk_api"
-"""Where ``app.extensions`` has the :class:`CallLimit`, with all calls that were made."""
+"""The key in ``app.extensions`` of the :class:`CallLimit`, which has all calls made."""
 
 
 def create_api(
@@ -36,18 +36,18 @@ def create_api(
     now: Callable[[], float] = time.monotonic,
     trouble: Iterable[str | None] = (),
 ) -> Flask:
-    """A WSGI application over the messages of *simulator*.
+    """Return a WSGI application that serves the messages of *simulator*.
 
-    ``app.extensions["freshdesk_api"].most_in_a_minute`` tells how many calls were made in the
-    busiest minute, refused ones included, and ``.calls`` which.
+    ``app.extensions["freshdesk_api"].most_in_a_minute`` is the number of calls in the busiest
+    minute, including refused ones, and ``.calls`` lists them.
 
-    :param api_key: user name of HTTP basic authentication; any password is taken.
-    :param calls_a_minute: the account's limit, of sending and asking together: 1,000 on Pro, 2,000
-        on Enterprise. Calls past it are a 429 with ``Retry-After``; refused ones count, too.
-    :param now: real seconds, which the limit goes by.
+    :param api_key: user name of HTTP basic authentication; any password is accepted.
+    :param calls_a_minute: the account's limit, for sends and reads together: 1,000 on Pro, 2,000 on
+        Enterprise. Calls above it get a 429 with ``Retry-After``; refused ones count, too.
+    :param now: returns real seconds, for the limit.
     :param trouble: for each call in turn the name of a fault (see ``API_FAULTS``), or ``None``;
-        once they are used up, all goes well. :func:`at_random` gives them by chance.
-    :raises UnknownFault: for a fault that is not known, with the list.
+        once they are used up, no call fails. :func:`at_random` draws them at random.
+    :raises UnknownFault: for an unknown fault, with the list.
     """
     if not api_key:
         raise ValueError("api_key is empty: anybody could send.")
@@ -68,7 +68,7 @@ def create_api(
 
 
 class _Gate:
-    """Counts each call, asks who calls, and lets go wrong what is to go wrong."""
+    """Counts and authenticates each call, and injects its fault, if any."""
 
     def __init__(self, limit: CallLimit, api_key: str, trouble: Iterator[str | None]) -> None:
         self._limit = limit
@@ -106,7 +106,7 @@ class _Gate:
 
 
 class _Messages:
-    """The simulator's messages, as the API sends and shows them."""
+    """Sends and returns the simulator's messages, like the API."""
 
     def __init__(self, simulator: FreshdeskSimulator) -> None:
         self._simulator = simulator
@@ -142,9 +142,9 @@ class _Messages:
 
 
 def describe(message: SimulatedMessage, sent: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """A message as the API shows it, with its status of now: it tells no time of any status.
+    """Return a message as the API does, with its current status, but no time of any status.
 
-    :param sent: the body that it was sent with, if it was sent through the API.
+    :param sent: the body with which it was sent, if through the API.
     """
     status = message.status
     shown: dict[str, Any] = {
@@ -171,7 +171,7 @@ def _error(status: int, code: str, message: str) -> Response:
 
 
 def _refuse(error: HTTPException) -> Response:
-    """What Flask refuses, as the API does: no such path, no such method."""
+    """Answer what Flask refuses like the API does: no such path, no such method."""
     code = (error.name or "error").lower().replace(" ", "_")
     answer = _error(error.code or 500, code, str(error.description))
     if isinstance(error, MethodNotAllowed) and error.valid_methods:

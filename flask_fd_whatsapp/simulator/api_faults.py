@@ -1,4 +1,4 @@
-"""What can go wrong with a call of the API, by name."""
+"""Faults that can be injected into an API call, by name."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from flask import Response, jsonify, request
 from .faults import UnknownFault
 
 LONGEST: Final = 30.0
-"""Real seconds after which a slow answer comes, if the client is still there."""
+"""Real seconds before a slow answer is sent, if the client is still connected."""
 
 DRIP: Final = 0.05
-"""Real seconds between two bytes of an answer that drips."""
+"""Real seconds between two bytes of an answer that trickles in."""
 
 ODD_RETRY_AFTER: Final = (
     "-5",
@@ -39,10 +39,10 @@ _HTML: Final = "<html><head><title>{0}</title></head><body><h1>{0}</h1></body></
 
 @dataclass(frozen=True, slots=True)
 class ApiFault:
-    """Something that can go wrong with a call.
+    """A fault of a call.
 
     :param instead: answers in place of the API, which then does nothing.
-    :param after: changes the answer to what the API has done.
+    :param after: changes the API's answer.
     """
 
     name: str
@@ -54,18 +54,18 @@ class ApiFault:
 def at_random(
     percent: float, faults: Iterable[str] | None = None, *, seed: int | str = 0
 ) -> Iterator[str | None]:
-    """A fault for so many of a hundred calls, by chance that can be repeated.
+    """Draw a fault for this percentage of calls, reproducibly.
 
     :param faults: names; ``None`` for all.
-    :raises UnknownFault: if one is not known, with the list.
+    :raises UnknownFault: if one is unknown, with the list.
     """
-    chance = random.Random(seed)  # noqa: S311 - to be repeated
+    chance = random.Random(seed)  # noqa: S311 - reproducible
     names = [fault_named(name).name for name in (API_FAULTS if faults is None else faults)]
     return (chance.choice(names) if chance.random() * 100 < percent else None for _ in count())
 
 
 def fault_named(name: str) -> ApiFault:
-    """The fault of that name.
+    """Return the fault with that name.
 
     :raises UnknownFault: if there is none, with the list.
     """
@@ -75,7 +75,7 @@ def fault_named(name: str) -> ApiFault:
 
 
 def _client() -> socket.socket | None:
-    """The connection, where the server shows it: werkzeug's and gunicorn do."""
+    """The connection, if the server exposes it: werkzeug's and gunicorn do."""
     return request.environ.get("werkzeug.socket") or request.environ.get("gunicorn.socket")
 
 
@@ -99,7 +99,7 @@ def _cut_after(answer: Response) -> Response:
 
 
 def _cut_within(answer: Response) -> Response:
-    """Half of the body that the head promises."""
+    """Send half of the body that the headers announce."""
     body = answer.get_data()
 
     def halved() -> Iterator[bytes]:
@@ -110,7 +110,7 @@ def _cut_within(answer: Response) -> Response:
 
 
 def _slow(answer: Response) -> Response:
-    """Wait until the client has hung up, or for long."""
+    """Wait until the client has hung up, or for a long time."""
     connection = _client()
     select.select([] if connection is None else [connection], [], [], LONGEST)
     return answer

@@ -1,4 +1,4 @@
-"""Senders without manners: slow ones, and those that cut the connection."""
+"""Misbehaving senders: slow ones, and those that cut the connection."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .transport import PAUSE, Answer, NoAnswer, Outgoing, seconds_in
 def send_roughly(url: str, request: Outgoing, timeout: float) -> Answer:
     """Send a request over a connection of its own, in its manner.
 
-    :raises NoAnswer: if it is cut, by intention or not.
+    :raises NoAnswer: if it is cut, intentionally or not.
     """
     parts = urlsplit(url)
     kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
@@ -61,7 +61,7 @@ def _send(connection: HTTPConnection, target: str, request: Outgoing) -> None:
 
 
 def _cut(connection: HTTPConnection, detail: str) -> NoReturn:
-    """Close with a reset, as a sender does that dies."""
+    """Close with a reset, like a sender that dies."""
     if connection.sock is not None:  # None once an answer said Connection: close
         no_linger = struct.pack("ii", 1, 0)
         connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_linger)

@@ -1,4 +1,4 @@
-"""The account's limit of calls, and how many were made in the busiest minute."""
+"""The account's rate limit, and how many calls were made in the busiest minute."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PRO: Final = 1000
 
 
 class ApiCall(NamedTuple):
-    """A call that was made, refused ones included.
+    """A call that was made, even if it was refused.
 
     :param at: when, in real seconds of the double's clock.
     """
@@ -26,9 +26,9 @@ class ApiCall(NamedTuple):
 
 
 class CallLimit:
-    """So many calls in each minute, of sending and asking together.
+    """A limit of calls per minute, for sends and reads together.
 
-    :param now: real seconds, from any beginning.
+    :param now: returns real seconds, from any origin.
     """
 
     def __init__(self, calls_a_minute: int, now: Callable[[], float] = time.monotonic) -> None:
@@ -40,7 +40,7 @@ class CallLimit:
         self._left = 0
 
     def count(self, method: str, path: str) -> tuple[int, int]:
-        """Count a call: how many are left after it, and how many seconds to wait, if it is past."""
+        """Count a call; return how many are left, and the seconds to wait if none was."""
         with self._lock:
             now = self._now()
             self.calls.append(ApiCall(method, path, now))
@@ -53,7 +53,7 @@ class CallLimit:
 
     @property
     def most_in_a_minute(self) -> int:
-        """The calls of the busiest 60 seconds, wherever they begin."""
+        """The number of calls in the busiest 60 seconds, whenever they begin."""
         with self._lock:
             times = sorted(call.at for call in self.calls)
         most = first = 0

@@ -1,4 +1,4 @@
-"""What a run brought: counted as it goes, and shown as a table."""
+"""The report of a run: counted as it goes, and shown as a table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .posts import Post
 
 
 def percentile(values: list[float], percent: float) -> float | None:
-    """The smallest of *values* that *percent* of them do not exceed (nearest rank)."""
+    """Return the smallest of *values* that *percent* of them do not exceed (nearest rank)."""
     if not values:
         return None
     return sorted(values)[max(0, math.ceil(len(values) * percent / 100) - 1)]
@@ -21,25 +21,25 @@ def percentile(values: list[float], percent: float) -> float | None:
 
 @dataclass(eq=False)
 class Report:
-    """The count of a run; its methods may be called by several threads.
+    """The counts of a run; its methods may be called by several threads.
 
-    Every event and copy is in the end acknowledged, given up or left; garbled bodies are
-    counted by themselves.
+    Every event and copy ends up acknowledged, given up or left; garbled bodies are counted
+    separately.
 
     :param messages: how many were sent.
-    :param events: how many events were made of them.
-    :param copies: how many of these were to be posted once more.
-    :param garbled: how many broken bodies were posted besides them.
-    :param posted: requests with any of these, further tries included.
+    :param events: how many events they have.
+    :param copies: how many duplicates of these were to be posted.
+    :param garbled: how many broken bodies were posted in addition.
+    :param posted: requests with any of these, including retries.
     :param acknowledged: events and copies answered with 2xx.
-    :param tried_again: further tries.
-    :param given_up: events and copies not acknowledged at their last try.
+    :param tried_again: retries.
+    :param given_up: events and copies not acknowledged at their last attempt.
     :param left: events and copies that were not settled when the run ended.
     :param withheld: events and copies that came due while the webhook was disabled.
     :param alerts: alert e-mails sent.
-    :param answers: how often each status, or ``timeout``, ``unreachable``, ``broken``, ``cut``.
+    :param answers: the number of each status, ``timeout``, ``unreachable``, ``broken`` and ``cut``.
     :param probes: answers to the requests sent when the form was saved.
-    :param redirects: how often posts were redirected where.
+    :param redirects: where posts were redirected to, and how often.
     :param latencies: how long answers took, in real seconds.
     """
 
@@ -63,13 +63,13 @@ class Report:
         self._lock = threading.Lock()
 
     def count(self, **numbers: int) -> None:
-        """Add to counts by name."""
+        """Add to the named counts."""
         with self._lock:
             for name, number in numbers.items():
                 setattr(self, name, getattr(self, name) + number)
 
     def made(self, posts: Sequence[Post]) -> None:
-        """A message was sent, of which these posts came."""
+        """A message with these posts was sent."""
         garbled = sum(post.is_garbled for post in posts)
         copies = sum(post.is_copy for post in posts) - garbled
         events = len(posts) - garbled - copies
@@ -94,13 +94,13 @@ class Report:
             self.probes[what] += 1
 
     def settled(self, post: Post, how: str) -> None:
-        """A post came to its end: ``acknowledged``, ``given_up`` or ``withheld``."""
+        """A post was settled: ``acknowledged``, ``given_up`` or ``withheld``."""
         if not post.is_garbled:
             self.count(left=-1, **{how: 1})
 
     @property
     def has_answers(self) -> bool:
-        """Whether anybody has answered at all."""
+        """Whether there was any answer at all."""
         return bool(self.latencies)
 
     def latency(self) -> dict[str, float | None]:

@@ -1,4 +1,4 @@
-"""A campaign played from beginning to end, and compared with what the ledger says of it."""
+"""Plays a campaign from beginning to end, and compares the ledger with it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ INTERRUPTED: Final = "interrupted"
 
 
 def play(simulator: FreshdeskSimulator, messages: int, campaign: str) -> str | None:
-    """Send so many messages and post what becomes of them.
+    """Send that many messages and post their events.
 
-    :return: what ended it, ``None`` if it came to its end.
+    :return: why it ended early, ``None`` if it did not.
     """
     for number in range(1, messages + 1):
         simulator.send(f"{campaign}-{number:05d}")
@@ -38,7 +38,7 @@ def play(simulator: FreshdeskSimulator, messages: int, campaign: str) -> str | N
 
 @contextmanager
 def _progress(simulator: FreshdeskSimulator) -> Generator[None]:
-    """A bar that moves as events are settled, where somebody is looking."""
+    """Show a progress bar of settled events, if on a terminal."""
     if not sys.stderr.isatty():
         yield
         return
@@ -62,9 +62,9 @@ def _progress(simulator: FreshdeskSimulator) -> Generator[None]:
 def compare(
     simulator: FreshdeskSimulator, receiver: Receiver, *, is_here: bool
 ) -> tuple[list[str], str]:
-    """What the ledger says otherwise, and how far it could be read.
+    """Return where the ledger disagrees, and how far it could be read.
 
-    :param is_here: the application that was posted to is in this process.
+    :param is_here: whether the application that was posted to is in this process.
     """
     messages = simulator.messages.values()
     wrong: dict[str, str] = {}
@@ -81,6 +81,6 @@ def compare(
 
 
 def summary(simulator: FreshdeskSimulator) -> dict[str, Any]:
-    """The report, and where the clock started."""
+    """The report, and when the clock started."""
     start = moment_of(simulator.clock.begin).strftime("%Y-%m-%dT%H:%M:%S")
     return {**simulator.report.as_dict(), "start": start}

@@ -1,4 +1,4 @@
-"""The simulator's clock: real, or driven, a day in a second."""
+"""The simulator's clock: real, or driven, at a day per second."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ DAY: Final = 24 * HOUR
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 A_DAY_A_SECOND: Final = 86_400.0
 SAMPLES_DAY: Final = datetime(2025, 11, 18, 9, 0, tzinfo=UTC)
-"""Where a driven clock starts unless told otherwise: fixed, so that a run can be repeated."""
+"""Where a driven clock starts by default: fixed, so that runs are reproducible."""
 
 
 def nanoseconds(moment: datetime) -> int:
-    """A moment in nanoseconds since 1970 (UTC).
+    """Convert a moment into nanoseconds since 1970 (UTC).
 
     :param moment: aware.
     """
@@ -27,22 +27,22 @@ def nanoseconds(moment: datetime) -> int:
 
 
 def moment_of(nanos: int) -> datetime:
-    """Nanoseconds since 1970 as a moment in UTC, cut off to microseconds."""
+    """Convert nanoseconds since 1970 into a moment in UTC, truncated to microseconds."""
     return EPOCH + timedelta(microseconds=nanos // 1000)
 
 
 def written(nanos: int, digits: int) -> str:
-    """A moment as the vendor writes it, with 3 or 9 fraction digits."""
+    """Format a moment like the vendor, with 3 or 9 fractional digits."""
     second, fraction = divmod(nanos, SECOND)
     text = moment_of(second * SECOND).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{text}.{f'{fraction:09d}'[:digits]}Z"
 
 
 class Clock:
-    """Stands at its start until :meth:`start`, then runs *speed* times as fast as the world.
+    """Stands still until :meth:`start`, then runs *speed* times as fast as real time.
 
     :param begin: where it starts (aware).
-    :param speed: simulated seconds in a real one.
+    :param speed: simulated seconds per real one.
     """
 
     def __init__(self, begin: datetime = SAMPLES_DAY, speed: float = A_DAY_A_SECOND) -> None:
@@ -64,7 +64,7 @@ class Clock:
         return clock
 
     def start(self) -> None:
-        """Let it run; nothing if it does already."""
+        """Start it, unless it is running already."""
         if self._started is None:
             self._started = time.monotonic_ns()
 

@@ -1,4 +1,4 @@
-"""Posts events when they are due, several at once, and again when they are due again."""
+"""Posts events when they are due, several at once, and retries them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from .posts import Post
 
 
 class Delivery:
-    """The queue of posts, and the threads that work it off.
+    """The queue of posts, and the threads that process it.
 
     The events of a message are posted one after the other, each when it is due and the one
-    before has been tried, unless it is to be posted at once.
+    before has been attempted, unless it is to be posted at once.
 
-    :param attempt: tries to post once; gives when to try again, or ``None``.
+    :param attempt: posts once; returns when to try again, or ``None``.
     :param concurrency: how many are posted at once.
-    :param rate: how many are posted in a real second at most, ``None`` for no limit.
+    :param rate: the maximum number of posts per real second, ``None`` for no limit.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Delivery:
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """Begin no further post."""
+        """Start no further post."""
         with self._changed:
             self._is_stopped = True
             self._changed.notify_all()
@@ -64,7 +64,7 @@ class Delivery:
     def run(self, *, forever: bool = False) -> None:
         """Post until nothing is left, or until stopped.
 
-        Interrupted, it ends when the posts under way have been answered.
+        When interrupted, it ends once the posts in flight have been answered.
         """
         self._clock.start()
         try:
@@ -81,7 +81,7 @@ class Delivery:
             raise error
 
     def rearm(self) -> None:
-        """Be ready for another run, whatever the last one was interrupted in."""
+        """Get ready for another run, wherever the last one was interrupted."""
         with self._changed:
             self._is_stopped = False
             self._in_flight = 0
@@ -112,7 +112,7 @@ class Delivery:
             return None
 
     def _may_go(self, post: Post) -> bool:
-        """Whether it may be posted now; else it waits for the one before."""
+        """Whether it may be posted now; otherwise it waits for the one before."""
         if not _has_to_wait(post):
             return True
         if post.message_id in self._parked:
@@ -140,5 +140,5 @@ class Delivery:
 
 
 def _has_to_wait(post: Post) -> bool:
-    """Whether it is posted after those of its message that come before."""
+    """Whether it is posted after the earlier ones of its message."""
     return not post.at_once and not post.tries

@@ -17,10 +17,10 @@ except ImportError as error:
 
 
 class HTTPTransport:
-    """Posts to a URL over connections that are kept.
+    """Posts to a URL over a pool of connections.
 
-    :param timeout: real seconds that connecting may take, and waiting for an answer.
-    :param connections: how many are kept.
+    :param timeout: in real seconds, for connecting and for waiting for an answer.
+    :param connections: the size of the pool.
     """
 
     def __init__(self, url: str, timeout: float, connections: int) -> None:
@@ -31,7 +31,7 @@ class HTTPTransport:
         )
 
     def send(self, request: Outgoing) -> Answer:
-        """Send a request and give its answer."""
+        """Send a request and return its answer."""
         if request.manner is not Manner.PLAIN:
             return send_roughly(self._url, request, self._timeout)
         try:

@@ -32,7 +32,7 @@ _WAYS: Final = (
     (6, (Status.QUEUED, Status.SENT, Status.FAILED)),
     (4, (Status.QUEUED, Status.FAILED)),
 )
-"""The ways that messages go, with how many of a hundred go each."""
+"""The paths that messages take, with the percentage of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Step:
     """A message reaches a status.
 
     :param timestamp: when it did, in nanoseconds since 1970.
-    :param event_time: when Freshdesk makes the webhook of it, likewise.
+    :param event_time: when Freshdesk creates its webhook, likewise.
     :param error: code and message, if it failed.
     """
 
@@ -55,9 +55,9 @@ class Step:
 
 
 def make_journey(sent_at: int, random: Random) -> list[Step]:
-    """The steps of a message.
+    """Return the steps of a message.
 
-    :param sent_at: when Freshdesk took it, in nanoseconds since 1970.
+    :param sent_at: when Freshdesk accepted it, in nanoseconds since 1970.
     """
     (way,) = random.choices([way for _, way in _WAYS], [weight for weight, _ in _WAYS])
     steps = [first_step(sent_at, random)]
@@ -67,7 +67,7 @@ def make_journey(sent_at: int, random: Random) -> list[Step]:
 
 
 def first_step(sent_at: int, random: Random) -> Step:
-    """QUEUED, whose webhook is made within microseconds."""
+    """QUEUED, whose webhook is created within microseconds."""
     timestamp = sent_at + random.randint(60, 110) * MILLISECOND + random.randrange(MILLISECOND)
     return Step(Status.QUEUED, timestamp, timestamp + random.randint(2000, 9000))
 
@@ -75,7 +75,7 @@ def first_step(sent_at: int, random: Random) -> Step:
 def next_step(status: str, after: int, random: Random) -> Step:
     """A status that is reached some time after another.
 
-    WhatsApp's times have milliseconds; the webhook follows 0.1 to 0.6 seconds later, as in the
+    WhatsApp's times are in milliseconds; the webhook follows 0.1 to 0.6 seconds later, as in the
     vendor's samples.
     """
     timestamp = (after + _waited(status, random)) // MILLISECOND * MILLISECOND
@@ -89,13 +89,13 @@ def an_error(random: Random) -> tuple[str, str]:
 
 
 def furthest(statuses: Sequence[str]) -> str | None:
-    """The status of a message that has reached these, ``None`` if none of them is known."""
+    """The furthest of these statuses, ``None`` if none of them is known."""
     known = [status for status in statuses if rank_of(status) is not None]
     return max(known, key=lambda status: rank_of(status) or 0, default=None)
 
 
 def _waited(status: str, random: Random) -> int:
-    """How long it takes to reach *status*: mostly short, now and then long."""
+    """How long it takes to reach *status*: usually short, occasionally long."""
     typical, longest = {
         Status.SENT: (2 * SECOND, 30 * SECOND),
         Status.DELIVERED: (2 * SECOND, 2 * HOUR),

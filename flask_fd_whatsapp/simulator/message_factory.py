@@ -1,4 +1,4 @@
-"""Makes messages: what becomes of each, and what is posted of it, is settled when it is sent."""
+"""Makes messages: the journey and posts of each are decided when it is sent."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from .posts import Post
 from .simulated_message import SimulatedMessage
 
 POSTED_AFTER: Final = 40_000_000
-"""Nanoseconds from an event's making to its first posting."""
+"""Nanoseconds from an event's creation to its first attempt."""
 
 
 class MessageMaker:
     """Makes the messages of one account.
 
-    The same seed, faults, number, time and reference make the same message, byte for byte.
+    The same seed, faults, number, time and reference yield the same message, byte for byte.
 
-    :param now: the simulated time.
+    :param now: returns the simulated time.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class MessageMaker:
         self._now = now
 
     def make(self, number: int, at: int, reference: str | None, to: str) -> SimulatedMessage:
-        """The message of that number.
+        """Return the message with that number.
 
         :param at: when it is sent, in nanoseconds since 1970.
         """
@@ -72,4 +72,4 @@ class MessageMaker:
         )
 
     def _chance(self, number: int, what: str) -> random.Random:
-        return random.Random(f"{self._seed}/{number}/{what}")  # noqa: S311 - to be repeated
+        return random.Random(f"{self._seed}/{number}/{what}")  # noqa: S311 - reproducible

@@ -1,4 +1,4 @@
-"""Events as they stand in a request's body, field by field as in the vendor's samples."""
+"""Events as request bodies, field by field as in the vendor's samples."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ VERSION = "1.0.0"
 def make_payload(
     account: Account, agent: Agent, message_id: str, reference: str | None, step: Step
 ) -> dict[str, Any]:
-    """The payload of one step.
+    """Return the payload of one step.
 
-    QUEUED is the agent's doing and has nine fraction digits, all that follows is the system's
-    and has three; FAILED carries an error and no ``external_reference_id``.
+    The actor of QUEUED is the agent, and its times have nine fractional digits; everything after it
+    is by the system, with three. FAILED carries an error and no ``external_reference_id``.
     """
     is_first = step.status == Status.QUEUED
     data: dict[str, Any] = {}
@@ -43,5 +43,5 @@ def make_payload(
 
 
 def encode(payload: dict[str, Any]) -> bytes:
-    """A payload as a body."""
+    """Encode a payload as a body."""
     return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,4 +1,4 @@
-"""One try to post an event, and what follows from its answer."""
+"""One attempt to post an event, and what follows from its answer."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .retry_schedule import Retries
 from .transport import Answer, NoAnswer, Outgoing
 from .webhook import Webhook
 
-OLD_TOKEN = "Bearer of-another-day"  # noqa: S105 - it is nobody's
+OLD_TOKEN = "Bearer of-another-day"  # noqa: S105 - not a real one
 
 
 class Unreachable(FreshdeskWhatsAppError):
-    """Nobody listens at the destination."""
+    """Nothing listens at the destination."""
 
 
 class Poster:
@@ -45,7 +45,7 @@ class Poster:
         self._failures = 0
 
     def post(self, post: Post) -> int | None:
-        """Try once; when to try again, in nanoseconds since 1970, or ``None`` for never.
+        """Post once; return when to try again, in nanoseconds since 1970, or ``None`` for never.
 
         :raises Unreachable: as :class:`Retries` says.
         """

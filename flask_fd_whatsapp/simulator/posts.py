@@ -1,4 +1,4 @@
-"""What is to be posted: an event, or what looks like one, with how and when."""
+"""What is posted: an event, or something that looks like one, and how and when."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ JSON: Final = "application/json"
 
 
 class Manner(StrEnum):
-    """How a request is sent, if not simply."""
+    """How a request is sent, if not normally."""
 
     PLAIN = auto()
     SLOW = auto()
@@ -36,15 +36,15 @@ class Fate(Enum):
 class Post:
     """One event to be posted until it is acknowledged or given up.
 
-    :param message_id: the message it tells of.
-    :param step: the step it tells of.
-    :param due: when it is posted first, in nanoseconds since 1970.
+    :param message_id: the message it is about.
+    :param step: the step it reports.
+    :param due: when it is first posted, in nanoseconds since 1970.
     :param content_type: of the body, ``None`` to leave it out.
-    :param is_copy: whether it is posted besides the same event.
-    :param is_garbled: whether its body is broken; it is then posted once, and stands for nothing.
-    :param at_once: whether it is posted beside others of its message, not after them.
-    :param wrong_token: whether its first try has wrong headers.
-    :param manner: how its first try is sent.
+    :param is_copy: whether it is a duplicate of another post.
+    :param is_garbled: whether its body is broken; it is then posted once, and reports nothing.
+    :param at_once: whether it is posted alongside others of its message, not after them.
+    :param wrong_token: whether its first attempt has wrong headers.
+    :param manner: how its first attempt is sent.
     :param tries: how often it has been posted.
     """
 
@@ -75,7 +75,7 @@ class Post:
         return encode({**self.payload, "event_time": written(event_time, 9)})
 
     def copy(self) -> Post:
-        """The same event once more."""
+        """Return a duplicate of it."""
         return Post(
             message_id=self.message_id,
             step=self.step,

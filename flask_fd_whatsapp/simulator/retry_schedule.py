@@ -1,4 +1,4 @@
-"""When Freshdesk tries again; its real number, schedule and time-out are unknown."""
+"""Freshdesk's retries; their real number, schedule and time-out are unknown."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from .clock import SECOND, Clock
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retries:
-    """How a post that was not acknowledged is tried again.
+    """How a post that was not acknowledged is retried.
 
-    :param delays: seconds, on the simulator's clock, before each further try; after the last it
-        is given up.  The default is that of Freshdesk's automation rules: 5, 30 and 60 minutes.
+    :param delays: seconds, on the simulator's clock, before each retry; after the last it is given
+        up.  The default is that of Freshdesk's automation rules: 5, 30 and 60 minutes.
     :param timeout: real seconds that an answer may take.
-    :param at_least: real seconds that the first wait takes, however fast the clock runs, and
-        each further one twice as many: the receiver lives in the real world.
-    :param honours_retry_after: wait as long as the answer's ``Retry-After`` says instead.
-    :param renews_event_time: send a body with a new ``event_time``, else the identical one.
-    :param stop_if_unreachable: end the run after so many tries to connect of which none
-        succeeded, ``None`` to go on.
+    :param at_least: the minimum of the first delay in real seconds, however fast the clock runs,
+        doubled for each further one: the receiver lives in real time.
+    :param honours_retry_after: wait for the answer's ``Retry-After`` instead.
+    :param renews_event_time: send a new ``event_time`` each time, instead of an identical body.
+    :param stop_if_unreachable: end the run after this many failed attempts to connect, if none has
+        succeeded; ``None`` to continue.
     """
 
     delays: tuple[float, ...] = (300, 1800, 3600)
@@ -37,9 +37,9 @@ class Retries:
             raise ValueError("A wait is 0 seconds or more, and finite.")
 
     def due_again(self, tries: int, retry_after: float | None, clock: Clock) -> int | None:
-        """When to try again, in nanoseconds since 1970; ``None`` to give up.
+        """Return when to try again, in nanoseconds since 1970; ``None`` to give up.
 
-        :param tries: how often it has been tried.
+        :param tries: the number of attempts so far.
         :param retry_after: what the answer asked for, in seconds.
         """
         if tries > len(self.delays):

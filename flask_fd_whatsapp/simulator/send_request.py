@@ -1,4 +1,4 @@
-"""What is posted to the API to send a message, and what the API has against it.
+"""The request that sends a message through the API, and the API's validation of it.
 
 Fields and codes are those of a public copy of the API's documentation (January 2026).
 """
@@ -40,7 +40,7 @@ def _one_of(*values: str, **options: Any) -> fields.String:
 
 
 class _Parameter(_Part):
-    """What stands for a placeholder."""
+    """The value of a placeholder."""
 
     type = _one_of(*KINDS)
     text = fields.String()
@@ -63,7 +63,7 @@ class _Component(_Part):
 
     type = _one_of("header", "body", "button")
     sub_type = _one_of("url", required=False)
-    index = fields.Raw()  # documented as a number, and text in the samples
+    index = fields.Raw()  # documented as a number, but text in the samples
     parameters = fields.List(fields.Nested(_Parameter), required=True, validate=_SOME)
 
     @validates_schema
@@ -124,7 +124,7 @@ class OutboundMessageRequest(_Part):
 
 
 def field_errors(error: ValidationError) -> list[dict[str, str]]:
-    """What is wrong, as the API lists it: a field's path, a sentence and a code."""
+    """List the errors like the API does: a field's path, a sentence and a code."""
     return list(_listed(error.messages_dict))
 
 

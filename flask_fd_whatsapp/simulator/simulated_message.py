@@ -1,4 +1,4 @@
-"""A message that the simulator sent, and its truth: what has become of it by now."""
+"""A message that the simulator sent, and what has become of it so far."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class SimulatedMessage:
     """An outbound message.
 
     :param id: a ULID.
-    :param sent_at: when Freshdesk took it, in nanoseconds since 1970 (UTC).
-    :param steps: all that becomes of it, in the order in which it happens.
-    :param posts: what is posted of it.
-    :param now: the simulated time.
+    :param sent_at: when Freshdesk accepted it, in nanoseconds since 1970 (UTC).
+    :param steps: everything that becomes of it, in order.
+    :param posts: what is posted about it.
+    :param now: returns the simulated time.
     """
 
     id: str
@@ -31,7 +31,7 @@ class SimulatedMessage:
 
     @property
     def status(self) -> str:
-        """The furthest known status it has reached by now, on the simulator's clock."""
+        """The furthest known status it has reached so far, on the simulator's clock."""
         now = self.now()
         reached = [step.status for step in self.steps if step.timestamp <= now]
         return furthest(reached) or self.steps[0].status
@@ -43,7 +43,7 @@ class SimulatedMessage:
 
     @property
     def error(self) -> tuple[str, str] | None:
-        """Code and message of its failure, if it has failed by now."""
+        """Code and message of its failure, if it has already failed."""
         now = self.now()
         return next(
             (step.error for step in self.steps if step.error and step.timestamp <= now), None

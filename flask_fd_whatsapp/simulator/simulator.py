@@ -22,25 +22,25 @@ from .simulated_message import SimulatedMessage
 from .webhook import MakeTransport, Webhook
 
 API_PACE: Final = 60 * SECOND // 700
-"""Between two messages: 700 API calls a minute, the limit of Freshdesk's largest plan."""
+"""Interval between messages: 700 API calls a minute, the limit of Freshdesk's largest plan."""
 
 
 class FreshdeskSimulator:
-    """Sends messages and posts what becomes of them to the destination of the saved form.
+    """Sends messages and posts their events to the destination of the saved form.
 
-    The same seed, faults, start of the clock and messages give the same events, byte for byte,
+    The same seed, faults, start of the clock and messages yield the same events, byte for byte,
     as long as the messages are sent before the clock runs, or with ``at``.
 
-    :param clock: driven unless told otherwise: a day in a second, from a fixed start.
-    :param faults: names of faults, ``all``, or a :class:`Fault` of one's own.
+    :param clock: by default driven, at a day per second, from a fixed start.
+    :param faults: names of faults, ``all``, or a custom :class:`Fault`.
     :param concurrency: how many events are posted at once.
-    :param rate: how many are posted in a real second at most.
-    :param mail_server: where alert e-mails are handed in; ``None`` to send none.
-    :param allow_http: take an HTTP destination on this machine (loopback) too.
-    :param make_transport: of the destination's URL; ``None`` for HTTP.
-    :param gateway_headers: what something between Freshdesk and the receiver adds.
+    :param rate: the maximum number of posts per real second.
+    :param mail_server: where alert e-mails are submitted; ``None`` to send none.
+    :param allow_http: also accept an HTTP destination on this machine (loopback).
+    :param make_transport: creates one for the destination's URL; ``None`` for HTTP.
+    :param gateway_headers: added by something between Freshdesk and the receiver.
     :raises FreshdeskWhatsAppError: if it needs an extra that is not installed.
-    :raises UnknownFault: for a fault that is not known, with the list.
+    :raises UnknownFault: for an unknown fault, with the list.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class FreshdeskSimulator:
         headers: Mapping[str, str] | None = None,
         alert_emails: Iterable[str] = (),
     ) -> None:
-        """Check and store the form; that does not activate the webhook.
+        """Validate and store the form, without activating the webhook.
 
         :raises marshmallow.ValidationError: for what Freshdesk's form refuses.
         """
@@ -100,15 +100,15 @@ class FreshdeskSimulator:
 
     @property
     def form(self) -> dict[str, Any]:
-        """The form as it was saved.
+        """The saved form.
 
-        :raises FormNotSaved: if it was not.
+        :raises FormNotSaved: if there is none.
         """
         return self._webhook.form
 
     @property
     def is_enabled(self) -> bool:
-        """Where the toggle stands."""
+        """Whether the toggle is on."""
         return self._webhook.is_enabled
 
     def enable(self) -> None:
@@ -159,14 +159,14 @@ class FreshdeskSimulator:
         return self.report
 
     def __enter__(self) -> Self:
-        """Post in the background, until the end of the ``with`` block."""
+        """Post in the background until the end of the ``with`` block."""
         _ = self.form
         self._thread = threading.Thread(target=self._run_in_background, name="freshdesk")
         self._thread.start()
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        """Wait for the posts under way; what is left is posted by the next run.
+        """Wait for the posts in flight; the next run posts what is left.
 
         :raises Unreachable: as :class:`Retries` says.
         """

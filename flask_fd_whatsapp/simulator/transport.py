@@ -1,4 +1,4 @@
-"""What carries a request to the receiver: a protocol, and what it carries."""
+"""The protocol of what carries a request to the receiver, with requests and answers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .posts import Manner
 
 PIECES = 8
 PAUSE = 0.02
-"""A slow sender's body: in so many pieces, with so many real seconds between them."""
+"""A slow sender's body: the number of pieces, and the real seconds between them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,7 @@ class Outgoing:
     manner: Manner = Manner.PLAIN
 
     def pieces(self) -> list[bytes]:
-        """The body as a slow sender sends it."""
+        """The body in pieces, as a slow sender sends it."""
         size = len(self.body) // PIECES + 1
         return [self.body[at : at + size] for at in range(0, len(self.body), size)]
 
@@ -34,7 +34,7 @@ class Answer:
     """What came back.
 
     :param retry_after: seconds, if the answer says so.
-    :param location: where a redirect leads to.
+    :param location: the target of a redirect.
     """
 
     status: int
@@ -43,7 +43,7 @@ class Answer:
 
     @property
     def redirects_to(self) -> str | None:
-        """Where the post would have to be sent instead; nobody sends it there."""
+        """The target of a redirect, which is not followed."""
         return self.location if 300 <= self.status < 400 else None
 
     @property
@@ -67,18 +67,18 @@ class Transport(Protocol):
     """Carries requests to one URL; used by several threads at once."""
 
     def send(self, request: Outgoing) -> Answer:
-        """Send a request and give its answer.
+        """Send a request and return its answer.
 
         :raises NoAnswer: if there is none.
         """
         ...
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
         ...
 
 
 def seconds_in(retry_after: str | None) -> float | None:
-    """A ``Retry-After`` in seconds; ``None`` if there is none, or it is a date."""
+    """Parse a ``Retry-After`` in seconds; ``None`` if there is none, or it is a date."""
     text = (retry_after or "").strip()
     return float(text) if text.isascii() and text.isdigit() else None

@@ -1,4 +1,4 @@
-"""The webhook of an account: its saved form, its toggle, and the way to its destination."""
+"""The webhook of an account: its saved form, its toggle, and the transport to its destination."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class FormNotSaved(FreshdeskWhatsAppError):
 
 
 class Webhook:
-    """Where events go, and whether they do.
+    """Where events are posted, and whether they are.
 
-    :param make_transport: of the destination's URL.
-    :param allow_http: take an HTTP destination on this machine (loopback) too.
-    :param gateway_headers: what something between Freshdesk and the receiver adds.
+    :param make_transport: creates one for the destination's URL.
+    :param allow_http: also accept an HTTP destination on this machine (loopback).
+    :param gateway_headers: added by something between Freshdesk and the receiver.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Webhook:
     def save(
         self, destination_url: str, headers: Mapping[str, str], alert_emails: Iterable[str]
     ) -> None:
-        """Check and store the form.
+        """Validate and store the form.
 
         :raises marshmallow.ValidationError: for what Freshdesk's form refuses.
         """
@@ -60,9 +60,9 @@ class Webhook:
 
     @property
     def form(self) -> dict[str, Any]:
-        """The form as it was saved.
+        """The saved form.
 
-        :raises FormNotSaved: if it was not.
+        :raises FormNotSaved: if there is none.
         """
         if self._form is None:
             raise FormNotSaved("Save the webhook's form first: simulator.save(destination_url).")
@@ -77,7 +77,7 @@ class Webhook:
         self.is_enabled = True
 
     def headers(self) -> dict[str, str] | None:
-        """The headers of every post, ``None`` while it is not enabled."""
+        """The headers of every post, ``None`` while disabled."""
         return self.all_headers() if self.is_enabled else None
 
     def all_headers(self) -> dict[str, str]:
@@ -85,14 +85,14 @@ class Webhook:
         return {**self._gateway_headers, **self.form["headers"]}
 
     def transport(self) -> Transport:
-        """The way to the destination, made when it is first needed."""
+        """The transport to the destination, created when first needed."""
         with self._lock:
             if self._transport is None:
                 self._transport = self._make_transport(self.form["destination_url"])
             return self._transport
 
     def close(self) -> None:
-        """Let go of connections, until they are needed again."""
+        """Close the connections, until they are needed again."""
         with self._lock:
             if self._transport is not None:
                 self._transport.close()

@@ -20,9 +20,9 @@ logger = get_logger(__name__)
 
 
 class WSGITransport:
-    """Calls an application as a server would; there is no time-out.
+    """Calls an application like a server would, without a time-out.
 
-    :param url: with the host that the application expects.
+    :param url: has the host that the application expects.
     """
 
     def __init__(self, application: WSGIApplication, url: str) -> None:
@@ -30,7 +30,7 @@ class WSGITransport:
         self._parts = urlsplit(url)
 
     def send(self, request: Outgoing) -> Answer:
-        """Send a request and give its answer."""
+        """Send a request and return its answer."""
         try:
             _, status, headers = run_wsgi_app(
                 self._application, self._environ(request), buffered=True
@@ -45,7 +45,7 @@ class WSGITransport:
         )
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing: there is nothing to close."""
 
     def _environ(self, request: Outgoing) -> dict[str, Any]:
         parts = self._parts
