@@ -64,6 +64,10 @@ def create_app(folder: Path, config: dict[str, Any] | None = None) -> Flask:
 
     app.extensions["update_ticket"] = update_ticket  # blinker holds functions weakly
 
+    @app.get("/")
+    def index() -> Response:
+        return redirect(url_for("fd_whatsapp_dashboard.overview"))
+
     @app.route("/login", methods=["GET", "POST"])
     def log_in() -> Response | str:
         if request.method == "POST" and secrets.compare_digest(
@@ -72,7 +76,7 @@ def create_app(folder: Path, config: dict[str, Any] | None = None) -> Flask:
             login_user(Lead())
             target = request.args.get("next", "")
             inside = target.startswith("/") and not target.startswith(("//", "/\\"))
-            return redirect(target if inside else url_for("fd_whatsapp_dashboard.overview"))
+            return redirect(target if inside else url_for("index"))
         return render_template_string(LOGIN, password=PASSWORD)
 
     return app

@@ -15,6 +15,7 @@ def test_a_simulated_week_is_shown_to_who_has_logged_in(tmp_path: Path) -> None:
     app = create_app(tmp_path)
     assert receive_a_week(app, tmp_path, messages=20) > 40
     client = app.test_client()
+    assert client.get("/").location == f"{PAGES}/"
     answer = client.get(f"{PAGES}/messages")
     assert answer.status_code == 302
     assert "/login?next=" in answer.location
