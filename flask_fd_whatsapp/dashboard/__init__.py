@@ -1,4 +1,4 @@
-"""The pages: what became of the messages, for people who would rather look.
+"""The pages: what became of the messages, in the browser.
 
 .. code-block:: python
 

@@ -1,4 +1,4 @@
-"""The accounts to choose from, and what people call them."""
+"""The accounts to choose from, with their labels."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from ..receiving.account_lookup import AccountsUnavailable
 from .visit import Visit
 
 SECONDS: Final = 3600.0
-"""How long the accounts are shared: finding them goes through all messages."""
+"""How long the accounts are cached: finding them scans all messages."""
 
 NAMES_SECONDS: Final = 600.0
-"""How long their names are: a callable is asked for each account."""
+"""How long their names are cached: a callable is called for each account."""
 
 
 def accounts(visit: Visit) -> list[tuple[str, str]]:
@@ -32,7 +32,7 @@ def accounts(visit: Visit) -> list[tuple[str, str]]:
 
 
 def account_label(visit: Visit, account_id: str) -> str:
-    """``Acme (11011399037)``, or the id alone of an account without a name."""
+    """``Acme (11011399037)``, or only the id of an account without a name."""
     names = visit.shared(
         ("account names", visit.receiver), lambda: _names(visit), seconds=NAMES_SECONDS
     )
@@ -41,7 +41,7 @@ def account_label(visit: Visit, account_id: str) -> str:
 
 
 def _names(visit: Visit) -> Mapping[str, str]:
-    """By id, of those that :class:`.Account` gives one; those found by the visit's deadline."""
+    """Names by id, from :class:`.Account`; only those found by the visit's deadline."""
     found: dict[str, str] = {}
     for receiver in visit.shown:
         lookup = receiver.accounts
@@ -53,7 +53,7 @@ def _names(visit: Visit) -> Mapping[str, str]:
             try:
                 one = lookup.find(key)
             except AccountsUnavailable:
-                continue  # which is logged, and no reason to show nothing
+                continue  # it is logged, and the others can still be shown
             if one is not None and one.account_name is not None:
                 found.update(dict.fromkeys(one.settings.account_ids or (), one.account_name))
     return found

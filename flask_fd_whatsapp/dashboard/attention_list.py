@@ -1,4 +1,4 @@
-"""How everything stands, and what needs attention, by the rules of ``flask fd-whatsapp status``."""
+"""The state of all receivers, and what needs attention, by the rules of ``fd-whatsapp status``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .visit import Visit
 from .wordings import counted
 
 LIVE_SECONDS: Final = 5.0
-"""How long it is shared by all who look: what is wrong should be seen soon."""
+"""How long it is cached for all visitors: problems should be seen soon."""
 
 MILD: Final = frozenset({"max_failing", "max_handling", "max_pending", "max_silence"})
 
@@ -32,7 +32,7 @@ _WHERE: Final = {
     "max_unheard": ("sending", "Show them", "flask fd-whatsapp reconcile"),
     "max_told": ("sending", "Show them", "flask fd-whatsapp check"),
 }
-"""For each rule where to look on *Operations*, and the command that helps."""
+"""For each rule, where to look on *Operations*, and the command that helps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class ToDo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stand:
-    """How one receiver stands, with what each rule has found."""
+    """The state of one receiver, with the finding of each rule."""
 
     receiver: Receiver
     standing: Standing
@@ -66,7 +66,7 @@ class Stand:
 
 
 def stands(visit: Visit) -> list[Stand]:
-    """How each receiver that is looked at stands.
+    """Return the state of each receiver shown.
 
     :raises LedgerUnavailable: if the ledger cannot be read.
     """
@@ -86,7 +86,7 @@ def _stand(receiver: Receiver) -> Stand:
 
 
 def to_do(visit: Visit, all_stands: Iterable[Stand]) -> list[ToDo]:
-    """What needs attention, bad before mild."""
+    """What needs attention, the worst first."""
     items = []
     for stand in all_stands:
         prefix = f"{stand.receiver.name}: " if len(visit.receivers) > 1 else ""
@@ -108,7 +108,7 @@ def to_do(visit: Visit, all_stands: Iterable[Stand]) -> list[ToDo]:
 
 
 def is_empty(all_stands: Sequence[Stand]) -> bool:
-    """Whether no event has ever come."""
+    """Whether no event has ever arrived."""
     return all(
         one.standing.backlog and not one.standing.backlog.last_received for one in all_stands
     )

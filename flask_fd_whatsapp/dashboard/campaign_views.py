@@ -1,4 +1,4 @@
-"""*Campaigns*, which are there and which did better, and *Campaign*, how one did."""
+"""*Campaigns*, a table and a comparison of two, and *Campaign*, the results of one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .visit import Visit, argument
 from .wordings import counted
 
 PAGE: Final = 100
-"""Campaigns in the table; what is more is found by its name, or in the CSV."""
+"""Campaigns in the table; any others are found by name, or in the CSV."""
 
 AGES: Final = {
     "24h": ("24 hours after each was sent", timedelta(hours=24)),
@@ -144,13 +144,13 @@ def _sorted(groups: Any) -> tuple[list[tuple[str | None, Figures]], tuple[str, b
 
 
 def _chosen(names: list[str]) -> tuple[str | None, str | None]:
-    """The two campaigns that the form begins with: those asked for, else the first there are."""
+    """The two campaigns that the form starts with: those requested, else the first ones."""
     first = argument("a") or next(iter(names), None)
     return first, argument("b") or next((name for name in names if name != first), None)
 
 
 def _comparison(visit: Visit, groups: Any) -> dict[str, Any] | None:
-    """Two campaigns beside each other, at equal age; ``None`` if two are not asked for."""
+    """Compare two campaigns at equal age; ``None`` if fewer than two are requested."""
     first, second = argument("a"), argument("b")
     if first is None or second is None:
         return None
@@ -165,7 +165,7 @@ def _comparison(visit: Visit, groups: Any) -> dict[str, Any] | None:
     rows = []
     for title, rate, noun in RATES:
         if age is not None and rate == "failure_rate":
-            continue  # nothing is kept of when each failed, relative to its age
+            continue  # the age at which each failed is not kept
         one = compare(sides[0], sides[1], rate, age=age)
         rows.append((title, noun if age is None else "submitted, and at least that old", one))
     return {
@@ -203,7 +203,7 @@ def _verdict(first: str, second: str, read: Comparison, label: str) -> dict[str,
 
 
 def campaign(visit: Visit) -> tuple[str, dict[str, Any]]:
-    """How one campaign did."""
+    """The results of one campaign."""
     name: str | None = argument("campaign")
     if name is None and "without" not in request.args:
         abort(404)

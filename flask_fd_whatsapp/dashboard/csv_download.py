@@ -1,4 +1,4 @@
-"""CSV to take away: named, typed, and safe to open in a spreadsheet."""
+"""CSV downloads: named, typed, and safe to open in a spreadsheet."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _BATCH: Final = 200
 def download(
     name: str, visit: Visit, head: Sequence[str], rows: Iterable[Sequence[object]]
 ) -> Response:
-    """The rows as they are found, in flat memory.
+    """Stream the rows as they are found, in constant memory.
 
-    :param name: what the file's name begins with; the day follows.
+    :param name: the beginning of the file's name; the day follows.
     """
     day = visit.now.astimezone(visit.options.zone).date().isoformat()
     lines = _lines(head, rows)
-    first = next(lines)  # a ledger that is down is an answer of its own, not a cut file
+    first = next(lines)  # a ledger that is down gets its own page, not a truncated file
     answer = Response(stream_with_context(chain([first], lines)), content_type=CONTENT_TYPE)
     answer.headers["Content-Disposition"] = f'attachment; filename="whatsapp-{name}-{day}.csv"'
     return answer

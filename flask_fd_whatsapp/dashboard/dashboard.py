@@ -51,22 +51,22 @@ NAVIGATION: Final = ("overview", "campaigns", "failures", "messages", "operation
 
 
 class Dashboard(Blueprint):
-    """Pages to look at what became of the messages; read-only, behind the host's own login.
+    """Pages that show what became of the messages; read-only, behind the host's own login.
 
     :param name: the blueprint's name.
     :param guard: called before every request, static files included, in the request's context.
-        Only ``True`` itself lets in; ``False`` is 403, a response is returned, an
-        ``HTTPException`` is honoured, and anything else is 500 and lets nobody in.
-    :param url_prefix: where the pages are.
+        Only ``True`` itself admits it; ``False`` is a 403, a response is returned, an
+        ``HTTPException`` is passed on, and anything else is a 500 and admits nobody.
+    :param url_prefix: the pages' URL prefix.
     :param receiver: the name of the only receiver to show; ``None``: all, with a switch.
-    :param title: what the pages are called.
+    :param title: the pages' title.
     :param tz: the time zone of times and days, such as ``"Europe/Berlin"``.
     :param message_url: the host's own page of a message: a URL with ``{external_reference_id}``
-        (percent-encoded), or a callable that takes a :class:`Message` and gives a URL or ``None``.
-    :param message_url_label: what that link says, such as ``"Ticket {external_reference_id}"``.
+        (percent-encoded), or a callable from a :class:`Message` to a URL or ``None``.
+    :param message_url_label: the text of that link, such as ``"Ticket {external_reference_id}"``.
     :param show_actors: show the names of agents.
-    :param show_payloads: show payloads, quarantined bodies and what exceptions said.
-    :raises ConfigurationError: if one of these is wrong.
+    :param show_payloads: show payloads, quarantined bodies and exceptions' messages.
+    :raises ConfigurationError: if one of these is invalid.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class Dashboard(Blueprint):
             visit = Visit.begin(self._options, self._results)
             try:
                 made = view(visit)
-                # Templates ask for the names of accounts, which others may be looking up.
+                # Templates need the names of accounts, which another request may be looking up.
                 return made if isinstance(made, Response) else self._rendered(visit, *made)
             except StillComputing:
                 page = self._rendered(visit, "still-counting.html", {})
@@ -151,7 +151,7 @@ class Dashboard(Blueprint):
         }
 
     def _unavailable(self, error: FreshdeskWhatsAppError) -> tuple[str, int, dict[str, str]]:
-        """The page of a ledger that is down, or whose tables are missing or old: never a 500."""
+        """The page if the ledger is down, or its tables are missing or outdated: never a 500."""
         logger.warning("The pages cannot read the ledger: %s", type(error).__name__)
         receivers = _receivers_of_application()
         urls = [one.settings.ledger_url for one in receivers]
@@ -164,7 +164,7 @@ class Dashboard(Blueprint):
 
 
 _SECTIONS: Final = {"campaign": "campaigns", "message": "messages"}
-"""Which page of the navigation another belongs to."""
+"""The page of the navigation that another page belongs to."""
 
 
 def _receivers_of_application() -> list[Any]:

@@ -1,4 +1,4 @@
-"""*Failures*: what to do for each class, which codes, lists to take away, and the messages."""
+"""*Failures*: what to do about each class, its codes, lists to download, and the messages."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LISTS: Final = {
     "do-not-send": frozenset({FailureClass.RECIPIENT}),
     "send-again": frozenset({FailureClass.TRANSIENT, FailureClass.ACCOUNT_OR_CONFIGURATION}),
 }
-"""What can be taken away, each with the classes in it."""
+"""The lists to download, each with its classes."""
 
 URGENT: Final = (
     FailureClass.ACCOUNT_OR_CONFIGURATION,
@@ -35,7 +35,7 @@ URGENT: Final = (
     FailureClass.MARKETING_CAP,
     FailureClass.TRANSIENT,
 )
-"""What needs somebody first is on top."""
+"""The most urgent first."""
 
 
 def failures(visit: Visit) -> tuple[str, dict[str, Any]]:
@@ -58,7 +58,7 @@ def failures(visit: Visit) -> tuple[str, dict[str, Any]]:
         for name, of_list in LISTS.items()
     }
     wanted, chosen = _wanted(visit), _class()
-    # Where few failed, all messages of the period are looked through.
+    # If few failed, all messages of the period are scanned.
     listed = ("failures", wanted, chosen, argument("before"), argument("after"))
     return "failures.html", {
         "as_of": counted.as_of,
@@ -92,7 +92,7 @@ def failures_csv(visit: Visit) -> Response:
                 continue
             row = row_of(one, failure_class)
             if name != "all" and row["arrived"]:
-                continue  # it got there all the same
+                continue  # it arrived all the same
             yield tuple(row.values())
 
     return download(
@@ -132,7 +132,7 @@ def _campaign_names(visit: Visit) -> list[str]:
 
 
 def _days(visit: Visit) -> list[tuple[str, list[date]]]:
-    """The days of the period, or its weeks where there are many."""
+    """The days of the period, or its weeks if there are many."""
     period = visit.period
     days = [period.first + timedelta(days=place) for place in range(period.days)]
     if len(days) <= charts.LONGEST_BY_DAY:

@@ -1,4 +1,4 @@
-"""Whom the pages let in: the host's guard is asked before every request."""
+"""Access to the pages: the host's guard is called before every request."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ REMEDY: Final = (
 
 
 class Gatekeeper:
-    """Asks *guard*, and lets in only where it gives ``True`` itself.
+    """Calls *guard*, and admits a request only if it returns ``True`` itself.
 
     :param guard: the host's; called in the request's context.
     :param name: of the blueprint, for the log.
@@ -38,10 +38,10 @@ class Gatekeeper:
         self._lines = Throttle(LOG_SECONDS)
 
     def admit(self) -> Response | None:
-        """``None`` if the request may go on, else what answers it.
+        """Return ``None`` if the request is admitted, else the response to it.
 
-        :raises HTTPException: the guard's own; 403 where it gives ``False``; 500, with a line in
-            the log at most once a minute, for whatever else it gives or raises.
+        :raises HTTPException: the guard's own; 403 if it returns ``False``; 500, logged at most
+            once a minute, for anything else that it returns or raises.
         """
         try:
             given = self._guard()

@@ -1,4 +1,4 @@
-"""The strip of seven checks on the overview: how everything stands, at a glance."""
+"""The strip of seven checks on the overview: the state of everything at a glance."""
 
 from __future__ import annotations
 

@@ -24,12 +24,12 @@ _LOG_SECONDS: Final = 60
 
 
 class LinksOut:
-    """Where a message is in the host's own system.
+    """Links to a message in the host's own system.
 
     :param pattern: a URL with ``{external_reference_id}``, ``{message_id}``, ``{account_id}`` or
         ``{campaign}`` in it, whose values are percent-encoded; or a callable that takes a
-        :class:`Message` and gives a URL or ``None``; or ``None`` for no links.
-    :param label: what a link says, with the same fields; ``None``: ``Open`` and the reference.
+        :class:`Message` and returns a URL or ``None``; or ``None`` for no links.
+    :param label: a link's text, with the same fields; ``None``: ``Open`` and the reference.
     :raises ConfigurationError: if the pattern names another field, or is neither http(s) nor
         relative.
     """
@@ -52,7 +52,7 @@ class LinksOut:
             )
 
     def of(self, message: Message) -> str | None:
-        """The URL; ``None`` if there is none, or one that would not be safe to follow."""
+        """The URL; ``None`` if there is none, or it is not safe to follow."""
         if self._pattern is None:
             return None
         if isinstance(self._pattern, str):
@@ -71,7 +71,7 @@ class LinksOut:
         return given if isinstance(given, str) and is_safe(given) else None
 
     def label(self, message: Message) -> str:
-        """What the link says."""
+        """The link's text."""
         if self._label is None:
             return f"Open {message.external_reference_id or message.message_id}"
         names = _FIELD.findall(self._label)

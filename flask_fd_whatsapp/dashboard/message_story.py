@@ -1,4 +1,4 @@
-"""What is told of one message: its events in order, its handlers, and its payloads if allowed."""
+"""The story of one message: its events in order, its handlers, and its payloads if allowed."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ HIDDEN: Final = "(hidden)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToldEvent:
-    """An event with what there is to note of it.
+    """An event with notes about it.
 
-    :param after: since the first event, by WhatsApp's clock; ``None`` for the first.
+    :param after: the time since the first event, by WhatsApp's clock; ``None`` for the first.
     :param marks: ``late``, ``stale``, ``superseded``, ``estimated``.
     :param notes: a sentence for each mark.
     """
@@ -45,27 +45,27 @@ class ToldEvent:
 
     @property
     def smooth(self) -> list[Handling]:
-        """Those that succeeded at the first attempt."""
+        """The handlers that succeeded at the first attempt."""
         return [one for one in self.handlings if one.state == "done" and not one.attempts]
 
     @property
     def smooth_count(self) -> int:
-        """How many these are."""
+        """How many handlers succeeded at the first attempt."""
         return len(self.smooth)
 
     @property
     def rough(self) -> list[Handling]:
-        """The others: those that there is something to tell of."""
+        """The other handlers, which are worth a note."""
         return [one for one in self.handlings if one not in self.smooth]
 
     @property
     def superseded(self) -> int:
-        """How many need not be called any more."""
+        """How many handlers no longer need to be called."""
         return sum(one.state == "superseded" for one in self.handlings)
 
 
 def story(visit: Visit, one: Message) -> dict[str, Any] | None:
-    """The context of its page; ``None`` if it is not for these pages to show."""
+    """The context of its page; ``None`` if these pages may not show it."""
     events = visit.ledger.events(
         message_id=one.message_id, account_id=one.account_id, after=0, limit=MOST_EVENTS
     )
@@ -166,7 +166,7 @@ def _chart(told: Sequence[ToldEvent]) -> Chart:
 
 
 def _actors(details: Any) -> list[str]:
-    """Who sent it, as the payloads say."""
+    """Who sent it, according to the payloads."""
     names: dict[str, None] = {}
     for detail in details:
         actor = _loaded(detail.body).get("actor")
@@ -185,7 +185,7 @@ def _loaded(body: str) -> dict[str, Any]:
 
 
 def _payload(detail: EventDetail | None, visit: Visit) -> str:
-    """The payload, indented; without agents' names, unless these are shown."""
+    """The payload, indented; without agents' names unless they are shown."""
     body = detail.body if detail else ""
     loaded = _loaded(body)
     if not loaded:

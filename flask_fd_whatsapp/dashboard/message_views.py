@@ -1,4 +1,4 @@
-"""*Messages*, find one or list those that ..., and *Message*, what became of it."""
+"""*Messages*, a search and a filtered list, and *Message*, what became of one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .visit import Visit, argument
 PAGE: Final = 25
 BATCH: Final = 500
 LOOKED_THROUGH: Final = 10_000
-"""Messages that a page of a class is looked for in, before it ends."""
+"""How many messages are scanned at most for a page of one class."""
 
 STATUSES: Final = (UNHEARD, *Status)
 
@@ -56,8 +56,8 @@ HEAD: Final = (
 class Paged:
     """One page of a list.
 
-    :param newer: what the page before begins with, as the URL says it; ``None`` if there is none.
-    :param older: what the next page begins with.
+    :param newer: where the previous page begins, as in the URL; ``None`` if there is none.
+    :param older: where the next page begins.
     """
 
     rows: Sequence[ListedMessage]
@@ -83,7 +83,7 @@ def messages(visit: Visit) -> tuple[str, dict[str, Any]]:
 
 
 def messages_csv(visit: Visit) -> Response:
-    """All messages that meet the filters."""
+    """All messages that match the filters."""
     class_of, only = classes_of(visit), _class()
 
     def lines() -> Iterator[tuple[object, ...]]:
@@ -116,12 +116,12 @@ def row_of(one: Message, failure_class: FailureClass | None) -> dict[str, object
 
 
 def has_arrived(one: Message) -> bool:
-    """Whether it got there, whatever was said of it before."""
+    """Whether it arrived, whatever was reported before."""
     return one.status in (Status.DELIVERED, Status.READ)
 
 
 def message(visit: Visit) -> tuple[str, dict[str, Any]] | Response:
-    """What became of one."""
+    """What became of one message."""
     message_id = argument("id")
     if message_id is None:
         abort(404)
@@ -145,9 +145,9 @@ def message(visit: Visit) -> tuple[str, dict[str, Any]] | Response:
 
 
 def paged(visit: Visit, wanted: MessageFilter, *, only: FailureClass | None = None) -> Paged:
-    """The page that the URL's ``before`` or ``after`` asks for, latest sent first.
+    """The page that the URL's ``before`` or ``after`` selects, latest sent first.
 
-    :param only: messages that failed so; the ledger knows of codes, not of classes.
+    :param only: only messages with failures of this class; the ledger knows codes, not classes.
     """
     before, after = _place("before", visit), _place("after", visit)
     if after is not None:
@@ -173,7 +173,7 @@ def _some(
     before: Place | None = None,
     after: Place | None = None,
 ) -> list[ListedMessage]:
-    """At most one more than a page; of a class, among the next :data:`LOOKED_THROUGH`."""
+    """At most one more than a page; those of a class, among the next :data:`LOOKED_THROUGH`."""
     browser = visit.ledger.browser
     if only is None:
         return browser.page(wanted, before=before, after=after, limit=PAGE + 1)
@@ -196,7 +196,7 @@ def _some(
 
 
 def all_pages(visit: Visit, wanted: MessageFilter) -> Iterator[Message]:
-    """Every message, in batches: nothing is held in between."""
+    """Every message, in batches: nothing is held open in between."""
     place = None
     while True:
         batch = visit.ledger.browser.page(wanted, before=place, limit=BATCH)
@@ -207,7 +207,7 @@ def all_pages(visit: Visit, wanted: MessageFilter) -> Iterator[Message]:
 
 
 def _token(place: Place) -> str:
-    """A place for the URL: microseconds and the ledger's id."""
+    """A place as in the URL: microseconds and the ledger's id."""
     moment = place.sent_on.astimezone(UTC)
     since = moment - datetime(1970, 1, 1, tzinfo=UTC)
     return f"{since // timedelta(microseconds=1)}-{place.key}"

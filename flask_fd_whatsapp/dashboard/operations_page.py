@@ -1,4 +1,4 @@
-"""*Operations*: what is left to do, by receiver, and what each part of the feed is at."""
+"""*Operations*: what is left to do, by receiver, and the state of each part of the feed."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from .visit import Visit, argument
 from .wordings import text_of
 
 MOST: Final = 50
-"""Rows of a table; what is more is listed by a command."""
+"""Rows of a table; a command lists any others."""
 
 MOST_CHARACTERS: Final = 20_000
-"""Of a quarantined body that is shown."""
+"""How much of a quarantined body is shown."""
 
 PACKAGES: Final = ("flask_fd_whatsapp", "flask", "marshmallow", "blinker", "sqlalchemy", "celery")
 
@@ -43,16 +43,16 @@ MEANINGS: Final[Mapping[str, str]] = {
     "invalid": "A required part of the event was missing or wrong; the body is in quarantine.",
     "ignored": "An event of another type, or an empty body: nothing to do.",
 }
-"""What each reason of a rejection means."""
+"""What each reason for a rejection means."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class APIUse:
-    """What a receiver, or one of its accounts, asks of Freshdesk's API.
+    """The use of Freshdesk's API by a receiver, or one of its accounts.
 
-    :param name: the receiver's; where it has accounts, with the account's key.
+    :param name: the receiver's; if it has accounts, with the account's key.
     :param run: the last reconciliation, ``None`` if there was none.
-    :param budgets: the calls that are left of its account's, where it has one.
+    :param budgets: the remaining calls of its account, if it has one.
     """
 
     name: str
@@ -62,9 +62,9 @@ class APIUse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Body:
-    """A quarantined body that is looked at.
+    """The quarantined body shown.
 
-    :param text: as text, with U+FFFD for what is none, and cut.
+    :param text: as text, with U+FFFD for invalid bytes, and truncated.
     """
 
     entry: Quarantined
@@ -133,11 +133,11 @@ def _body(visit: Visit) -> Body | None:
 
 
 def without_actors(text: str) -> str:
-    """A body without the names of agents: of one that cannot be read, without any text after it."""
+    """A body without the names of agents; one that cannot be parsed is cut off at the first."""
     try:
         loaded = json.loads(text)
     except (ValueError, RecursionError):
-        # Whatever it is, nobody can say where a name in it ends.
+        # Whatever it is, there is no telling where a name in it ends.
         begin = re.search(r'"?actor"?', text, re.IGNORECASE)
         return text if begin is None else f"{text[: begin.start()]}… (hidden from here on)"
     if not isinstance(loaded, dict) or "actor" not in loaded:
@@ -147,7 +147,7 @@ def without_actors(text: str) -> str:
 
 
 def _handlers() -> list[tuple[str, Sequence[str]]]:
-    """The handlers of each signal in the order they are called, in this process."""
+    """The handlers of each signal in this process, in the order in which they are called."""
     app = current_app._get_current_object()  # type: ignore[attr-defined]  # senders are no proxies
     return [
         (signal.name, [handler.name for handler in handlers_of([signal], app)])
@@ -156,7 +156,7 @@ def _handlers() -> list[tuple[str, Sequence[str]]]:
 
 
 def settings_of(receiver: Receiver) -> list[tuple[str, str]]:
-    """The settings that are not at their default, without secrets."""
+    """The settings that differ from their defaults, without secrets."""
     shown, defaults = masked_settings(receiver), Settings(headers={})
     return [
         (key, text_of(shown[f"{receiver.prefix}_{key}"]))

@@ -1,4 +1,4 @@
-"""*Overview*: does it work, what needs attention, and what became of the messages."""
+"""*Overview*: whether it works, what needs attention, and what became of the messages."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def overview(visit: Visit) -> tuple[str, dict[str, Any]]:
 
 
 def outcomes(visit: Visit, by_day: Engagement) -> charts.Chart:
-    """The chart of outcomes by day, week or hour, as the period is long."""
+    """The chart of outcomes by hour, day or week, depending on the period's length."""
     period, zone = visit.period, visit.options.zone
     if period.days == 1:
         bars = charts.bars_by_hour(
@@ -73,7 +73,7 @@ def outcomes(visit: Visit, by_day: Engagement) -> charts.Chart:
 
 
 def newest_failures(visit: Visit, *, limit: int) -> list[ListedMessage]:
-    """The last that failed, of the messages of the period: if few did, all are looked through."""
+    """The period's latest messages that failed: if few did, all are scanned."""
     wanted = MessageFilter(
         failed=True,
         since=visit.period.since,
@@ -87,6 +87,6 @@ def newest_failures(visit: Visit, *, limit: int) -> list[ListedMessage]:
 
 
 def classes_of(visit: Visit) -> Any:
-    """A function that gives the class of an error code, by the receiver's own classes too."""
+    """A function that returns the class of an error code, by the receiver's own classes too."""
     own = visit.chosen.settings.failure_classes
     return lambda code: classify(code, own)

@@ -17,21 +17,21 @@ HEADERS: Final = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
 }
-"""What every answer of the pages carries, errors included."""
+"""The headers of every answer of the pages, including errors."""
 
 STATIC_HEADERS: Final = {**HEADERS, "Cache-Control": "private, max-age=86400"}
-"""What static files carry: a browser keeps them, under a URL with the package's version."""
+"""The headers of static files: browsers cache them, by a URL with the package's version."""
 
 
 def with_headers(response: Response) -> Response:
-    """The same answer, which is sent with these headers whatever is set on it after this.
+    """Return the same answer, to be sent with these headers whatever is set on it later.
 
     The application's ``after_request`` functions are called after a blueprint's: Flask-Talisman,
-    for one, sets a policy there that may allow more.
+    for example, sets a policy there that may allow more.
     """
     own = type(response)
     kind = _KINDS.get(own) or _KINDS.setdefault(own, type(own.__name__, (_Last, own), {}))
-    kind.force_type(response)  # which makes this very answer one of that kind
+    kind.force_type(response)  # changes the class of this very answer
     is_file = str(request.endpoint).endswith(".static") and response.status_code in (200, 304)
     response.fd_whatsapp_headers = STATIC_HEADERS if is_file else HEADERS  # type: ignore[attr-defined]
     return response
@@ -47,4 +47,4 @@ class _Last(Response):
 
 
 _KINDS: Final[dict[type[Response], type[Response]]] = {}
-"""For each of the applications' classes of responses the one with the last word on the headers."""
+"""For each response class of an application, the one with the last word on the headers."""

@@ -1,4 +1,4 @@
-"""How the pages are rendered: always escaped, in whatever way the host has set up its Jinja."""
+"""Renders the pages: always escaped, however the host has set up its Jinja."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ FOLDER: Final = "fd_whatsapp"
 
 
 def render(template: str, context: Mapping[str, Any]) -> str:
-    """The page that the template of that name makes of *context*, and of the host's context."""
+    """Render the template of that name with *context* and the host's context."""
     known: Environment | None = current_app.extensions.get(_STATE)
     environment = known or current_app.extensions.setdefault(_STATE, _environment())
     return render_template(environment.get_template(f"{FOLDER}/{template}"), **context)
 
 
 def _environment() -> Environment:
-    """The application's, as far as templates, its globals and filters go.
+    """An environment with the application's templates, globals and filters.
 
-    Not the rest: an application that escapes nothing, or writes ``[[`` for ``{{``, has pages that
-    do as these templates say all the same.
+    The rest is not used: the pages work even if the application escapes nothing, or writes ``[[``
+    for ``{{``.
     """
     environment = current_app.jinja_env.overlay(
         autoescape=True,
@@ -54,7 +54,7 @@ def _environment() -> Environment:
 
 
 def time_tag(moment: datetime, zone: tzinfo, now: datetime, form: str | None = None) -> Markup:
-    """A ``time`` element in *zone*; *form* as for ``strftime``, else with as much as is needed."""
+    """A ``time`` element in *zone*; *form* as for ``strftime``, by default as short as possible."""
     local = local_time(moment, zone)
     shown = local.strftime(form) if form else wordings.clock(local, now.astimezone(zone))
     return Markup('<time datetime="{}">{}</time>').format(
@@ -64,7 +64,7 @@ def time_tag(moment: datetime, zone: tzinfo, now: datetime, form: str | None = N
 
 
 def cut_id(text: object) -> Markup:
-    """An id in a table, cut where it is longer than any of the vendor's."""
+    """An id in a table, truncated if it is longer than any of the vendor's."""
     return visible(text, cut=44)
 
 

@@ -1,4 +1,4 @@
-"""The figures of a period, computed once for all who look within a minute."""
+"""The figures of a period, computed once for all visitors within a minute."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ..engagement.report_filter import ReportFilter
 from .visit import Period, Visit
 
 By: TypeAlias = str | tuple[str, str] | None
-"""What figures are grouped by."""
+"""The dimensions by which figures are grouped."""
 
 MOST_TIMED: Final = 20_000
-"""Messages whose times are worked out unasked: of many that takes seconds."""
+"""How many messages' times are computed without a request: for many it takes seconds."""
 
 
 def unit_of(period: Period) -> str:
-    """By what a period's outcomes are shown: an hour or a day."""
+    """The unit by which a period's outcomes are shown: an hour or a day."""
     return "hour" if period.days == 1 else "day"
 
 
@@ -34,7 +34,7 @@ def engagement(
     span = period or visit.period
     ways: tuple[By, ...] = (by,)
     if campaign is ... and not times:
-        # The messages are read once for all pages: reading them is what takes long.
+        # The messages are read once for all pages: reading them is the slow part.
         together: tuple[By, ...] = (unit_of(span), "campaign", ("day", "failure"))
         ways = together if by in together else ways
     key = ("engagement", ways, campaign, times, span.since, span.until, visit.account)
@@ -63,7 +63,7 @@ def timed(
     by: str | None = None,
     campaign: str | Any | None = ...,
 ) -> Engagement | None:
-    """The same with times, if the messages are few or it is asked for with ``times`` in the URL.
+    """The same with times, if the messages are few, or if ``times`` in the URL requests it.
 
     :param counted: the figures of all of them.
     """

@@ -1,4 +1,4 @@
-"""What the pages have found out, shared by all who look for a minute."""
+"""The pages' results, cached for all visitors for a minute."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ SECONDS: Final = 60.0
 MOST: Final = 200
 
 PATIENCE: Final = 10.0
-"""Seconds that one visit waits in all for what others compute; a worker's time-out is longer."""
+"""Seconds for which a visit waits in all for others' results; less than a worker's time-out."""
 
 
 class StillComputing(FreshdeskWhatsAppError):
-    """Somebody else computes what is asked for, and is not done in time."""
+    """Another request is computing the result, and is not done in time."""
 
 
 @dataclass(slots=True)
@@ -32,13 +32,13 @@ class _Slot:
 
 
 class SharedResults:
-    """One computation for all who ask within a minute.
+    """One computation for all requests within a minute.
 
-    Readers that overlap would keep SQLite's write-ahead log from shrinking, and a million messages
-    take seconds to go through.  What raises is not kept.
+    Overlapping readers would keep SQLite's write-ahead log from shrinking, and scanning a million
+    messages takes seconds.  Failures are not cached.
 
-    :param seconds: how long a result is given to others.
-    :param clock: in seconds, and never going back.
+    :param seconds: how long a result is cached.
+    :param clock: monotonic, in seconds.
     """
 
     def __init__(
@@ -50,11 +50,11 @@ class SharedResults:
         self._slots: OrderedDict[Hashable, _Slot] = OrderedDict()
 
     def deadline(self) -> float:
-        """Until when a visit that begins now waits for others, by the clock of these results."""
+        """When a visit that begins now stops waiting for others, by the clock of these results."""
         return self._clock() + PATIENCE
 
     def is_past(self, deadline: float) -> bool:
-        """Whether that deadline is over."""
+        """Whether that deadline has passed."""
         return self._clock() >= deadline
 
     def get(
@@ -65,11 +65,11 @@ class SharedResults:
         deadline: float,
         seconds: float | None = None,
     ) -> T:
-        """What *compute* gave within the last minute, or gives now.
+        """What *compute* returned within the last minute, or returns now.
 
-        :param deadline: until when to wait while somebody else computes it.
+        :param deadline: when to stop waiting for another request that computes it.
         :param seconds: instead of a minute.
-        :raises StillComputing: if nothing is there by then.
+        :raises StillComputing: if there is no result by then.
         """
         lasts = self._seconds if seconds is None else seconds
         with self._lock:
@@ -92,7 +92,7 @@ class SharedResults:
             slot.lock.release()
 
     def _drop_expired(self) -> None:
-        """Erased messages are not to stay in memory until their room is needed."""
+        """Evict expired results, so that erased messages do not stay in memory."""
         old = [
             key
             for key, slot in self._slots.items()

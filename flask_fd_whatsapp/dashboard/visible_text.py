@@ -1,4 +1,4 @@
-"""Somebody else's text for a page: escaped, and with what cannot be seen made visible."""
+"""Untrusted text for a page: escaped, with invisible characters made visible."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from markupsafe import Markup, escape
 
 CUT: Final = 80
-"""Characters of a text that a table shows."""
+"""The number of characters of a text that a table shows."""
 
 _NAMES: Final = {
     "\x00": "null",
@@ -25,7 +25,7 @@ _UNSEEN: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
 
 _SPACES: Final = re.compile("[\t\n\r]+")
 
-# Four marks on one letter are in no language; a hundred would cover the lines above.
+# No language has four marks on one letter; a hundred would cover the lines above.
 _STACKED: Final = re.compile(
     r"([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff"
     r"\ufe20-\ufe2f]{3})[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff"
@@ -34,15 +34,15 @@ _STACKED: Final = re.compile(
 
 
 def is_unseen(char: str) -> bool:
-    """Whether *char* has no form of its own, or turns the text beside it around."""
+    """Whether *char* is invisible, or reverses the text next to it."""
     return unicodedata.category(char) in _UNSEEN or unicodedata.category(char) == "Cn"
 
 
 def visible(text: object, *, cut: int | None = CUT, lines: bool = False) -> Markup:
-    """*text* in a ``bdi``, each character that cannot be seen as a ``span`` with its number.
+    """*text* in a ``bdi``, each invisible character as a ``span`` with its number.
 
-    :param cut: characters after which it ends in an ellipsis; the whole is its ``title`` then.
-    :param lines: whether line breaks and tabs stay.
+    :param cut: characters after which it ends in an ellipsis; its ``title`` is then the whole.
+    :param lines: whether to keep line breaks and tabs.
     """
     whole = str(text)
     shown = whole if lines else _SPACES.sub(" ", whole)
@@ -65,7 +65,7 @@ def marked(text: str, *, lines: bool = False) -> Markup:
 
 
 def seen(text: str) -> str:
-    """*text* for an attribute, with ``[U+202E]`` for what cannot be seen."""
+    """*text* for an attribute, with invisible characters as in ``[U+202E]``."""
     text = _STACKED.sub(r"\1", text)
     if text.isprintable():
         return text

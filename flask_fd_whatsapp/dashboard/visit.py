@@ -1,4 +1,4 @@
-"""What a request to the pages asks for: receiver, account, period, and the filters in its URL."""
+"""What a request to the pages selects: receiver, account, period, and filters in its URL."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ PERIOD_LABELS: Final = {"today": "Today", "7d": "7 days", "30d": "30 days", "90d
 DEFAULT_PERIOD: Final = "7d"
 
 LONGEST: Final = 1000
-"""Characters of a filter's value that are taken; ids have 255 at most."""
+"""The maximum length of a filter's value; ids have 255 characters at most."""
 
 _DAYS: Final = re.compile(r"([1-9]\d{0,3})d")
 
 KEPT: Final = ("receiver", "account", "since", "until")
-"""What links from page to page keep."""
+"""The arguments that links between pages keep."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the host has asked for: see :class:`Dashboard`."""
+    """The host's options: see :class:`Dashboard`."""
 
     title: str
     zone: tzinfo
@@ -52,9 +52,9 @@ class Options:
 class Period:
     """Whole days, by when messages were sent.
 
-    :param name: the one of :data:`PERIODS`, ``None`` for dates.
+    :param name: one of :data:`PERIODS`, ``None`` for dates.
     :param since: inclusive (aware).
-    :param until: exclusive; ``None`` if it has no end yet.
+    :param until: exclusive; ``None`` if it is open-ended.
     """
 
     name: str | None
@@ -65,7 +65,7 @@ class Period:
 
     @property
     def days(self) -> int:
-        """How many days it has."""
+        """Its number of days."""
         return (self.last - self.first).days + 1
 
     def __str__(self) -> str:
@@ -76,10 +76,10 @@ class Period:
 class Visit:
     """One request to the pages.
 
-    :param deadline: until when it waits for results that others are computing.
-    :param receivers: those that may be looked at, by name.
-    :param receiver: the one that is looked at; ``None``: all, which share a ledger.
-    :param notes: what could not be done as asked for.
+    :param deadline: when it stops waiting for results that others are computing.
+    :param receivers: those that may be shown, by name.
+    :param receiver: the one shown; ``None``: all, which share a ledger.
+    :param notes: what could not be done as requested.
     """
 
     options: Options
@@ -94,7 +94,7 @@ class Visit:
 
     @classmethod
     def begin(cls, options: Options, results: SharedResults) -> Visit:
-        """That of the current request."""
+        """Return the visit of the current request."""
         known: Mapping[str, Receiver] = current_app.extensions.get(EXTENSION, {})
         notes: list[str] = []
         if options.receiver is not None:
@@ -122,40 +122,40 @@ class Visit:
 
     @property
     def chosen(self) -> Receiver:
-        """The receiver looked at, or the first of all."""
+        """The receiver shown, or the first of all."""
         return self.receivers[self.receiver or next(iter(self.receivers))]
 
     @property
     def shown(self) -> list[Receiver]:
-        """The receivers looked at."""
+        """The receivers shown."""
         return [self.receivers[self.receiver]] if self.receiver else list(self.receivers.values())
 
     @property
     def ledger(self) -> Ledger:
-        """The one ledger of what is looked at."""
+        """The ledger of the receivers shown."""
         return self.chosen.ledger
 
     @property
     def can_choose_all(self) -> bool:
-        """Whether all receivers can be looked at together."""
+        """Whether all receivers can be shown together."""
         return len({id(one.ledger) for one in self.receivers.values()}) == 1
 
     @property
     def narrowed(self) -> str | None:
-        """The receiver to ask the ledger for: ``None`` where it has no other's."""
+        """The receiver to query the ledger for: ``None`` if it has no other's messages."""
         return self.receiver if len(self.receivers) > 1 or self.options.receiver else None
 
     def shared(self, key: Hashable, compute: Callable[[], T], *, seconds: float | None = None) -> T:
-        """What *compute* gives, or gave to somebody within the last minute.
+        """What *compute* returns, or has returned within the last minute.
 
         :param seconds: instead of a minute.
-        :raises StillComputing: if somebody else is at it for too long.
+        :raises StillComputing: if another request takes too long to compute it.
         """
         whole_key = (id(self.ledger), key)
         return self.results.get(whole_key, compute, deadline=self.deadline, seconds=seconds)
 
     def given(self, name: str) -> str | None:
-        """A filter as the URL has it."""
+        """A filter as in the URL."""
         return argument(name)
 
     def link(self, endpoint: str, /, **values: Any) -> str:
@@ -177,7 +177,7 @@ def argument(name: str) -> str | None:
 
 
 def date_argument(name: str, notes: list[str]) -> date | None:
-    """A filter that is a date; a note where it is none."""
+    """A filter that is a date; with a note if it is not one."""
     text = argument(name)
     if text is None:
         return None

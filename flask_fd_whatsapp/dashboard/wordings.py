@@ -1,4 +1,4 @@
-"""Figures, rates, times and lengths of time as the pages say them."""
+"""Figures, rates, times and durations as text for the pages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Share(Protocol):
 
     @property
     def numerator(self) -> int:
-        """How many of them."""
+        """The count."""
         ...
 
     @property
@@ -23,7 +23,7 @@ class Share(Protocol):
 
     @property
     def value(self) -> float | None:
-        """The part, ``None`` without a denominator."""
+        """The share, ``None`` without a denominator."""
         ...
 
     @property
@@ -56,7 +56,7 @@ def percent(value: float | None) -> str:
 
 
 def rate(share: Share | None) -> str:
-    """The value of *share*, as :func:`percent`."""
+    """The value of *share*, as by :func:`percent`."""
     return percent(None if share is None else share.value)
 
 
@@ -72,7 +72,7 @@ def _bound(value: float) -> str:
 
 
 def points(value: float) -> str:
-    """A difference of rates in points: ``+5.2``; with two decimals where one would be 0.0."""
+    """A difference of rates in percentage points: ``+5.2``; two decimals if one would be 0.0."""
     decimals = 2 if 0 < abs(value) < 0.0005 else 1
     return f"{value * 100:+.{decimals}f}".replace("-", "−")
 
@@ -104,7 +104,7 @@ def day(moment: date) -> str:
 
 
 def clock(moment: datetime, now: datetime) -> str:
-    """``14:40:31`` today, ``16 Mar 14:40:31`` this year, else with the year; in their zone."""
+    """``14:40:31`` today, ``16 Mar 14:40:31`` this year, else with the year; in its zone."""
     time = f"{moment:%H:%M:%S}"
     if moment.date() == now.date():
         return f"today {time}"
@@ -113,13 +113,13 @@ def clock(moment: datetime, now: datetime) -> str:
 
 
 def short_date(moment: date, now: date) -> str:
-    """``16 Mar``, with the year if it is another than *now*'s."""
+    """``16 Mar``, with the year if it is not *now*'s."""
     year = "" if moment.year == now.year else f" {moment.year}"
     return f"{moment.day} {moment:%b}{year}"
 
 
 def days_between(first: date, last: date) -> str:
-    """``13 to 19 Mar 2026``, or the one day that both are."""
+    """``13 to 19 Mar 2026``, or a single day if both are the same."""
     end = f"{last.day} {last:%b} {last.year}"
     if first == last:
         return end
@@ -137,7 +137,7 @@ def counted(count: int, thing: str, things: str | None = None) -> str:
 
 
 def roughly(span: timedelta | None) -> str:
-    """``8 s``, ``23 min``, ``3 h``, ``5 d``: the largest unit alone."""
+    """``8 s``, ``23 min``, ``3 h``, ``5 d``: only the largest unit."""
     if span is None:
         return NOTHING
     seconds = max(span.total_seconds(), 0)
@@ -148,7 +148,7 @@ def roughly(span: timedelta | None) -> str:
 
 
 def text_of(value: Any) -> str:
-    """A setting's value in words."""
+    """A setting's value as text."""
     if isinstance(value, dict):
         return "; ".join(f"{key}: {text_of(one)}" for key, one in value.items())
     if isinstance(value, (frozenset, set, tuple, list)):
