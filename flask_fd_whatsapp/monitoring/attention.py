@@ -24,9 +24,9 @@ class Limits:
     :param trial_write: whether it is a problem if the ledger cannot be written.
     :param max_dead: dead events that nobody has acknowledged.
     :param max_rejected: how much newer than the last accepted event a rejected request may be;
-        those that carried none of the configured headers, or are acknowledged, do not count. Of
-        many accounts, each is looked at by itself: see :func:`.standing_of`.
-    :param max_overdue: how long an event may be due without being taken up.
+        those that carried none of the configured headers, or are acknowledged, do not count. With
+        many accounts, each is checked separately: see :func:`.standing_of`.
+    :param max_overdue: how long an event may be due without being claimed.
     :param max_failing: how long an event's handlers may keep failing.
     :param max_handling: how long one attempt at an event may last, all its handlers together.
     :param max_unheard: how long after a send the next webhook may take to arrive.
@@ -125,7 +125,7 @@ def _max_rejected(standing: Standing, limit: timedelta) -> Found:
 
 
 def _accounts_turned_away(standing: Standing) -> str | None:
-    """Of many accounts, the one whose webhook was rejected last and has brought nothing since."""
+    """Of many accounts, the one rejected last of those without an accepted event since."""
     away = standing.turned_away
     last = next((one for one in standing.rejections if one.is_open and one.receiver in away), None)
     if last is None:

@@ -1,7 +1,7 @@
-"""What the package's own fields take, in the words of JSON Schema.
+"""What the package's own fields accept, as JSON Schema.
 
-What a field is converted from by its class alone says too little or too much: a strict one takes
-more than a string, and a lenient one refuses nothing at all.
+A conversion by a field's class alone would say too little or too much: a strict one accepts more
+than a string, and a lenient one refuses nothing at all.
 """
 
 from __future__ import annotations
@@ -85,13 +85,13 @@ _ANYTHING: Final[Shape] = {
 }
 
 Resolve = Callable[[Nested], Shape]
-"""Gives the reference to a nested schema."""
+"""Returns the reference to a nested schema."""
 
 
 def shape_of(field: Field[Any], resolve: Resolve) -> Shape | None:
-    """What *field* takes; ``None`` if it is none of the package's own.
+    """Return what *field* accepts; ``None`` if it is not one of the package's own.
 
-    :param resolve: gives the reference to a nested schema.
+    :param resolve: returns the reference to a nested schema.
     """
     documented = _documented(field, resolve)
     if documented is None:
@@ -105,7 +105,7 @@ def shape_of(field: Field[Any], resolve: Resolve) -> Shape | None:
 
 @singledispatch
 def _documented(field: Field[Any], resolve: Resolve) -> list[Shape] | None:
-    """What *field* makes something of, in any of these shapes."""
+    """Return the shapes that *field* can interpret."""
     return None
 
 
@@ -171,10 +171,10 @@ _OF_ANY_SHAPE: Final = ("title", "description", "examples", "deprecated", "readO
 def attribute_function(
     converter: Any, field: Field[Any], ret: dict[str, Any] | None = None, **_: Any
 ) -> Mapping[str, Any]:
-    """The attribute function that tells apispec's converter of the package's fields.
+    """The attribute function of apispec's converter for the package's fields.
 
-    :param ret: what the converter's own functions have found; the shape takes its place, save for
-        what validators of a strict field and a host's metadata say.
+    :param ret: the result of the converter's own functions; the shape replaces it, except for what
+        a strict field's validators and a host's metadata say.
     """
     shape = shape_of(field, lambda nested: dict(converter.resolve_nested_schema(nested.schema)))
     if shape is None or ret is None:

@@ -1,4 +1,4 @@
-"""``instrument(app)``: has OpenTelemetry look on at what the receivers do."""
+"""``instrument(app)``: observes with OpenTelemetry what the receivers do."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def instrument(
 ) -> None:
     """Count, time and trace what the receivers of *app* do in this process.
 
-    Call it once, after the blueprints are registered.  Spans are made only once there is a tracer
-    provider that does something with them.
+    Call it once, after the blueprints are registered.  Spans are only created once there is a
+    tracer provider that uses them.
 
     :param meter_provider: ``None`` for the global one, which may be set later.
     :param tracer_provider: likewise.
-    :param times: whether to keep histograms: of requests and of calls of handlers, and of no more
-        than :data:`TIMES_A_SECOND` of each.
+    :param times: whether to record histograms of requests and handlers' calls, of at most
+        :data:`TIMES_A_SECOND` of each.
     :raises ConfigurationError: if no blueprint is registered yet.
     """
     receivers: Mapping[str, Receiver] = app.extensions.get(EXTENSION, {})

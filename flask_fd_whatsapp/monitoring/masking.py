@@ -16,7 +16,7 @@ SHORTEST: Final = 4
 """Shorter secrets protect nothing; masked, they would make any text unreadable."""
 
 UNLIKELY: Final = 8
-"""What is at least as long is in no text by chance."""
+"""Secrets of at least this length are in no text by chance."""
 
 _URL: Final = re.compile(
     r"(?P<scheme>[\w+.-]+)://(?:(?P<user>[^:/?@]*)(?P<password>:[^@?]*)?@)?"
@@ -27,10 +27,10 @@ _HOST: Final = re.compile(r"(?:host|port|unix_socket)=[\w.:,/%\[\]-]*")
 
 
 def masked_url(url: str) -> str:
-    """A database URL without its password, and of its query, which may hold one, only the hosts.
+    """Return a database URL without its password, and with only the hosts of its query.
 
-    Of one whose password cannot be told from the rest (an ``@`` or a ``?`` in it), only the
-    scheme is left.
+    If the password cannot be told from the rest (an ``@`` or a ``?`` in it), only the scheme is
+    left.
     """
     match = _URL.fullmatch(url)
     if match is None:
@@ -45,7 +45,7 @@ def masked_url(url: str) -> str:
 
 
 def masked_settings(receiver: Receiver) -> dict[str, Any]:
-    """The settings by key, without the values of headers and the password of the ledger."""
+    """Return the settings by key, without the values of headers and the ledger's password."""
     settings = receiver.settings
     shown: dict[str, Any] = {}
     for item in fields(settings):
@@ -65,7 +65,7 @@ def masked_settings(receiver: Receiver) -> dict[str, Any]:
 
 
 def without_secrets(text: str, receivers: Iterable[Receiver]) -> str:
-    """*text*, which may hold the message of any error, without what the settings keep secret."""
+    """Return *text*, which may contain any error's message, without the settings' secrets."""
     for receiver in receivers:
         url = receiver.settings.ledger_url
         text = text.replace(url, masked_url(url))
@@ -73,7 +73,7 @@ def without_secrets(text: str, receivers: Iterable[Receiver]) -> str:
         password = credentials.partition(":")[2]
         headers = [value for values in receiver.settings.headers.values() for value in values]
         of_api = [one for one in (receiver.settings.api_key, receiver.settings.sender) if one]
-        # The longest first: one may be part of another, of which nothing is to be left.
+        # The longest first: one may be part of another, and none of that may be left.
         for secret in sorted(
             {password, unquote(password), *headers, *of_api}, key=len, reverse=True
         ):
@@ -82,6 +82,6 @@ def without_secrets(text: str, receivers: Iterable[Receiver]) -> str:
 
 
 def _pattern(secret: str) -> re.Pattern[str]:
-    """Finds *secret*; one that may as well be part of a word, only where it stands alone."""
+    """Matches *secret*; if it could be part of a word, only where it is not."""
     found = re.escape(secret)
     return re.compile(found if len(secret) >= UNLIKELY else rf"(?<!\w){found}(?!\w)")

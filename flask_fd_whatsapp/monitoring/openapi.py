@@ -112,19 +112,19 @@ def openapi_document(receiver: Receiver) -> Document:
 
 
 def to_yaml(document: Document) -> str:
-    """*document* as YAML, its parts in the order of the document."""
-    apart = json.loads(json.dumps(document))  # without it, parts that are shared become anchors
+    """Return *document* as YAML, in its own order."""
+    apart = json.loads(json.dumps(document))  # otherwise, shared parts become anchors
     return str(dict_to_yaml(apart, {"sort_keys": False, "allow_unicode": True}))
 
 
 def _name_of(schema: Any) -> str:
-    """The name of a schema, given as a class or an instance, among the components."""
+    """Return the name among the components of a schema, which is a class or an instance."""
     cls = schema if isinstance(schema, type) else type(schema)
     return cls.__name__.removesuffix("Schema")
 
 
 def _path_of(url: str) -> tuple[str, list[Document]]:
-    """A rule's URL as OpenAPI writes it, and the parameters in it."""
+    """Return a rule's URL in OpenAPI's notation, and its parameters."""
     variable = re.compile(r"<(?:[^<>:]*:)?(\w+)>")
     parameters: list[Document] = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}

@@ -1,7 +1,7 @@
-"""Metrics and spans through OpenTelemetry, of what this process does.
+"""OpenTelemetry metrics and spans of what this process does.
 
 What all processes share is in the ledger: see :mod:`.collector`.  Attributes of metrics are names
-of receivers and handlers and a word for what came of it: no ids, references or campaigns.
+of receivers and handlers and a word for the outcome: no ids, references or campaigns.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ except ModuleNotFoundError as error:
 SCOPE: Final = "flask_fd_whatsapp"
 
 TIMES_A_SECOND: Final = 50
-"""How many times of an outcome, or of a handler, a process records at most."""
+"""How many durations of an outcome, or of a handler, a process records at most."""
 
 _LOOK_SECONDS: Final = 1.0
 _NO_SPAN: Final = nullcontext()
@@ -45,7 +45,7 @@ Attributes = Mapping[str, str]
 
 
 class _Counts:
-    """A counter that costs little: it is only read when the metrics are exported."""
+    """A cheap counter: it is only read when the metrics are exported."""
 
     def __init__(self, *names: str) -> None:
         self._names = names
@@ -64,12 +64,12 @@ class _Counts:
 
 
 class _Times:
-    """A histogram of so many times a second at most, since to record one costs a tenth of an event.
+    """A histogram of a limited number per second, since recording one costs a tenth of an event.
 
-    Below that all are in it; above, the first of each second.  Each outcome, or handler, has a
-    share of its own, so that those that are many leave room for those that are rare.
+    Beyond the limit, only the first of each second are recorded.  Each outcome, or handler, has its
+    own share, so that frequent ones leave room for rare ones.
 
-    :param name: of the attribute that tells them apart.
+    :param name: of the attribute that distinguishes them.
     """
 
     def __init__(self, histogram: metrics.Histogram, name: str) -> None:
@@ -87,7 +87,7 @@ class _Times:
 
 
 class _Share:
-    """What is left of a second for times with the same attributes."""
+    """What is left of a second's limit for durations with the same attributes."""
 
     __slots__ = ("_left", "_until", "attributes")
 
@@ -97,7 +97,7 @@ class _Share:
         self._until = 0.0
 
     def has_room(self, now: float) -> bool:
-        """Whether a time is to be recorded at *now*.  Threads may let in a few more."""
+        """Whether to record a duration at *now*.  Racing threads may record a few more."""
         if now >= self._until:
             self._until, self._left = now + 1, TIMES_A_SECOND
         self._left -= 1
@@ -105,7 +105,7 @@ class _Share:
 
 
 class OTelObserver:
-    """Looks on for OpenTelemetry."""
+    """Observes for OpenTelemetry."""
 
     def __init__(
         self,
@@ -160,7 +160,7 @@ class OTelObserver:
             self._request_times.add(receiver, outcome, began, ended)
 
     def swept(self, receiver: str, result: str) -> None:
-        """A recorded event was gone on with."""
+        """A recorded event was resumed."""
         self._swept.add(receiver, result)
 
     def called_api(self, receiver: str, method: str, answer: str) -> None:
@@ -172,13 +172,13 @@ class OTelObserver:
         self._waits.add(receiver, by=seconds)
 
     def reconciled(self, receiver: str, told: str) -> None:
-        """A message was asked for."""
+        """A message was retrieved."""
         self._reconciled.add(receiver, told)
 
     def handling(
         self, receiver: str, event: StatusEvent, recorded: Recorded
     ) -> AbstractContextManager[object]:
-        """The span of an attempt at an event, where there is one."""
+        """Context manager for the span of an attempt at an event, if there is one."""
         tracer = self._tracer or self._find_tracer()
         if tracer is None:
             return _NO_SPAN
@@ -199,11 +199,11 @@ class OTelObserver:
     def call(
         self, receiver: str, handler: Handler, run: Callable[[Handler], BaseException | None]
     ) -> BaseException | None:
-        """Time a handler, in a span of its own where there is one.
+        """Time a handler, in a span of its own if there is one.
 
-        Of what it raises only the type is told: its text may be about people.
+        Only the type of its exception is recorded: the message may be about people.
         """
-        tracer = self._tracer  # which `handling` has looked for
+        tracer = self._tracer  # found by `handling`
         started = perf_counter()
         if tracer is None:
             error = run(handler)
@@ -229,7 +229,7 @@ class OTelObserver:
         return error
 
     def _find_tracer(self) -> Tracer | None:
-        """A tracer, once there is a provider that does something; looked for once a second."""
+        """Return a tracer, once there is a real provider; checked once a second."""
         now = perf_counter()
         if now < self._look_at:
             return None

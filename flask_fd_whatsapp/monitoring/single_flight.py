@@ -70,5 +70,5 @@ class _Flight:
         try:
             Thread(target=run, daemon=True).start()
         except RuntimeError:
-            return  # the process has no threads left, which is no answer either
+            return  # no thread can be started, so there is no result either
         self._results, self._is_done, self._began_at = results, is_done, now

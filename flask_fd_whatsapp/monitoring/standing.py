@@ -26,15 +26,15 @@ class Standing:
         unknown.
     :param unwritable: why it cannot be written, ``None`` if it can.
     :param backlog: what has been received and what is pending.
-    :param rejections: the last one of each reason, newest first; of many accounts those of each.
-    :param turned_away: the names (as in ``rejections``) of those of many accounts whose webhook has
-        been rejected, and has brought nothing since.
+    :param rejections: the last one for each reason, newest first; with many accounts, for each.
+    :param turned_away: with many accounts, the names (as in ``rejections``) of those rejected and
+        without an accepted event since.
     :param being_handled: the events that are being handled right now, longest first.
     :param most_postponed: the event that handlers have postponed most often.
     :param token_uses: when each entry of a header's list of values was last used.
     :param sends: the state of sends: unknown ones, and those without an event.
     :param reconciled: the last run of ``reconcile`` over its messages, or those of each of its
-        accounts; first what was never reconciled, then what was longest ago.
+        accounts; first those never reconciled, then the oldest.
     :param told: how many events of the last 24 hours were reported by the API only.
     """
 
@@ -54,17 +54,17 @@ class Standing:
 
     @classmethod
     def unknown(cls, receiver: str, error: Exception) -> Standing:
-        """That of a receiver whose ledger cannot be read."""
+        """Return that of a receiver whose ledger cannot be read."""
         return cls(receiver=receiver, as_of=datetime.now(UTC), unreadable=str(error))
 
     def age(self, moment: datetime | None) -> timedelta | None:
-        """How long ago that was, ``None`` if it never was."""
+        """How long ago that was, ``None`` for never."""
         return None if moment is None else max(self.as_of - moment, timedelta())
 
     def tokens(
         self, headers: Mapping[str, Sequence[str]]
     ) -> list[tuple[str, int, TokenUse | None]]:
-        """Every entry of a header that has a list of values, with its last use; never a value.
+        """Return each entry of headers' lists of values, with its last use; never a value.
 
         :param headers: those of the receiver's settings.
         """
@@ -84,10 +84,10 @@ def standing_of(
     tries_to_write: bool = True,
     max_rejected: timedelta | None = None,
 ) -> Standing:
-    """How the ledger of *receiver* stands; never raises :class:`LedgerUnavailable`.
+    """Return the state of the ledger of *receiver*; never raises :class:`LedgerUnavailable`.
 
-    :param receiver: or one of its accounts, of which is told alone.
-    :param tries_to_write: whether to find out if it can be written.
+    :param receiver: or one of its accounts, for that one only.
+    :param tries_to_write: whether to check that it can be written.
     :param max_rejected: how much newer than an account's last event its last rejection may be.
     """
     unwritable = None
@@ -133,7 +133,7 @@ def standing_of(
 def _turned_away(
     receiver: Receiver, ledger: Ledger, rejections: Iterable[Rejection], limit: timedelta
 ) -> Iterator[str]:
-    """The accounts of which nothing came since their last rejection; none that is unknown now."""
+    """Yield the accounts without an accepted event since their last rejection; only known ones."""
     if receiver.accounts is None:
         return
     last: dict[str, datetime] = {}
@@ -144,7 +144,7 @@ def _turned_away(
         try:
             account = receiver.accounts.find(name.rpartition(ACCOUNT_SEPARATOR)[2])
         except AccountsUnavailable:
-            yield name  # nobody can say that it is in order
+            yield name  # it cannot be ruled out
             continue
         if account is not None and not ledger.overview.accepted_since(
             moment - limit, receiver=receiver.name, account_ids=account.settings.account_ids or ()

@@ -1,4 +1,4 @@
-"""Counts and lengths of time in words."""
+"""Counts and durations in words."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def many(count: int, thing: str) -> str:
 
 
 def span(length: timedelta) -> str:
-    """A length of time by its two largest units, such as ``2h5m``."""
+    """A duration in its two largest units, such as ``2h5m``."""
     seconds = max(round(length.total_seconds()), 0)
     parts = []
     for unit, size in _UNITS:
