@@ -70,7 +70,7 @@ class MemoryAsking:
                 message.not_found = 0 if is_there else message.not_found + 1
 
     def told_since(self, moment: datetime, *, receiver: str) -> int:
-        """How many events recorded since *moment* came from the API and not the webhook."""
+        """How many events recorded since *moment* came from the API, not the webhook."""
         with self._store.lock:
             return sum(
                 event.receiver == receiver and event.source != "webhook"

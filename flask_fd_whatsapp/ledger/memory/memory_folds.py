@@ -12,7 +12,7 @@ from ...engagement.tally import Tally
 from ..forgotten import digest_of
 
 AT_ONCE: Final = 256
-"""Evicted messages folded per batch: one by one, each event that evicts would pay."""
+"""Evicted messages are folded in batches of this size: one by one would slow every event."""
 
 KEPT_DIGESTS: Final = 200_000
 

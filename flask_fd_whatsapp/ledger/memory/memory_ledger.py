@@ -1,4 +1,4 @@
-"""The memory ledger: bounded, per process, for development and hosts that need no more."""
+"""The in-memory ledger: bounded, per process, for development and hosts that need no more."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .memory_store import MAX_EVENTS, MemoryStore
 
 
 class MemoryLedger(ComposedLedger):
-    """Keeps the newest events, in this process and as long as it lives.
+    """Keeps the newest events, in this process and for its lifetime.
 
     :param max_events: how many events are kept. At the limit the oldest finished message is
         evicted; if there is none, the ledger cannot be written.

@@ -68,7 +68,7 @@ class MemoryMaintenance:
         reference: str | None = None,
         account_id: str | None = None,
     ) -> Erased:
-        """Forget the messages with an id or a reference, and the sends with that reference."""
+        """Erase the messages with an id or a reference, and the sends with that reference."""
         require_condition(message_id, reference)
         with self._store.lock:
             its = [

@@ -1,4 +1,4 @@
-"""The quarantine of the ledger in memory: bodies that could not be used, once each."""
+"""The quarantine of the in-memory ledger: unusable bodies, once each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..views import IGNORED, Quarantined
 
 
 class MemoryQuarantine:
-    """Keeps the bodies that could not be used, for :class:`MemoryLedger`.
+    """Keeps unusable bodies, for :class:`MemoryLedger`.
 
     By receiver and body, in the order in which they were first seen.
     """
@@ -30,7 +30,7 @@ class MemoryQuarantine:
         return [entry for entry in entries if receiver is None or is_of(entry.receiver, receiver)]
 
     def keep(self, unusable: Unusable, *, at_most: int, is_replay: bool = False) -> int:
-        """Keep a body, or count it once more; gives how many others had to go."""
+        """Keep a body, or count it again; return how many others were evicted."""
         key = (unusable.receiver, unusable.body)
         with self._lock:
             known = self._entries.get(key)
@@ -63,7 +63,7 @@ class MemoryQuarantine:
         )
 
     def _drop_oldest(self, at_most: int, like: Quarantined) -> int:
-        """Keep so many of the receiver's ignored entries, or of its others."""
+        """Keep at most *at_most* of the receiver's ignored entries, or of its others."""
         alike = [
             (entry.last_seen, entry.id, key)
             for key, entry in self._entries.items()
@@ -76,7 +76,7 @@ class MemoryQuarantine:
         return too_many
 
     def discard(self, quarantined_id: int) -> bool:
-        """Take an entry out of quarantine; whether there was one."""
+        """Remove an entry from quarantine; return whether there was one."""
         with self._lock:
             for key, entry in self._entries.items():
                 if entry.id == quarantined_id:
@@ -92,7 +92,7 @@ class MemoryQuarantine:
         after: int | None = None,
         limit: int = 100,
     ) -> list[Quarantined]:
-        """What is in quarantine, newest (by when it was first seen) first."""
+        """The quarantined entries, newest (by when they were first seen) first."""
         found = [
             entry
             for entry in self.of(receiver)
@@ -101,7 +101,7 @@ class MemoryQuarantine:
         return sorted(found, key=lambda entry: entry.id, reverse=after is None)[:limit]
 
     def body(self, quarantined_id: int) -> bytes | None:
-        """The body of an entry, ``None`` if it is not in quarantine (any more)."""
+        """The body of an entry, ``None`` if it is not, or no longer, in quarantine."""
         with self._lock:
             for (_, body), entry in self._entries.items():
                 if entry.id == quarantined_id:

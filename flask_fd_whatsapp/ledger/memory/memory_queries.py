@@ -1,4 +1,4 @@
-"""What can be asked of the ledger in memory."""
+"""The host's queries, in memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .memory_store import MemoryStore
 
 
 class MemoryQueries:
-    """Answers what hosts ask of their messages, for :class:`MemoryLedger`."""
+    """Answers hosts' queries about their messages, for :class:`MemoryLedger`."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
@@ -43,7 +43,7 @@ class MemoryQueries:
         external_reference_id: str | None = None,
         message_ids: Collection[str] | None = None,
     ) -> list[Message]:
-        """The messages that meet every condition given, in the order they were first heard of."""
+        """The messages that meet every condition given, in the order they were first seen."""
         require_condition(external_reference_id, message_ids)
         with self._store.lock:
             found: Iterable[MemoryMessage] = self._store.all_messages()
@@ -77,7 +77,7 @@ class MemoryQueries:
         until: datetime | None = None,
         campaign: str | None = None,
     ) -> dict[str, int]:
-        """How many messages are at each status."""
+        """How many messages have each status."""
         counts: dict[str, int] = dict.fromkeys(Status, 0)
         campaign = storable(campaign)
         with self._store.lock:

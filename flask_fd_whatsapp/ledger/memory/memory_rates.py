@@ -9,19 +9,19 @@ from .memory_store import MemoryStore
 
 
 class MemoryRates:
-    """Keeps what paces remember, for :class:`MemoryLedger`."""
+    """Stores the state of paces, for :class:`MemoryLedger`."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
         self._moments: dict[str, PaceMoments] = {}
 
     def read(self, name: str) -> PaceRead:
-        """What the pace of that name remembers."""
+        """The state of the pace with that name."""
         with self._store.lock:
             return PaceRead(self._moments.get(name), datetime.now(UTC))
 
     def replace(self, name: str, before: PaceMoments | None, after: PaceMoments) -> bool:
-        """Remember *after* in place of *before*; whether nobody was quicker."""
+        """Compare-and-set *before* to *after*; return whether it succeeded."""
         with self._store.lock:
             if self._moments.get(name) != before:
                 return False

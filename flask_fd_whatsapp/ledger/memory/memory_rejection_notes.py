@@ -1,4 +1,4 @@
-"""What is noted of requests, in memory: the last rejections, and the use of tokens."""
+"""Notes about requests, in memory: the last rejections, and the use of tokens."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..views import Rejection, TokenUse
 
 
 class MemoryLastRejections:
-    """Knows the last rejection of each receiver and reason, for :class:`MemoryLedger`."""
+    """Stores the last rejection of each receiver and reason, for :class:`MemoryLedger`."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -32,7 +32,7 @@ class MemoryLastRejections:
         return sorted(found, key=lambda one: one.last_seen, reverse=True)
 
     def acknowledge(self, *, receiver: str | None = None) -> int:
-        """Take note of all so far; gives how many nobody had taken note of."""
+        """Acknowledge all so far; return how many were unacknowledged."""
         new = [one for one in self.last(receiver=receiver) if not one.is_acknowledged]
         with self._lock:
             for one in new:
@@ -42,7 +42,7 @@ class MemoryLastRejections:
 
 
 class MemoryLastTokenUses:
-    """Knows when each position of a rotated token was used last, for :class:`MemoryLedger`."""
+    """Stores when each position of a rotated token was last used, for :class:`MemoryLedger`."""
 
     def __init__(self) -> None:
         self._last: dict[tuple[str, str, int], TokenUse] = {}

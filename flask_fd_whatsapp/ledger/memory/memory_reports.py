@@ -1,4 +1,4 @@
-"""What the statuses say, from memory."""
+"""Reports on statuses, from memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .memory_store import MemoryStore
 
 
 class MemoryReports:
-    """Says what the statuses say, for :class:`MemoryLedger`."""
+    """Reports on statuses, for :class:`MemoryLedger`."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
@@ -76,7 +76,7 @@ class MemoryReports:
         return sorted({account for account, its in found if receiver in (None, its)})
 
     def feed(self, wanted: ReportFilter) -> Feed:
-        """How the webhooks came in a period, by when they were received."""
+        """How webhooks arrived in a period, by when they were received."""
         since, receiver = wanted.since, wanted.receiver
         assert since is not None
         lags, events, out_of_order = Elapsed(), 0, 0
@@ -105,6 +105,6 @@ class MemoryReports:
         )
 
     def count_duplicates(self, receiver: str, hour: datetime, count: int) -> None:
-        """Count that events came again in an hour."""
+        """Count duplicate events in an hour."""
         with self._store.lock:
             self._duplicates[receiver, hour] += count

@@ -1,4 +1,4 @@
-"""What is due and who has taken it, and who replays, in memory."""
+"""Due events, their reservations, and replays, in memory."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from .memory_store import MemoryStore
 
 
 class MemoryReservations:
-    """Hands out what is due, for :class:`MemoryLedger`."""
+    """Hands out due events, for :class:`MemoryLedger`."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
     def due(self, *, receiver: str | None = None, limit: int) -> Sequence[int]:
-        """Ids of events that are due and in nobody's hands, longest due first."""
+        """Ids of due events that nobody has claimed or reserved, longest due first."""
         now = datetime.now(UTC)
         with self._store.lock:
             due = [
@@ -32,7 +32,7 @@ class MemoryReservations:
         return [event_id for _, event_id in sorted(due)[:limit]]
 
     def reserve(self, *, receiver: str, limit: int, seconds: float) -> Sequence[int]:
-        """Take what is due: until *seconds* are over nobody else gets it."""
+        """Reserve due events: for *seconds* no other sweep gets them."""
         with self._store.lock:
             ids = self.due(receiver=receiver, limit=limit)
             for event_id in ids:
@@ -40,7 +40,7 @@ class MemoryReservations:
         return ids
 
     def reserved(self) -> Mapping[str, int]:
-        """How many due events are reserved just now, by receiver."""
+        """How many due events are currently reserved, by receiver."""
         with self._store.lock:
             return Counter(
                 event.receiver
@@ -49,7 +49,7 @@ class MemoryReservations:
             )
 
     def unreserve(self, event_ids: Collection[int]) -> None:
-        """Give back what was reserved and not tried."""
+        """Release reserved events that were not attempted."""
         with self._store.lock:
             for event_id in event_ids:
                 if event_id in self._store.events:
@@ -64,7 +64,7 @@ class MemoryReplays:
         self._replays: dict[tuple[str, str], tuple[str, float]] = {}
 
     def hold(self, *, receiver: str, handler: str, token: str, seconds: float) -> datetime | None:
-        """Begin a replay, or go on with it: ``None``, or until when it is another's."""
+        """Begin or continue a replay: ``None``, or until when another process holds it."""
         now = self._store.clock()
         with self._store.lock:
             holder, end = self._replays.get((receiver, handler), (token, 0.0))
@@ -74,7 +74,7 @@ class MemoryReplays:
             return None
 
     def end(self, *, receiver: str, handler: str, token: str) -> None:
-        """Let others replay; nothing, if it is another's by now."""
+        """Let others replay; does nothing if another process holds it by now."""
         with self._store.lock:
             if self._replays.get((receiver, handler), ("", 0.0))[0] == token:
                 del self._replays[receiver, handler]

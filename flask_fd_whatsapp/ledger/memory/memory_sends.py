@@ -1,4 +1,4 @@
-"""What was sent, in memory."""
+"""Sends, in memory."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from .memory_store import MemoryStore
 
 
 class MemorySendRecord:
-    """Keeps what was sent, for :class:`MemoryLedger`."""
+    """Stores sends, for :class:`MemoryLedger`."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
         self._sends: dict[int, Send] = {}
-        self._erased: dict[int, str] = {}  # the digests of the references of those that are erased
+        self._erased: dict[int, str] = {}  # the reference digests of erased sends
         self._ids = count(1)
         store.on_forgetting(self._forget)
 
     def intend(self, intent: SendIntent) -> int | Send:
-        """Write down what is about to be sent."""
+        """Record a send before it goes out."""
         with self._store.lock:
             if intent.once:
                 earlier = self._earlier(intent)
@@ -91,7 +91,7 @@ class MemorySendRecord:
         self._erased.pop(send_id, None)
 
     def sent(self, send_id: int, message_id: str) -> None:
-        """Keep the id of what was sent, and its message; it beats what was settled."""
+        """Store the message's id and the message; overrides any settlement."""
         with self._store.lock:
             send = self._sends.get(send_id)
             if send is not None and send.state is not SendState.ERASED:
@@ -119,7 +119,7 @@ class MemorySendRecord:
         )
 
     def failed(self, send_id: int, state: SendState, error: str) -> None:
-        """Keep why it is refused, unsent or unknown; what is settled already stays."""
+        """Store why it is refused, unsent or unknown; a settled send stays as it is."""
         with self._store.lock:
             send = self._sends.get(send_id)
             if send is not None and not send.state.is_settled:
@@ -128,7 +128,7 @@ class MemorySendRecord:
                 self._sends[send_id] = failed
 
     def close(self, send_id: int) -> bool:
-        """Say of an unknown send that nothing was sent; whether it was unknown."""
+        """Mark an unknown send as not sent; return whether it was unknown."""
         with self._store.lock:
             send = self._sends.get(send_id)
             if send is None or self._seen(send).state is not SendState.UNKNOWN:
@@ -175,7 +175,7 @@ class MemorySendRecord:
         return one.state is SendState.SENT and not (known and known.events)
 
     def settle(self) -> int:
-        """Settle the unknown sends that the rule allows; gives how many."""
+        """Settle the unknown sends that the rule allows; return how many."""
         with self._store.lock:
             sends = [self._seen(one) for one in self._sends.values()]
             unknown = [one for one in sends if one.state is SendState.UNKNOWN]
@@ -196,7 +196,7 @@ class MemorySendRecord:
         return 1
 
     def standing(self, receiver: str) -> SendStanding:
-        """How a receiver's sends stand."""
+        """The standing of a receiver's sends."""
         with self._store.lock:
             its = [self._seen(one) for one in self._sends.values() if one.receiver == receiver]
             came = [
@@ -214,7 +214,7 @@ class MemorySendRecord:
             return SendStanding(unknown, min(since, default=None))
 
     def _seen(self, send: Send) -> Send:
-        """The send as it is now: one that has been under way for too long is unknown."""
+        """The send as of now: one that has been in flight for too long is unknown."""
         return replace(send, state=state_at(send.state, send.created_at, datetime.now(UTC)))
 
     def _with_candidates(self, one: Send) -> Send:
@@ -235,21 +235,21 @@ class MemorySendRecord:
         ]
 
     def _forget(self, account_id: str, message_id: str) -> None:
-        """The sends of a message go with it."""
+        """Delete the sends of a message with it."""
         its = (account_id, message_id)
         gone = [one.id for one in self._sends.values() if (one.account_id, one.message_id) == its]
         for send_id in gone:
             self._drop(send_id)
 
     def erase_of(self, account_id: str, message_id: str) -> None:
-        """Erase the sends of a message, which is about to go."""
+        """Erase the sends of a message that is about to be deleted."""
         its = (account_id, message_id)
         self._erase(
             [one for one in self._sends.values() if (one.account_id, one.message_id) == its]
         )
 
     def erase(self, reference: str, account_id: str | None) -> int:
-        """Erase what was sent with a reference, and became no message; gives how many."""
+        """Erase sends with a reference that became no message; return how many."""
         with self._store.lock:
             its = [
                 one
@@ -285,7 +285,7 @@ class MemorySendRecord:
         receivers: Collection[str] | None,
         is_one_of_these: Callable[[str], bool],
     ) -> None:
-        """Forget what is older and became no message, of these receivers and accounts."""
+        """Delete older sends of these receivers and accounts that became no message."""
         with self._store.lock:
             for one in list(self._sends.values()):
                 is_old = one.message_id is None and one.created_at < before

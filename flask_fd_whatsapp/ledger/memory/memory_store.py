@@ -1,4 +1,4 @@
-"""What the parts of the ledger in memory share: its messages and events, and their lock."""
+"""What the parts of the in-memory ledger share: its messages and events, and their lock."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_EVENTS: Final = 10_000
 class MemoryStore:
     """Messages by id and account, and events by id; bounded.
 
-    Whoever reads or changes them holds the lock.
+    Callers hold the lock to read or change them.
 
     :param max_events: how many events are kept.  At the bound the oldest finished message is
         evicted; if there is none, the ledger cannot be written.
@@ -53,14 +53,14 @@ class MemoryStore:
         self._url_key = url_key
 
     def all_messages(self) -> Iterator[MemoryMessage]:
-        """All messages there are."""
+        """All messages."""
         for accounts in self.messages.values():
             yield from accounts.values()
 
     def insert(
         self, message: MemoryMessage | None, entry: Entry, now: datetime
     ) -> tuple[MemoryMessage, MemoryEvent]:
-        """Add an event, and its message if that is new."""
+        """Add an event, and its message if new."""
         self._make_room(keep=message)
         account_id, message_id = entry.event.account_id, entry.event.message_id
         if message is None:
@@ -73,7 +73,7 @@ class MemoryStore:
         return message, event
 
     def expect(self, expected: Expected, now: datetime) -> None:
-        """Add a message that was sent, or what is not known of it yet."""
+        """Add a message that was sent, or fill in what is not known of it yet."""
         account_id, message_id = expected.account_id, expected.message_id
         message = self.messages.get(message_id, {}).get(account_id)
         if message is None:
@@ -112,7 +112,7 @@ class MemoryStore:
         return message.token is not None and message.lease_until > self.clock()
 
     def let_go(self, message: MemoryMessage) -> None:
-        """Nobody is handling *message* any more; wakes those who wait for it."""
+        """Release *message*, and wake threads waiting for it."""
         message.token = None
         if message.is_finished:
             self.finished[message.account_id, message.message_id] = message
@@ -120,7 +120,7 @@ class MemoryStore:
             self.changed.notify_all()
 
     def forget(self, message: MemoryMessage) -> None:
-        """Drop *message* and its events; who held it until its lease was over has lost it."""
+        """Drop *message* and its events; a holder whose lease has expired loses it."""
         message.token = None
         self.folds.add(message.facts)
         self.finished.pop((message.account_id, message.message_id), None)
@@ -135,5 +135,5 @@ class MemoryStore:
             tell(message.account_id, message.message_id)
 
     def on_forgetting(self, tell: Callable[[str, str], None]) -> None:
-        """Let *tell* know the account and the id of each message that is dropped."""
+        """Call *tell* with the account and id of each message that is dropped."""
         self._tell_forgotten.append(tell)

@@ -1,4 +1,4 @@
-"""What remains of pruned messages, in a database: written in the transaction that forgets them."""
+"""Aggregates of pruned messages, in a database: written in the transaction that prunes them."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ def fold_into(
 
 
 def keep_digests(database: Database, connection: Connection, keys: Sequence[int]) -> None:
-    """Keep what messages are known again by.
+    """Store the digests by which pruned messages are recognised.
 
-    :param keys: the messages' own.
+    :param keys: the messages' primary keys.
     """
     digests = [{"gone": digest_of(*row)} for row in _ids(connection, keys)]
     if not digests:
@@ -59,7 +59,7 @@ def keep_digests(database: Database, connection: Connection, keys: Sequence[int]
             forgotten,
             {"digest": bindparam("gone")},
             {"day": datetime.now(UTC).date()},
-            {"digest": forgotten.c.digest},  # one that had returned is there
+            {"digest": forgotten.c.digest},  # one pruned before has one already
         ),
         digests,
     )
@@ -67,12 +67,12 @@ def keep_digests(database: Database, connection: Connection, keys: Sequence[int]
 
 def _ids(connection: Connection, keys: Sequence[int]) -> Sequence[Any]:
     ids = select(message.c.account_id, message.c.message_id).where(message.c.id.in_(keys))
-    # In one order, so that two processes that prune the same do not wait for each other.
+    # In a fixed order, so that two processes pruning the same messages do not deadlock.
     return connection.execute(ids.order_by(message.c.id)).all()
 
 
 def _known(connection: Connection, groups: Collection[FoldKey]) -> list[FoldKey]:
-    """The keys there are of the same days."""
+    """The existing keys of the same days."""
     days = {key.starts_at for key in groups}
     return [
         key_of(row)
@@ -85,7 +85,7 @@ def _add(database: Database, connection: Connection, groups: dict[FoldKey, Tally
     wanted = aggregate.c.digest.in_(by_digest)
     there = set(connection.scalars(select(aggregate.c.digest).where(wanted)))
     for digest, key in by_digest.items():
-        if digest not in there:  # or another process makes it just now, and is waited for
+        if digest not in there:  # or waits for another process that is inserting it
             connection.execute(
                 database.upsert(
                     aggregate,
@@ -94,7 +94,7 @@ def _add(database: Database, connection: Connection, groups: dict[FoldKey, Tally
                     {"digest": digest},
                 )
             )
-    # Locked in one order by all who fold, until what they fold is gone.
+    # Every process locks these in the same order, until the messages it folds are deleted.
     kept = connection.execute(
         select(aggregate.c.digest, aggregate.c.counts, aggregate.c.figures)
         .where(wanted)
@@ -114,7 +114,7 @@ def _add(database: Database, connection: Connection, groups: dict[FoldKey, Tally
 
 
 def drop_old(database: Database, rules: ReportRules, limit: int = 1000) -> None:
-    """Forget for good what is older than aggregates are kept, some at a time."""
+    """Delete a batch of aggregates and one of digests past their retention."""
     oldest = datetime.now(UTC) - rules.aggregate_years * YEAR
     old = select(aggregate.c.digest).where(aggregate.c.ends_at < oldest)
     unknown = select(forgotten.c.digest).where(forgotten.c.day < oldest.date())

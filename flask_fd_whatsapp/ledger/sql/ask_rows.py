@@ -31,7 +31,7 @@ GOOD_AT: Final = case(
     (reconciliation.c.stopped.is_(None), reconciliation.c.ended_at),
     else_=reconciliation.c.good_at,
 )
-"""When a run last ended that could ask: the previous version keeps only why its last one could not.
+"""When a run that could ask last ended: the previous version stores only why its last could not.
 """
 
 _ASKS = func.coalesce(message.c.asks, 0)
@@ -105,7 +105,7 @@ class SQLAsking:
             connection.execute(changed)
 
     def told_since(self, moment: datetime, *, receiver: str) -> int:
-        """How many events recorded since *moment* came from the API and not the webhook."""
+        """How many events recorded since *moment* came from the API, not the webhook."""
         database = self._prepared.database
         query = (
             select(func.count())
@@ -158,7 +158,7 @@ class SQLAsking:
 def is_current_run(receiver: str) -> ColumnElement[bool]:
     """Whether a row is the last run of *receiver* or of one of its accounts.
 
-    Not the receiver's own if an account has run since: the previous version kept accounts' so.
+    Not the receiver's own row if an account ran later: the previous version used it for accounts.
     """
     later = reconciliation.alias("later")
     has_later = exists().where(

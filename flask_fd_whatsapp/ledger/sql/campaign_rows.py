@@ -1,4 +1,4 @@
-"""Campaigns of recorded messages, in a database: those without one, and a new rule for all."""
+"""Campaigns of recorded messages, in a database: which have none, and applying a new rule."""
 
 from __future__ import annotations
 

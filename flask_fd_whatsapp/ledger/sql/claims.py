@@ -1,4 +1,4 @@
-"""Records events, and claims those that are recorded already."""
+"""Records events, and claims those already recorded."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class SQLRecording:
 
     def record(self, entry: Entry, policy: Policy, *, claim: bool = True) -> Recorded:
         """Insert the event unless it was seen, raise its message's status and claim the message."""
-        # One token for all tries: the first may have claimed the message already.
+        # One token for all attempts: the first may have claimed the message already.
         token = secrets.token_hex(16) if claim else None
         return self._prepared.database.retried(partial(self._record, entry, policy, token))
 
@@ -40,12 +40,12 @@ class SQLRecording:
         values = {**values_of(entry, database.moment), "token": token}
 
         def insert(cursor: Any) -> Inserted | Found:
-            # The times are those of when it is its turn.
+            # The clock is read when the turn to write comes.
             parameters = {**values, **database.times(lease=policy.lease_seconds)}
             if database.is_seen(cursor, parameters):
                 found = cast(Found, found_by(cursor, database.statements.find, parameters))
                 if self._says_nothing_new(entry, found):
-                    return found  # nothing is written, so that no disk is waited for
+                    return found  # nothing is written, so there is no disk to wait for
             return database.insert(cursor, parameters)
 
         if event.source == WEBHOOK:
@@ -66,7 +66,7 @@ class SQLRecording:
                 if event.source == WEBHOOK and found is not None and found.source is not None:
                     correct(cursor, database.statements, event, found, parameters)
                     found = found_by(cursor, database.statements.find, parameters)
-                # What has just been heard of is not pruned.
+                # An event just received keeps its message from being pruned.
                 return self._take_up(cursor, cast(Found, found), policy, token)
         return Recorded(
             id=inserted.event_id,
@@ -92,14 +92,14 @@ class SQLRecording:
         )
 
     def _says_nothing_new(self, entry: Entry, found: Found) -> bool:
-        """Whether it is a duplicate of what is done or dead, which need not be written at all."""
+        """Whether it duplicates a done or dead event, so that nothing need be written."""
         if found.state is State.PENDING:
             return False
         if found.last_seen < self._prepared.unprepared.moment(
             datetime.now(UTC) - timedelta(days=1)
         ):
-            return False  # what is heard of is not pruned: note it, once a day
-        event = entry.event  # which may bring what the message still lacks
+            return False  # written once a day, to keep the message from being pruned
+        event = entry.event  # which may carry what the message still lacks
         if found.source is not None and event.source == WEBHOOK:
             return False
         if event.status == Status.FAILED and found.lacks(event.error):
@@ -111,10 +111,10 @@ class SQLRecording:
     def claim(
         self, event_id: int, policy: Policy, *, wait: float = 0, settled: bool = False
     ) -> Recorded | None:
-        """Claim the message of a recorded event, asking again until *wait* seconds are over."""
+        """Claim the message of a recorded event, retrying for *wait* seconds."""
         deadline = time.monotonic() + wait
         pause = FIRST_WAIT_SECONDS
-        # One token for all tries: one that failed may have claimed the message already.
+        # One token for all attempts: one that failed may have claimed the message already.
         token = secrets.token_hex(16)
         if not wait:
             self._prepared.database.stand_by()
@@ -142,8 +142,8 @@ class SQLRecording:
                 return recorded
         statement = database.statements.find_by_id
         parameters = {"event_id": event_id, **database.times(lease=policy.lease_seconds)}
-        # A look of its own first: to claim by the event would lock event before message, and
-        # the others lock message before event.
+        # A separate query first: claiming by the event would lock event before message, and
+        # everything else locks message before event.
         with database.reading() as cursor:
             found = found_by(cursor, statement, parameters)
         if found is None:
@@ -168,7 +168,7 @@ class SQLRecording:
             return self._take_up(cursor, found, policy, token, settled=settled)
 
     def _claim_pending(self, event_id: int, policy: Policy, token: str) -> Recorded | None:
-        """A pending event under our claim, if the database has a short way to it."""
+        """Claim a pending event in few round trips, if the database can."""
         database = self._prepared.unprepared
         found = database.claim_pending(
             {
@@ -189,7 +189,7 @@ class SQLRecording:
         *,
         settled: bool = False,
     ) -> Recorded:
-        """An event that was there already: count the try if it is ours, or give the claim back."""
+        """Count the attempt at a recorded event if it can be made, or release the claim."""
         if token is None:
             return found.recorded()
         database, statements = self._prepared.database, self._prepared.database.statements
@@ -219,7 +219,7 @@ class SQLRecording:
         return self._claimed(found, policy, token)
 
     def _claimed(self, found: Found, policy: Policy, token: str) -> Recorded:
-        """An event that was there already, under our claim."""
+        """A recorded event, under our claim."""
         is_pending = found.state is State.PENDING
         attempts = found.attempts + bool(is_pending and found.is_due)
         claim = SQLClaim(

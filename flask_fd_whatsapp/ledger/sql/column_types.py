@@ -1,7 +1,7 @@
-"""The types of the tables' columns, each as every database has it.
+"""The types of the tables' columns, for every database.
 
 Times are UTC.  Ids compare byte for byte on every database: MariaDB's default collation would
-take ``a`` and ``A`` for the same.
+treat ``a`` and ``A`` as equal.
 """
 
 from __future__ import annotations
@@ -40,24 +40,24 @@ class UTCDateTime(TypeDecorator[datetime]):
 
 
 def text(length: int) -> TypeEngine[str]:
-    """Text of so many characters, which an index may take."""
+    """Text of at most *length* characters, short enough to index."""
     mariadb = mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_nopad_bin")
     return String(length).with_variant(mariadb, "mysql", "mariadb")
 
 
 def long_text() -> TypeEngine[str]:
-    """Text of any length that is taken in."""
+    """Text of any length that is accepted."""
     mariadb = mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_nopad_bin")
     return Text().with_variant(mariadb, "mysql", "mariadb")
 
 
 def binary() -> TypeEngine[bytes]:
-    """Bytes of any length that is taken in."""
+    """Bytes of any length that is accepted."""
     return LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
 
 
 def key() -> TypeEngine[int]:
-    """A number that the database gives."""
+    """A number that the database assigns."""
     return BigInteger().with_variant(Integer(), "sqlite")
 
 

@@ -1,4 +1,4 @@
-"""Connections: a driver's on the way of an event, SQLAlchemy's for all else."""
+"""Connections: the driver's own to handle events, SQLAlchemy's for all else."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ T = TypeVar("T")
 
 
 class ConnectionLost(LedgerUnavailable):
-    """A connection has ended: what was to be done on it can be tried on another.
+    """A connection was lost: the work can be retried on another.
 
-    It may have been done already, unheard of, so that only what can be done twice is tried again.
+    It may have been committed without an answer, so only idempotent work is retried.
     """
 
 
 class Connections:
-    """The connections of an engine, and what goes wrong with them.
+    """The connections of an engine, and their errors.
 
     :param is_own: the engine is the ledger's alone, and made by :func:`.registry.engine_from_url`.
     """
 
     take_turns = True
-    """Whether those that are kept do."""
+    """Whether kept connections are used in rotation."""
 
     time_out_attribute: ClassVar[str | None] = None
-    """Where a driver's connection has its time-out for answers, if the ledger made it."""
+    """The attribute with the read time-out of a driver's connection, if the ledger made it."""
 
     conflicts: ClassVar[Collection[object]] = ()
-    """The codes of errors by which a transaction was given up for another's."""
+    """The error codes of transactions aborted because of a conflict with another."""
 
     closes_inherited = False
-    """Whether a forked process closes what its parent opened; a server would end it for both."""
+    """Whether a forked process closes inherited connections; a server would end them for both."""
 
     def __init__(self, engine: Engine, *, is_own: bool) -> None:
         self._engine = engine
@@ -55,7 +55,7 @@ class Connections:
         self._kept = Kept(engine, self.prepare, in_turns=self.take_turns) if is_own else None
         if (kept := self._kept) is not None:
             event.listen(engine, "engine_disposed", lambda _: kept.close())
-        # What a host's engine has open may be of before a fork.
+        # A host's engine may have connections opened before a fork.
         self._owner = Owner(self, getpid() if is_own else IMPORTED_BY)
 
     @property
@@ -65,7 +65,7 @@ class Connections:
         return self._engine
 
     def own(self) -> None:
-        """See to it that no connection is used that another process has opened."""
+        """Ensure that no connection is used that another process has opened."""
         if self._owner.pid != getpid():
             self._owner.change()
 
@@ -82,7 +82,7 @@ class Connections:
         return Transaction(self)
 
     def claiming(self) -> Transaction:
-        """The same for a claim, which outlives no power cut: nobody who holds one does."""
+        """The same for a claim, which need not survive a power cut: its holder does not either."""
         return self.transaction()
 
     def reading(self) -> Transaction:
@@ -93,7 +93,7 @@ class Connections:
     def writing(self, *, patiently: bool = False) -> Generator[Connection]:
         """An SQLAlchemy connection in a transaction that may write from its first statement.
 
-        :param patiently: its statements may take longer than any on the way of an event.
+        :param patiently: its statements may take longer than those that handle an event.
         """
         with (
             self.translated(),
@@ -105,14 +105,14 @@ class Connections:
             yield connection
 
     def forgetting(self) -> AbstractContextManager[Connection]:
-        """The same for what may be done again after a crash, and others should not wait for."""
+        """The same for work that can be redone after a crash, and should not hold up others."""
         return self.writing(patiently=True)
 
     @contextmanager
     def querying(self, *, patiently: bool = False) -> Generator[Connection]:
         """An SQLAlchemy connection to read with.
 
-        :param patiently: its queries may take longer than any on the way of an event.
+        :param patiently: its queries may take longer than those that handle an event.
         """
         with (
             self.translated(),
@@ -123,13 +123,13 @@ class Connections:
 
     @contextmanager
     def snapshot(self) -> Generator[Connection]:
-        """An SQLAlchemy connection whose queries all see the same moment, and may take long."""
+        """An SQLAlchemy connection whose queries share one snapshot, and may take long."""
         with self.querying(patiently=True) as connection:
             self.begin_snapshot(connection)
             yield connection
 
     def begin_snapshot(self, connection: Connection) -> None:
-        """Begin to see one moment."""
+        """Begin a snapshot."""
         connection.connection.driver_connection.commit()  # type: ignore[union-attr]
         connection.execution_options(isolation_level="REPEATABLE READ")
 
@@ -141,25 +141,25 @@ class Connections:
         return connection.begin()
 
     def lock(self, connection: Connection) -> None:
-        """Begin to write, where that has to be said."""
+        """Begin to write, where that has to be explicit."""
 
     @contextmanager
     def translated(self) -> Generator[None]:
-        """Whatever the database says no with, as :class:`LedgerUnavailable`."""
+        """Raise the database's errors as :class:`LedgerUnavailable`."""
         try:
             yield
         except (self.driver_error, SQLAlchemyError) as error:
             raise self.translate(error) from error
 
     def translate(self, error: Exception, connection: Any = None) -> LedgerUnavailable:
-        """What to say of an error; if the server is gone, so are all pooled connections.
+        """The ledger's error for a driver's; drops all pooled connections if the server is gone.
 
-        :param connection: the driver's, if the error came past SQLAlchemy.
+        :param connection: the driver's, if the error bypassed SQLAlchemy.
         """
         is_lost = self._is_lost(error, connection)
         if is_lost:
             self._engine.dispose()
-        # The first line alone: what follows may show the values of a row.
+        # The first line only: the rest may show the values of a row.
         reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
         if is_lost and not has_timed_out(error):
             return ConnectionLost(reason)
@@ -173,8 +173,8 @@ class Connections:
         )
 
     def retried(self, work: Callable[[], T]) -> T:
-        """Do *work*, which can be done twice; again if the database chose its transaction as a
-        deadlock's victim, and once if its connection had ended, as one that was idle may have."""
+        """Do *work*, which is idempotent; again if the database chose its transaction as a
+        deadlock's victim, and once if its connection was lost, as an idle one may be."""
         deadlocks = losses = 0
         while True:
             try:
@@ -190,36 +190,36 @@ class Connections:
 
     @staticmethod
     def code_of(error: BaseException) -> object:
-        """The database's code of a driver's error, ``None`` if it has none."""
+        """The database's code for a driver's error, ``None`` if it has none."""
         return None
 
     def is_conflict(self, error: BaseException | None) -> bool:
-        """Whether a transaction was given up for another's, so that it can be done again."""
-        driver = getattr(error, "orig", error)  # the driver's, where it came through SQLAlchemy
+        """Whether a transaction was aborted by a conflict with another, and can be retried."""
+        driver = getattr(error, "orig", error)  # the driver's error, if SQLAlchemy wrapped it
         return driver is not None and self.code_of(driver) in self.conflicts
 
     def patient(
         self, connection: Connection, seconds: float = LONG_ANSWER_SECONDS
     ) -> AbstractContextManager[None]:
-        """For the time of the block, wait so long for each answer, if there is a limit at all."""
+        """Within the block, wait *seconds* for each answer, if there is a limit at all."""
         return patient(connection, self.time_out_attribute, seconds)
 
     def renew(self) -> None:
-        """Use none of the connections any more that are open, nor those in use once that ends."""
+        """Stop using the open connections: idle ones now, the others once they are returned."""
         if self._kept is not None:
             self._kept.renew()
         self._engine.dispose()
 
     def before_fork(self) -> None:
-        """Close the connections that are in nobody's use."""
+        """Close idle connections."""
         if self._owner.pid == getpid():
             self._engine.dispose()
 
     def after_fork(self) -> None:
-        """In the process that forked: go on."""
+        """In the parent process: resume."""
 
     def leave_to_parent(self) -> None:
-        """In the forked process: open connections of its own, and use none of its parent's."""
+        """In the forked process: open its own connections, and use none of its parent's."""
         closing = self.closes_inherited
         if self._kept is not None:
             self._kept.leave(closing=closing)

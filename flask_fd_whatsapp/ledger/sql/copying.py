@@ -1,4 +1,4 @@
-"""Copies a ledger into another database, of whatever kind."""
+"""Copies a ledger into another database, of any kind."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .schema_version import HEAD, revision_of
 from .tables import compatibility, event, metadata, quarantine, send
 
 ROWS: Final = 500
-"""Read and written at once, so that memory stays flat."""
+"""Rows per batch, so that memory stays flat."""
 
 _TABLES: Final = [table for table in metadata.sorted_tables if table is not compatibility]
 
 _KEPT: Final = {"events": event, "quarantined bodies": quarantine, "sends": send}
-"""Where a row is something that nobody repeats once it was acknowledged."""
+"""Tables of rows that no sender repeats once they are acknowledged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +28,8 @@ class Copied:
     """What was copied.
 
     :param rows: how many, by table.
-    :param missed: how many events, quarantined bodies and sends the source has by now that are not
-        in the target: what was recorded meanwhile.
+    :param missed: how many events, quarantined bodies and sends the source recorded meanwhile, so
+        that the target lacks them.
     """
 
     rows: Mapping[str, int]
@@ -39,19 +39,19 @@ class Copied:
 def copy_ledger(
     source: SQLLedger, target: SQLLedger, *, tell: Callable[[int, int], None]
 ) -> Copied:
-    """Copy all rows, as they are at one moment, with their ids; all of them or, if it fails, none.
+    """Copy all rows of one snapshot, with their ids; all of them or, if it fails, none.
 
     :param target: a database without a ledger, or with an empty one.  One that is not empty is
-        left as it was.
+        left unchanged.
     :param tell: is called with how many rows are copied, and of how many.
-    :raises FreshdeskWhatsAppError: if the target is not empty, or it has not what was copied.
-    :raises LedgerUnavailable: if one of them cannot be used.
+    :raises FreshdeskWhatsAppError: if the target is not empty, or lacks what was copied.
+    :raises LedgerUnavailable: if either cannot be used.
     """
     origin = source.database
     if not source.migrated_by_host:
         with origin.querying() as connection:
             _require_known(revision_of(connection))
-    with target.unprepared.querying() as connection:  # before anything is changed there
+    with target.unprepared.querying() as connection:  # before changing anything there
         _require_known(revision_of(connection))
         there = inspect(connection).get_table_names()
         _require_empty(connection, [table for table in _TABLES if table.name in there])
@@ -67,7 +67,7 @@ def copy_ledger(
 
 
 def _require_known(found: str | None) -> None:
-    """A column that is not known here would be left behind."""
+    """Refuse unknown revisions: their columns would be left behind."""
     if found is not None and found > HEAD:
         raise FreshdeskWhatsAppError(
             f"A ledger at revision {found} cannot be copied by this version of the package, which "
@@ -123,10 +123,10 @@ def _count(connection: Connection, table: Table) -> int:
 
 
 def _missed(table: Table, reading: Connection, database: Database) -> int:
-    """How many rows there are now that were not, whatever their ids.
+    """How many rows were added since the snapshot, whatever their ids.
 
-    An id may be lower than others that were copied: of two transactions at once the one that took
-    its id first may end last.
+    A new id may be lower than copied ones: of two concurrent transactions, the one that drew its
+    id first may commit last.
     """
     ids = select(table.c.id).order_by(table.c.id).execution_options(yield_per=10 * ROWS)
     with (
@@ -138,7 +138,7 @@ def _missed(table: Table, reading: Connection, database: Database) -> int:
 
 
 def _count_others(ids: Iterable[int], known: Iterable[int]) -> int:
-    """How many *ids* are not *known*, both being in order."""
+    """How many *ids* are not *known*, both sorted."""
     count, rest = 0, iter(known)
     last = next(rest, None)
     for one in ids:

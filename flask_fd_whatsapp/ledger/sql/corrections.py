@@ -1,4 +1,4 @@
-"""Events that Freshdesk's API has told: their times, and the webhooks that correct them."""
+"""Events reported by Freshdesk's API: their times, and the webhooks that correct them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ UPDATE fd_whatsapp_message SET estimated = COALESCE(estimated, 0) | :estimated
 WHERE id = :message_key
 """
 
-# A webhook's time in place of that of asking; the message first, since all lock it first.
+# Replaces the time of asking with the webhook's; the message first, since all lock it first.
 _CORRECTED: Final = """
 UPDATE fd_whatsapp_message
 SET queued_at = COALESCE(:queued_at, queued_at), sent_at = COALESCE(:sent_at, sent_at),
@@ -30,7 +30,7 @@ WHERE id = :message_key
 _KNOWN: Final = ", ".join(f"'{status}'" for status in ESTIMATED_BITS)
 _ALL_BITS: Final = sum(ESTIMATED_BITS.values())
 
-# After whatever has to do with the API: of all its events, while the message is locked.
+# Run after any change that involves the API: from all events, while the message is locked.
 _DATED: Final = """
 UPDATE fd_whatsapp_message
 SET sent_on = COALESCE(
@@ -76,13 +76,13 @@ CORRECTION_TEXTS: Final = {
     "replaced": _REPLACED,
     "dated": _DATED.format(unsure=UNSURE_BIT, known=_KNOWN),
 }
-"""Their texts, the same for every database."""
+"""The statements, the same for every database."""
 
 
 def mark_told(
     cursor: Any, statements: CorrectionStatements, event: StatusEvent, inserted: Inserted
 ) -> None:
-    """Note that the API has told a new event, and that its time is that of asking."""
+    """Note that the API reported a new event, and that its time is that of asking."""
     bit = estimated_bit(event)
     parameters = {"estimated": bit, "message_key": inserted.key}
     if inserted.event_id is not None:
@@ -100,7 +100,7 @@ def correct(
     found: Found,
     parameters: Mapping[str, Any],
 ) -> None:
-    """Put the payload and the time of its webhook in place of what the API had told.
+    """Replace what the API reported with the payload and time of the webhook.
 
     :param parameters: those of the webhook's event.
     """

@@ -34,7 +34,7 @@ class SQLDriftRecord:
         database = self._prepared.database
         names = [column.name for column in table.primary_key]
         with database.writing() as connection:
-            for one in sorted(drifts, key=lambda drift: drift.key):  # in one order: no deadlock
+            for one in sorted(drifts, key=lambda drift: drift.key):  # in a fixed order: no deadlock
                 last = {"last_seen": one.last_seen, "example": one.example}
                 first = {**last, "count": one.count, "first_seen": one.first_seen}
                 again = {**last, "count": table.c.count + one.count}
@@ -42,8 +42,8 @@ class SQLDriftRecord:
                 connection.execute(database.upsert(table, key, first, again))
             for receiver in {drift.receiver for drift in drifts}:
                 _drop_oldest(connection, receiver)
-        # In a transaction of its own: whoever erased a message before that one was committed has
-        # not seen its example, and is seen by this one.
+        # In a transaction of its own: an erasure before that one was committed did not see its
+        # example, but this one sees the erasure.
         forget_examples(database)
 
     def seen(self, *, receiver: str | None = None) -> list[Drift]:
@@ -56,7 +56,7 @@ class SQLDriftRecord:
 
 
 def forget_examples(database: Database) -> None:
-    """Name no message as an example that is not there: not recorded, pruned or erased."""
+    """Clear examples that name a missing message: not recorded, pruned or erased."""
     is_gone = table.c.example.is_not(None) & ~exists().where(
         message.c.message_id == table.c.example
     )
@@ -65,7 +65,7 @@ def forget_examples(database: Database) -> None:
     if not keys:
         return
     with database.writing() as connection:
-        for key in sorted(keys, key=lambda row: tuple(row.values())):  # in the order of notes
+        for key in sorted(keys, key=lambda row: tuple(row.values())):  # in the order of note()
             without = update(table).where(_is(key), is_gone).values(example=None)
             connection.execute(without)
 

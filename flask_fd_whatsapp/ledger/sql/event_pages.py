@@ -1,4 +1,4 @@
-"""How a page of events is found in a database: by the index that leads to it soonest."""
+"""Finds a page of events in a database, by keyset pagination on the index that fits best."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .dialects.base import Database
 from .tables import event, handling, message
 
 STRETCH: Final = 50
-"""How many events are gone through for each one asked for, before another way is tried."""
+"""How many events to scan for each one asked for, before another plan is tried."""
 
 _OF_FEW: Final = {"message_id", "external_reference_id"}
 _OF_MESSAGES: Final = {"account_id", "campaign", "message_id", "external_reference_id"}
@@ -76,14 +76,13 @@ def page_of_events(
 ) -> Sequence[RowMapping]:
     """The events that meet *conditions*, at most ``limit``, in order.
 
-    Whatever is asked, few rows should be read for a page, of a ledger with a million events:
+    Any query should read few rows for a page, even in a ledger with a million events:
 
-    - of a message, pending or dead are few: their index finds them, and they are sorted;
-    - of a campaign, an account or a status there are many, or all of them are elsewhere: the events
-      next to the page's beginning are looked through first, and if they do not fill the page, an
-      index gives the ids of all there are, and these are sorted;
-    - times and receivers have an index that is in order: the page is in the order of
-      ``received_at`` then.
+    - one message's events, and pending or dead ones, are few: found by index, then sorted;
+    - events of a campaign, an account or a status may be many, or all far from the page: those
+      next to the page's start are scanned first; if they do not fill it, an index finds the ids
+      of all matches, and these are sorted;
+    - times and receivers have a sorted index: the page is then in the order of ``received_at``.
     """
     are_few = conditions.keys() & _OF_FEW or conditions.get("state", State.DONE) is not State.DONE
     are_apart = not are_few and "campaign" in conditions
@@ -105,7 +104,7 @@ def page_of_events(
 def _in_stretch(
     connection: Connection, conditions: Mapping[str, Any], database: Database
 ) -> Sequence[RowMapping]:
-    """Those among the events next to where the page begins, by their ids."""
+    """The matches among the events next to where the page begins, by id."""
     reach = STRETCH * conditions["limit"]
     if "after" in conditions:
         first = select(func.min(event.c.id)).where(event.c.id > conditions["after"])
@@ -118,7 +117,7 @@ def _in_stretch(
         edge = connection.scalar(last) or 0
         is_near = event.c.id >= edge - reach
     met = _met(conditions, event.c.id, database)
-    # No index that begins with one of these is to be taken.
+    # No index that begins with one of these should be used.
     met = map(database.unselective, met)
     return _page(connection, conditions, _ids(conditions).where(is_near, *met), [event.c.id])
 
@@ -126,7 +125,7 @@ def _in_stretch(
 def _by_time(
     connection: Connection, conditions: Mapping[str, Any], database: Database
 ) -> Sequence[RowMapping]:
-    """Those in the order of ``received_at``, which clocks make differ a little from the ids'."""
+    """The matches by ``received_at``, whose order differs slightly from that of ids (clocks)."""
     rest = dict(conditions)
     query = _ids(conditions)
     for name, bound in (("before", "until"), ("after", "since")):
@@ -135,12 +134,12 @@ def _by_time(
             by_id = event.c.id > event_id if is_after else event.c.id < event_id
             its = select(event.c.received_at).where(event.c.id == event_id)
             moment = connection.scalar(its)
-            if moment is None:  # forgotten by now
+            if moment is None:  # pruned by now
                 query = query.where(by_id)
                 continue
             query = query.where(_is_beyond(moment, by_id, is_after=is_after))
             if bound in rest and (moment >= rest[bound]) is is_after:
-                del rest[bound]  # of two bounds a database may take one, and perhaps the wider
+                del rest[bound]  # given two bounds, a database may use only the wider one
     receiver = rest.pop("receiver", None)
     if receiver is not None:
         query = query.where(event.c.receiver == receiver if is_storable(receiver) else false())
@@ -151,7 +150,7 @@ def _by_time(
 def _is_beyond(
     moment: datetime, by_id: ColumnElement[bool], *, is_after: bool
 ) -> ColumnElement[bool]:
-    """Whether an event comes before, or after, one of that moment in the order of their times."""
+    """Whether an event comes before, or after, one of that moment in order of time."""
     received_at = event.c.received_at
     if is_after:
         return and_(received_at >= moment, or_(received_at > moment, by_id))
@@ -159,7 +158,7 @@ def _is_beyond(
 
 
 def _ids(conditions: Mapping[str, Any]) -> Select[Any]:
-    """The ids alone, which indexes have, of the table alone, where that is enough."""
+    """Only the ids, which indexes contain, and without a join where none is needed."""
     query = select(event.c.id)
     if conditions.keys() & _OF_MESSAGES:
         query = query.join_from(event, message)
@@ -172,7 +171,7 @@ def _page(
     query: Select[Any],
     order: Sequence[ColumnElement[Any]],
 ) -> Sequence[RowMapping]:
-    """The rows of the first ids that *query* finds in *order*, or in the opposite one."""
+    """The rows of the first ids that *query* finds in *order*, or in reverse."""
     is_forward = "after" in conditions
     query = query.order_by(*(place if is_forward else place.desc() for place in order))
     page = query.limit(conditions["limit"]).subquery("page")
@@ -182,23 +181,23 @@ def _page(
 
 
 def came_to(receiver: str, table: Table, database: Database) -> ColumnElement[bool]:
-    """Whether a row of *table* came to *receiver*, where something else finds the few it may be.
+    """Whether a row of *table* came to *receiver*, where another condition is more selective.
 
-    SQLite keeps no statistics, and would rather take an index that begins with the receiver, of
-    which there are few.
+    SQLite keeps no statistics, and would prefer an index that begins with the receiver, although
+    there are few receivers.
     """
     condition: ColumnElement[bool] = table.c.receiver == receiver
     return database.unselective(condition)
 
 
 def has_reference(reference: str) -> ColumnElement[bool]:
-    """Whether a message was sent with *reference*, of whatever length that is."""
+    """Whether a message was sent with *reference*, of any length."""
     key, text = KeptReference.of(reference)
     return (message.c.external_reference_id == key) & (message.c.reference_text == text)
 
 
 def _told_by(source: str) -> ColumnElement[bool]:
-    """Whether an event is the webhook's, which is not written down, or another's."""
+    """Whether an event came from *source*; the webhook is stored as NULL."""
     told = event.c.source
     return told.is_(None) if source == WEBHOOK else told.is_not(None) & (told == source)
 
@@ -224,7 +223,7 @@ _MET: Final[Mapping[str, Callable[[Any], ColumnElement[bool]]]] = {
 def _met(
     conditions: Mapping[str, Any], place: ColumnElement[int], database: Database
 ) -> Iterator[ColumnElement[bool]]:
-    """What *conditions* come to in SQL.
+    """The *conditions* in SQL.
 
     :param place: the event's id, by which the result is ordered.
     """

@@ -1,4 +1,4 @@
-"""The row of a message that was sent, whether or not anything has been heard of it."""
+"""The row of a message that was sent, with or without events."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MAX_LANGUAGE: Final = 32
 
 
 def store_expected(connection: Connection, database: Database, expected: Expected) -> None:
-    """Add the message's row, or what its row lacks."""
+    """Insert the message's row, or fill in what it lacks."""
     given = expected.external_reference_id
     reference = KeptReference.of(given) if given else None
     lacking = {
@@ -35,7 +35,7 @@ def store_expected(connection: Connection, database: Database, expected: Expecte
     text = None
     if reference is not None and reference.text is not None:
         text, kept = reference.text, message.c.external_reference_id
-        # MariaDB may have set that column already, the others have not.
+        # MariaDB may have set that column already, other databases not.
         is_its = kept.is_(None) | (kept == reference.key)
         known["reference_text"] = case(
             (is_its, func.coalesce(message.c.reference_text, text)),
@@ -69,7 +69,7 @@ def expected_of(row: RowMapping, message_id: str) -> Expected:
 
 
 def template_columns(name: str | None, language: str | None) -> dict[str, str | None]:
-    """A template and its language, as long as their columns are."""
+    """A template and its language, truncated to their columns' length."""
     return {
         "template": name and (storable(name) or "")[:_MAX_TEMPLATE],
         "language": language and (storable(language) or "")[:_MAX_LANGUAGE],

@@ -20,15 +20,15 @@ from .rows import Handled
 T = TypeVar("T")
 
 LEAST_ANSWER_SECONDS: Final = 1.0
-"""So long, at least, a renewal waits for a server's answer, however short the lease."""
+"""How long, at least, a renewal waits for the server's answer, however short the lease."""
 
 
 class SQLClaim:
-    """One process's right to a message, and the transaction of the handler it is calling.
+    """One process's claim on a message, and the transaction of the handler it is calling.
 
     :param attempts: at the event, this one included if it counts.
-    :param due_at: when the event is due, if it was not yet and so this is no attempt.
-    :param gave_up: the handlers that did so before.
+    :param due_at: when the event is due, if it was not yet, so that this attempt does not count.
+    :param gave_up: the handlers that gave up before.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class SQLClaim:
         self._due_at = due_at
         self._gave_up = gave_up
         self.transaction = HandlerTransaction(database, policy.handler_seconds)
-        # Whoever holds it records something, or decides that the handler's thread may not.
+        # Held to record something, or to decide that the handler's thread no longer may.
         self._recording = Lock()
         self._succeeded: str | None = None
         self._is_finished = False
@@ -100,7 +100,7 @@ class SQLClaim:
     def abandon(self, tried: Tried) -> State | None:
         """Record, from a thread other than the handler's, that the handler hangs.
 
-        The handler keeps its transaction, which has ended: in a new one it could go on.
+        The handler keeps its transaction, which has ended: a new one would let it continue.
         """
         with self._recording:
             if self._is_finished or self._succeeded in tried.failed:
@@ -115,11 +115,11 @@ class SQLClaim:
         return self._database.retried(partial(self._write_alone, let_go, is_step=False))
 
     def renew(self) -> None:
-        """Renew the lease; for another thread than that of the handler being called."""
+        """Renew the lease, from a thread other than the handler's."""
         if self._database.has_one_writer and self.transaction.is_open:
-            return  # its lock keeps others out, and would keep this from being written
+            return  # its lock keeps others out, and would block this write too
         lease = self._policy.lease_seconds
-        seconds = max(lease / 4, LEAST_ANSWER_SECONDS)  # time for another try
+        seconds = max(lease / 4, LEAST_ANSWER_SECONDS)  # time for another attempt
         self._require(
             self._database.renew_claim(lambda: self._values(lease=lease), seconds=seconds)
         )
@@ -131,16 +131,16 @@ class SQLClaim:
         return transaction.had_conflict
 
     def _next_transaction(self) -> HandlerTransaction:
-        """The transaction of the handler that has ended; the next handler gets a new one."""
+        """The transaction of the handler that ended; the next handler gets a new one."""
         ended = self.transaction
         self.transaction = HandlerTransaction(self._database, self._policy.handler_seconds)
         return ended
 
     def _write(self, write: Callable[..., T], *, is_step: bool = True) -> T:
-        """Write in the handler's transaction and commit it, or in one of its own.
+        """Write in the handler's transaction and commit it, or in a separate one.
 
-        :param write: gets a cursor, and whether what it writes has to outlive a power cut.
-        :param is_step: it calls one step of the database's.
+        :param write: called with a cursor, and whether its writes have to survive a power cut.
+        :param is_step: it calls a single step of :class:`Database`.
         """
         if self._is_abandoned:
             raise ClaimLost.of_hanging_handler()
@@ -154,8 +154,8 @@ class SQLClaim:
         if not is_step:
             with self._database.transaction() as cursor:
                 return write(cursor, is_durable=True)
-        # After a power cut, or a crash of the database's server, a handler that is not in the
-        # transaction may be called again.
+        # After a power cut or a crash of the database server, a handler outside the transaction
+        # may be called again.
         return self._database.step(partial(write, is_durable=False), is_durable=False)
 
     def _values(
@@ -165,11 +165,11 @@ class SQLClaim:
         return {**self._key, **times, "is_durable": is_durable}
 
     def _let_go(self, cursor: Any, tried: Tried, handled: list[Handled]) -> State:
-        """End a try after which the event is not done, or was settled before."""
+        """End an attempt after which the event is not done, or was settled before."""
         statements = self._database.statements
         self._require(self._database.release(cursor, self._values(), handled))
         if self._state is not State.PENDING:
-            return self._state  # a replay, which changes nothing of the event
+            return self._state  # a replay, which does not change the event
         statements.standing.execute(cursor, self._values())
         postponed, age = cursor.fetchone()
         before = Before(
@@ -185,7 +185,7 @@ class SQLClaim:
         for each in unsettled_by(tried):
             said = {**self._values(), **each._asdict(), "said": storable(each.said)}
             statements.failed_again.execute(cursor, said)
-            if cursor.rowcount != 1:  # nobody else puts it there: the message's row is locked
+            if cursor.rowcount != 1:  # no race to insert it: the message's row is locked
                 statements.failed_first.execute(cursor, said)
         delay = after.delay_seconds
         values = {

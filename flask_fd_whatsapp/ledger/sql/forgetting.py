@@ -1,4 +1,4 @@
-"""Takes messages out of a database, and adds what they counted to the aggregates."""
+"""Prunes and erases messages in a database, and adds their counts to the aggregates."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .send_pruning import delete_sends, erase_sends, erase_sends_of_none, unhear
 from .tables import event, handler_error, handling, message
 
 RECORDING_SECONDS: Final = 5
-"""How long pruning waits for events that are being recorded at the most."""
+"""How long pruning waits, at most, for events that are being recorded."""
 
 _LOOK_AGAIN_SECONDS: Final = 0.01
 
@@ -44,14 +44,14 @@ def forget(
     limit: int,
     receivers: Collection[str] | None,
 ) -> int:
-    """Forget at most *limit* messages that are old, and fold them; see :meth:`.Ledger.prune`."""
+    """Prune at most *limit* old messages, and fold them; see :meth:`.Ledger.prune`."""
     is_old &= is_free(database.now())
     is_finished = ~exists().where(_OF_MESSAGE, event.c.due_at.is_not(None))
     found = select(message.c.id).limit(limit)
     of_unheard: Select[Any] | None = None
     if receivers is None:
         goes = is_old & is_finished
-        # Most of what was first seen before that is to go, and an index has it in this order.
+        # Most messages first seen before that can go, and an index has them in this order.
         found = found.where(message.c.first_seen < before, goes).order_by(message.c.first_seen)
     else:
         is_others = event.c.receiver.not_in(receivers)
@@ -69,7 +69,7 @@ def forget(
         gone = _fold_and_delete(database, rules, keys, goes, delete_sends)
         if gone:
             return len(gone)
-        locked += keys  # by others: what is behind them goes
+        locked += keys  # by others: prune those after them
 
 
 def erase(
@@ -78,9 +78,9 @@ def erase(
     its: ColumnElement[bool],
     of_sends: ColumnElement[bool],
 ) -> Erased:
-    """Forget messages, finished or not, and sends that became none; see :meth:`.Ledger.erase`.
+    """Erase messages, finished or not, and sends without one; see :meth:`.Ledger.erase`.
 
-    Each step is retried by itself: what was counted before stays counted.
+    Each step is retried separately, so that earlier counts are kept.
     """
     database.retried(lambda: fill_sent_on(database))
     erased = 0
@@ -107,13 +107,13 @@ def erase(
 
 
 def _erase_of_none(database: Database, of_sends: ColumnElement[bool]) -> int:
-    """Erase sends in a transaction that is on disk then, and so is what was before it."""
+    """Erase sends in a durable transaction, which makes earlier ones durable too."""
     with database.writing() as connection:
         return erase_sends_of_none(connection, database, of_sends)
 
 
 def _left(database: Database, keys: Sequence[int]) -> int:
-    """How many of these are there still: another process may have pruned or erased some."""
+    """How many of these still exist: another process may have pruned or erased some."""
     if not keys:
         return 0
     left = select(func.count()).where(message.c.id.in_(keys))
@@ -131,16 +131,16 @@ def _fold_and_delete(
     goes: ColumnElement[bool],
     drop_sends: Callable[[Connection, Sequence[int]], None],
 ) -> Sequence[int]:
-    """Forget those messages that still may go, and that nobody has locked; gives their keys.
+    """Delete those messages that still may go and are not locked; return their keys.
 
-    :param drop_sends: does what is to be done with what was sent.
+    :param drop_sends: deletes or erases their sends.
     """
     if not database.has_one_writer:
-        # Before its row is locked: an event that waits for it has looked for this already.
+        # Before locking the row: an event that waits for it has looked for the digest already.
         with database.forgetting() as connection:
             keep_digests(database, connection, keys)
         _let_finish(database)
-    # Locked until they are gone, or an event recorded meanwhile would go with them.
+    # Locked until deleted, or an event recorded meanwhile would be deleted with them.
     has_time = message.c.sent_on.is_not(None)
     still = select(message.c.id).where(message.c.id.in_(keys), goes, has_time)
     with database.forgetting() as connection:
@@ -155,7 +155,7 @@ def _fold_and_delete(
 
 
 def _let_finish(database: Database) -> None:
-    """Wait for the events that are being recorded: they may have looked before that was kept."""
+    """Wait for events being recorded: they may have looked before the digests were stored."""
     deadline = monotonic() + RECORDING_SECONDS
     begun: set[Any] | None = None
     while begun is None or begun:
@@ -174,10 +174,10 @@ _OF_MESSAGE: Final = event.c.message_key == message.c.id
 def _by_first_event(
     found: Select[Any], before: datetime, receivers: Collection[str]
 ) -> Select[Any]:
-    """What is found of messages all of whose events are finished and came to *receivers*.
+    """Find messages all of whose events are finished and came to *receivers*.
 
-    By the events' index: of the messages' own, others may keep millions that are as old.  One
-    subquery, since several may be answered from the whole table.
+    By the events' index: in that of messages, other receivers may have millions as old.  One
+    subquery, since several may each scan the whole table.
     """
     first = event.alias("first")
     stays = event.c.due_at.is_not(None) | event.c.receiver.not_in(receivers)

@@ -1,7 +1,7 @@
-"""What becomes of connections when a process is forked, as the workers of WSGI servers are.
+"""What happens to connections when a process forks, as WSGI servers do for their workers.
 
 gunicorn forks with ``os.fork``, which calls Python's hooks: idle connections are closed before.
-uWSGI forks in C and calls none, so whoever takes a connection looks at the process id first.
+uWSGI forks in C and calls none, so the process id is checked before a connection is used.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from ...per_process import PerProcess
 
 
 class HasConnections(Protocol):
-    """What keeps connections open."""
+    """An object that keeps connections open."""
 
     def before_fork(self) -> None:
-        """Close the connections that are in nobody's use."""
+        """Close idle connections."""
         ...
 
     def after_fork(self) -> None:
-        """In the process that forked: go on."""
+        """In the parent process: resume."""
         ...
 
     def leave_to_parent(self) -> None:
-        """In the forked process: open connections of its own, and do not touch its parent's."""
+        """In the forked process: open its own connections, and leave its parent's alone."""
         ...
 
 
 class Owner:
-    """The process whose connections a database has, for as long as the database is.
+    """The process that owns a database object's connections, for the object's lifetime.
 
-    :param pid: the process that may have opened those that are open already.
-    :ivar pid: the process that uses them now; another's has to :meth:`change`.
+    :param pid: the process that may have opened the existing connections.
+    :ivar pid: the process that uses them now; any other has to :meth:`change` it first.
     """
 
     def __init__(self, database: HasConnections, pid: int) -> None:
@@ -44,7 +44,7 @@ class Owner:
         self._add_hooks()
 
     def change(self) -> None:
-        """Leave all to the process that it was opened by, once for each process."""
+        """Leave the connections to the process that opened them, once per process."""
         pid = os.getpid()
         with self._locks.get():
             if self.pid != pid and (database := self._database()) is not None:
@@ -55,8 +55,8 @@ class Owner:
         reference = self._database
 
         def before() -> None:
-            # A SQLite connection that a child inherits makes it believe in locks that it has not
-            # got: the file breaks.
+            # A child with an inherited SQLite connection believes it has locks that it has not:
+            # the file gets corrupted.
             if (database := reference()) is not None:
                 database.before_fork()
 

@@ -78,7 +78,7 @@ def _take(gauges: Gauges, row: _Row) -> None:
 
 
 def _parts(receivers: list[str], database: Database) -> list[Any]:
-    """The rows of each kind; the first has all columns, which gives them their types."""
+    """One query per kind of row; the first has all columns, which sets their types."""
     since = database.now(after=-WINDOW.total_seconds())
     is_due = event.c.due_at.is_not(None)
     parts: list[Any] = [
@@ -94,7 +94,7 @@ def _parts(receivers: list[str], database: Database) -> list[Any]:
             rejection.c.reason,
             func.max(rejection.c.last_seen),
             func.sum(func.coalesce(rejection.c.count, 1)),
-        ).group_by(rejection.c.receiver, rejection.c.reason),  # few, and those of accounts too
+        ).group_by(rejection.c.receiver, rejection.c.reason),  # few rows, accounts' included
         _counted("drift", drift.c.receiver)
         .where(drift.c.last_seen >= since, drift.c.receiver.in_(receivers))
         .group_by(drift.c.receiver),
@@ -116,7 +116,7 @@ def _parts(receivers: list[str], database: Database) -> list[Any]:
         .group_by(send.c.receiver)
         for kind, conditions in of_sends.items()
     ]
-    # Of what is kept by account a receiver may have much.
+    # A receiver may have many rows in tables kept by account.
     parts += [
         _counted("quarantined", literal(name)).select_from(quarantine).where(kept_for(name))
         for name in receivers
@@ -129,7 +129,7 @@ def _parts(receivers: list[str], database: Database) -> list[Any]:
         )
         for name in receivers
     ]
-    # One look into the index for each: grouped, it would be a look at every event.
+    # One index lookup for each: grouped, it would scan every event.
     parts += [
         select(
             literal("accepted"),

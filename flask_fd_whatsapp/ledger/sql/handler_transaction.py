@@ -1,4 +1,4 @@
-"""The transaction of one handler: opened when it is first asked for, ended with the handler."""
+"""The transaction of one handler: opened on first use, ended with the handler."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .dialects.timeouts import LONG_ANSWER_SECONDS
 T = TypeVar("T")
 
 END_SECONDS: Final = 10.0
-"""How long the end of a handler waits for a statement that one of its threads is executing."""
+"""How long a handler's end waits for a statement that one of its threads is executing."""
 
 _ALTERS_SESSION: Final = re.compile(
     r"""(?:^|;)\s*(?:
@@ -29,21 +29,21 @@ _ALTERS_SESSION: Final = re.compile(
       | \b(?:set_config|pg_(?:try_)?advisory_lock(?:_shared)?|get_lock)\s*\(""",
     re.IGNORECASE | re.VERBOSE,
 )
-"""What changes the connection beyond the transaction."""
+"""Statements whose effect on the connection outlasts the transaction."""
 
 
 class HandlerTransaction:
-    """What one handler writes together with the record of its success.
+    """Commits one handler's writes together with the record of its success.
 
     Any thread of the handler may use it while the handler runs; statements of several threads
-    follow each other.  Once the handler has ended, whoever kept it gets an error.
+    are serialised.  Once the handler has ended, using it raises an error.
 
     A connection whose session the handler has altered (``SET search_path``, ``LISTEN``, temporary
-    tables, advisory locks) is closed at the end and not given to the next event.  What a stored
-    procedure alters is not seen.
+    tables, advisory locks) is closed at the end and not reused for the next event.  Changes made
+    by a stored procedure go unnoticed.
 
     :param seconds: how long a statement may take where the connection is the ledger's own: as long
-        as a handler may, ``None`` if it may for ever.
+        as a handler may, ``None`` for no limit.
     """
 
     def __init__(self, database: Database, seconds: float | None) -> None:
@@ -56,7 +56,7 @@ class HandlerTransaction:
         self._was_ended_by_hand = False
         self._is_altered = False
         self.had_conflict = False
-        """The database gave it up for another's: a deadlock, or a serialisation failure."""
+        """The database aborted it for another's: a deadlock, or a serialisation failure."""
 
     @property
     def connection(self) -> Connection:
@@ -71,11 +71,11 @@ class HandlerTransaction:
 
     @property
     def is_open(self) -> bool:
-        """Whether the handler has asked for it, and not ended."""
+        """Whether the handler has opened it, and not ended."""
         return self._connection is not None
 
     def __enter__(self) -> None:
-        """Keep other threads from using the connection, and the handler's end from coming."""
+        """Keep other threads from using the connection, and the handler from ending."""
         self._lock.acquire()
         if self._has_ended:
             self._lock.release()
@@ -85,17 +85,17 @@ class HandlerTransaction:
         try:
             if self._database.is_conflict(error):
                 self.had_conflict = True
-            if self._has_ended:  # and did not wait any longer for this statement
+            if self._has_ended:  # without waiting any longer for this statement
                 self._discard()
         finally:
             self._lock.release()
 
     def end(self) -> bool:
-        """Let nobody use it any more.
+        """Close it to further use.
 
         :return: whether it had been opened.
-        :raises TransactionFailed: if a thread is executing a statement that does not end; the
-            thread then rolls back.
+        :raises TransactionFailed: if a thread is still executing a statement; that thread then
+            rolls back.
         """
         is_free = self._lock.acquire(timeout=0 if self._has_ended else END_SECONDS)
         self._has_ended = True
@@ -105,9 +105,9 @@ class HandlerTransaction:
         return self._connection is not None
 
     def commit(self, write: Callable[[Any], T]) -> T:
-        """After its end, write something more and commit it all, or else roll it all back.
+        """After the end, write something more and commit it all, or else roll it all back.
 
-        :param write: gets a cursor of the driver's.
+        :param write: called with a cursor of the driver.
         :raises TransactionFailed: if it cannot be committed.
         """
         connection = cast(Connection, self._connection)
@@ -130,7 +130,7 @@ class HandlerTransaction:
         return result
 
     def roll_back(self) -> None:
-        """End it, and roll back what was written; whatever state it is in, this raises nothing."""
+        """End it and roll back what was written; never raises, whatever its state."""
         with suppress(TransactionFailed):
             self.end()
             self._discard()
@@ -164,11 +164,11 @@ class HandlerTransaction:
                 events.remove(connection, name, self._refuse_by_hand)
 
     def _discard(self) -> None:
-        """Roll back at the driver: SQLAlchemy does not, after a commit that failed or was refused,
-        and would hand the open transaction to the next who takes the connection.
+        """Roll back at the driver: SQLAlchemy does not after a commit that failed or was refused,
+        and would hand the open transaction to the connection's next user.
 
-        One thread at a time: the handler's own, and one that has found it hanging, may both come
-        here, and the second must not roll back what the pool has given to somebody else by then.
+        One thread at a time: the handler's own and one that found it hanging may both get here,
+        and the second must not roll back a connection that the pool has since handed out.
         """
         with self._lock:
             connection = self._connection
@@ -177,7 +177,7 @@ class HandlerTransaction:
             self._allow(connection)
             try:
                 connection.connection.rollback()
-            except Exception:  # the backend is gone, or what the handler left is no connection
+            except Exception:  # the backend is gone, or the handler broke the connection
                 with suppress(Exception):
                     connection.invalidate()
             with suppress(Exception):

@@ -35,7 +35,7 @@ class SQLLedger(ComposedLedger):
     :param engine: an SQLAlchemy engine of the host's own (Flask-SQLAlchemy's ``db.engine``, say).
         On SQLite its pragmas are the host's too: ``check`` says if they are not durable.
     :param migrated_by_host: the tables are in the host's own migrations: neither upgrade them
-        nor look which version they are.
+        nor check their version.
     :param upgrades: create and upgrade the tables at first use, instead of asking for
         ``flask fd-whatsapp upgrade``.
     :param is_own: nobody else uses the engine, and it was made as the ledger needs it.
@@ -116,7 +116,7 @@ class SQLLedger(ComposedLedger):
         """The connection in which a handler's writes commit together with its success.
 
         It is at READ COMMITTED (on SQLite at its own level), whatever the engine's level is.  If
-        the database gives the transaction up for another's (a deadlock, a serialisation failure),
+        the database aborts the transaction for another's (a deadlock, a serialisation failure),
         the handler is called again at once, three times at most; after that it has failed.
 
         :raises FreshdeskWhatsAppError: outside a handler, or once the handler has ended.

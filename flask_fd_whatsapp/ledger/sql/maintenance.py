@@ -74,7 +74,7 @@ class SQLMaintenance:
         reference: str | None = None,
         account_id: str | None = None,
     ) -> Erased:
-        """Forget the messages with an id or a reference, and the sends with that reference."""
+        """Erase the messages with an id or a reference, and the sends with that reference."""
         require_condition(message_id, reference)
         its: ColumnElement[bool] = true()
         of_sends: ColumnElement[bool] = false()
@@ -94,17 +94,17 @@ class SQLMaintenance:
         return self._prepared.database.compacts
 
     def compact(self) -> None:
-        """Give back the space of what was forgotten."""
+        """Reclaim the space of deleted rows."""
         self._prepared.database.compact()
 
     def back_up(self, path: Path, *, tell: Callable[[int, int], None]) -> None:
-        """Write the database to a new file, where there is no better tool for that."""
+        """Back the database up to a new file, where there is no better tool for that."""
         if path.exists():
             raise FreshdeskWhatsAppError(f"{path} exists: choose a file that does not.")
         self._prepared.database.back_up(path, tell)
 
     def check(self) -> list[str]:
-        """Whether the database answers, has the tables it should, takes writes and keeps them."""
+        """Check that the database answers, has its tables, and takes writes durably."""
         database = self._prepared.database
         try_writing(database)
         return database.doubts()
@@ -116,7 +116,7 @@ class SQLMaintenance:
 
         :param to: a revision to stop at, instead of the newest.
         :param tell: is called with what is being done; perhaps from another thread.
-        :raises ConfigurationError: if that is for the host's own migrations to do.
+        :raises ConfigurationError: if the host's own migrations should do that.
         :raises FreshdeskWhatsAppError: if there is no such revision.
         """
         if self._prepared.migrated_by_host:
@@ -124,7 +124,7 @@ class SQLMaintenance:
                 "The ledger's tables are in the application's own migrations "
                 "(migrated_by_host=True): run those, such as `flask db upgrade`."
             )
-        from .migrate import upgrade  # Alembic takes long to import, and is seldom needed
+        from .migrate import upgrade  # Alembic is slow to import, and seldom needed
 
         database = self._prepared.unprepared
         database.require_suitable()

@@ -41,7 +41,7 @@ class SQLBrowser:
             sent_on = _sent_on(connection)
             query = select(message).where(*_met(wanted, sent_on, database)).limit(limit)
             order = [sent_on, message.c.id]
-            if isinstance(wanted.campaign, str):  # they all have it: it leads through the index
+            if isinstance(wanted.campaign, str):  # the same for all: lets the index be used
                 order.insert(0, message.c.campaign)
             if after is not None:
                 query = query.where(_is_beyond(after, sent_on, is_later=True)).order_by(*order)
@@ -50,7 +50,7 @@ class SQLBrowser:
                     query = query.where(_is_beyond(before, sent_on, is_later=False))
                 query = query.order_by(*(column.desc() for column in order))
             rows = connection.execute(query).mappings().all()
-            # Of the others it is not told, and the events are not looked for.
+            # Messages with a known status show none of these, so their events are not queried.
             unknown = unknown_times(connection, [row["id"] for row in rows if not row["status"]])
         return [
             ListedMessage(
@@ -130,7 +130,7 @@ def _place(row: RowMapping) -> datetime:
 def _sent_on(connection: Connection) -> ColumnElement[datetime]:
     """When a message was sent: the indexed column, if it is filled for all of them.
 
-    It is not in rows of the previous version, until a report or ``prune`` has filled it.
+    The previous version leaves it NULL, until a report or ``prune`` fills it.
     """
     lacks = select(message.c.id).where(message.c.sent_on.is_(None)).limit(1)
     if connection.execute(lacks).first() is None:
@@ -179,10 +179,10 @@ def _met(
 
 
 def _is_found(search: str, database: Database) -> ColumnElement[bool]:
-    """Whether it is of that id, or its reference begins so: capitals included."""
+    """Whether the id matches, or the reference has this prefix: case-sensitive."""
     text = storable(search) or ""
     reference = message.c.external_reference_id
-    if database.compares_bytes:  # a range, which leads through the index
+    if database.compares_bytes:  # a range, which can use the index
         begins = and_(reference >= text, reference < text + _LAST)
     else:
         begins = reference.startswith(text, autoescape=True)
@@ -200,5 +200,5 @@ def _is_beyond(
     else:
         past, beside = moment < place.sent_on, key < place.key
         bound = moment <= place.sent_on
-    # The bound alone leads through the index.
+    # Only this bound can use the index.
     return and_(bound, or_(past, beside))

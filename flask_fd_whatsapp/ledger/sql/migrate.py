@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 logger = get_logger(__name__)
 
 PATIENCE_SECONDS: Final = 120.0
-"""How long to try for a lock that others hold."""
+"""How long to retry a lock that others hold."""
 
 OTHER_SECONDS: Final = 600.0
 """How long to wait for another process that is upgrading."""
@@ -39,7 +39,7 @@ _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 _NOISY: Final = ("alembic.runtime.migration", "alembic.runtime.plugins")
 
-# Alembic keeps what it is doing in a module, so that two threads would get in each other's way.
+# Alembic keeps its state in a module, so that two threads would interfere with each other.
 _alembic: Final = threading.Lock()
 
 Tell = Callable[[str], None]
@@ -57,13 +57,13 @@ def upgrade(
 ) -> Upgraded:
     """Bring the tables to revision *to*, or the newest; of several processes at once, one does it.
 
-    The others wait.  Tables that are further stay as they are.
+    The others wait.  Tables at a later revision stay as they are.
 
     :param tell: is called with what is being done, from several threads.
-    :param patience: for how many seconds locks that others hold are tried for.
+    :param patience: for how many seconds to retry locks that others hold.
     :raises FreshdeskWhatsAppError: if there is no such revision.
-    :raises LedgerUnavailable: if locks were not to be had, or the tables are newer than this
-        version of the package, which no longer works with them.
+    :raises LedgerUnavailable: if a lock could not be obtained, or the tables are too new for
+        this version of the package to work with.
     """
     if not _alembic.acquire(timeout=OTHER_SECONDS):
         raise LedgerUnavailable(_waited("Another thread", OTHER_SECONDS))
@@ -124,9 +124,9 @@ def config(
 
 @contextmanager
 def _connected(engine: Engine, patience: float) -> Generator[Connection]:
-    """A connection for one revision, with the lock that keeps others from writing if it takes one.
+    """A connection for one revision, with the lock that keeps others from writing if it uses one.
 
-    What the driver allows an answer to take is for requests, and not for building an index.
+    The driver's time-out for answers is meant for requests, not for building an index.
     """
     from .migrations.online_ddl import patiently
 
@@ -152,11 +152,11 @@ def _alone(engine: Engine, tell: Tell, patience: float) -> Generator[None]:
     if lock is None:
         yield
         return
-    # A connection of its own, since a pooler gives transactions to whatever connection is free.
+    # A separate connection, since a pooler runs transactions on whatever connection is free.
     with engine.connect() as connection:
         driver: Any = connection.connection.driver_connection
         changes.before_upgrade_lock(connection)
-        connection.detach()  # it may be the only one that the host's pool has room for
+        connection.detach()  # the host's pool may have room for only one
         if changes.keep_lock is not None:
             connection.execute(text(changes.keep_lock))
         deadline = time.monotonic() + OTHER_SECONDS
@@ -173,7 +173,7 @@ def _alone(engine: Engine, tell: Tell, patience: float) -> Generator[None]:
         finally:
             connection.invalidate()
             with suppress(engine.dialect.loaded_dbapi.Error):
-                driver.close()  # and with it go lock and settings
+                driver.close()  # which also drops lock and settings
 
 
 def _waited(who: str, seconds: float) -> str:
@@ -185,7 +185,7 @@ def _waited(who: str, seconds: float) -> str:
 
 @contextmanager
 def _without_alembics_lines() -> Generator[None]:
-    """Keep what Alembic says of this thread's work out of the log."""
+    """Keep Alembic's messages about this thread's work out of the log."""
     me = threading.get_ident()
 
     def is_anothers(record: logging.LogRecord) -> bool:

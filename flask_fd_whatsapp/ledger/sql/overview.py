@@ -37,7 +37,7 @@ class SQLOverview:
                 message.c.claimed_at.label("since"),
             )
             .join(message)
-            # Found by what is pending: few of a million messages are claimed, and no index says so.
+            # By the index of pending events: claimed messages are few, and have no index.
             .where(event.c.due_at.is_not(None), event.c.status == message.c.claimed_status)
             .where(~is_free(self._prepared.database.now()))
             .order_by(message.c.claimed_at)
@@ -60,7 +60,7 @@ class SQLOverview:
             events.append(event.c.message_key.in_(its))
             bodies = [quarantine.c.receiver == account.name]
         of_pending = select(func.count(), func.min(event.c.received_at), func.min(event.c.due_at))
-        # What is being handled is not waiting, nor has its try failed yet.
+        # An event being handled is not waiting, and its attempt has not failed yet.
         since = func.coalesce(event.c.revived_at, event.c.received_at)
         has_failed = (event.c.attempts > 0) & event.c.last_error.is_not(None)
         of_waiting = (
@@ -74,7 +74,7 @@ class SQLOverview:
         of_dead = select(func.count(), func.count(case((is_unacknowledged(), event.c.id)))).where(
             event.c.dead_at.is_not(None), *events
         )
-        # Counted without GROUP BY, which would sort the bodies of a receiver's many accounts.
+        # No GROUP BY, which would sort the bodies of a receiver's many accounts.
         kept = select(
             func.count(), func.count(case((quarantine.c.is_ignored, quarantine.c.id)))
         ).where(*bodies)
@@ -110,7 +110,7 @@ class SQLOverview:
     ) -> bool:
         """Whether a webhook brought *receiver* an event of one of these accounts after *moment*."""
         database = self._prepared.database
-        # By the accounts' own messages, newest first: of other accounts there may be millions.
+        # By the accounts' own messages, newest first: other accounts may have millions.
         query = (
             select(event.c.id)
             .join_from(message, event, event.c.message_key == message.c.id)
@@ -129,7 +129,7 @@ class SQLOverview:
     def receivers(self) -> list[str]:
         """The names of the receivers with events, sorted."""
         names: list[str] = []
-        # One after the other, each with one look into the index, however many events there are.
+        # One by one, each with a single index lookup, however many events there are.
         following = select(func.min(event.c.receiver))
         with self._prepared.database.querying() as connection:
             name = connection.scalar(following)

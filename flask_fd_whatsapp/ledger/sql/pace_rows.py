@@ -13,13 +13,13 @@ from .tables import rate
 
 
 class SQLRates:
-    """Keeps what paces remember, for :class:`SQLLedger`."""
+    """Stores the state of paces, for :class:`SQLLedger`."""
 
     def __init__(self, prepared: PreparedDatabase) -> None:
         self._prepared = prepared
 
     def read(self, name: str) -> PaceRead:
-        """What the pace of that name remembers, by the database's clock."""
+        """The state of the pace with that name, by the database's clock."""
         return self._prepared.database.retried(lambda: self._read(name))
 
     def _read(self, name: str) -> PaceRead:
@@ -36,7 +36,7 @@ class SQLRates:
             return PaceRead(None, moment)
 
     def replace(self, name: str, before: PaceMoments | None, after: PaceMoments) -> bool:
-        """Remember *after* in place of *before*; whether nobody was quicker."""
+        """Compare-and-set *before* to *after*; return whether it succeeded."""
         database = self._prepared.database
         if before is None:
             added = rate.insert().values(name=name, **after._asdict())

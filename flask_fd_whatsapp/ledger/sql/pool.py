@@ -1,6 +1,6 @@
-"""Connections that stay open for the way of an event.
+"""Connections kept open for handling events.
 
-Taking one of SQLAlchemy's pool and giving it back costs as much as a statement, an eighth to a
+Checking one out of SQLAlchemy's pool and back in costs as much as a statement, an eighth to a
 quarter of an event's CPU time: ``python -m benchmarks.pooling`` compares the two on each database.
 """
 
@@ -15,19 +15,19 @@ from typing import Any, Final
 from sqlalchemy import Engine
 
 MOST: Final = 8
-"""Connections kept; who finds none idle, and none to open, gets one of the pool."""
+"""Connections kept; when all of these are in use, the pool provides one."""
 
 _LEFT_TO_PARENT: list[object] = []
 
 
 def leave(connections: object) -> None:
-    """In a forked process: neither use nor close its parent's connections, nor drop them, which
-    would close them."""
+    """In a forked process: neither use nor close its parent's connections, and keep references,
+    since garbage collection would close them."""
     _LEFT_TO_PARENT.append(connections)
 
 
 class Idle(deque["KeptConnection"]):
-    """The connections that nobody uses.
+    """The idle connections.
 
     :ivar is_over: all were renewed since.
     """
@@ -36,10 +36,10 @@ class Idle(deque["KeptConnection"]):
 
 
 class KeptConnection:
-    """A driver's connection; :meth:`close` gives it back, :meth:`invalidate` closes it.
+    """A driver's connection; :meth:`close` returns it, :meth:`invalidate` closes it.
 
-    :ivar idle: where it is when nobody uses it; nobody looks there once all are renewed.
-    :ivar is_durable: whether its commits wait for the disk, for who changes that.
+    :ivar idle: where it is kept when idle; unused once all are renewed.
+    :ivar is_durable: whether its commits wait for the disk, for code that changes that.
     """
 
     __slots__ = ("_home", "commit", "cursor", "driver_connection", "idle", "is_durable")
@@ -53,20 +53,20 @@ class KeptConnection:
         self.is_durable = True
 
     def close(self) -> None:
-        """Give it back for the next who asks."""
+        """Return it for reuse."""
         self._home.take_back(self)
 
     def invalidate(self) -> None:
-        """Close it, and end the transaction that it may be in."""
+        """Close it, ending any open transaction."""
         self._home.drop(self)
 
 
 class Kept:
-    """Some connections of an engine; what they do is not seen by its pool.
+    """Connections of an engine that bypass its pool.
 
-    :param prepare: makes a driver's new connection ready.
-    :param in_turns: what is idle longest is taken first, so that none is idle until something on
-        the way to the server ends it; else what was used last, which has the most in its cache.
+    :param prepare: prepares a driver's new connection.
+    :param in_turns: use the longest idle first, so that none is idle long enough for a network
+        device to drop it; else the last used, whose cache is warmest.
     """
 
     def __init__(self, engine: Engine, prepare: Callable[[Any], None], *, in_turns: bool) -> None:
@@ -77,7 +77,7 @@ class Kept:
         self._reset()
 
     def connect(self) -> Any:
-        """An idle connection, or a new one, or one of the pool."""
+        """An idle connection, or a new one, or one from the pool."""
         try:
             return self._take()
         except IndexError:
@@ -100,19 +100,19 @@ class Kept:
             self._prepare(driver)
             connection.detach()
         except BaseException:
-            connection.invalidate()  # the pool must not get one that is prepared
+            connection.invalidate()  # a prepared one must not return to the pool
             raise
         return driver
 
     def take_back(self, connection: KeptConnection) -> None:
-        """Keep it for the next who asks, unless all were renewed while it was in use."""
+        """Keep it for reuse, unless all were renewed while it was in use."""
         if connection.idle.is_over:
             self.drop(connection)
         else:
             connection.idle.append(connection)
 
     def drop(self, connection: KeptConnection) -> None:
-        """Close it; a cursor that somebody keeps, such as an error's traceback, does not keep its
+        """Close it, so that a cursor still referenced, by a traceback, say, does not keep its
         transaction open."""
         if connection.idle is self._idle:
             self._forget()
@@ -128,7 +128,7 @@ class Kept:
             self._count -= 1
 
     def close(self) -> None:
-        """Close the idle ones, without a word to a server that may not answer."""
+        """Close the idle ones, without notifying a server that may not answer."""
         with suppress(IndexError):
             while True:
                 connection = self._idle.pop()
@@ -137,13 +137,13 @@ class Kept:
                     connection.driver_connection.close()
 
     def renew(self) -> None:
-        """Close the idle ones, and those in use when they are given back."""
+        """Close the idle ones now, and those in use when they are returned."""
         self._idle.is_over = True
         self.close()
         self._reset()
 
     def leave(self, *, closing: bool) -> None:
-        """In a forked process: leave its parent's alone, or close this process's side of them."""
+        """In a forked process: leave its parent's alone, or close this process's copies of them."""
         idle = self._idle
         self._reset()
         if not closing:

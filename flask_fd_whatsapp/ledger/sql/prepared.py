@@ -14,16 +14,16 @@ from .dialects.timeouts import LOCK_SECONDS
 from .schema_version import is_behind, require_usable, revision
 
 FIRST_USE_SECONDS: Final = 5
-"""For how long locks that others hold are tried for as the tables are upgraded at first use."""
+"""How long to retry locks held by others when the tables are upgraded at first use."""
 
 
 class PreparedDatabase:
-    """What the parts of :class:`.SQLLedger` share.
+    """The state that the parts of :class:`.SQLLedger` share.
 
-    Nothing is connected to before :attr:`database` is asked for.
+    Connects only when :attr:`database` is first used.
 
     :param upgrades: create and upgrade the tables at first use.
-    :param migrated_by_host: neither upgrade them nor look which version they are.
+    :param migrated_by_host: neither upgrade them nor check their version.
     :param is_own: nobody else uses the engine, and it was made as the ledger needs it.
     """
 
@@ -74,7 +74,7 @@ class PreparedDatabase:
             return
         with self.unprepared.translated():
             if self._upgrades and is_behind(revision(self.engine)):
-                from .migrate import upgrade  # Alembic takes long to import
+                from .migrate import upgrade  # Alembic is slow to import
 
                 upgrade(self.engine, patience=FIRST_USE_SECONDS)
             require_usable(self.engine)

@@ -1,4 +1,4 @@
-"""The quarantine in a database: bodies that could not be used, once each."""
+"""The quarantine in a database: unusable bodies, once each."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _ENTRIES: Final = select(
 
 
 class SQLQuarantine:
-    """Keeps the bodies that could not be used, for :class:`SQLLedger`."""
+    """Keeps unusable bodies, for :class:`SQLLedger`."""
 
     def __init__(self, prepared: PreparedDatabase) -> None:
         self._prepared = prepared
 
     def keep(self, unusable: Unusable, *, at_most: int, is_replay: bool = False) -> int:
-        """Keep a body, or count it once more; gives how many others had to go."""
+        """Keep a body, or count it again; return how many others were evicted."""
         return self._prepared.database.retried(
             lambda: self._keep(unusable, at_most, is_replay=is_replay)
         )
@@ -64,7 +64,7 @@ class SQLQuarantine:
         after: Any = None,
         limit: int = 100,
     ) -> list[Quarantined]:
-        """What is in quarantine, newest (by when it was first seen) first."""
+        """The quarantined entries, newest (by when they were first seen) first."""
         query = _ENTRIES.order_by(table.c.id.desc() if after is None else table.c.id).limit(limit)
         if receiver is not None:
             query = query.where(self._prepared.database.unselective(kept_for(receiver)))
@@ -77,13 +77,13 @@ class SQLQuarantine:
         return [Quarantined(**{**row, "headers": json.loads(row["headers"])}) for row in rows]
 
     def body(self, quarantined_id: Any) -> bytes | None:
-        """The body of an entry, ``None`` if it is not in quarantine (any more)."""
+        """The body of an entry, ``None`` if it is not, or no longer, in quarantine."""
         query = select(table.c.body).where(table.c.id == quarantined_id)
         with self._prepared.database.querying() as connection:
             return connection.scalar(query)
 
     def discard(self, quarantined_id: Any) -> bool:
-        """Take an entry out of quarantine; whether there was one."""
+        """Remove an entry from quarantine; return whether there was one."""
         with self._prepared.database.writing() as connection:
             gone = connection.execute(delete(table).where(table.c.id == quarantined_id))
             return gone.rowcount == 1
@@ -92,19 +92,19 @@ class SQLQuarantine:
 def kept_for(receiver: str, name: ColumnElement[str] = table.c.receiver) -> ColumnElement[bool]:
     """Whether a body came to *receiver*, or to one of its accounts.
 
-    :param name: the column that tells for whom something else is kept.
+    :param name: the receiver's column of another table.
     """
     return (name == receiver) | is_account_of(receiver, name)
 
 
 def is_account_of(receiver: str, name: ColumnElement[str]) -> ColumnElement[bool]:
-    """Whether *name* is that of one of the receiver's accounts; in this case, unlike by LIKE."""
+    """Whether *name* is one of the receiver's accounts; case-sensitive, unlike LIKE."""
     prefix = name_of_account(receiver, "")
     return func.substr(name, 1, len(prefix)) == prefix
 
 
 def _drop_oldest(connection: Connection, at_most: int, receiver: str, *, is_ignored: bool) -> int:
-    """Keep so many of the receiver's ignored entries, or of its others."""
+    """Keep at most *at_most* of the receiver's ignored entries, or of its others."""
     shelf = (table.c.receiver == receiver) & (table.c.is_ignored == is_ignored)
     count = connection.scalar(select(func.count()).select_from(table).where(shelf)) or 0
     if count <= at_most:
@@ -121,7 +121,7 @@ def _drop_oldest(connection: Connection, at_most: int, receiver: str, *, is_igno
 
 
 def try_writing(database: Database) -> None:
-    """Write a row and take it back, as a full disk or a read-only database does not let one.
+    """Write a row and delete it, which fails on a full disk or a read-only database.
 
     :raises LedgerUnavailable: with the reason.
     """

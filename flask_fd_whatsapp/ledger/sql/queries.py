@@ -1,4 +1,4 @@
-"""What can be asked of the ledger in a database."""
+"""The host's queries, in a database."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .prepared import PreparedDatabase
 from .tables import TIME_COLUMNS, event, message
 
 IDS: Final = 1000
-"""How many ids a statement asks for at most: databases have a limit for parameters."""
+"""How many ids to pass per statement at most: databases limit the number of parameters."""
 
 _TIMES: Final = {status: message.c[column] for status, column in TIME_COLUMNS.items()}
 
@@ -31,13 +31,13 @@ def is_free(now: Any) -> ColumnElement[bool]:
     """Whether nobody is handling a message."""
     is_over: ColumnElement[bool] = message.c.claim_until <= now
     if isinstance(now, datetime):
-        # By the clock of who asks: a claim of later than that is of one that was ahead.
+        # By the caller's clock: a claim in its future was made by a clock that ran ahead.
         is_over |= func.coalesce(message.c.claimed_at, now) > now + CLOCKS_DIFFER
     return message.c.claim_token.is_(None) | is_over
 
 
 class SQLQueries:
-    """Answers what hosts ask of their messages, for :class:`SQLLedger`."""
+    """Answers hosts' queries about their messages, for :class:`SQLLedger`."""
 
     def __init__(self, prepared: PreparedDatabase) -> None:
         self._prepared = prepared
@@ -63,7 +63,7 @@ class SQLQueries:
         external_reference_id: str | None = None,
         message_ids: Collection[str] | None = None,
     ) -> list[Message]:
-        """The messages that meet every condition given, in the order they were first heard of."""
+        """The messages that meet every condition given, in the order they were first seen."""
         require_condition(external_reference_id, message_ids)
         query = select(message)
         if external_reference_id is not None:
@@ -101,7 +101,7 @@ class SQLQueries:
         until: datetime | None = None,
         campaign: str | None = None,
     ) -> dict[str, int]:
-        """How many messages are at each status."""
+        """How many messages have each status."""
         query = select(message.c.status, func.count()).group_by(message.c.status)
         query = query.where(message.c.status.is_not(None))
         if since is not None:
@@ -125,7 +125,7 @@ def _event(row: RowMapping) -> Event:
 def unknown_times(
     connection: Connection, keys: Collection[int]
 ) -> defaultdict[int, dict[str, datetime]]:
-    """By message when it reached which statuses that are not documented."""
+    """When each message reached which undocumented statuses."""
     unknown: defaultdict[int, dict[str, datetime]] = defaultdict(dict)
     if keys:
         others = select(event.c.message_key, event.c.status, event.c.timestamp).where(
@@ -137,7 +137,7 @@ def unknown_times(
 
 
 def view_of_message(row: RowMapping, unknown: Mapping[str, datetime]) -> Message:
-    """A message's row as asked for, with the times of statuses that are not documented."""
+    """A message's row as queries return it, with the times of undocumented statuses."""
     times: dict[str, datetime] = {
         status: row[column] for status, column in _TIMES.items() if row[column]
     }

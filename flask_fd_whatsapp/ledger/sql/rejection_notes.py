@@ -1,4 +1,4 @@
-"""What is noted of requests, in a database: the last rejections, and the use of tokens."""
+"""Notes about requests, in a database: the last rejections, and the use of tokens."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .tables import rejection as table
 from .tables import token_use
 
 NO_HEADER: Final = "!no_header"
-"""Ends the reason, which is the row's key, of what carried none of the configured headers."""
+"""Suffix of the reason, part of the key, for requests with none of the configured headers."""
 
 
 class SQLLastRejections:
-    """Knows the last rejection of each receiver and reason, for :class:`SQLLedger`."""
+    """Stores the last rejection of each receiver and reason, for :class:`SQLLedger`."""
 
     def __init__(self, prepared: PreparedDatabase) -> None:
         self._prepared = prepared
@@ -53,7 +53,7 @@ class SQLLastRejections:
             return [_rejection(row) for row in connection.execute(query).mappings()]
 
     def acknowledge(self, *, receiver: str | None = None) -> int:
-        """Take note of all so far; gives how many nobody had taken note of."""
+        """Acknowledge all so far; return how many were unacknowledged."""
         is_new = table.c.acknowledged_at.is_(None) | (table.c.acknowledged_at < table.c.last_seen)
         note = update(table).where(is_new).values(acknowledged_at=table.c.last_seen)
         if receiver is not None:
@@ -63,7 +63,7 @@ class SQLLastRejections:
 
 
 def _of(receiver: str) -> ColumnElement[bool]:
-    """Whether a row is of *receiver* or of one of its accounts, which follow it in the index."""
+    """Whether a row belongs to *receiver* or one of its accounts, which follow it in the index."""
     return (table.c.receiver >= receiver) & kept_for(receiver, table.c.receiver)
 
 
@@ -84,7 +84,7 @@ def _rejection(row: RowMapping) -> Rejection:
 
 
 class SQLLastTokenUses:
-    """Knows when each position of a rotated token was used last, for :class:`SQLLedger`."""
+    """Stores when each position of a rotated token was last used, for :class:`SQLLedger`."""
 
     def __init__(self, prepared: PreparedDatabase) -> None:
         self._prepared = prepared

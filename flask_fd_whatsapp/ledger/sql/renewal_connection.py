@@ -1,4 +1,4 @@
-"""A connection beside the pool to renew claims on, which must not wait for a handler's."""
+"""A connection outside the pool to renew claims on, which must not wait for a handler's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class RenewalConnection:
-    """Opened when it is first needed, and kept; for one thread of each process at a time.
+    """Opened on first use, and kept; for one thread of each process at a time.
 
     :param time_out_attribute: see :attr:`.Connections.time_out_attribute`.
     """
@@ -26,9 +26,9 @@ class RenewalConnection:
         event.listen(engine, "engine_disposed", lambda _: self._close())
 
     def run(self, work: Callable[[Any], T], *, seconds: float) -> T:
-        """Do *work*, given a driver's cursor, and commit; again if the connection has died idle.
+        """Do *work* with a driver's cursor, and commit; again if the connection died while idle.
 
-        :param seconds: how long to wait for an answer of the server's.
+        :param seconds: how long to wait for the server's answer.
         :raises: what SQLAlchemy or the driver raises.
         """
         pool = self._pools.get()
@@ -66,4 +66,4 @@ class RenewalConnection:
 
 
 class _DiedIdle(Exception):
-    """The connection had ended, which is seen when it is used: another one will do."""
+    """The connection had been lost, which shows only on use: another one will do."""

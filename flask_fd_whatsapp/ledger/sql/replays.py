@@ -1,4 +1,4 @@
-"""Who calls a handler with past events: one process at a time, under a lease."""
+"""Replays of past events to a handler: one process at a time, under a lease."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class SQLReplays:
         self._prepared = prepared
 
     def hold(self, *, receiver: str, handler: str, token: str, seconds: float) -> datetime | None:
-        """Begin a replay, or go on with it: ``None``, or until when it is another's."""
+        """Begin or continue a replay: ``None``, or until when another process holds it."""
         return self._prepared.database.retried(
             lambda: self._hold(receiver, handler, token, seconds)
         )
@@ -38,7 +38,7 @@ class SQLReplays:
             return None if holder == token else until
 
     def end(self, *, receiver: str, handler: str, token: str) -> None:
-        """Let others replay; nothing, if it is another's by now."""
+        """Let others replay; does nothing if another process holds it by now."""
         is_mine = (
             (replay.c.receiver == receiver)
             & (replay.c.handler == handler)

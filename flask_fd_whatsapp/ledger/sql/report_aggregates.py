@@ -1,6 +1,7 @@
-"""A report as PostgreSQL counts it: how many messages of each kind, and the times they took.
+"""A report counted by PostgreSQL: how many messages of each kind, and how long they took.
 
-A kind has reached the same, with the same times estimated: the definitions stay where they are.
+Messages of a kind reached the same statuses, with the same times estimated; the accumulator
+keeps the definitions.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ from .report_rows import conditions, is_heard
 from .tables import message
 
 MOST_SPANS: Final = 20_000
-"""Days or hours of which the database is told when each begins."""
+"""The most days or hours whose starts are passed to the database."""
 
 _TIME_OF: Final = {
     QUEUED: message.c.queued_at,
@@ -67,11 +68,11 @@ _IS_FAILED: Final = and_(
 )
 
 Key = Callable[[Any], Any]
-"""The part of a group's key that is in a row."""
+"""Extracts its part of a group's key from a row."""
 
 
 def add_aggregated(connection: Connection, report: Report) -> bool:
-    """Count the messages that are asked for; not where they are of too many days or hours."""
+    """Count the report's messages; return false if they span too many days or hours."""
     wanted = [*conditions(report.wanted), message.c.sent_on.is_not(None)]
     columns: list[ColumnElement[Any]] = []
     keys: list[Key] = []
@@ -117,7 +118,7 @@ def _spans(
 def _dimension(
     report: Report, name: str, spans: Sequence[tuple[datetime, Any]]
 ) -> tuple[list[ColumnElement[Any]], Key]:
-    """The columns of a dimension, and what makes a key of them."""
+    """The columns of a dimension, and a function that makes a key of them."""
     if name == "failure":
         code = case((_IS_FAILED, message.c.error_code))
         reason_of = report.counted.reason_of
@@ -135,7 +136,7 @@ def _dimension(
 def _kinds(
     report: Report, dimensions: Sequence[ColumnElement[Any]], wanted: Sequence[ColumnElement[bool]]
 ) -> Any:
-    """How many there are of each kind, and how long they took."""
+    """The number of messages of each kind, and how long they took."""
     reached: ColumnElement[int] = sum(
         (case((column.is_not(None), bit), else_=0) for bit, column in _TIME_OF.items()),
         start=literal(0),
@@ -162,7 +163,7 @@ def _kinds(
 
 
 def _in_curve(as_of: datetime) -> Iterator[ColumnElement[Any]]:
-    """By how many ages of the curve each message stands in it, as the accumulator counts them."""
+    """In how many ages of the curve each message counts, as in the accumulator."""
     since = cast([as_of - age for age in reversed(AGES)], ARRAY(DateTime(timezone=True)))
     ages = cast([float(age) for age in AGE_SECONDS], ARRAY(Float(53)))
     yield (len(AGES) - func.width_bucket(message.c.sent_on - _MICROSECOND, since)).label("age")
@@ -173,10 +174,10 @@ def _in_curve(as_of: datetime) -> Iterator[ColumnElement[Any]]:
 
 
 def _seconds() -> Iterator[ColumnElement[Any]]:
-    """How long each way took, as :meth:`timedelta.total_seconds` gives it.
+    """How long each step took, equal to :meth:`timedelta.total_seconds`.
 
-    PostgreSQL adds up days and the rest of them, and a sum of floats can be next to the number
-    that is nearest: a microsecond is that of another percentile then.
+    PostgreSQL adds days and the remainder as floats, whose sum may miss the nearest float: that
+    microsecond can change a percentile.
     """
     for way in WAYS:
         took = func.date_part("epoch", _TIME_OF[way.end] - _TIME_OF[way.start])
@@ -184,7 +185,7 @@ def _seconds() -> Iterator[ColumnElement[Any]]:
 
 
 def _together(seconds: ColumnElement[Any]) -> ColumnElement[Any]:
-    """All of them as bytes: a million rows of numbers would take seconds to read."""
+    """All values as bytes: a million rows of numbers would take seconds to read."""
     together = func.string_agg(func.float8send(seconds), cast(b"", LargeBinary), type_=LargeBinary)
     return together.label(seconds.key)
 
@@ -192,7 +193,7 @@ def _together(seconds: ColumnElement[Any]) -> ColumnElement[Any]:
 def _failures(
     dimensions: Sequence[ColumnElement[Any]], wanted: Sequence[ColumnElement[bool]]
 ) -> Any:
-    """How many failed for each reason, with the last of them."""
+    """How many failed for each reason, with the last of each."""
     failed = (
         select(
             *dimensions,

@@ -1,4 +1,4 @@
-"""The rows that reports are made of, in pages by when the messages were sent."""
+"""The rows that reports are built from, in pages by when the messages were sent."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .dialects.base import Database
 from .tables import aggregate, event, message
 
 PAGE: Final = 4096
-"""Rows of a statement: as many as a process may keep another from the database."""
+"""Rows per statement: how long a process may block others from the database."""
 
 FILLED_AT_ONCE: Final = 500
 """One UPDATE of a million rows would hold SQLite's lock for seconds."""
@@ -39,7 +39,7 @@ _OF_MESSAGE: Final = event.c.message_key == message.c.id
 
 
 def conditions(wanted: ReportFilter) -> Iterator[ColumnElement[bool]]:
-    """What messages have to meet."""
+    """The conditions on messages."""
     if wanted.since is not None:
         yield message.c.sent_on >= wanted.since
     if wanted.until is not None:
@@ -57,11 +57,11 @@ def conditions(wanted: ReportFilter) -> Iterator[ColumnElement[bool]]:
 
 
 def facts_of(database: Database, by: Collection[str], *, times: bool) -> list[ColumnElement[Any]]:
-    """The columns of :class:`.Facts`, times as :attr:`.Database.report_times` has them.
+    """The columns of :class:`.Facts`, times in the format of :attr:`.Database.report_times`.
 
-    :param by: the dimensions; what belongs to others is not read.
-    :param times: whether other times than ``sent_on`` and ``failed_at`` are asked for themselves,
-        and not just whether there is one.
+    :param by: the dimensions; columns of others are not read.
+    :param times: whether to read times other than ``sent_on`` and ``failed_at``, and not just
+        whether there is one.
     """
     at = database.report_time
 
@@ -92,7 +92,7 @@ def facts_of(database: Database, by: Collection[str], *, times: bool) -> list[Co
 
 
 def is_heard() -> ColumnElement[bool]:
-    """Whether there is any event of a message: one with a status is not looked for."""
+    """Whether a message has any event: with a status, no lookup is needed."""
     return case((message.c.status.is_not(None), true()), else_=exists().where(_OF_MESSAGE))
 
 
@@ -101,9 +101,9 @@ def pages_of_facts(
     query: Select[Any],
     time_format: TimeFormat,
 ) -> Iterator[list[Any]]:
-    """The rows of a query of messages as the driver has them, a page after the other.
+    """The rows of a query of messages as the driver returns them, page by page.
 
-    :param connect: gives the connection for each page.
+    :param connect: returns the connection for each page.
     :param query: of :func:`facts_of`, and at the end the messages' keys.
     """
     query = query.where(message.c.sent_on.is_not(None)).order_by(message.c.sent_on, message.c.id)
@@ -111,7 +111,7 @@ def pages_of_facts(
     while True:
         with connect() as connection:
             found = connection.execute(page.limit(PAGE))
-            # Past SQLAlchemy, which would make an object of each row, and a datetime of each time.
+            # Bypass SQLAlchemy, which would make an object per row and a datetime per time.
             rows = list(found.cursor.fetchall()) if found.cursor is not None else []
             found.close()
         yield rows
@@ -135,11 +135,11 @@ _AGGREGATED: Final = (
     "counts",
     "figures",
 )
-"""The columns of an aggregate's row, as :func:`key_of` and its reader take them."""
+"""The columns of an aggregate's row, as :func:`key_of` and its reader expect them."""
 
 
 def folded_of(wanted: ReportFilter) -> Select[Any]:
-    """The aggregates of pruned messages that may be asked for."""
+    """The aggregates of pruned messages that a report may need."""
     query: Select[Any] = select(*(aggregate.c[name] for name in _AGGREGATED))
     if wanted.since is not None:
         query = query.where(aggregate.c.ends_at > wanted.since)
@@ -162,7 +162,7 @@ def key_of(row: Sequence[Any]) -> FoldKey:
 
 
 def fill_sent_on(database: Database) -> None:
-    """Find out when messages were sent that a process of the previous version recorded."""
+    """Fill in ``sent_on`` of messages recorded by a process of the previous version."""
     while database.retried(lambda: _fill_some(database)):
         pass
 
@@ -181,7 +181,7 @@ def _fill_some(database: Database) -> bool:
     with database.writing(patiently=True) as connection:
         keys = connection.scalars(some.with_for_update(skip_locked=True)).all()
         if not keys:
-            return False  # others hold them: the next report has them
+            return False  # locked by others: left to the next report
         connection.execute(
             update(message)
             .where(message.c.id.in_(keys))

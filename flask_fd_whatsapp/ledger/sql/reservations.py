@@ -1,7 +1,7 @@
-"""What is due, and who has taken it to try: several sweeps at once get different events.
+"""Due events, and which sweep has reserved them: concurrent sweeps get different events.
 
-A reservation is no right to anything, and no attempt: it only keeps the others from what they
-would find claimed or done.  It ends by itself, so that nothing is lost with a process that dies.
+A reservation is neither a claim nor an attempt: it only keeps other sweeps from events that
+they would find claimed or done.  It expires, so that nothing is lost with a process that dies.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from .tables import event, message
 
 
 class SQLReservations:
-    """Hands out what is due, for :class:`SQLLedger`."""
+    """Hands out due events, for :class:`SQLLedger`."""
 
     def __init__(self, prepared: PreparedDatabase) -> None:
         self._prepared = prepared
 
     def due(self, *, receiver: str | None = None, limit: int) -> Sequence[int]:
-        """Ids of events that are due and in nobody's hands, longest due first."""
+        """Ids of due events that nobody has claimed or reserved, longest due first."""
         with self._prepared.database.querying() as connection:
             return connection.scalars(self._due(receiver, limit)).all()
 
     def reserve(self, *, receiver: str, limit: int, seconds: float) -> Sequence[int]:
-        """Take what is due: until *seconds* are over nobody else gets it."""
+        """Reserve due events: for *seconds* no other sweep gets them."""
         if not self.due(receiver=receiver, limit=1):
-            return ()  # and nothing is locked or written where nothing is to be done
+            return ()  # without locking or writing when there is nothing to do
         return self._prepared.database.retried(lambda: self._reserve(receiver, limit, seconds))
 
     def _reserve(self, receiver: str, limit: int, seconds: float) -> Sequence[int]:
-        # What another is taking or finishing just now is not waited for.
+        # Do not wait for events that another process is reserving or finishing.
         query = self._due(receiver, limit).with_for_update(skip_locked=True)
         with self._prepared.database.writing() as connection:
             ids = connection.scalars(query).all()
@@ -50,15 +50,15 @@ class SQLReservations:
         return ids
 
     def reserved(self) -> Mapping[str, int]:
-        """How many due events are reserved just now, by receiver."""
+        """How many due events are currently reserved, by receiver."""
         now = self._prepared.database.now()
-        # Counted here: a database may group by an index that begins with the receiver.
+        # Counted here: to group, a database may scan an index that begins with the receiver.
         query = select(event.c.receiver).where(event.c.due_at <= now, event.c.reserved_until > now)
         with self._prepared.database.querying() as connection:
             return Counter(connection.scalars(query))
 
     def unreserve(self, event_ids: Collection[int]) -> None:
-        """Give back what was reserved and not tried."""
+        """Release reserved events that were not attempted."""
         if event_ids:
             self._prepared.database.retried(lambda: self._unreserve(event_ids))
 
@@ -73,7 +73,7 @@ class SQLReservations:
         query = select(event.c.id).where(event.c.due_at <= now, _is_unreserved(now))
         if receiver is not None:
             query = query.where(came_to(receiver, event, self._prepared.database))
-        # Not joined: a database may lock the messages, too.
+        # No join: a database might lock the messages, too.
         has_free_message = exists().where(message.c.id == event.c.message_key, is_free(now))
         return query.where(has_free_message).order_by(event.c.due_at, event.c.id).limit(limit)
 

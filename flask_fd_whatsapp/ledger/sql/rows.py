@@ -1,4 +1,4 @@
-"""What goes into the tables' rows and what comes out of them."""
+"""Conversions between the tables' rows and the ledger's objects."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .tables import TIME_COLUMNS
 
 
 class Inserted(NamedTuple):
-    """What became of an event's message as it was recorded.
+    """What recording an event did to its message.
 
     :param previous_status: the message's status before.
     :param holder: the token of the claim on it.
@@ -77,14 +77,14 @@ class Found(NamedTuple):
     gave_up: frozenset[str] = frozenset()
 
     def lacks(self, error: DeliveryError | None) -> bool:
-        """Whether *error* would tell more than is known of why the message failed."""
+        """Whether *error* adds to what is known of why the message failed."""
         if error is None or self.error_message is not None:
             return False
         return error.message is not None or (error.code is not None and self.error_code is None)
 
     @property
     def state(self) -> State:
-        """What has become of the event."""
+        """The event's state."""
         return State.PENDING if self.is_pending else State.DEAD if self.is_dead else State.DONE
 
     def recorded(
@@ -93,7 +93,7 @@ class Found(NamedTuple):
         succeeded: frozenset[str] = frozenset(),
         attempt: int = 1,
     ) -> Recorded:
-        """The event as the ledger gives it."""
+        """The event as the ledger returns it."""
         has_reason = self.error_code is not None or self.error_message is not None
         return Recorded(
             id=self.event_id,
@@ -126,7 +126,7 @@ _NONE: Final[dict[str, Any]] = {
 def values_of(entry: Entry, moment: Callable[[datetime], Any]) -> dict[str, Any]:
     """*entry* as parameters of the statements that record it, its event's message included.
 
-    :param moment: gives a UTC time as the driver takes it.
+    :param moment: converts a UTC time for the driver.
     """
     event = entry.event
     timestamp = moment(event.timestamp)

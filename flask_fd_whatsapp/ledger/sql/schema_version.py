@@ -19,7 +19,7 @@ VERSION_TABLE: Final = "fd_whatsapp_version"
 """Alembic's own table: the revision the tables are at."""
 
 HEAD: Final = max(module.name.partition("_")[0] for module in iter_modules(versions.__path__))
-"""The revision this version of the package is written for: the newest that it has."""
+"""The revision this version of the package is written for: its newest."""
 
 
 def revision_of(connection: Connection) -> str | None:
@@ -37,7 +37,7 @@ def revision(engine: Engine) -> str | None:
 
 
 def is_behind(found: str | None) -> bool:
-    """Whether tables at revision *found* are to be created or upgraded."""
+    """Whether tables at revision *found* need to be created or upgraded."""
     return found is None or found < HEAD
 
 

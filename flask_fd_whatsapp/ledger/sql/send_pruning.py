@@ -1,6 +1,6 @@
-"""What was sent goes with its message, and what became no message when it is as old.
+"""A send is pruned with its message or, if it became none, at the same age.
 
-Where a person's messages are erased, a digest of the reference stays until then.
+When a person's messages are erased, a digest of the reference stays until then.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _RELEASED: Final = [state for state in SendState if state.releases]
 
 
 def delete_sends(connection: Connection, keys: Sequence[int]) -> None:
-    """Delete the sends of the messages of these keys, which are about to go."""
+    """Delete the sends of the messages with these keys, about to be deleted."""
     for its in _of_messages(connection, keys):
         connection.execute(delete(send).where(its))
 
 
 def erase_sends(database: Database, connection: Connection, keys: Sequence[int]) -> None:
-    """Erase the sends of the messages of these keys, which are about to go."""
+    """Erase the sends of the messages with these keys, about to be deleted."""
     for its in _of_messages(connection, keys):
         _erase(connection, database, its)
 
@@ -35,7 +35,7 @@ def erase_sends(database: Database, connection: Connection, keys: Sequence[int])
 def erase_sends_of_none(
     connection: Connection, database: Database, of_sends: ColumnElement[bool]
 ) -> int:
-    """Erase those among these sends that became no message; gives how many."""
+    """Erase those among these sends that became no message; return how many."""
     of_none = of_sends & send.c.message_id.is_(None) & IS_KEPT
     released = delete(send).where(of_none, send.c.state.in_(_RELEASED))
     return connection.execute(released).rowcount + _erase(connection, database, of_none)
@@ -57,7 +57,7 @@ def _of_messages(connection: Connection, keys: Sequence[int]) -> Iterator[Column
 
 
 def unheard(found: Select[Any], before: datetime, receivers: Collection[str]) -> Select[Any]:
-    """What is found of messages that were sent for *receivers*, and never heard of."""
+    """Find messages that were sent for *receivers* and never had an event."""
     is_its = (send.c.message_id == message.c.message_id) & (send.c.account == message.c.account_id)
     return (
         found.join_from(send, message, is_its)
@@ -74,7 +74,7 @@ def forget_sends(
     limit: int,
     receivers: Collection[str] | None,
 ) -> None:
-    """Forget those of the sends that became no message, some at a time."""
+    """Delete those of the sends that became no message, in batches."""
     old = select(send.c.id).where(send.c.message_id.is_(None), send.c.created_at < before, of_these)
     if receivers is not None:
         old = old.where(send.c.receiver.in_(receivers))

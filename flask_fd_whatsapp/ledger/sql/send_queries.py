@@ -1,4 +1,4 @@
-"""What was sent, read from a database; nothing here writes."""
+"""Queries of sends, in a database; nothing here writes."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ from .event_pages import has_reference
 from .tables import event, message, send
 
 IS_ERASED: Final = (send.c.state == SendState.SENT) & send.c.message_id.is_(None)
-"""Whether a send is erased; to the previous version, which knows no such state, it was sent."""
+"""Whether a send is erased; the previous version, without that state, sees it as sent."""
 
 IS_KEPT: Final = case((send.c.message_id.is_not(None), ""), else_=send.c.state) != SendState.SENT
-"""The opposite, as no index answers it: nearly all sends are kept, and MariaDB would try one."""
+"""The opposite, in a form no index serves: nearly all match, yet MariaDB would use one."""
 
 IS_SENT: Final = (send.c.state == SendState.SENT) & send.c.message_id.is_not(None)
 
 MANY: Final = 1000
-"""Messages without a status from which on it is quicker to look through the sends."""
+"""From this many messages without a status it is quicker to scan the sends."""
 
 
 def listed(database: Database, wanted: SendFilter) -> list[Send]:
@@ -54,7 +54,7 @@ def listed(database: Database, wanted: SendFilter) -> list[Send]:
     query = select(send).where(*conditions_of(wanted, database)).limit(wanted.limit)
     if wanted.is_of_all:  # by the primary key
         query = query.order_by(send.c.id.desc())
-    else:  # by an index of what is asked for, all of which end with this
+    else:  # by the filter's index; all of them end with these columns
         if wanted.campaign is not None:
             query = query.order_by(send.c.campaign.desc())
         query = query.order_by(send.c.created_at.desc(), send.c.id.desc())
@@ -73,12 +73,12 @@ def _is_behind(place: SendPlace, *, by_key: bool) -> ColumnElement[bool]:
     if by_key:
         return is_earlier
     is_older = send.c.created_at < place.created_at
-    # The bound alone leads through the index.
+    # Only this bound can use the index.
     return and_(send.c.created_at <= place.created_at, or_(is_older, is_earlier))
 
 
 def _led_by_silent_messages(connection: Connection, query: Select[Any]) -> Select[Any]:
-    """The same, by way of the messages without a status, unless there are very many of them."""
+    """The same, starting from the messages without a status, unless there are very many."""
     silent = select(message.c.message_id).where(message.c.status.is_(None)).limit(MANY + 1)
     ids = connection.scalars(silent).all()
     return query if len(ids) > MANY else query.where(send.c.message_id.in_(ids))
@@ -93,7 +93,7 @@ def one_send(database: Database, send_id: int) -> Send | None:
 
 
 def standing(database: Database, receiver: str) -> SendStanding:
-    """How a receiver's sends stand."""
+    """The standing of a receiver's sends."""
     its = send.c.receiver == receiver
     of_unknown = select(func.count()).select_from(send).where(is_unknown(database), its)
     came = (
@@ -111,11 +111,11 @@ def standing(database: Database, receiver: str) -> SendStanding:
 
 
 def conditions_of(wanted: SendFilter, database: Database) -> Iterator[ColumnElement[bool]]:
-    """What a send has to meet."""
+    """The conditions on a send."""
     if wanted.external_reference_id is not None:
         yield send.c.reference_digest == digest_of(wanted.external_reference_id)
     if wanted.receiver is not None:
-        # Not by its index: the order, or what else is asked for, leads through a better one.
+        # Not by its index: the order, or another condition, has a better one.
         yield func.coalesce(send.c.receiver, "") == wanted.receiver
     if wanted.account_id is not None:
         yield send.c.account == storable(wanted.account_id)
@@ -141,10 +141,10 @@ def conditions_of(wanted: SendFilter, database: Database) -> Iterator[ColumnElem
 
 
 def is_unknown(database: Database) -> ColumnElement[bool]:
-    """Whether nobody knows what became of a send, nor is about to."""
+    """Whether a send's outcome is unknown, and no process is about to learn it."""
     is_late = send.c.created_at < database.now(after=-SENDING_SECONDS)
     return and_(
-        send.c.state.in_((SendState.SENDING, SendState.UNKNOWN)),  # leads through an index
+        send.c.state.in_((SendState.SENDING, SendState.UNKNOWN)),  # can use an index
         send.c.settled_at.is_(None),
         or_(send.c.state == SendState.UNKNOWN, is_late),
     )
@@ -170,7 +170,7 @@ def _with_candidates(connection: Connection, one: Send) -> Send:
 
 
 def send_of(row: RowMapping, now: datetime) -> Send:
-    """A row, as the ledger gives it."""
+    """A row, as the ledger returns it."""
     state = state_at(row["state"], row["created_at"], now)
     if state is SendState.SENT and row["message_id"] is None:  # see IS_ERASED
         state = SendState.ERASED

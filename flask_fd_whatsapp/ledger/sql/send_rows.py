@@ -1,4 +1,4 @@
-"""What was sent, in a database: kept from before it goes out, so that no crash loses it."""
+"""Sends, in a database: stored before they go out, so that no crash loses them."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from .tables import send
 
 
 class SQLSendRecord:
-    """Keeps what was sent, for :class:`SQLLedger`."""
+    """Stores sends, for :class:`SQLLedger`."""
 
     def __init__(self, prepared: PreparedDatabase) -> None:
         self._prepared = prepared
 
     def intend(self, intent: SendIntent) -> int | Send:
-        """Write down what is about to be sent, in a transaction of its own."""
+        """Record a send before it goes out, in a transaction of its own."""
         database = self._prepared.database
-        # A connection that has died while it was idle is found out before anything is written.
+        # Detects a connection that died while idle, before anything is written.
         database.retried(lambda: self._ask(database))
         digest = digest_of(intent.external_reference_id)
         values = {
@@ -63,7 +63,7 @@ class SQLSendRecord:
             with database.querying() as connection:  # another was quicker
                 earlier = self._earlier(connection, intent, digest)
         found = None if earlier is None else self._one(earlier)
-        if found is None or found.state.releases:  # it has been released meanwhile, or pruned
+        if found is None or found.state.releases:  # released meanwhile, or pruned
             return self.intend(intent)
         return found
 
@@ -90,7 +90,7 @@ class SQLSendRecord:
         return one_send(database, send_id)
 
     def sent(self, send_id: int, message_id: str) -> None:
-        """Keep the id of what was sent, and its message, together; it beats what was settled."""
+        """Store the message's id and row together; overrides any settlement."""
         self._prepared.database.retried(lambda: self._sent(send_id, message_id))
 
     def _sent(self, send_id: int, message_id: str) -> None:
@@ -103,7 +103,7 @@ class SQLSendRecord:
                 store_expected(connection, database, expected_of(row, message_id))
 
     def failed(self, send_id: int, state: SendState, error: str) -> None:
-        """Keep why it is refused, unsent or unknown; what is settled already stays."""
+        """Store why it is refused, unsent or unknown; a settled send stays as it is."""
         database = self._prepared.database
         values = {
             "state": state,
@@ -121,7 +121,7 @@ class SQLSendRecord:
         database.retried(write)
 
     def close(self, send_id: int) -> bool:
-        """Say of an unknown send that nothing was sent; whether it was unknown."""
+        """Mark an unknown send as not sent; return whether it was unknown."""
         database = self._prepared.database
         closed = update(send).where(send.c.id == send_id, is_unknown(database))
 
@@ -155,9 +155,9 @@ class SQLSendRecord:
         return listed(self._prepared.database, wanted)
 
     def standing(self, receiver: str) -> SendStanding:
-        """How a receiver's sends stand."""
+        """The standing of a receiver's sends."""
         return standing(self._prepared.database, receiver)
 
     def settle(self) -> int:
-        """Settle the unknown sends that the rule allows; gives how many."""
+        """Settle the unknown sends that the rule allows; return how many."""
         return settle(self._prepared.database)

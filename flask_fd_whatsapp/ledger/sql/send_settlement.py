@@ -1,4 +1,4 @@
-"""Finds out what became of sends whose answer was lost, from the messages heard of since."""
+"""Settles sends whose answer was lost, from the messages recorded since."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .send_queries import free_messages, is_unknown, send_of
 from .tables import send
 
 AT_ONCE: Final = 1000
-"""How many unknown references are read at once."""
+"""How many unknown references are read per batch."""
 
 
 def settle(database: Database) -> int:
-    """Settle the unknown sends that the rule allows; gives how many."""
+    """Settle the unknown sends that the rule allows; return how many."""
     its_key = send.c.account, send.c.reference_digest
     unknown = (
         select(*its_key, func.max(send.c.id))
@@ -43,7 +43,7 @@ def settle(database: Database) -> int:
 
 
 def settle_reference(database: Database, account: str, digest: str, newest: int) -> int:
-    """Settle what was sent with one reference, if the rule allows it; gives how many.
+    """Settle the sends with one reference, if the rule allows it; return how many.
 
     :param newest: the id of one of its sends.
     """

@@ -1,4 +1,4 @@
-"""What the statuses say, from a database."""
+"""Reports on statuses, from a database."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from .tables import aggregate, duplicate, event, message
 
 
 class SQLReports:
-    """Says what the statuses say, for :class:`SQLLedger`."""
+    """Reports on statuses, for :class:`SQLLedger`."""
 
     def __init__(self, prepared: PreparedDatabase) -> None:
         self._prepared = prepared
         self.rules = ReportRules()
 
     def catch_up(self) -> None:
-        """Find out when messages were sent that a process of the previous version recorded."""
+        """Fill in ``sent_on`` of messages recorded by a process of the previous version."""
         fill_sent_on(self._prepared.database)
 
     def breakdowns(
@@ -66,7 +66,7 @@ class SQLReports:
                 for one in by
             ]
 
-        begun()  # what is asked wrongly costs nothing
+        begun()  # an invalid request fails before any query
         reports = database.retried(lambda: _read(database, wanted, begun))
         return [report.result() for report in reports]
 
@@ -82,12 +82,12 @@ class SQLReports:
         return sorted(found)
 
     def feed(self, wanted: ReportFilter) -> Feed:
-        """How the webhooks came in a period, by when they were received."""
+        """How webhooks arrived in a period, by when they were received."""
         assert wanted.since is not None
         return _feed(self._prepared.database, wanted.since, wanted)
 
     def count_duplicates(self, receiver: str, hour: datetime, count: int) -> None:
-        """Count that events came again in an hour."""
+        """Count duplicate events in an hour."""
         database = self._prepared.database
         key = {"receiver": receiver, "hour": hour}
         add = (
@@ -105,7 +105,7 @@ class SQLReports:
 def _read(
     database: Database, wanted: ReportFilter, begun: Callable[[], list[Report]]
 ) -> list[Report]:
-    """The reports that were asked for, all of one moment."""
+    """The requested reports, all from one snapshot."""
     if database.reports_by_page:
         with database.querying() as connection:
             before = database.folds(connection)
@@ -115,7 +115,7 @@ def _read(
             _add_folded(connection, wanted, reports)
             if database.folds(connection) == before:
                 return reports
-        # Messages were pruned meanwhile: they may have been counted twice, or not at all.
+        # Messages pruned meanwhile may have been counted twice, or not at all.
     reports = begun()
     with database.snapshot() as connection:
         aggregates = database.aggregates_reports
@@ -131,8 +131,8 @@ def _add_messages(
     reports: Sequence[Report],
     connect: Callable[[], AbstractContextManager[Connection]],
 ) -> None:
-    """Read the messages once, and count them in each of the reports."""
-    one = reports[0]  # they differ in their groups alone
+    """Read the messages once, and count them in every report."""
+    one = reports[0]  # they differ only in their groups
     facts = facts_of(database, {each for report in reports for each in report.by}, times=one.times)
     query = select(*facts, message.c.id).where(*conditions(one.wanted))
     for rows in pages_of_facts(connect, query, one.format):

@@ -13,7 +13,7 @@ _NAME: Final = re.compile(r":(\w+)")
 class Statement(NamedTuple):
     """A statement in its driver's parameter style.
 
-    :param ordered: makes what the driver takes of a mapping by name, which may have more.
+    :param ordered: picks the driver's parameters from a mapping, which may have more.
     """
 
     text: str
@@ -25,7 +25,7 @@ class Statement(NamedTuple):
 
 
 def by_position(text: str) -> Statement:
-    """A text with ``:name``, for sqlite3: to look for each name would take it longer."""
+    """A text with ``:name``, for sqlite3, which is slower with named parameters."""
     names = _NAME.findall(text)
     pick = itemgetter(*names)
     return Statement(
@@ -34,5 +34,5 @@ def by_position(text: str) -> Statement:
 
 
 def by_name(text: str) -> Statement:
-    """The same for psycopg and PyMySQL; the former keeps what it made of texts up to 4,096 long."""
+    """The same for psycopg and PyMySQL; psycopg caches its parse of texts up to 4,096 long."""
     return Statement(_NAME.sub(r"%(\1)s", " ".join(text.split())), lambda values: values)

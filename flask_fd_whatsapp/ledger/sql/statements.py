@@ -1,6 +1,6 @@
-"""The statements on the way of an event, as text for the driver, one set a database.
+"""The statements that handle events, as text for the driver, one set per database.
 
-They go past SQLAlchemy's statement machinery, which costs more than the database does.
+They bypass SQLAlchemy's statement machinery, which costs more than the database does.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ DELETE FROM fd_whatsapp_handling WHERE event_id = :event_id AND handler = :handl
 
 _HANDLERS: Final = "SELECT handler, gave_up FROM fd_whatsapp_handling WHERE event_id = :event_id"
 
-# One that comes before the event is due is no attempt, but if its process dies the next one is.
+# One before the event is due does not count, but if its process dies the next one does.
 _TRY: Final = """
 UPDATE fd_whatsapp_event
 SET attempts = attempts + :counts, due_at = CASE WHEN due_at > {now} THEN {now} ELSE due_at END
@@ -204,9 +204,9 @@ _CLAIMED: Final = ("claim_until", "claimed_at", "claimed_status")
 
 
 def statements_for(sql: DialectSQL, in_style: Callable[[str], Statement]) -> Statements:
-    """The statements in a database's words.
+    """The statements in a database's dialect.
 
-    :param in_style: puts a text with ``:name`` into the parameter style of its driver.
+    :param in_style: converts a text with ``:name`` to its driver's parameter style.
     """
     return Statements(**{name: in_style(text) for name, text in texts_for(sql).items()})
 
@@ -220,7 +220,7 @@ def texts_for(sql: DialectSQL) -> dict[str, str]:
     upsert = _UPSERT.format(
         **times,
         **new,
-        # Short, since psycopg reads a text of over 4,096 characters again each time.
+        # Short, since psycopg parses a text of over 4,096 characters anew each time.
         had_time="".join(
             f" WHEN '{status}' THEN {sql.old}{column}" for status, column in TIME_COLUMNS.items()
         ),

@@ -21,7 +21,7 @@ from ...events import Status
 from .column_types import UTCDateTime, binary, digest, key, long_text, text
 
 PREFIX: Final = "fd_whatsapp_"
-"""What the names of all tables begin with, Alembic's own included."""
+"""The prefix of all tables' names, Alembic's own included."""
 
 
 def include_object(
@@ -59,7 +59,7 @@ message = Table(
     Column("campaign", text(255)),
     Column("status", text(16)),
     Column("status_rank", SmallInteger),
-    # The status before the last event: how that event learns what it changed, in one statement.
+    # The status before the last event, so that one statement can return what it changed.
     Column("previous_status", text(16)),
     Column("queued_at", UTCDateTime),
     Column("sent_at", UTCDateTime),
@@ -72,26 +72,26 @@ message = Table(
     Column("last_seen", UTCDateTime, nullable=False),
     Column("claim_token", text(32)),
     Column("claim_until", UTCDateTime),
-    # The whole of a reference that is too long for the indexed column, which has its digest then.
+    # The full reference if it is too long for the indexed column, which then has its digest.
     Column("reference_text", long_text()),
-    # Since when, and the event's status; of a claim that has ended they mean nothing.
+    # Since when, and the event's status; meaningless once the claim has ended.
     Column("claimed_at", UTCDateTime),
     Column("claimed_status", text(255)),
-    # What was sent, if whoever sent it told: a row without a status may have no events at all.
+    # What was sent, if the sender reported it: a row without a status may have no events.
     Column("template", text(512)),
     Column("language", text(32)),
     Column("expected_at", UTCDateTime),
-    # When Freshdesk's API may be asked for it (again), how often it was, and did not know it.
+    # When to ask Freshdesk's API (again), how often it was asked, and did not know the message.
     Column("ask_at", UTCDateTime),
     Column("asks", Integer),
     Column("not_found", Integer),
-    # A bit for each status whose time is not WhatsApp's but that of asking.
+    # A bit for each status whose time is when the API was asked, not WhatsApp's.
     Column("estimated", SmallInteger),
     # When it was sent, as far as is known; NULL where the previous version recorded it.
     Column("sent_on", UTCDateTime, index=True),
-    # The first receiver that heard of it.
+    # The first receiver of one of its events.
     Column("receiver", text(200)),
-    # It had been pruned, and was heard of again.
+    # It had been pruned, and another event arrived.
     Column("is_returned", Boolean),
     UniqueConstraint("account_id", "message_id"),
     Index(None, "message_id"),
@@ -101,7 +101,7 @@ message = Table(
 TIME_COLUMNS: Final[dict[str, str]] = {
     status: column for status in Status if (column := f"{status.lower()}_at") in message.c
 }
-"""Where a message keeps when it reached a status; of others, the status's event has the time."""
+"""The column with the time of each known status; other statuses' times are in their events."""
 
 for moment in (message.c.first_seen, message.c.sent_on):
     Index(
@@ -135,15 +135,15 @@ event = Table(
     # When the sweep may try it again; NULL once it is done or dead.
     Column("due_at", UTCDateTime),
     Column("dead_at", UTCDateTime),
-    # When it was last made pending again after it had been dead.
+    # When it was last revived after it had been dead.
     Column("revived_at", UTCDateTime),
-    # When somebody has taken note that it is dead.
+    # When its death was acknowledged.
     Column("acknowledged_at", UTCDateTime),
-    # How often a handler has asked to be called later.
+    # How often a handler postponed it.
     Column("postponed", Integer),
-    # Until when it is left to whoever has taken it to try, though it is due.
+    # Until when a sweep has reserved it, though it is due.
     Column("reserved_until", UTCDateTime),
-    # Who told it, if that was not the webhook.
+    # Where it came from, if not from the webhook.
     Column("source", text(16)),
     UniqueConstraint("message_key", "status"),
     Index(None, "receiver", "received_at"),
@@ -175,11 +175,11 @@ handling = Table(
     Column("handler", text(255), primary_key=True),
     Column("is_superseded", Boolean, nullable=False),
     Column("handled_at", UTCDateTime, nullable=False),
-    # It raised GiveUp: not to be called again, but it has not succeeded.
+    # It raised GiveUp: not called again, although it has not succeeded.
     Column("gave_up", Boolean),
 )
 
-# What each handler of an event has failed with, if it ever did; kept when it succeeds at last.
+# The last error of each failed handler of an event; kept if it succeeds later.
 handler_error = Table(
     "fd_whatsapp_handler_error",
     metadata,
@@ -218,14 +218,14 @@ rejection = Table(
     Column("status_code", SmallInteger, nullable=False),
     Column("detail", long_text(), nullable=False),
     Column("last_seen", UTCDateTime, nullable=False),
-    # What was last seen when somebody took note.
+    # The last rejection at the time of acknowledgement.
     Column("acknowledged_at", UTCDateTime),
-    # How often it was noted, and since when; NULL in rows of a previous version.
+    # How often it occurred, and since when; NULL in rows of a previous version.
     Column("count", Integer),
     Column("first_seen", UTCDateTime),
 )
 
-# What was seen in payloads and is not known here: no value of it is about people.
+# Unknown fields and values seen in payloads: no personal data.
 drift = Table(
     "fd_whatsapp_drift",
     metadata,
@@ -236,7 +236,7 @@ drift = Table(
     Column("count", Integer, nullable=False),
     Column("first_seen", UTCDateTime, nullable=False),
     Column("last_seen", UTCDateTime, nullable=False),
-    # The id of a message of an event that has it.
+    # The id of a message with such an event.
     Column("example", text(255)),
 )
 
@@ -250,7 +250,7 @@ token_use = Table(
     Column("last_used", UTCDateTime, nullable=False),
 )
 
-# Who calls a handler with past events just now: one process at a time.
+# Which process is replaying past events to a handler: one at a time.
 replay = Table(
     "fd_whatsapp_replay",
     metadata,
@@ -260,7 +260,7 @@ replay = Table(
     Column("held_until", UTCDateTime, nullable=False),
 )
 
-# What was sent through the API, from before it went out.
+# Sends through the API, stored before they go out.
 send = Table(
     "fd_whatsapp_send",
     metadata,
@@ -269,7 +269,7 @@ send = Table(
     Column("account", text(255), nullable=False),
     Column("reference", long_text(), nullable=False),
     Column("reference_digest", text(64), nullable=False),
-    # The reference's digest while nothing else may be sent with it.
+    # The reference's digest, while it blocks other sends with it.
     Column("once_key", text(64)),
     Column("campaign", text(255)),
     Column("template", text(512)),
@@ -278,7 +278,7 @@ send = Table(
     Column("message_id", text(255)),
     Column("error", long_text()),
     Column("created_at", UTCDateTime, nullable=False),
-    # When it was known what became of it; NULL while that is not.
+    # When its outcome became known; NULL until then.
     Column("settled_at", UTCDateTime),
     UniqueConstraint("receiver", "once_key"),
     Index(None, "reference_digest"),
@@ -294,8 +294,8 @@ Index(
     postgresql_where=send.c.settled_at.is_(None),
 )
 
-# How many calls of the API there may be, for all processes: the virtual scheduling algorithm's
-# theoretical arrival time, and until when the API wants no calls.
+# The pace of API calls, shared by all processes: the virtual scheduling algorithm's
+# theoretical arrival time, and until when the API refuses calls.
 rate = Table(
     "fd_whatsapp_rate",
     metadata,
@@ -313,12 +313,12 @@ reconciliation = Table(
     Column("asked", Integer, nullable=False),
     Column("changed", Integer, nullable=False),
     Column("stopped", long_text()),
-    # When a run last ended that could ask.
+    # When a run that could ask last ended.
     Column("good_at", UTCDateTime),
 )
 
-# What remains of pruned messages: a row a day, account, receiver, campaign, template and reason,
-# with empty text for a missing one, since NULLs in a unique key do not keep two rows from being.
+# Aggregates of pruned messages: one row per day, account, receiver, campaign, template and
+# reason, with empty text for a missing one, since a unique key allows duplicate NULLs.
 aggregate = Table(
     "fd_whatsapp_aggregate",
     metadata,
@@ -334,7 +334,7 @@ aggregate = Table(
     Column("figures", long_text(), nullable=False),
 )
 
-# By the digest of its ids each message that is pruned, and when it was.
+# The digest of each pruned message's ids, and when it was pruned.
 forgotten = Table(
     "fd_whatsapp_forgotten",
     metadata,
@@ -342,7 +342,7 @@ forgotten = Table(
     Column("day", Date, nullable=False, index=True),
 )
 
-# How often events came again, by the hour.
+# How many duplicate events arrived, by the hour.
 duplicate = Table(
     "fd_whatsapp_duplicate",
     metadata,

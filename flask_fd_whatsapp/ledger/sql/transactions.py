@@ -1,4 +1,4 @@
-"""Transactions on the way of an event, on a driver's connection."""
+"""Transactions that handle events, on a driver's connection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ...exceptions import LedgerUnavailable
 
 
 class HasTransactions(Protocol):
-    """What a transaction needs of its database."""
+    """What a transaction needs from its database."""
 
     driver_error: type[Exception]
 
@@ -19,14 +19,14 @@ class HasTransactions(Protocol):
         ...
 
     def translate(self, error: Exception, connection: Any = None) -> LedgerUnavailable:
-        """What to say of an error of the driver's, or of SQLAlchemy's."""
+        """The ledger's error for one of the driver's or SQLAlchemy's."""
         ...
 
 
 class Transaction:
     """Committed at the end of the ``with`` block, rolled back if that raises.
 
-    What the driver raises comes out as :class:`LedgerUnavailable`.  A class, since a generator
+    The driver's errors are raised as :class:`LedgerUnavailable`.  A class, since a generator
     costs more.
     """
 
@@ -62,7 +62,7 @@ class Transaction:
             self._drop(error)
 
     def _drop(self, error: BaseException) -> None:
-        """Close the connection; an error of the driver's is raised as the ledger's."""
+        """Close the connection; raise a driver's error as the ledger's."""
         database, connection = self._database, self._connection
         try:
             if isinstance(error, database.driver_error):

@@ -264,11 +264,11 @@ class SQLite(Database):
         super().before_fork()
 
     def after_fork(self) -> None:
-        """In the process that forked: go on."""
+        """In the parent process: resume."""
         self.turn.resume()
 
     def leave_to_parent(self) -> None:
-        """In the forked process: open connections of its own, and use none of its parent's."""
+        """In the forked process: open its own connections, and use none of its parent's."""
         self.turn.leave()
         self._batches.leave()
         super().leave_to_parent()
