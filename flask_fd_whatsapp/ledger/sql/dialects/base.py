@@ -1,4 +1,4 @@
-"""The steps of an event's way in a database, for every database the same."""
+"""The steps of handling an event in a database, common to all databases."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from .table_changes import TableChanges
 T = TypeVar("T")
 
 CLOCKS_DIFFER: Final = timedelta(minutes=1)
-"""How far a machine's clock may be set back before what it said earlier counts as wrong."""
+"""How far a machine's clock may be set back before its earlier times count as wrong."""
 
 
 class Database(Connections):
-    """What the ledger needs of a database: the class of each says what is different there."""
+    """What the ledger needs from a database; subclasses define what differs."""
 
     dialects: ClassVar[tuple[str, ...]]
     """SQLAlchemy's names for it."""
@@ -40,40 +40,40 @@ class Database(Connections):
     """SQLAlchemy's ``insert`` for it, where that has ``on_conflict_do_update``."""
 
     upgrades_at_first_use: ClassVar[bool] = False
-    """Whether the ledger of a URL upgrades its tables by itself."""
+    """Whether a ledger opened from a URL upgrades its tables automatically."""
 
     compares_bytes: ClassVar[bool] = False
-    """Whether texts are in the order of their bytes, so that what begins alike is one range."""
+    """Whether text sorts by its bytes, so that a prefix is one range."""
 
     has_one_writer: ClassVar[bool] = False
-    """Whether an open transaction that writes keeps everybody else from writing."""
+    """Whether an open write transaction keeps all others from writing."""
 
     conflict_ends_transaction = False
-    """Whether a deadlock undoes all of its victim's transaction, and lets it go on in a new one."""
+    """Whether a deadlock rolls its victim back entirely, and later statements start anew."""
 
     compacting: Sequence[str] = ()
-    """The statements that give back the space of what has been deleted."""
+    """The statements that reclaim the space of deleted rows."""
 
     compacts = ""
     """What they do, and whom they lock out."""
 
     backup_tool = ""
-    """The command that backs it up, where that is not :meth:`back_up`."""
+    """The command that backs it up, where :meth:`back_up` does not."""
 
     file: str | None = None
-    """The path of the file that it is, if it is one."""
+    """The path of its file, if it is one."""
 
     is_prepared = False
     """Whether the tables are known to be up to date."""
 
     report_times = TEXT_TIMES
-    """How the driver has the times of :meth:`report_time`."""
+    """The driver's format for the times of :meth:`report_time`."""
 
     aggregates_reports = False
-    """Whether it is quicker at counting messages than the accumulator."""
+    """Whether it counts messages faster than the accumulator."""
 
     reports_by_page = False
-    """Whether a long read keeps others from something, so that a report is read page by page."""
+    """Whether a long read holds others up, so that reports are read page by page."""
 
     def __init__(self, engine: Engine, *, is_own: bool) -> None:
         super().__init__(engine, is_own=is_own)
@@ -82,7 +82,7 @@ class Database(Connections):
 
     @classmethod
     def new_statements(cls) -> Statements:
-        """The statements on the way of an event, in its words."""
+        """The statements that handle events, in its dialect."""
         raise NotImplementedError
 
     @classmethod
@@ -92,25 +92,25 @@ class Database(Connections):
 
     @classmethod
     def warm_up(cls) -> None:
-        """Import what :meth:`new_engine` does, the driver apart."""
+        """Import what :meth:`new_engine` does, except for the driver."""
 
     def step(self, work: Callable[[Any], T], *, is_durable: bool = True) -> T:
         """Do *work*, which calls one of the methods below with a cursor, in a transaction.
 
-        :param is_durable: whether it has to outlive a power cut, or a crash of the server.
+        :param is_durable: whether it has to survive a power cut, or a crash of the server.
         """
         with self.transaction() as cursor:
             return work(cursor)
 
     def is_seen(self, cursor: Any, values: Mapping[str, Any]) -> bool:
-        """Whether the event was recorded before, where looking is cheap; else nothing is known."""
+        """Whether the event was recorded before, where that is cheap to tell; else false."""
         return False
 
     def insert(self, cursor: Any, values: dict[str, Any]) -> Inserted:
         """Record an event and what it does to its message, and claim that if it is free.
 
-        The message comes first and with it the row's lock, so that events of one message follow
-        each other.
+        The message comes first, which locks its row, so that events of one message are
+        serialised.
         """
         self.statements.upsert.execute(cursor, values)
         inserted = Inserted._make((*cursor.fetchone(), None))
@@ -129,30 +129,30 @@ class Database(Connections):
         return int(row[0]) if row else None
 
     def stand_by(self) -> None:
-        """Before a claim: let others go first, where to take turns with them is quicker for all."""
+        """Before a claim: let others go first, where taking turns is faster for all."""
 
     def claim_pending(self, values: Mapping[str, Any]) -> Found | None:
-        """Claim a pending event's message and count the try, where that takes few round trips.
+        """Claim a pending event's message and count the attempt, where few round trips can do it.
 
-        :param values: the event's id, the token, the most attempts, and the times.
-        :return: the event as it was, and its handlers that are settled; ``None``, and nothing has
-            changed, if it is not to be had, or not in this way.
+        :param values: the event's id, the token, the maximum of attempts, and the times.
+        :return: the event as it was, and its settled handlers; ``None``, without a change, if it
+            cannot be claimed, or not this way.
         """
         return None
 
     def succeed(self, cursor: Any, values: Mapping[str, Any], handled: Sequence[Handled]) -> bool:
-        """Record successes and renew the claim; nothing, and false, if it is another's.
+        """Record successes and renew the claim; false, without a change, if it is another's.
 
-        :param values: the claim and the times; ``is_durable`` if it is not, as for :meth:`step`.
+        :param values: the claim and the times; ``is_durable`` as for :meth:`step`.
         """
         return self._record(cursor, self.statements.succeed, values, handled)
 
     def renew_claim(self, values: Callable[[], Mapping[str, Any]], *, seconds: float) -> bool:
-        """Renew a claim that another thread works under, on a connection that waits for no pool.
+        """Renew a claim that another thread holds, on a connection outside the pool.
 
-        :param values: gives the claim and the times.
-        :param seconds: how long to wait for a server's answer.
-        :return: whether the claim is held; nothing happened if it is another's.
+        :param values: returns the claim and the times.
+        :param seconds: how long to wait for the server's answer.
+        :return: whether the claim is held; if it is another's, nothing changed.
         """
         with self.translated():
             return self._renewals.run(
@@ -164,11 +164,11 @@ class Database(Connections):
         return bool(cursor.rowcount == 1)
 
     def release(self, cursor: Any, values: Mapping[str, Any], handled: Sequence[Handled]) -> bool:
-        """Record successes and end the claim; nothing, and false, if it is another's."""
+        """Record successes and release the claim; false, without a change, if it is another's."""
         return self._record(cursor, self.statements.release, values, handled)
 
     def complete(self, cursor: Any, values: Mapping[str, Any], handled: Sequence[Handled]) -> bool:
-        """The same, and the event is done."""
+        """The same, and mark the event done."""
         if not self.release(cursor, values, handled):
             return False
         self.statements.done.execute(cursor, values)
@@ -195,13 +195,13 @@ class Database(Connections):
         first: Mapping[str, Any],
         again: Mapping[str, Any],
     ) -> Insert:
-        """Insert a row or update the one that is there, in one statement.
+        """Insert a row or update the existing one, in one statement.
 
-        Of two processes with the same key at once none may fail.
+        Two concurrent processes with the same key must both succeed.
 
         :param key: the columns of a unique constraint.
-        :param first: the other columns where there is no such row yet.
-        :param again: what is set where there is.
+        :param first: the other columns of a new row.
+        :param again: what is set in an existing one.
         """
         statement = self.insert_into(table).values(**key, **first)
         updated: Insert = statement.on_conflict_do_update(
@@ -210,47 +210,47 @@ class Database(Connections):
         return updated
 
     def leads(self, column: ColumnElement[Any], value: Any) -> ColumnElement[bool]:
-        """That *column* has *value*, where its index goes on with the order of what is wanted.
+        """That *column* equals *value*, where its index continues with the query's sort order.
 
-        What is sorted by *column* before that order is read from the index on every database.
+        If *column* also leads the ``ORDER BY``, every database reads in the index's order.
         """
         has_it: ColumnElement[bool] = column == value
         return has_it
 
     def unselective(self, condition: ColumnElement[bool]) -> ColumnElement[bool]:
-        """*condition* as one that most rows meet, so that no index is chosen for it."""
+        """*condition* as one that most rows meet, so that no index is used for it."""
         return condition
 
     def require_suitable(self) -> None:
-        """See that the database, as it is connected to, can hold whatever may come.
+        """Check that the database and its connection can store any event.
 
         :raises LedgerUnavailable: if it cannot, with the remedy.
         """
 
     def report_time(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
-        """A column of times as a report reads it: as text, where the driver is slow to read it."""
+        """A column of times as reports read it: as text, where the driver is slow to parse it."""
         return column
 
     def recordings(self, connection: Connection) -> set[Any]:
-        """The statements by which others record events just now, where several can at once."""
+        """The statements now recording events for others, where several can run at once."""
         return set()
 
     def folds(self, connection: Connection) -> Any:
-        """Something that has changed whenever messages were pruned, where that is cheap to tell."""
+        """A value that changes whenever messages are pruned, where that is cheap to tell."""
         return None
 
     def compact(self) -> None:
-        """Give back the space of what has been deleted; see :attr:`compacts`."""
+        """Reclaim the space of deleted rows; see :attr:`compacts`."""
         with self.querying(patiently=True) as connection:
             alone = connection.execution_options(isolation_level="AUTOCOMMIT")
             for statement in self.compacting:
                 alone.exec_driver_sql(statement)
 
     def back_up(self, path: Path, tell: Callable[[int, int], None]) -> None:
-        """Write the database, as it is at one moment, to a new file.
+        """Write a snapshot of the database to a new file.
 
         :param tell: is called with how much is done, and of how much.
-        :raises FreshdeskWhatsAppError: if that is for the server's own tool to do.
+        :raises FreshdeskWhatsAppError: if the server has its own tool for that.
         """
         raise FreshdeskWhatsAppError(
             f"The ledger is in {type(self).__name__}, which has its own backup tool: "
@@ -258,16 +258,16 @@ class Database(Connections):
         )
 
     def continue_ids(self, connection: Connection, table: Table) -> None:
-        """Give the next row an id after those that were given by hand, where that is not so."""
+        """Let generated ids continue after explicit ones, where they would not."""
 
     def doubts(self) -> list[str]:
-        """In what the engine, which may be the host's, does not keep what it is told to."""
+        """Settings of the engine, perhaps the host's, that make it less than durable."""
         return []
 
     def times(self, *, lease: float | None = None, delay: float = 0) -> dict[str, Any]:
-        """The parameters of the statements' times: now, and seconds from now.
+        """The parameters for the statements' times: now, and seconds from now.
 
-        :param lease: for statements that have to do with the end of a claim.
+        :param lease: for statements that involve the end of a claim.
         """
         return {"lease": lease, "delay": delay}
 
@@ -277,11 +277,11 @@ class Database(Connections):
         return now + timedelta(seconds=after) if after else now
 
     def read_clock(self, connection: Connection) -> datetime:
-        """What its clock says just now (UTC)."""
+        """The current time by its clock (UTC)."""
         now: datetime | None = connection.scalar(select(type_coerce(self.now(), UTCDateTime)))
         assert now is not None
         return now
 
     def moment(self, value: datetime) -> Any:
-        """A UTC time as the driver takes it."""
+        """A UTC time as the driver expects it."""
         return value.replace(tzinfo=None)

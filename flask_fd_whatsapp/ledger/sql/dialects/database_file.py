@@ -1,8 +1,8 @@
 """Notices that SQLite's file was removed or replaced, by a restore, say, while it was open.
 
-SQLite itself would go on: what it records would be in no file, and gone with the process.  Who
-opens a file that is gone gets a new one from SQLite, which empties the write-ahead log beside it:
-what others have recorded there would be lost.
+SQLite itself would carry on, writing to a deleted file that is gone with the process.  Opening
+a missing file creates a new one, and SQLite then empties the write-ahead log beside it: what
+others have recorded there would be lost.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from typing import Any, Final
 from ....exceptions import LedgerUnavailable
 
 _ENDINGS: Final = ("-wal", "-shm")
-"""Of SQLite's write-ahead log and its index, beside the file."""
+"""Suffixes of SQLite's write-ahead log and its index, beside the file."""
 
 _OF_THE_FILE: Final = ("unable to open", "readonly", "disk I/O", "is full", "not a database")
-"""What SQLite says of a file that it cannot open, read or write."""
+"""SQLite's messages about a file that it cannot open, read or write."""
 
 
 class DatabaseFile:
-    """The file that connections are opened to.
+    """The file of the connections.
 
     :param path: where it is.
-    :param on_replaced: is called when another file is there; the next connections are to it.
+    :param on_replaced: is called when another file is in its place, to use that from then on.
     """
 
     def __init__(self, path: str, on_replaced: Callable[[], Any]) -> None:
@@ -35,24 +35,24 @@ class DatabaseFile:
         self._known: tuple[int, int] | None = None
 
     def look(self) -> None:
-        """Look whether it is still the file that was there first; costs two microseconds.
+        """Check that it is still the original file; costs two microseconds.
 
-        :raises LedgerUnavailable: if it is gone, and no other is in its place; once, if there is.
+        :raises LedgerUnavailable: if it is gone; once, if another is in its place.
         """
         try:
             found = self._path.stat()
         except FileNotFoundError:
             if self._known is None:
                 require_no_log(self._path)
-                return  # the first connection makes it
+                return  # the first connection creates it
             raise _removed(self._path) from None
         except OSError:
-            return  # SQLite says what is wrong
+            return  # SQLite reports what is wrong
         if (found.st_dev, found.st_ino) != self._known:
             self._note(found.st_dev, found.st_ino)
 
     def named(self, error: LedgerUnavailable) -> LedgerUnavailable:
-        """*error* with the path, if it is of the file, which SQLite does not name."""
+        """*error* with the path, if it is about the file, which SQLite does not name."""
         text = str(error)
         if not any(words in text for words in _OF_THE_FILE):
             return error
@@ -73,17 +73,17 @@ class DatabaseFile:
 
 
 def require_no_log(path: Path) -> None:
-    """See that no write-ahead log is in use beside *path*, unless the file is there, too.
+    """Check that no write-ahead log is in use beside *path* without the file.
 
     :raises LedgerUnavailable: if the file is gone, or empty, and its log is not.
     """
-    # The log first: whoever makes both makes the file first.
+    # The log first: the file is always created before it.
     if any(_size(Path(f"{path}{ending}")) for ending in _ENDINGS) and not _size(path):
         raise _removed(path)
 
 
 def _size(path: Path) -> int:
-    """How many bytes are in a file; none if there is no such file."""
+    """The size of a file in bytes; 0 if there is none."""
     try:
         return path.stat().st_size
     except FileNotFoundError:
@@ -100,7 +100,7 @@ def _removed(path: Path) -> LedgerUnavailable:
 
 
 def file_of(database: str | None) -> str | None:
-    """The path of an SQLAlchemy URL's *database*, if that is a file whose name it is."""
+    """The path of an SQLAlchemy URL's *database*, if that is the name of a file."""
     if not database or database == ":memory:" or database.startswith("file:"):
         return None
     return database

@@ -1,4 +1,4 @@
-"""The parts of statements that each database has in its own words."""
+"""The parts of statements that differ between databases."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DialectSQL:
-    """One database's words; the defaults are those of who has ``ON CONFLICT``.
+    """One database's dialect; the defaults are for databases with ``ON CONFLICT``.
 
-    :param now: the time, by the clock that all of the ledger's times are of.
+    :param now: the time, by the clock for all of the ledger's times.
     :param lease_end: ``:lease`` seconds from now.
     :param due: ``:delay`` seconds from now.
-    :param age: for how many seconds an event has been there, or alive again.
-    :param is_over: whether a claim has ended, of columns with the prefix *of*, at the time *at*.
-    :param message: the table of messages as a row is put into it or updated.
-    :param on_conflict: what begins the update of a message that is there.
-    :param on_seen: what lets an event that is there be.
+    :param age: the seconds since an event was recorded, or revived.
+    :param is_over: whether a claim, in columns with the prefix *of*, has ended at the time *at*.
+    :param message: the table of messages in an insert or update.
+    :param on_conflict: begins the update of an existing message.
+    :param on_seen: ignores a duplicate event.
     :param old: the prefix of a column as it was before the update.
-    :param new: a column's value that was to be inserted.
-    :param if_claimed: that of *column* if the message's claim is the new one, else the old one.
-    :param returning_id: what gives the id of an inserted event.
+    :param new: a column's value from the insert.
+    :param if_claimed: that value of *column* if the new claim was granted, else the old one.
+    :param returning_id: returns the id of an inserted event.
     """
 
     now: str

@@ -1,4 +1,4 @@
-"""What the engines of ledgers that have one of their own have in common."""
+"""What all engines that ledgers create for themselves have in common."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .timeouts import CONNECT_SECONDS, is_readable
 
 POOL_SIZE: Final = 6
 MAX_OVERFLOW: Final = 5
-"""With :data:`.pool.MOST` and one that renews leases that makes at most 20 connections."""
+"""With :data:`.pool.MOST` and the one that renews leases, at most 20 connections."""
 
 ENGINE_OPTIONS: Final[dict[str, Any]] = {
     "hide_parameters": True,
@@ -23,16 +23,16 @@ ENGINE_OPTIONS: Final[dict[str, Any]] = {
 
 
 def unless_in(url: URL, parameters: dict[str, Any]) -> dict[str, Any]:
-    """Those of a driver's parameters that the URL does not set itself."""
+    """The driver's parameters that the URL does not set itself."""
     return {name: value for name, value in parameters.items() if name not in url.query}
 
 
 def replace_dead(engine: Engine, descriptor_of: Callable[[Any], int]) -> None:
-    """Let nobody get a connection out of the pool that the server has ended.
+    """Never check a connection out of the pool that the server has closed.
 
-    That asks nothing of the server, unless something has come on a connection that was idle.
+    The server is pinged only if data has arrived on an idle connection.
 
-    :param descriptor_of: gives the file descriptor of a driver's connection.
+    :param descriptor_of: returns the file descriptor of a driver's connection.
     """
 
     @event.listens_for(engine, "checkout")

@@ -1,8 +1,8 @@
 """Short writes of several threads, committed together.
 
 A SQLite file takes one writer at a time, and a commit that waits for the disk takes longer than
-what it commits.  One of the threads that want to write does what all have put down by the time
-it may, commits once, and leaves what has come since to the next.
+what it commits.  One of the threads that want to write, the leader, does all jobs queued by the
+time it may write, commits once, and leaves later ones to the next leader.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ MOST: Final = 32
 
 
 class _Job:
-    """What one thread wants written, and what came of it.
+    """What one thread wants written, and the outcome.
 
-    :ivar batch: what its thread has begun to do, with others' jobs, if it leads.
+    :ivar batch: the jobs that its thread has begun, others' included, if it leads.
     """
 
     __slots__ = ("_sleeps", "batch", "error", "is_done", "is_durable", "value", "work")
@@ -41,20 +41,20 @@ class _Job:
         self._sleeps: Any = None
 
     def end(self, value: Any = None, error: BaseException | None = None) -> None:
-        """Note what came of it; its thread is still to be woken."""
+        """Store the outcome; its thread still has to be woken."""
         self.value, self.error, self.is_done = value, error, True
 
     def will_sleep(self) -> None:
-        """For a thread that does not lead, before others know of its job."""
+        """Prepare a thread that does not lead, before its job is queued."""
         self._sleeps = threading.Lock()
         self._sleeps.acquire()
 
     def sleep(self, seconds: float) -> bool:
-        """Whether its thread has been woken within so long."""
+        """Wait; return whether its thread was woken in time."""
         return bool(self._sleeps.acquire(timeout=seconds))
 
     def wake(self) -> None:
-        """Let its thread look again; only for one at a time to call."""
+        """Wake its thread; only one caller at a time."""
         if self._sleeps is not None and self._sleeps.locked():
             self._sleeps.release()
 
@@ -62,11 +62,11 @@ class _Job:
 class Batches:
     """Does the work of several threads in one transaction.
 
-    A signal may interrupt a thread anywhere: it gives back what it has, and leaves nobody waiting.
+    A signal may interrupt a thread anywhere: it releases what it holds, and leaves nobody waiting.
 
-    :param turn: held while one writes.
-    :param begin: makes a transaction, given whether it has to outlive a power cut.
-    :param seconds: how long a thread waits until its work is begun.
+    :param turn: held while writing.
+    :param begin: begins a transaction, given whether it has to survive a power cut.
+    :param seconds: how long a thread waits for its work to begin.
     """
 
     def __init__(
@@ -81,16 +81,16 @@ class Batches:
         self.leave()
 
     def leave(self) -> None:
-        """In a forked process: what is put down is for its parent to do."""
+        """In a forked process: leave queued jobs to its parent."""
         self._jobs: deque[_Job] = deque()
         self._leader: _Job | None = None
         self._lock = threading.Lock()
 
     def run(self, work: Callable[[Any], T], *, is_durable: bool) -> T:
-        """Do *work*, given a cursor, and commit; it has to be such as can be done again.
+        """Do *work* with a cursor, and commit; it has to be idempotent.
 
         :raises LedgerUnavailable: if the database refuses the transaction, for all in it; what
-            *work* raises is raised to its own thread alone.
+            *work* raises is raised only in its own thread.
         """
         job = _Job(work, is_durable=is_durable)
         try:
@@ -119,7 +119,7 @@ class Batches:
         return cast(T, job.value)
 
     def _wait(self, job: _Job) -> None:
-        """Until it is done, or has to lead."""
+        """Wait until it is done, or has to lead."""
         while True:
             is_woken = job.sleep(self._seconds)
             with self._lock:
@@ -133,26 +133,26 @@ class Batches:
         )
 
     def _lead(self, job: _Job) -> None:
-        """Do what has been put down, the leader's own first."""
+        """Do the queued jobs, the leader's own first."""
         try:
             with self._turn:
                 again = self._try(job)
                 while again:
                     again = self._try(job, again)
-        except LedgerUnavailable as error:  # may not write, and the others have waited as long
+        except LedgerUnavailable as error:  # no lock, and the others have waited as long
             for other in job.batch or self._take(job, is_durable=True):
                 if not other.is_done:
                     other.end(error=LedgerUnavailable(*error.args))
 
     def _take(self, job: _Job, *, is_durable: bool) -> list[_Job]:
-        """What the leader's transaction is to do.
+        """Take the jobs of the leader's transaction.
 
-        :param is_durable: it waits for the disk; else it takes nothing that has to.
+        :param is_durable: it waits for the disk; else it takes no job that has to.
         """
         jobs, batch = self._jobs, job.batch
         with self._lock:
             while jobs and len(batch) < MOST and (is_durable or not jobs[0].is_durable):
-                batch.append(jobs[0])  # before it is taken: a signal may come in between
+                batch.append(jobs[0])  # before removing it: a signal may come in between
                 jobs.popleft()
         return batch
 
@@ -161,7 +161,7 @@ class Batches:
             return any(job.is_durable for job in islice(self._jobs, MOST))
 
     def _give_back(self, job: _Job) -> None:
-        """Leave nothing undone that others wait for; once more changes nothing."""
+        """Leave nothing pending that others wait for; idempotent."""
         with self._lock:
             for other in job.batch:
                 if not other.is_done:
@@ -170,20 +170,20 @@ class Batches:
             if not job.is_done and job in self._jobs:
                 self._jobs.remove(job)
             while self._jobs and self._jobs[0].is_done:
-                self._jobs.popleft()  # whose leader was interrupted as it took them
+                self._jobs.popleft()  # their leader was interrupted while taking them
             if self._leader is job:
                 following = self._jobs[0] if self._jobs else None
                 if following is not None:
                     following.wake()
                 self._leader = following
-            job.batch = []  # itself among them
+            job.batch = []  # breaks a reference cycle: it contains the job itself
 
     def _try(self, leader: _Job, again: list[_Job] | None = None) -> list[_Job]:
-        """Commit jobs; if one fails, give the others, which are to be done again without it.
+        """Commit jobs; if one fails, return the others, to be retried without it.
 
-        :param again: the jobs; ``None`` for those that have been put down by the time that the
-            transaction begins, which may have to wait for other processes.
-        :raises LedgerUnavailable: if there is no transaction to be had.
+        :param again: the jobs; ``None`` for those queued by the time the transaction begins,
+            which may have to wait for other processes.
+        :raises LedgerUnavailable: if no transaction can be begun.
         """
         at: _Job | None = None
         jobs = again or []

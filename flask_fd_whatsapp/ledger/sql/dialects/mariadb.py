@@ -1,4 +1,4 @@
-"""All that is different on MariaDB."""
+"""What differs on MariaDB."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .table_changes import TableChanges
 from .timeouts import ANSWER_SECONDS, CONNECT_SECONDS, LOCK_SECONDS, keep_alive
 
 OLDEST: Final = (10, 6)
-"""The version from which on it has RETURNING and SKIP LOCKED."""
+"""The first version with RETURNING and SKIP LOCKED."""
 
 _NEEDED: Final = (
     f"A ledger needs MariaDB {'.'.join(map(str, OLDEST))} or later, which has RETURNING and SKIP "
@@ -36,10 +36,10 @@ _NEEDED: Final = (
 _READ_COMMITTED: Final = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"
 
 _LOCKED, _DEADLOCK, _CHANGED, _IN_TRANSACTION = 1205, 1213, 1020, 1568
-"""The numbers of errors; of the last, a level was set in the middle of a transaction."""
+"""Error numbers; the last: an isolation level was set in the middle of a transaction."""
 
-# It assigns from left to right: claim_token is the new one when claim_until is set, and
-# error_message sees the new error_code, which is then the event's own or was there before.
+# MariaDB assigns from left to right: claim_token is already the new one when claim_until is set,
+# and error_message sees the new error_code, either the event's own or the one before.
 _SQL: Final = DialectSQL(
     now="UTC_TIMESTAMP(6)",
     lease_end="UTC_TIMESTAMP(6) + INTERVAL :lease * 1000000 MICROSECOND",
@@ -56,12 +56,12 @@ _SQL: Final = DialectSQL(
 )
 
 _LIMITS: Final = {"lock_wait_timeout": 1, "innodb_lock_wait_timeout": 1, "max_statement_time": 0}
-"""While a table is changed: seconds for a lock, and none for statements, whose own is for requests.
+"""While a table is changed: seconds for a lock, and no limit on statements, meant for requests.
 """
 
 
 class _Changes(TableChanges):
-    """A change commits by itself, and waits for tables that refer to its own, too."""
+    """A change commits implicitly, and also waits for tables that refer to its own."""
 
     # The locks have one namespace for all databases.
     upgrade_lock = "SELECT GET_LOCK(CONCAT('fd_whatsapp.', MD5(DATABASE())), 0)"
@@ -96,7 +96,7 @@ def _set(connection: Connection, limits: Mapping[str, object]) -> None:
 
 
 def _connect(dialect: Any, record: object, arguments: Any, parameters: Any) -> Any:
-    """PyMySQL waits for a greeting as long as for an answer: its connect_timeout is TCP's."""
+    """Limit the wait for a greeting: PyMySQL's connect_timeout covers TCP only."""
     seconds = parameters["read_timeout"]
     least = min(parameters["connect_timeout"], seconds)
     connection = dialect.connect(*arguments, **{**parameters, "read_timeout": least})
@@ -122,10 +122,10 @@ WHERE db = DATABASE() AND id <> CONNECTION_ID()
 
 
 class MariaDB(Database):
-    """InnoDB, through PyMySQL or another driver that takes ``%(name)s``."""
+    """InnoDB, through PyMySQL or another driver that supports ``%(name)s``."""
 
     dialects = ("mariadb", "mysql")
-    # The latter is SQLAlchemy's older name for it; of a MySQL server it is said at first use.
+    # The latter is SQLAlchemy's older name for it; MySQL servers are refused at first use.
     changes = _Changes()
     compares_bytes = True
     time_out_attribute = "_read_timeout"  # PyMySQL's
@@ -141,7 +141,7 @@ class MariaDB(Database):
 
     @classmethod
     def new_statements(cls) -> Statements:
-        """The statements on the way of an event, in its words."""
+        """The statements that handle events, in its dialect."""
         return statements_for(_SQL, by_name)
 
     @classmethod
@@ -155,7 +155,7 @@ class MariaDB(Database):
         engine = create_engine(
             url,
             connect_args=unless_in(url, parameters),
-            isolation_level="READ COMMITTED",  # fewer locks on gaps, fewer deadlocks
+            isolation_level="READ COMMITTED",  # fewer gap locks, fewer deadlocks
             **ENGINE_OPTIONS,
         )
         event.listen(engine, "do_connect", _connect)
@@ -165,7 +165,7 @@ class MariaDB(Database):
 
     @staticmethod
     def code_of(error: BaseException) -> object:
-        """The server's number of the error."""
+        """The server's error number."""
         return error.args[0] if error.args else None
 
     def upsert(
@@ -175,7 +175,7 @@ class MariaDB(Database):
         first: Mapping[str, Any],
         again: Mapping[str, Any],
     ) -> Insert:
-        """Insert a row or update the one that is there, in one statement."""
+        """Insert a row or update the existing one, in one statement."""
         return insert(table).values(**key, **first).on_duplicate_key_update(dict(again))
 
     def transaction(self) -> Transaction:
@@ -183,15 +183,15 @@ class MariaDB(Database):
         return Transaction(self) if self.is_own else _ReadCommitted(self)
 
     def leads(self, column: ColumnElement[Any], value: Any) -> ColumnElement[bool]:
-        """As a range: an equal value leads to all that have it, whatever bounds the next column."""
+        """As a range: by equality it would read every match, whatever bounds the next column."""
         return and_(column >= value, column <= value)
 
     def report_time(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
-        """As text: PyMySQL takes twelve times as long to make it a datetime."""
+        """As text: PyMySQL takes twelve times as long to make a datetime."""
         return cast(column, String(26))
 
     def recordings(self, connection: Connection) -> set[Any]:
-        """The statements that write messages just now; of other users' nobody is told."""
+        """The statements now writing messages; other users' are not visible."""
         return set(map(tuple, connection.exec_driver_sql(_RECORDINGS)))
 
     def begin(self, connection: Connection) -> RootTransaction:
@@ -202,27 +202,27 @@ class MariaDB(Database):
         return transaction
 
     def begin_read_committed(self, connection: Any) -> None:
-        """Begin a transaction on the host's connection; the next one is as the host wants it."""
+        """Begin a transaction on the host's connection; only this one has the level."""
         cursor = connection.cursor()
         try:
             cursor.execute(_READ_COMMITTED)
         except self.driver_error as error:
             if self.code_of(error) != _IN_TRANSACTION:
                 raise
-            connection.commit()  # what a listener of the host's began
+            connection.commit()  # what a listener of the host began
             cursor.execute(_READ_COMMITTED)
         if _commits_by_itself(connection.driver_connection):
             cursor.execute("START TRANSACTION")
         cursor.close()
 
     def require_suitable(self) -> None:
-        """See that it is MariaDB, and a connection of a character set that has every character."""
+        """Check that it is MariaDB, with a connection character set that covers Unicode."""
         query = "SELECT VERSION(), @@character_set_client, @@character_set_connection"
         try:
             with self.querying() as connection:
                 version, *sets = connection.exec_driver_sql(query).one()
         except LedgerUnavailable as error:
-            if isinstance(error.__cause__, InvalidRequestError):  # a dialect for MariaDB alone
+            if isinstance(error.__cause__, InvalidRequestError):  # a dialect for MariaDB only
                 raise LedgerUnavailable(f"{error} {_NEEDED}") from error
             raise
         number = re.match(r"(?:5\.5\.5-)?(\d+)\.(\d+).*mariadb", version, re.IGNORECASE)
@@ -237,7 +237,7 @@ class MariaDB(Database):
                 )
 
     def doubts(self) -> list[str]:
-        """A setting with which InnoDB forgets."""
+        """A setting with which InnoDB may lose commits."""
         query = "SELECT @@innodb_flush_log_at_trx_commit"
         with self.querying() as connection:
             found = connection.exec_driver_sql(query).scalar()
@@ -260,7 +260,7 @@ class MariaDB(Database):
 
 
 class _ReadCommitted(Transaction):
-    """A transaction on a connection of the host's."""
+    """A transaction on one of the host's connections."""
 
     _database: MariaDB
 
@@ -270,6 +270,6 @@ class _ReadCommitted(Transaction):
 
 
 def _commits_by_itself(driver: Any) -> bool:
-    """Whether the connection is in autocommit mode, by whichever name its driver calls that."""
+    """Whether the connection is in autocommit mode, whatever its driver calls that."""
     ask = getattr(driver, "get_autocommit", None)
     return bool(ask() if ask is not None else driver.autocommit)

@@ -1,6 +1,6 @@
-"""What is different on PostgreSQL: each step of an event's way is one statement.
+"""What differs on PostgreSQL: each step of handling an event is one statement.
 
-It commits by itself, so that a step is one round trip.
+In autocommit mode, so that a step is one round trip.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class PostgreSQL(Database):
     changes = PostgreSQLChanges()
     insert_into = staticmethod(insert)
     time_out_attribute = "answer_seconds"  # TimedConnection's
-    conflicts = ("40P01", "40001")  # a deadlock, or what stricter isolation has
+    conflicts = ("40P01", "40001")  # a deadlock; a serialisation failure of stricter isolation
     compacting = tuple(f"VACUUM (ANALYZE) {name}" for name in metadata.tables)
     compacts = (
         "VACUUM lets PostgreSQL reuse the space, and locks nobody out. Only VACUUM FULL, which "
@@ -68,7 +68,7 @@ class PostgreSQL(Database):
 
     @classmethod
     def new_statements(cls) -> SingleStatements:
-        """The statements on the way of an event, in its words."""
+        """The statements that handle events, in its dialect."""
         return single_statements()
 
     @classmethod
@@ -80,7 +80,7 @@ class PostgreSQL(Database):
 
     @classmethod
     def warm_up(cls) -> None:
-        """Import what :meth:`new_engine` does, the driver apart."""
+        """Import what :meth:`new_engine` does, except for the driver."""
         import_module(".psycopg_connection", __package__)
 
     @staticmethod
@@ -89,7 +89,7 @@ class PostgreSQL(Database):
         return getattr(error, "sqlstate", None)
 
     def require_suitable(self) -> None:
-        """See that server and connection are of an encoding that has every character."""
+        """Check that the encodings of server and connection cover Unicode."""
         query = "SELECT current_setting('server_encoding'), current_setting('client_encoding')"
         with self.querying() as connection:
             server, client = connection.exec_driver_sql(query).one()
@@ -106,7 +106,7 @@ class PostgreSQL(Database):
             )
 
     def doubts(self) -> list[str]:
-        """Settings with which PostgreSQL forgets, and a pooler that statements do not suit."""
+        """Settings with which PostgreSQL may lose commits, and a pooler that breaks statements."""
         names = ("synchronous_commit", "fsync")
         with self.querying() as connection:
             off = [n for n in names if connection.exec_driver_sql(f"SHOW {n}").scalar() == "off"]
@@ -123,14 +123,14 @@ class PostgreSQL(Database):
         return doubts
 
     def translate(self, error: Exception, connection: Any = None) -> LedgerUnavailable:
-        """What to say of an error; of a pooler's, what to do about it."""
+        """The ledger's error; for a pooler's, with the remedy."""
         translated = super().translate(error, connection)
         if self.code_of(getattr(error, "orig", error)) in _OF_PREPARED:
             return LedgerUnavailable(f"{translated} Behind a pooler {_UNPREPARED}")
         return translated
 
     def prepare(self, driver: Any) -> None:
-        """Let what a kept connection executes commit by itself."""
+        """Put a kept connection into autocommit mode."""
         driver.autocommit = True
 
     def transaction(self) -> Transaction:
@@ -138,15 +138,15 @@ class PostgreSQL(Database):
         return Several(self)
 
     def step(self, work: Callable[[Any], T], *, is_durable: bool = True) -> T:
-        """Do *work*, which is one statement and commits by itself.
+        """Do *work*, which is one statement in autocommit mode.
 
-        It knows by itself, too, whether to wait for the disk.
+        The statement itself sets whether to wait for the disk.
         """
         with self._alone_at_read_committed() as cursor:
             return work(cursor)
 
     def _alone_at_read_committed(self) -> Transaction:
-        """Statements that commit by themselves, unless the server's default level is another."""
+        """Autocommit, unless the server's default isolation level is not READ COMMITTED."""
         if self._alone is None:
             with Autocommit(self) as cursor:
                 cursor.execute("SHOW default_transaction_isolation")
@@ -155,26 +155,25 @@ class PostgreSQL(Database):
         return self._alone(self)
 
     def begin_snapshot(self, connection: Connection) -> None:
-        """Begin to see one moment, and go by indexes: by its statistics it would read all there
-        is where the period is a fifth of it, and sort by text what hashing groups in a third of
-        the time."""
+        """Begin a snapshot, and prefer indexes: by its statistics it would scan the whole table for
+        a fifth of its rows, and sort by text what hashing groups in a third of the time."""
         super().begin_snapshot(connection)
         connection.exec_driver_sql(_FOR_REPORTS)
 
     def recordings(self, connection: Connection) -> set[Any]:
-        """The statements that write messages just now; of other users' nobody is told."""
+        """The statements now writing messages; other users' are not visible."""
         return set(map(tuple, connection.exec_driver_sql(_RECORDINGS)))
 
     def begin(self, connection: Connection) -> RootTransaction:
         """Begin a transaction at READ COMMITTED; the level is the driver's to send with BEGIN."""
         if not self.is_own or self.engine.dialect.default_isolation_level != "READ COMMITTED":
-            # What a listener of the host's began; else nothing is sent.
+            # Ends what a listener of the host began; else nothing is sent.
             connection.connection.driver_connection.commit()  # type: ignore[union-attr]
             connection.execution_options(isolation_level="READ COMMITTED")
         return connection.begin()
 
     def reading(self) -> Transaction:
-        """A cursor whose statements commit by themselves."""
+        """A cursor in autocommit mode."""
         return Autocommit(self)
 
     def insert(self, cursor: Any, values: dict[str, Any]) -> Inserted:
@@ -183,13 +182,13 @@ class PostgreSQL(Database):
         return Inserted._make(cursor.fetchone())
 
     def complete(self, cursor: Any, values: Mapping[str, Any], handled: Sequence[Handled]) -> bool:
-        """Record successes, end the claim and the event; nothing, and false, if it is another's."""
+        """Record successes, end claim and event; false, without a change, if it is another's."""
         return self._record(cursor, self.statements.complete, values, handled)
 
     def claim_pending(self, values: Mapping[str, Any]) -> Found | None:
-        """Claim a pending event's message and count the try, in two statements.
+        """Claim a pending event's message and count the attempt, in two statements.
 
-        The second sees all that the one who had the message before has written.
+        The second sees everything that the previous holder has written.
         """
         with self._alone_at_read_committed() as cursor:
             self.statements.claim_of.execute(cursor, values)
@@ -212,25 +211,25 @@ class PostgreSQL(Database):
         values: Mapping[str, Any],
         handled: Sequence[Handled],
     ) -> bool:
-        # One text: the driver takes longer for lists.
+        # One text: the driver is slower with lists.
         text = json.dumps({one.handler: one.is_superseded for one in handled})
         statement.execute(cursor, {"is_durable": True, **values, "handled": text})
         return bool(cursor.rowcount == 1)
 
     def continue_ids(self, connection: Connection, table: Table) -> None:
-        """Let the table's sequence go on after the last id."""
+        """Set the table's sequence to continue after the last id."""
         if "id" in table.c:
             last = select(func.max(table.c.id)).scalar_subquery()
             sequence = func.pg_get_serial_sequence(table.name, "id")
             connection.execute(select(func.setval(sequence, last)))
 
     def moment(self, value: datetime) -> Any:
-        """A UTC time as the driver takes it."""
+        """A UTC time as the driver expects it."""
         return value
 
 
 _OF_PREPARED: Final = ("42P05", "26000")
-"""That a prepared statement is there already, or is not there (SQLSTATE)."""
+"""SQLSTATEs: a prepared statement exists already, or does not exist."""
 
 _UNPREPARED: Final = (
     "the host's engine must not prepare statements, which other server processes do not know: "
@@ -239,7 +238,7 @@ _UNPREPARED: Final = (
 
 
 def _read_times(connection: Any, _: object, proxy: object) -> None:
-    """psycopg reads times in ISO's style alone, and a server may be set to another."""
+    """Set the date style: psycopg parses only ISO, and the server may use another."""
     info = getattr(connection, "info", None)
     style = None if info is None else info.parameter_status("DateStyle")
     if style is not None and not style.startswith("ISO"):

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, TextClause, text
 from .table_changes import TableChanges
 
 LOCK_SECONDS: Final = 0.3
-"""How long a change waits for a table, and with it all that comes after."""
+"""How long a change waits for a table, holding up all later statements."""
 
 
 class PostgreSQLChanges(TableChanges):
@@ -29,16 +29,16 @@ class PostgreSQLChanges(TableChanges):
     index_options = {"postgresql_concurrently": True}  # noqa: RUF012 - nobody changes it
 
     def before_upgrade_lock(self, connection: Connection) -> None:
-        """Between two statements it is to have no snapshot."""
+        """Make sure that it has no snapshot between two statements."""
         driver: Any = connection.connection.driver_connection
-        driver.commit()  # what a listener of the host's began
-        driver.prepare_threshold = None  # what a prepared one leaves open would have one
+        driver.commit()  # what a listener of the host began
+        driver.prepare_threshold = None  # a prepared statement may keep one open
         connection.execution_options(isolation_level="READ COMMITTED")
 
     def create_index(
         self, op: Any, name: str, table: str, columns: Sequence[str], where: TextClause | None
     ) -> None:
-        """Build an index; one left invalid by a run that was killed is built anew."""
+        """Build an index; one left invalid by a killed run is rebuilt."""
         if op.get_bind().scalar(_IS_INVALID, {"name": name}):
             op.drop_index(name, table, **self.index_options)
         op.create_index(
@@ -53,7 +53,7 @@ class PostgreSQLChanges(TableChanges):
     def limited(
         self, connection: Connection, patience: float, *, is_beside: bool
     ) -> AbstractContextManager[None]:
-        """Let a change wait for a table as long as is right for it."""
+        """Limit how long a change waits for a table."""
         return _unhurried(connection, patience) if is_beside else _in_transaction(connection)
 
 
@@ -64,7 +64,7 @@ _IS_INVALID: Final = text(
 
 @contextmanager
 def _in_transaction(connection: Connection) -> Generator[None]:
-    """A transaction of its own, whose settings end with it, behind a pooler too."""
+    """A separate transaction, whose settings end with it, even behind a pooler."""
     execute = connection.exec_driver_sql
     execute("BEGIN")
     try:
@@ -78,10 +78,10 @@ def _in_transaction(connection: Connection) -> Generator[None]:
 
 @contextmanager
 def _unhurried(connection: Connection, patience: float) -> Generator[None]:
-    """The server's limits are for requests, and not for building an index.
+    """Lift the server's limits, meant for requests, while building an index.
 
-    Behind a pooler they stay as they are: what is set outside a transaction may be set, and reset,
-    on a server process that others use.
+    Behind a pooler they stay: settings outside a transaction may be set, and reset, on a server
+    process that others use.
     """
     execute = connection.exec_driver_sql
     driver: Any = connection.connection.driver_connection

@@ -1,7 +1,7 @@
-"""PostgreSQL's statements: there a step of an event's way can be one.
+"""PostgreSQL's statements: each step of handling an event can be a single one.
 
-The parts of one see the tables as they were when it began.  All that follows the message's part
-selects from it, so that the message's row is locked first.
+All its parts see the snapshot from when it began.  Every part after the message's selects from
+that, so that the message's row is locked first.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _SQL: Final = DialectSQL(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SingleStatements(Statements):
-    """Where a step can be one statement: :attr:`succeed` and :attr:`release` record successes too.
+    """One statement per step: :attr:`succeed` and :attr:`release` also record successes.
 
     :param insert: the event and its message.
     :param complete: successes, the end of the claim and of the event.
-    :param claim_of: the claim on the message of an event that is pending.
-    :param begin_try: counts the try at an event that is pending and whose message is claimed.
+    :param claim_of: the claim on a pending event's message.
+    :param begin_try: counts the attempt at a pending event whose message is claimed.
     """
 
     insert: Statement
@@ -71,7 +71,7 @@ WITH m AS ({claimed}
 {then}
 """
 
-# After a crash of the server, which may forget the claim, a handler may be called again.
+# A crash of the server may lose the claim, and a handler may be called again.
 _LAZY: Final = "set_config('synchronous_commit', 'off', TRUE) IS NOT NULL"
 
 _CLAIM_OF: Final = """

@@ -1,4 +1,4 @@
-"""Transactions of PostgreSQL: a statement that commits by itself, or several together."""
+"""Transactions of PostgreSQL: autocommit, or several statements together."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from ..transactions import Transaction
 
 
 class Autocommit(Transaction):
-    """Each statement commits by itself."""
+    """Each statement in its own transaction."""
 
     def _begin(self, connection: Any) -> Any:
         driver = connection.driver_connection
-        self._did_before = driver.autocommit  # a kept one, or of an engine of the host's set to it
+        self._did_before = driver.autocommit  # a kept one, or one of the host's in that mode
         if not self._did_before:
-            driver.commit()  # what a listener of the host's began; else nothing is sent
+            driver.commit()  # what a listener of the host began; else nothing is sent
             driver.autocommit = True
         return connection.cursor()
 
@@ -24,7 +24,7 @@ class Autocommit(Transaction):
 
 
 class Several(Autocommit):
-    """Statements that commit together, at a level that is not left to the engine."""
+    """Statements that commit together, at a level independent of the engine's."""
 
     def _begin(self, connection: Any) -> Any:
         cursor = super()._begin(connection)

@@ -1,4 +1,4 @@
-"""psycopg's connection with a time-out for answers, whatever is between it and PostgreSQL."""
+"""psycopg's connection with a time-out for answers, even behind a pooler or proxy."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ PARAMETERS: Final = {
     "tcp_user_timeout": ANSWER_SECONDS * 1000,
     "client_encoding": "utf8",
 }
-"""libpq's, none of which a pooler refuses."""
+"""libpq's parameters, all of them accepted by poolers."""
 
 _READ, _WRITE = 1, 2  # as psycopg's generators say what they wait for
 
-# Neither in the startup packet's options, which PgBouncer refuses, nor relied upon behind a pooler,
-# where the next statement may be another server process's.  PgBouncer hands on TimeZone and
-# DateStyle.  Far from UTC, Python cannot read the first and the last day of its calendar; psycopg
-# reads times in ISO's style alone.
+# Not in the startup packet's options, which PgBouncer refuses, and not relied upon behind a pooler,
+# where another server process may run the next statement.  PgBouncer passes on TimeZone and
+# DateStyle.  Far from UTC, Python cannot represent the first and last day of its calendar; psycopg
+# parses only ISO's style.
 _SET_UP: Final = """
 SELECT pg_backend_pid(),
   set_config('TimeZone', 'UTC', FALSE),
@@ -49,7 +49,7 @@ SELECT pg_backend_pid(),
 
 
 class TimedConnection(psycopg.Connection[Any]):
-    """Ends, instead of waiting for ever for a server that is silent.
+    """Closes instead of waiting forever for a silent server.
 
     :ivar answer_seconds: how long it may be silent.
     """
@@ -57,7 +57,7 @@ class TimedConnection(psycopg.Connection[Any]):
     answer_seconds: float = ANSWER_SECONDS
 
     def wait(self, gen: Generator[Any, Any, Any], *arguments: Any, **keywords: Any) -> Any:
-        """Drive one of psycopg's generators, which tell what they wait for."""
+        """Drive one of psycopg's generators, which yield what they wait for."""
         if not hasattr(select, "poll"):
             return super().wait(gen, *arguments, **keywords)
         try:
@@ -76,7 +76,7 @@ class TimedConnection(psycopg.Connection[Any]):
         try:
             found = poll.poll(self.answer_seconds * 1000)
         except BaseException:
-            self.pgconn.finish()  # in the middle of a statement, of no use to anybody
+            self.pgconn.finish()  # in the middle of a statement, so unusable
             raise
         if not found:
             self.pgconn.finish()
@@ -111,11 +111,11 @@ def set_up(connection: psycopg.Connection[Any]) -> None:
     values = {"pid": connection.info.backend_pid, "lock_timeout": f"{LOCK_SECONDS}s"}
     row = connection.execute(_SET_UP, values).fetchone()
     if row is None or row[0] != connection.info.backend_pid:
-        connection.prepare_threshold = None  # another server process does not know the statement
+        connection.prepare_threshold = None  # another server process lacks the statement
     connection.autocommit = False
 
 
 def is_pooled(connection: psycopg.Connection[Any]) -> bool:
-    """Whether a pooler such as PgBouncer is in between: it makes up the process id it tells."""
+    """Whether a pooler such as PgBouncer is in between: it reports a made-up process id."""
     row = connection.execute("SELECT pg_backend_pid()").fetchone()
     return row is not None and row[0] != connection.info.backend_pid

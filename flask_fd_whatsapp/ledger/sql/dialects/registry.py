@@ -1,4 +1,4 @@
-"""Which databases a ledger can be kept in."""
+"""The databases that a ledger can be kept in."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BY_DIALECT: Final[Mapping[str, type[Database]]] = {
 
 
 def kind_of(dialect: str) -> type[Database]:
-    """The class of the database that SQLAlchemy has this dialect for.
+    """The class of the database with this SQLAlchemy dialect.
 
     :raises ConfigurationError: if a ledger cannot be kept in it.
     """
@@ -39,7 +39,7 @@ def database_of(engine: Engine, *, is_own: bool = False) -> Database:
     """The ledger's access to a database through *engine*.
 
     :param is_own: nobody else uses the engine, and it was made by :func:`engine_from_url`.
-    :raises ConfigurationError: if the engine is of another database.
+    :raises ConfigurationError: if the engine is for another database.
     """
     return kind_of(engine.dialect.name)(engine, is_own=is_own)
 
@@ -53,7 +53,7 @@ def engine_from_url(url: str, app: Flask) -> Engine:
 def warm_up(url: str) -> None:
     """Import what a ledger at *url* needs; no connection is made and no file opened.
 
-    That takes some hundred milliseconds, which the first request would wait for else.
+    That takes a few hundred milliseconds, for which the first request would otherwise wait.
     """
     parsed = make_url(url)
     parsed.get_dialect().import_dbapi()

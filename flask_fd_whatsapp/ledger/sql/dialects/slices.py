@@ -1,10 +1,10 @@
-"""Which of several processes goes on with recorded events of a SQLite file just now.
+"""Which of several processes currently handles the recorded events of a SQLite file.
 
-Processes that hand the file over to each other with each of their short transactions spend their
-time on waiting, and on reading again what the others have written.  So one of them goes on for a
-slice of time, as long as its events are quick, and the others stand by.
+Processes that pass the file to each other after every short transaction spend their time
+waiting, and rereading what the others have written.  So one of them continues for a slice of
+time, as long as its events are quick, and the others stand by.
 
-All of it is a hint that ends by itself: nothing relies on it, and nobody waits for it for long.
+All of it is a hint that expires: nothing relies on it, and nobody waits for it for long.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from typing import Final
 from .writer_lock import ask_until
 
 SLICE_SECONDS: Final = 0.1
-"""How long a process goes on while others stand by."""
+"""How long a process continues while others stand by."""
 
 QUICK_SECONDS: Final = 0.002
-"""What takes longer than this is done beside what others do."""
+"""An event that takes longer than this does not hold others up."""
 
 PATIENCE_SECONDS: Final = 1.0
 """How long to stand by at most."""
@@ -29,15 +29,15 @@ PATIENCE_SECONDS: Final = 1.0
 PAUSE_SECONDS: Final = 0.001
 
 _NOTE: Final = Struct("=qdq")
-"""The ids of the process whose slice it is and of one that stands by, and in between the end."""
+"""The id of the process whose slice it is, the slice's end, and the id of one that stands by."""
 
 
 class Slices:
     """The slices of this process and of others.
 
-    :param path: the file that they are noted in, which is made; without one nobody stands by.
-    :param me: gives the id of this process.
-    :param clock: a clock in seconds that all processes of this machine share.
+    :param path: the file that they are noted in, created if missing; without one nobody stands by.
+    :param me: returns the id of this process.
+    :param clock: a clock in seconds that all processes on this machine share.
     """
 
     def __init__(
@@ -53,13 +53,13 @@ class Slices:
         self._ends_at = 0.0
 
     def enter(self) -> None:
-        """Stand by in another process's slice; then it is this one's for a quick event."""
+        """Stand by during another process's slice; then start this one's."""
         ask_until(time.monotonic() + PATIENCE_SECONDS, self.try_to_enter, PAUSE_SECONDS)
 
     def try_to_enter(self) -> bool:
-        """Whether it is this process's slice, or may be as well; if not, it stands by from now on.
+        """Whether this process has the slice, or may take it; if not, it stands by from now on.
 
-        Of several processes that try at the same moment each may have it.
+        Several processes that try at the same moment may all get it.
         """
         if self._path is None:
             return True

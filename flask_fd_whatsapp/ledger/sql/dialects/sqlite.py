@@ -1,4 +1,4 @@
-"""What is different on SQLite: one writer at a time, and no server whose clock to ask."""
+"""What differs on SQLite: one writer at a time, and no server whose clock to use."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ _SQL: Final = DialectSQL(
     lease_end=":lease_end",
     due=":due",
     age="(JULIANDAY(:now) - JULIANDAY(COALESCE(revived_at, received_at))) * 86400",
-    # A claim of later than now is of a clock that was ahead and has been set right.
+    # A claim made in the future is from a clock that ran ahead and has been corrected.
     is_over="{of}claim_until <= {at} OR COALESCE({of}claimed_at, {at}) > :ahead",
-    returning_id="",  # it tells the last one anyway, which costs less
+    returning_id="",  # lastrowid has it, which costs less
 )
 
 
 class _Changes(TableChanges):
-    """A whole revision is one transaction, which nobody else can write in."""
+    """A whole revision is one transaction, during which nobody else can write."""
 
     revision_lock = "BEGIN IMMEDIATE"
     in_the_way = ("SQLITE_BUSY",)
@@ -69,13 +69,13 @@ class SQLite(Database):
         "answered with 503 and resent, and it needs as much free space as the file takes."
     )
     take_turns = False  # what was used last has the most in its cache
-    # As long as one of before the fork is open, SQLite takes the parent's locks on the file for
-    # this process's own.  To close it does not take them from the parent.
+    # While a connection from before the fork is open, SQLite treats the parent's locks on the
+    # file as this process's.  Closing it does not release the parent's.
     closes_inherited = True
 
     def __init__(self, engine: Engine, *, is_own: bool) -> None:
         super().__init__(engine, is_own=is_own)
-        # What the URL says of waiting for SQLite's lock goes for the queue before it, too.
+        # The URL's time-out for SQLite's lock also applies to the queue before it.
         timeout = engine.url.query.get("timeout") if is_own else None
         seconds = float(timeout) if isinstance(timeout, str) else sqlite_connection.BUSY_SECONDS
         path = f"{engine.url.database}-turn" if is_own else None
@@ -92,7 +92,7 @@ class SQLite(Database):
 
     @classmethod
     def new_statements(cls) -> Statements:
-        """The statements on the way of an event, in its words."""
+        """The statements that handle events, in its dialect."""
         return statements_for(_SQL, by_position)
 
     @classmethod
@@ -102,7 +102,7 @@ class SQLite(Database):
 
     @staticmethod
     def code_of(error: BaseException) -> object:
-        """The name of SQLite's error."""
+        """The name of SQLite's error code."""
         return getattr(error, "sqlite_errorname", None)
 
     def unselective(self, condition: ColumnElement[bool]) -> ColumnElement[bool]:
@@ -115,11 +115,11 @@ class SQLite(Database):
         super().renew()
 
     def require_suitable(self) -> None:
-        """See that the file was not removed while it was in use."""
+        """Check that the file was not removed while in use."""
         self._look()
 
     def translate(self, error: Exception, connection: Any = None) -> LedgerUnavailable:
-        """What to say of an error; of one of the file, with its path."""
+        """The ledger's error; for one about the file, with its path."""
         translated = super().translate(error, connection)
         return translated if self._file is None else self._file.named(translated)
 
@@ -139,10 +139,10 @@ class SQLite(Database):
         with super().querying() as connection:
             yield connection
 
-    reports_by_page = True  # since the WAL could not be cut off meanwhile
+    reports_by_page = True  # a long read keeps the WAL from being truncated
 
     def begin_snapshot(self, connection: Connection) -> None:
-        """Begin a transaction, which sees one moment from its first query on."""
+        """Begin a transaction, whose snapshot starts with its first query."""
         connection.exec_driver_sql("BEGIN")
 
     def folds(self, connection: Connection) -> Any:
@@ -155,7 +155,7 @@ class SQLite(Database):
         return WritingInTurn(self, self._begin_writing, self.turn, is_durable=True)
 
     def stand_by(self) -> None:
-        """Let another process that is at quick events go on with them first."""
+        """Let another process that is handling quick events continue first."""
         self._slices.enter()
 
     def claiming(self) -> Transaction:
@@ -164,14 +164,14 @@ class SQLite(Database):
         return WritingInTurn(self, self._begin_writing, self.turn, is_durable=False)
 
     def step(self, work: Callable[[Any], T], *, is_durable: bool = True) -> T:
-        """Do *work* in a transaction, together with what other threads want to do.
+        """Do *work* in a transaction, together with other threads' work.
 
-        What need not outlive a power cut does not wait for the disk.  It does outlive the
-        process, and is on disk as soon as something later is that has to be.
+        What need not survive a power cut does not wait for the disk.  It does survive the
+        process, and is on disk once any later durable transaction is.
         """
         self.own()  # before its turn
         if is_durable:
-            self._look()  # as an event comes in; the rest of its way goes to the same file
+            self._look()  # when an event arrives; later steps use the same file
         return self._batches.run(work, is_durable=is_durable)
 
     def is_seen(self, cursor: Any, values: Mapping[str, Any]) -> bool:
@@ -184,21 +184,21 @@ class SQLite(Database):
         return cursor.lastrowid if cursor.rowcount == 1 else None
 
     def renew_claim(self, values: Callable[[], Mapping[str, Any]], *, seconds: float) -> bool:
-        """Renew a claim that another thread works under, with what else there is to write."""
+        """Renew a claim that another thread holds, together with other writes."""
         return self.step(lambda cursor: self._renewed(cursor, values()), is_durable=False)
 
     @contextmanager
     def writing(self, *, patiently: bool = False) -> Generator[Connection]:
         """An SQLAlchemy connection in a transaction that may write from its first statement."""
         self._look()
-        # The connection first: to wait for one in one's turn would hold up all others.
+        # The connection first: waiting for one during the turn would hold up all others.
         with self.translated(), self.engine.connect() as connection, self.turn, connection.begin():
             self._lock(connection)
             yield connection
 
     @contextmanager
     def forgetting(self) -> Generator[Connection]:
-        """The same for what may be done again after a power cut: it does not wait for the disk."""
+        """The same for work that can be redone after a power cut: does not wait for the disk."""
         self._look()
         with self.translated(), self.engine.connect() as connection:
             driver: Any = connection.connection.driver_connection
@@ -207,19 +207,19 @@ class SQLite(Database):
                 yield connection
 
     def compact(self) -> None:
-        """Make the file as small as what is in it; nobody can write until that is done."""
+        """Shrink the file to its contents; nobody can write until that is done."""
         self._look()
         with self.turn:
             super().compact()
 
     def back_up(self, path: Path, tell: Callable[[int, int], None]) -> None:
-        """Write the database, as it is at one moment, to a new file; nobody waits for that."""
+        """Write a snapshot of the database to a new file, without blocking anybody."""
         with self.snapshot() as connection:
-            connection.exec_driver_sql("SELECT COUNT(*) FROM sqlite_schema")  # the snapshot's begin
+            connection.exec_driver_sql("SELECT COUNT(*) FROM sqlite_schema")  # starts the snapshot
             write_backup(connection.connection.driver_connection, path, tell)
 
     def lock(self, connection: Connection) -> None:
-        """Begin a transaction that may take long; then it is the next one's turn to wait."""
+        """Begin a transaction that may take long, and let the next process queue for the lock."""
         self._look()
         with self.turn:
             self._lock(connection)
@@ -230,16 +230,16 @@ class SQLite(Database):
             self._begin_writing(driver, connection.exec_driver_sql, seconds)
 
     def prepare(self, driver: Any) -> None:
-        """Let a kept connection leave the waiting for another's lock to the ledger."""
+        """Let the ledger, not SQLite, wait for locks on a kept connection."""
         driver.execute("PRAGMA busy_timeout = 0")
 
     def doubts(self) -> list[str]:
-        """Pragmas with which SQLite forgets, or waits for nobody."""
+        """Pragmas with which SQLite may lose commits, or does not wait for locks."""
         with self.querying() as connection:
             return sqlite_connection.doubts(connection.connection.driver_connection)
 
     def times(self, *, lease: float | None = None, delay: float = 0) -> dict[str, Any]:
-        """The parameters of the statements' times: SQLite's clock is this machine's."""
+        """The parameters for the statements' times: SQLite's clock is this machine's."""
         now = datetime.now(UTC)
         text = self.moment(now)
         times = {"now": text, "due": text}
@@ -255,11 +255,11 @@ class SQLite(Database):
         return datetime.now(UTC) + timedelta(seconds=after)
 
     def moment(self, value: datetime) -> Any:
-        """A UTC time as the driver takes it."""
+        """A UTC time as the driver expects it."""
         return value.isoformat(" ", "microseconds")[:26]
 
     def before_fork(self) -> None:
-        """Let no thread be in the middle of writing, and close what is in nobody's use."""
+        """Wait until no thread is writing, and close idle connections."""
         self.turn.pause()
         super().before_fork()
 

@@ -1,7 +1,7 @@
 """Writes a SQLite database to another file while it is in use.
 
-A copy of the file alone lacks what is in the write-ahead log beside it, and one of both is torn if
-the log goes into the file meanwhile.  SQLite's own backup reads the pages of one moment.
+A copy of the file alone lacks the write-ahead log beside it, and a copy of both is torn if a
+checkpoint runs meanwhile.  SQLite's own backup reads the pages of one snapshot.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from typing import Any, Final
 from ....exceptions import FreshdeskWhatsAppError
 
 PAGES: Final = 1024
-"""Copied before it is told how far it is: 4 MiB, of SQLite's usual pages."""
+"""Pages copied between progress reports: 4 MiB at SQLite's default page size."""
 
 _FOLDER: Final = getattr(os, "O_DIRECTORY", None)
-"""How a folder is opened, where that is possible."""
+"""The flag to open a folder, where it exists."""
 
 _WITHOUT_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
-"""What says that a file system, such as a share on a network, has no hard links."""
+"""Error codes of file systems without hard links, such as some network shares."""
 
 
 def write_backup(driver: Any, path: Path, tell: Callable[[int, int], None]) -> None:
-    """Write what *driver* sees to *path*, which is not there before it is whole and checked.
+    """Write what *driver* sees to *path*, which appears only once it is complete and checked.
 
-    No file that is there by then is replaced.  In the end file and name are on disk.
+    Never replaces an existing file.  At the end, file and name are durable.
 
     :param driver: a connection of the ``sqlite3`` module in a transaction that has read, so that
-        no page changes for it, whoever writes.
+        its snapshot stays the same.
     :param tell: is called with how many pages are copied, and of how many.
     :raises FreshdeskWhatsAppError: if the file cannot be written, or is not sound.
     """
@@ -69,7 +69,7 @@ def write_backup(driver: Any, path: Path, tell: Callable[[int, int], None]) -> N
 
 
 def _name(partial: Path, path: Path) -> None:
-    """Give the file its name, unless another has come there meanwhile."""
+    """Give the file its name, unless another has appeared there meanwhile."""
     try:
         os.link(partial, path)
     except OSError as error:
@@ -80,7 +80,7 @@ def _name(partial: Path, path: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Let the names in it outlive a power cut, where the file system can promise that."""
+    """Make the names in it survive a power cut, where the file system supports that."""
     if _FOLDER is not None:
         descriptor = os.open(folder, os.O_RDONLY | _FOLDER)
         try:

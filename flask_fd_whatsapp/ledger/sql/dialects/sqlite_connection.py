@@ -1,4 +1,4 @@
-"""Connections to a SQLite file: how they are opened, and wait for others' locks and the disk."""
+"""Connections to a SQLite file: opening them, and waiting for others' locks and the disk."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .database_file import require_no_log
 from .engines import ENGINE_OPTIONS
 
 BUSY_SECONDS: Final = 5
-"""How long to wait for another's writing to SQLite to end."""
+"""How long to wait for another writer to SQLite."""
 
 PAUSE_SECONDS: Final = 0.01
 
@@ -36,8 +36,8 @@ def new_engine(url: URL, app: Flask) -> Engine:
     def connect(dialect: Any, record: object, arguments: Any, parameters: Any) -> Any:
         require_no_log(path)
         if not path.exists():
-            return None  # SQLite makes the file
-        # Should it be moved away just now, SQLite must not make another.
+            return None  # SQLite creates the file
+        # If it is moved away right now, SQLite must not create another.
         return dialect.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, **parameters)
 
     event.listen(engine, "connect", _set_pragmas)
@@ -54,7 +54,7 @@ def _set_pragmas(connection: Any, _: object) -> None:
 
 
 def _to_wal(cursor: Any) -> None:
-    """Of processes that do so to a new file at once, SQLite refuses some without their waiting."""
+    """Switch to WAL, retrying: of concurrent attempts, SQLite refuses some at once."""
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
@@ -68,14 +68,14 @@ def _to_wal(cursor: Any) -> None:
 
 
 def read(driver: Any, name: str) -> Any:
-    """What a pragma of the driver's connection *driver* is."""
+    """The value of a pragma of the driver's connection *driver*."""
     (value,) = driver.execute(f"PRAGMA {name}").fetchone()
     return value
 
 
 @contextmanager
 def impatient(driver: Any) -> Generator[float]:
-    """While this lasts a connection waits for no lock; gives the seconds for which it would."""
+    """Within the block a connection waits for no lock; yields its normal wait in seconds."""
     milliseconds = read(driver, "busy_timeout")
     driver.execute("PRAGMA busy_timeout = 0")
     try:
@@ -86,7 +86,7 @@ def impatient(driver: Any) -> Generator[float]:
 
 @contextmanager
 def lazy(driver: Any) -> Generator[None]:
-    """While this lasts a connection's commits do not wait for the disk."""
+    """Within the block a connection's commits do not wait for the disk."""
     before = read(driver, "synchronous")
     driver.execute("PRAGMA synchronous = NORMAL")
     try:
@@ -96,7 +96,7 @@ def lazy(driver: Any) -> Generator[None]:
 
 
 def doubts(driver: Any) -> list[str]:
-    """Pragmas with which SQLite forgets, or waits for nobody."""
+    """Pragmas with which SQLite may lose commits, or does not wait for locks."""
     found = {
         name: str(read(driver, name)).lower()
         for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")

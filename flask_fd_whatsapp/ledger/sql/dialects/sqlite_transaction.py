@@ -15,10 +15,10 @@ from .writer_lock import Turn, ask_until
 
 
 class BeginsWriting:
-    """Begins transactions by taking SQLite's lock at once: one that read first may not get it.
+    """Begins transactions by taking SQLite's lock at once: after a read it might be refused.
 
-    :param turn: the turn of whoever writes; others are let to the front once the lock is had.
-    :param seconds: how long a kept connection asks for the lock.
+    :param turn: the writer's turn; passed on once the lock is held.
+    :param seconds: how long a kept connection retries the lock.
     :param driver_error: what the driver raises.
     """
 
@@ -31,10 +31,10 @@ class BeginsWriting:
         """Begin one.
 
         :param execute: executes a statement on the connection *driver*, which must not wait.
-        :param seconds: how long to ask again; ``None`` for a kept connection's.
+        :param seconds: how long to retry; ``None`` for a kept connection's.
         """
         if driver.in_transaction:
-            return  # by a listener of the host's
+            return  # begun by a listener of the host
         refusal = self._refusal_of(execute)
         if refusal is not None:
             deadline = time.monotonic() + (self._seconds if seconds is None else seconds)
@@ -43,11 +43,11 @@ class BeginsWriting:
         self._turn.pass_on()
 
     def _refusal_of(self, execute: Callable[[str], Any]) -> Exception | None:
-        """What SQLite says if another has the lock; else the transaction has begun."""
+        """Begin a transaction; return SQLite's error if another holds the lock."""
         try:
             execute("BEGIN IMMEDIATE")
         except self._errors as error:
-            # Of SQLAlchemy's errors the driver's tells.
+            # SQLAlchemy's errors wrap the driver's.
             name: str = getattr(getattr(error, "orig", error), "sqlite_errorname", "")
             if not name.startswith("SQLITE_BUSY"):
                 raise
@@ -56,7 +56,7 @@ class BeginsWriting:
 
 
 class WritingStep(Transaction):
-    """A transaction of whoever has the turn.
+    """A transaction of the turn's holder.
 
     :param begin: begins it.
     :param is_durable: its commit waits for the disk.

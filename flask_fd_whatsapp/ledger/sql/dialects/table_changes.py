@@ -1,4 +1,4 @@
-"""How a database changes tables that are in use: what migrations leave to each database."""
+"""How a database changes tables that are in use: the parts of migrations that differ."""
 
 from __future__ import annotations
 
@@ -10,51 +10,51 @@ from sqlalchemy import Connection, TextClause
 
 
 class TableChanges:
-    """One database's way; Alembic's operations are given to it, since they take long to import."""
+    """One database's way; Alembic's operations are passed in, since they are slow to import."""
 
     upgrade_lock: ClassVar[str | None] = None
-    """The statement that asks for the lock of who upgrades, and is true if it was had.
+    """The statement that tries to take the upgrade's lock, and returns whether it did.
 
-    Never waited for in the statement: that would have a snapshot, and an index that is built
-    beside the traffic waits for all of them.  Without one, :attr:`revision_lock` is enough.
+    It never waits: a waiting statement would have a snapshot, and building an index concurrently
+    waits for all of them.  Without one, :attr:`revision_lock` is enough.
     """
 
     keep_lock: ClassVar[str | None] = None
-    """What lets that lock's connection be idle as long as the upgrade takes."""
+    """Lets that lock's connection stay idle as long as the upgrade takes."""
 
     revision_lock: ClassVar[str | None] = None
-    """What keeps all others from writing while a revision, as one transaction, is upgraded to."""
+    """Keeps all others from writing during a revision's upgrade, one transaction."""
 
     builds_beside: ClassVar[bool] = False
-    """Whether indexes are built, and dropped, in no transaction and keeping nobody waiting."""
+    """Whether indexes are built and dropped outside a transaction, without blocking anybody."""
 
     in_the_way: ClassVar[Collection[object]] = ()
-    """The codes of errors by which a lock was not to be had: in time, or without a deadlock."""
+    """The error codes of locks that could not be taken: time-outs and deadlocks."""
 
     lists_transactions: ClassVar[str | None] = None
-    """What shows the transactions that are open."""
+    """The statement or view that lists open transactions."""
 
     index_options: ClassVar[Mapping[str, Any]] = {}
-    """Alembic's for dropping an index."""
+    """Alembic's options for dropping an index."""
 
     def before_upgrade_lock(self, connection: Connection) -> None:
-        """Make the connection ready that the upgrade's lock is asked for on."""
+        """Prepare the connection for the upgrade's lock."""
 
     def create_index(
         self, op: Any, name: str, table: str, columns: Sequence[str], where: TextClause | None
     ) -> None:
-        """Build an index unless it is there.
+        """Build an index unless it exists.
 
-        :param where: makes it partial, where the database has such.
+        :param where: makes it partial, where the database supports that.
         """
         raise NotImplementedError
 
     def limited(
         self, connection: Connection, patience: float, *, is_beside: bool
     ) -> AbstractContextManager[None]:
-        """While this lasts, let a change wait for locks as long as is right for it, and no less.
+        """Within the block, set how long a change waits for locks.
 
-        :param patience: for how many seconds locks that others hold are tried for altogether.
-        :param is_beside: it keeps nobody waiting; else all wait that come after it.
+        :param patience: for how many seconds to retry locks that others hold, in total.
+        :param is_beside: it blocks nobody; else all later statements wait behind it.
         """
         return nullcontext()

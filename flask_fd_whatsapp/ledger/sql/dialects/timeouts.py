@@ -1,8 +1,8 @@
 """How long the ledger's own connections wait, and for what.
 
-A connection whose server has gone without a word (a failover, a NAT that forgot it) looks like one
-that is about to answer.  The operating system's keepalives find a network that is gone, and a
-time-out a server that takes bytes and answers nothing.
+A connection whose server has vanished silently (a failover, a NAT that dropped it) looks like one
+that is about to answer.  The operating system's keepalives detect a dead network, and a time-out
+a server that accepts bytes and never answers.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 CONNECT_SECONDS: Final = 5
-"""For a connection to a server, or out of a pool."""
+"""For a connection to a server, or from a pool."""
 
 LOCK_SECONDS: Final = 10
-"""For a lock that somebody else has."""
+"""For a lock that another holds."""
 
 ANSWER_SECONDS: Final = 30
-"""For a server that answers nothing."""
+"""For a server that does not answer."""
 
 LONG_ANSWER_SECONDS: Final = 3600
-"""The same, where much is to be done: reports, upkeep, migrations."""
+"""The same for long work: reports, maintenance, migrations."""
 
 KEEPALIVE_IDLE_SECONDS: Final = 30
 KEEPALIVE_INTERVAL_SECONDS: Final = 10
 KEEPALIVES: Final = 3
-"""A connection is over when so many in a row have not been answered."""
+"""A connection is dead once this many in a row went unanswered."""
 
 
 @contextmanager
 def patient(
     connection: Connection, attribute: str | None, seconds: float = LONG_ANSWER_SECONDS
 ) -> Generator[None]:
-    """For the time of the block, wait so long for each answer, if there is a limit at all.
+    """Within the block, wait *seconds* for each answer, if there is a limit at all.
 
-    :param attribute: where the driver's connections have their time-out.
+    :param attribute: the name of the time-out on the driver's connections.
     """
     driver: Any = connection.connection.driver_connection
     before = getattr(driver, attribute, None) if attribute else None
@@ -54,14 +54,14 @@ def patient(
 
 
 def wait_at_most(driver: Any, attribute: str | None, seconds: float) -> None:
-    """Wait so long for each answer on a driver's connection from now on, if it has a time-out."""
+    """Wait *seconds* for each answer on a driver's connection from now on, if it has a time-out."""
     found = getattr(driver, attribute, None) if attribute else None
     if attribute and found:
         setattr(driver, attribute, min(found, seconds))
 
 
 def keep_alive(sock: socket.socket) -> None:
-    """Let the operating system notice that the other side is gone."""
+    """Let the operating system detect that the peer is gone."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     options = {
         "TCP_KEEPIDLE": KEEPALIVE_IDLE_SECONDS,
@@ -75,7 +75,7 @@ def keep_alive(sock: socket.socket) -> None:
 
 
 def is_readable(descriptor: int) -> bool:
-    """Whether something has come that nobody asked for: the end of the connection, mostly."""
+    """Whether unsolicited data has arrived: mostly the end of the connection."""
     if not hasattr(select, "poll"):
         return bool(select.select([descriptor], [], [], 0)[0])
     poll = select.poll()
@@ -84,6 +84,6 @@ def is_readable(descriptor: int) -> bool:
 
 
 def has_timed_out(error: Exception) -> bool:
-    """Whether a server was waited for in vain, so that it would be waited for again."""
+    """Whether the wait for a server timed out, as a retry would too."""
     driver = getattr(error, "orig", error)
     return isinstance(driver.__cause__ or driver.__context__, TimeoutError)

@@ -1,9 +1,9 @@
 """Whose turn it is to write to a SQLite file, which takes one writer at a time.
 
-Left to itself, SQLite asks again and again at growing intervals, and of many writers some do not
-come to it for seconds.  They queue here first: the one in front asks SQLite, often, and lets the
-next process come to the front as soon as it may write.  Only order comes from it: what keeps
-writers apart is SQLite's own lock.
+On its own, SQLite polls with a growing back-off, and some of many writers starve for seconds.
+They queue here first: the one in front polls SQLite often, and lets the next process come to
+the front as soon as it may write.  This only provides order: mutual exclusion comes from
+SQLite's own lock.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ def ask_until(
 ) -> bool:
     """Whether *is_so* was true before the *deadline*, a time of :func:`time.monotonic`.
 
-    Asked again and again, since who waits in the system for a file's lock cannot be called back
-    when the process that has it is stopped, and lets no other greenlet run.
+    By polling, since a blocking wait for a file lock cannot be interrupted while the holding
+    process is stopped, and lets no other greenlet run.
     """
     begun = now = time.monotonic()
     while not is_so():
         if now >= deadline:
             return False
-        # In proportion, so that little of the time is lost however long it takes.
+        # Proportional, so that little time is lost however long it takes.
         time.sleep(min(max((now - begun) / 10, SHORTEST_PAUSE_SECONDS), longest_pause))
         now = time.monotonic()
     return True
@@ -50,17 +50,17 @@ def ask_until(
 class Turn:
     """A lock among this process's threads and, by a lock on a file, a queue among processes.
 
-    The operating system lets go of a dead process's.  Forked processes have to :meth:`leave` it.
+    The operating system releases a dead process's.  Forked processes have to :meth:`leave` it.
 
-    :param path: the file, which is made; without one, or where files cannot be locked, only the
-        threads queue.
+    :param path: the file, created if missing; without one, or where files cannot be locked, only
+        the threads queue.
     :param seconds: how long to wait for it, for others of this process and for other processes.
     """
 
     def __init__(self, path: str | None, seconds: float) -> None:
         self._seconds = seconds
         self._path = path if _HAS_FILE_LOCKS else None
-        # Not imported by name: gevent may have put its own in the place by the time of first use.
+        # Not imported by name: gevent may have patched it by the time of first use.
         self._threads = threading.RLock()
         self._file: int | None = None
         self._may_be_locked = False
@@ -81,33 +81,33 @@ class Turn:
         self.pass_on()
         try:
             self._threads.release()
-        except RuntimeError:  # a process forked in its parent's turn has left it
+        except RuntimeError:  # a process forked during its parent's turn has left it
             return
 
     def pass_on(self) -> None:
         """Let the next process come to the front; this one's threads still wait.
 
-        For who may write now.
+        Called once SQLite's lock is held.
         """
         if not self._may_be_locked or self._file is None:
             return
         try:
             fcntl.flock(self._file, fcntl.LOCK_UN)
         except OSError:
-            self._file = None  # closed by somebody else, and unlocked by that
+            self._file = None  # closed elsewhere, which unlocked it
         self._may_be_locked = False
 
     def give_back(self) -> None:
-        """End this thread's turn, if it has one; once more changes nothing.
+        """End this thread's turn, if it has one; idempotent.
 
-        For who was interrupted and cannot tell.
+        For a thread that was interrupted and cannot tell.
         """
         if not self._threads.acquire(blocking=False):
-            return  # it is another's
+            return  # another thread's turn
         try:
             self.pass_on()
         finally:
-            with suppress(RuntimeError):  # all of them are given back
+            with suppress(RuntimeError):  # all levels are released
                 while True:
                     self._threads.release()
 
@@ -125,7 +125,7 @@ class Turn:
 
     def _try_to_lock(self) -> bool:
         assert self._file is not None
-        self._may_be_locked = True  # before it is: a signal may come in between
+        self._may_be_locked = True  # set before locking: a signal may come in between
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -133,7 +133,7 @@ class Turn:
         return True
 
     def pause(self) -> None:
-        """Wait for the thread whose turn it is, and let no other have one."""
+        """Wait for the current turn to end, and start no other."""
         self._is_paused = self._threads.acquire(timeout=self._seconds)
 
     def resume(self) -> None:
@@ -142,7 +142,7 @@ class Turn:
             self._threads.release()
 
     def leave(self) -> None:
-        """In a forked process: whatever is locked is locked by its parent."""
+        """In a forked process: leave all locks to its parent."""
         self._threads = threading.RLock()
         self._close()
 

@@ -1,4 +1,4 @@
-"""Alembic's entrance: the connection comes from :mod:`flask_fd_whatsapp.ledger.sql.migrate`."""
+"""Alembic's entry point: the connection comes from :mod:`flask_fd_whatsapp.ledger.sql.migrate`."""
 
 from alembic import context
 

@@ -1,11 +1,11 @@
 """Changes to tables that are in use.
 
-A change that waits for a table's lock holds up every statement that comes after it, and one that
-holds two tables' locks can deadlock with the requests.  So each change is a transaction of its
-own that holds one lock, waits for it only briefly, and is tried again.  Indexes are built beside
-the traffic.  On SQLite a whole revision is one transaction, which nobody else can write in.
+A change that waits for a table's lock holds up every later statement, and one that holds two
+tables' locks can deadlock with requests.  So each change is a transaction of its own that holds
+one lock, waits for it only briefly, and is retried.  Indexes are built concurrently.  On SQLite
+a whole revision is one transaction, during which nobody else can write.
 
-Every change is skipped where it is there already: an upgrade that was interrupted goes on.
+Every change is skipped if already made: an interrupted upgrade can be resumed.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from ..dialects.registry import kind_of
 
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 5.0
-"""Seconds between two tries, doubling from the first to the longest, with jitter."""
+"""Seconds between two attempts, doubling from the first to the longest, with jitter."""
 
 REPORT_SECONDS: Final = 10.0
-"""How often is told that something still goes on."""
+"""How often to report that a change is still running."""
 
 Tell = Callable[[str], None]
 T = TypeVar("T")
 
 
 def add_columns(table: str, columns: Sequence[sa.Column[Any]]) -> None:
-    """Add those that are missing; nullable, since the previous version does not fill them."""
+    """Add missing columns; nullable, since the previous version does not fill them."""
     there = {column["name"] for column in sa.inspect(op.get_bind()).get_columns(table)}
     for column in columns:
         if column.name not in there:
@@ -48,9 +48,9 @@ def add_columns(table: str, columns: Sequence[sa.Column[Any]]) -> None:
 def create_index(
     name: str, table: str, columns: Sequence[str], where: sa.TextClause | None = None
 ) -> None:
-    """Build an index beside the traffic; one left invalid by a run that was killed is built anew.
+    """Build an index concurrently; one left invalid by a killed run is rebuilt.
 
-    :param where: makes it partial, where the database has such.
+    :param where: makes it partial, where the database supports that.
     """
     changes = _kind().changes
     _change(
@@ -61,7 +61,7 @@ def create_index(
 
 
 def drop_index(name: str, table: str) -> None:
-    """Drop an index, if it is there."""
+    """Drop an index, if it exists."""
     changes = _kind().changes
     _change(
         f"dropping the index {name}",
@@ -71,15 +71,14 @@ def drop_index(name: str, table: str) -> None:
 
 
 def _kind() -> type[Database]:
-    """What is said of the database that is upgraded."""
+    """The class of the database being upgraded."""
     return kind_of(op.get_context().dialect.name)
 
 
 def _change(what: str, change: Callable[[], None], *, is_beside: bool = False) -> None:
-    """Do one change, outside the revision's transaction, unless that keeps all others out anyway.
+    """Make one change, outside the revision's transaction, unless that locks all others out anyway.
 
-    :param is_beside: it is done in no transaction, waiting for others without keeping anybody
-        waiting.
+    :param is_beside: it runs outside a transaction, and waits without blocking anybody.
     """
     context, kind = op.get_context(), _kind()
     patience: float = context.opts["patience"]
@@ -97,11 +96,11 @@ def _change(what: str, change: Callable[[], None], *, is_beside: bool = False) -
 
 
 def patiently(what: str, try_once: Callable[[], T], patience: float, kind: type[Database]) -> T:
-    """Try until no lock is in the way.
+    """Retry until no lock is in the way.
 
     :param patience: for how many seconds.
     :param kind: the database.
-    :raises LedgerUnavailable: if one still is then.
+    :raises LedgerUnavailable: if one still is after that.
     """
     deadline = time.monotonic() + patience
     pause = FIRST_PAUSE
@@ -131,7 +130,7 @@ def _first_line(error: BaseException | None) -> str:
 
 @contextmanager
 def telling(tell: Tell, what: str) -> Generator[None]:
-    """Tell what is being done, and from time to time that it still is."""
+    """Report what is being done, and from time to time that it still is."""
     tell(f"{what} ...")
     began = time.monotonic()
     is_over = threading.Event()

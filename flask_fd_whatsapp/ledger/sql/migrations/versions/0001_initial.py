@@ -1,6 +1,6 @@
 """The tables of the first version.
 
-Each only if it is not there: MariaDB keeps what a run that died half way had made.
+Each only if it is missing: MariaDB keeps what a run that died halfway had created.
 """
 
 from typing import Any

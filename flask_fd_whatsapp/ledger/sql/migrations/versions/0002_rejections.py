@@ -1,4 +1,4 @@
-"""What was rejected last, and when each receiver last had an event."""
+"""The last rejections, and when each receiver last had an event."""
 
 from typing import Any
 

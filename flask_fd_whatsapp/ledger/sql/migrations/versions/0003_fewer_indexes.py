@@ -1,7 +1,7 @@
-"""Indexes that every event had to write, for questions that others answer as well.
+"""Drop indexes that every event had to update, for queries that others serve as well.
 
-When a message was last heard of changes with each of its events: with an index on it PostgreSQL
-writes to all the table's indexes each time.  What has no campaign need not be found by it.
+A message's ``last_seen`` changes with each of its events: with an index on it PostgreSQL writes
+to all the table's indexes each time.  Messages without a campaign need not be found by it.
 """
 
 import sqlalchemy as sa

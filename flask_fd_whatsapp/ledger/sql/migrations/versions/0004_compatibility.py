@@ -1,7 +1,7 @@
 """The oldest revision whose code works with the tables.
 
-A migration that only adds leaves it as it is.  One that the code of an earlier revision cannot
-live with sets it to the first revision that can, and the changelog announces it.
+A migration that only adds leaves it unchanged.  One that breaks the code of an earlier revision
+sets it to the first revision that still works, and the changelog announces it.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a longer reference, a slow or given-up handler, and those who operate it need to be kept."""
+"""Columns and a table for long references, slow handlers or ones that gave up, and operating."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What was sent, what is asked of Freshdesk's API and when, and which events the API told."""
+"""Sends, when to ask Freshdesk's API for messages, and which events the API reported."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""By when a message was sent, what remains of those that are pruned, and how often events came."""
+"""When messages were sent, aggregates of pruned ones, and how many duplicate events arrived."""
 
 from typing import Any
 
@@ -54,7 +54,7 @@ COLUMNS: dict[str, Any] = {
 def upgrade() -> None:
     add_columns(MESSAGE, [sa.Column(name, kind()) for name, kind in COLUMNS.items()])
     create_index(f"ix_{MESSAGE}_sent_on", MESSAGE, ["sent_on"])
-    # Those by first_seen go a release later: the previous version's queries use them.
+    # Those by first_seen are dropped a release later: the previous version's queries use them.
     create_index(
         f"ix_{MESSAGE}_campaign_sent_on",
         MESSAGE,

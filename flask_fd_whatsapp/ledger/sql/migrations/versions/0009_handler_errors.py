@@ -1,4 +1,4 @@
-"""How often each handler of an event failed, and with what."""
+"""How often each handler of an event failed, and the last error."""
 
 from typing import Any
 

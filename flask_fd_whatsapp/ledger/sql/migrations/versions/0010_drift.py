@@ -1,4 +1,4 @@
-"""What was seen in payloads and is not known here."""
+"""Unknown fields and values seen in payloads."""
 
 from typing import Any
 

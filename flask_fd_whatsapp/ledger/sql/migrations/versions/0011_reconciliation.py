@@ -1,4 +1,4 @@
-"""When each receiver's messages were asked for last, and what came of it."""
+"""When each receiver's messages were last asked for, and the outcome."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The sends of a campaign are found without going through all others."""
+"""Find the sends of a campaign without scanning all others."""
 
 from alembic import op
 
