@@ -32,7 +32,7 @@ class ConnectionLost(LedgerUnavailable):
 class Connections:
     """The connections of an engine, and their errors.
 
-    :param is_own: the engine is the ledger's alone, and made by :func:`.registry.engine_from_url`.
+    :param is_own: only the ledger uses the engine, made by :func:`.registry.engine_from_url`.
     """
 
     take_turns = True

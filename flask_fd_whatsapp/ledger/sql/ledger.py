@@ -32,13 +32,13 @@ from .sql_reports import SQLReports
 class SQLLedger(ComposedLedger):
     """Records in SQLite, PostgreSQL or MariaDB.
 
-    :param engine: an SQLAlchemy engine of the host's own (Flask-SQLAlchemy's ``db.engine``, say).
+    :param engine: the host's own SQLAlchemy engine (Flask-SQLAlchemy's ``db.engine``, say).
         On SQLite its pragmas are the host's too: ``check`` says if they are not durable.
     :param migrated_by_host: the tables are in the host's own migrations: neither upgrade them
         nor check their version.
     :param upgrades: create and upgrade the tables at first use, instead of asking for
         ``flask fd-whatsapp upgrade``.
-    :param is_own: nobody else uses the engine, and it was made as the ledger needs it.
+    :param is_own: nobody else uses the engine, and it was created for the ledger.
     """
 
     durable = True

@@ -24,7 +24,7 @@ class PreparedDatabase:
 
     :param upgrades: create and upgrade the tables at first use.
     :param migrated_by_host: neither upgrade them nor check their version.
-    :param is_own: nobody else uses the engine, and it was made as the ledger needs it.
+    :param is_own: nobody else uses the engine, and it was created for the ledger.
     """
 
     def __init__(

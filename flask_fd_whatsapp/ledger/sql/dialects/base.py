@@ -87,7 +87,7 @@ class Database(Connections):
 
     @classmethod
     def new_engine(cls, url: URL, app: Flask) -> Engine:
-        """An engine for the ledger alone."""
+        """An engine used only by the ledger."""
         raise NotImplementedError
 
     @classmethod
@@ -272,7 +272,7 @@ class Database(Connections):
         return {"lease": lease, "delay": delay}
 
     def now(self, *, after: float = 0) -> Any:
-        """The database's clock, for a query; or so many seconds later."""
+        """The database's clock, for a query; or *after* seconds later."""
         now = func.statement_timestamp()
         return now + timedelta(seconds=after) if after else now
 

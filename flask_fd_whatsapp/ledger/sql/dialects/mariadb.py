@@ -146,7 +146,7 @@ class MariaDB(Database):
 
     @classmethod
     def new_engine(cls, url: URL, app: Flask) -> Engine:
-        """An engine for the ledger alone."""
+        """An engine used only by the ledger."""
         parameters = {
             "connect_timeout": CONNECT_SECONDS,
             "read_timeout": ANSWER_SECONDS,
@@ -254,7 +254,7 @@ class MariaDB(Database):
         return None
 
     def now(self, *, after: float = 0) -> Any:
-        """The database's clock, for a query; or so many seconds later."""
+        """The database's clock, for a query; or *after* seconds later."""
         now = func.utc_timestamp(6)
         return func.timestampadd(text("SECOND"), after, now) if after else now
 

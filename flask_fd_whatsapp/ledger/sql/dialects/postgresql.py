@@ -73,7 +73,7 @@ class PostgreSQL(Database):
 
     @classmethod
     def new_engine(cls, url: URL, app: Flask) -> Engine:
-        """An engine for the ledger alone."""
+        """An engine used only by the ledger."""
         from .psycopg_connection import new_engine  # needs an extra
 
         return new_engine(url)

@@ -90,7 +90,7 @@ class TimedConnection(psycopg.Connection[Any]):
 
 
 def new_engine(url: URL) -> Engine:
-    """An engine for the ledger alone."""
+    """An engine used only by the ledger."""
     engine = create_engine(url, connect_args=unless_in(url, PARAMETERS), **ENGINE_OPTIONS)
 
     @event.listens_for(engine, "do_connect")

@@ -45,7 +45,7 @@ def database_of(engine: Engine, *, is_own: bool = False) -> Database:
 
 
 def engine_from_url(url: str, app: Flask) -> Engine:
-    """An engine for the ledger alone; a relative path is one in ``app.instance_path``."""
+    """An engine used only by the ledger; a relative path is one in ``app.instance_path``."""
     parsed = make_url(url)
     return kind_of(parsed.get_backend_name()).new_engine(parsed, app)
 

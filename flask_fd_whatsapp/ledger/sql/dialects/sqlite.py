@@ -97,7 +97,7 @@ class SQLite(Database):
 
     @classmethod
     def new_engine(cls, url: URL, app: Flask) -> Engine:
-        """An engine for the ledger alone; the path is relative to ``app.instance_path``."""
+        """An engine used only by the ledger; the path is relative to ``app.instance_path``."""
         return sqlite_connection.new_engine(url, app)
 
     @staticmethod
@@ -251,7 +251,7 @@ class SQLite(Database):
         return times
 
     def now(self, *, after: float = 0) -> Any:
-        """This machine's clock, for a query; or so many seconds later."""
+        """This machine's clock, for a query; or *after* seconds later."""
         return datetime.now(UTC) + timedelta(seconds=after)
 
     def moment(self, value: datetime) -> Any:

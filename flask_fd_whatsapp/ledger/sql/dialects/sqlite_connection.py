@@ -23,7 +23,7 @@ PAUSE_SECONDS: Final = 0.01
 
 
 def new_engine(url: URL, app: Flask) -> Engine:
-    """An engine for the ledger alone; the path is relative to ``app.instance_path``."""
+    """An engine used only by the ledger; the path is relative to ``app.instance_path``."""
     path = Path(app.instance_path, str(url.database))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
