@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from flask import Flask, current_app
+from flask import current_app
 from flask.cli import with_appcontext
 
 from ..exceptions import FreshdeskWhatsAppError
@@ -41,13 +41,16 @@ def copy(url: str, name: str | None, as_json: bool) -> None:
     _, source = chosen_ledger(name)
     if not source.durable:
         raise FreshdeskWhatsAppError("The ledger is not in a database and cannot be copied.")
-    from ..ledger.sql.copying import copy_ledger  # needs an extra
+    from ..ledger.sql.copying import copy_ledger, folder_of  # needs an extra
     from ..ledger.sql.ledger import SQLLedger
 
     if not isinstance(source, SQLLedger):
         raise FreshdeskWhatsAppError(f"A {type(source).__name__} cannot be copied from.")
     app = current_app._get_current_object()  # type: ignore[attr-defined]
-    _require_folder(_target(url), app)
+    folder = folder_of(_target(url), app)
+    # The instance folder alone is created.
+    if folder is not None and folder != Path(app.instance_path) and not folder.is_dir():
+        raise click.UsageError(f"--to: the folder {plain(str(folder))} does not exist: create it.")
     target = SQLLedger.from_url(url, app)
     try:
         with share_of("Copying") as tell:
@@ -74,14 +77,3 @@ def _target(url: str) -> str:
     except ValueError as error:
         raise click.UsageError(f"--to: {error}") from None
     return url
-
-
-def _require_folder(url: str, app: Flask) -> None:
-    """Require the folder of a SQLite file, unless it is the instance folder, which is created."""
-    from sqlalchemy import make_url  # needs an extra
-
-    parsed = make_url(url)
-    instance = Path(app.instance_path)
-    folder = (instance / str(parsed.database)).parent
-    if parsed.get_backend_name() == "sqlite" and folder != instance and not folder.is_dir():
-        raise click.UsageError(f"--to: the folder {plain(str(folder))} does not exist: create it.")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, Table, func, insert, inspect, select
+from flask import Flask
+from sqlalchemy import Connection, Table, func, insert, inspect, make_url, select
 
 from ...exceptions import FreshdeskWhatsAppError
 from .dialects.base import Database
+from .dialects.registry import kind_of
 from .ledger import SQLLedger
 from .schema_version import HEAD, revision_of
 from .tables import compatibility, event, metadata, quarantine, send
@@ -64,6 +67,14 @@ def copy_ledger(
             _copy_tables(rows, reading, writing, destination, tell)
         missed = {what: _missed(table, reading, origin) for what, table in _KEPT.items()}
     return Copied(rows=rows, missed=missed)
+
+
+def folder_of(url: str, app: Flask) -> Path | None:
+    """The folder of a database that is a file and is created at first use; of others ``None``."""
+    target = make_url(url)
+    if not kind_of(target.get_backend_name()).upgrades_at_first_use or not target.database:
+        return None
+    return Path(app.instance_path, target.database).parent
 
 
 def _require_known(found: str | None) -> None:

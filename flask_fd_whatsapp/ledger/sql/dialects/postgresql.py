@@ -228,8 +228,8 @@ class PostgreSQL(Database):
         return value
 
 
-_OF_PREPARED: Final = ("42P05", "26000")
-"""SQLSTATEs: a prepared statement exists already, or does not exist."""
+_OF_PREPARED: Final = ("42P05", "26000", "08P01")
+"""SQLSTATEs: a prepared statement exists already, does not exist, or is another one."""
 
 _UNPREPARED: Final = (
     "the host's engine must not prepare statements, which other server processes do not know: "
