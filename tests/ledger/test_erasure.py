@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from flask_fd_whatsapp.ledger import Ledger
+from flask_fd_whatsapp.ledger import Ledger, State
 from flask_fd_whatsapp.ledger.send_records import (
     Send,
     SendFilter,
@@ -20,7 +20,7 @@ from flask_fd_whatsapp.ledger.sql import SQLLedger, forgetting
 from flask_fd_whatsapp.ledger.sql.tables import send as send_table
 from flask_fd_whatsapp.ledger.views import Erased
 
-from .entries import RECEIVER, claimed, end_leases, exhaust, handle
+from .entries import POLICY, RECEIVER, claimed, end_leases, entry, exhaust, handle
 from .test_drift import DRIFT
 
 
@@ -201,3 +201,23 @@ def test_what_is_left_of_an_erased_send_is_pruned(ledger: Ledger) -> None:
     assert state_once(ledger) == "erased"
     ledger.prune(before=datetime.now(UTC) + timedelta(hours=1), limit=9)
     assert state_once(ledger) == "may send"
+
+
+def test_an_event_that_is_erased_while_it_comes_again_is_new(
+    sql_ledger: SQLLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Erased after it was found, and before it is read, it is recorded once more."""
+    sql_ledger.record(entry(), POLICY, claim=False)
+    database = sql_ledger.unprepared
+    step = database.step
+
+    def erased_after(work: Any) -> Any:
+        result = step(work)
+        monkeypatch.setattr(database, "step", step)
+        assert sql_ledger.maintenance.erase(message_id=entry().event.message_id).messages == 1
+        return result
+
+    monkeypatch.setattr(database, "step", erased_after)
+    again = sql_ledger.record(entry(), POLICY, claim=False)
+    assert again.state is State.PENDING
+    assert [one.id for one in sql_ledger.events()] == [again.id]

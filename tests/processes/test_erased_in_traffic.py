@@ -52,7 +52,7 @@ def test_erasure_in_a_burst(tmp_path: Path, url: str) -> None:
             erasing = [pool.submit(erase_along, ledger, client) for _ in range(ERASERS)]
             erased = sum(future.result() for future in erasing)
         assert erased >= MESSAGES // 8
-        assert not client.refused
+        assert not client.refused, server.log
         assert "The ledger cannot be used" not in server.log
         erase_all(ledger)
         assert server.flask("retry").returncode == 0

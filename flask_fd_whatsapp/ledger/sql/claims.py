@@ -67,7 +67,9 @@ class SQLRecording:
                     correct(cursor, database.statements, event, found, parameters)
                     found = found_by(cursor, database.statements.find, parameters)
                 # An event just received keeps its message from being pruned.
-                return self._take_up(cursor, cast(Found, found), policy, token)
+                if found is not None:
+                    return self._take_up(cursor, found, policy, token)
+            return self._record(entry, policy, token)  # it was erased in between, and is new again
         return Recorded(
             id=inserted.event_id,
             state=State.PENDING,
