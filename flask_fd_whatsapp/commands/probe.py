@@ -50,8 +50,8 @@ def open_pages(app: Flask) -> Iterator[str]:
             )
         elif status == 500:
             yield (
-                f"The pages {name!r} at {url} let nobody in: their guard raised, or returned "
-                "neither True nor False. The log has the reason."
+                f"The pages {name!r} at {url} let nobody in (500): their guard raised or "
+                "returned neither True nor False, or the page failed. The log has the reason."
             )
 
 

@@ -64,7 +64,7 @@ class _Found(NamedTuple):
 
 
 def known_handlers_of(signals: tuple[NamedSignal, ...], app: Flask) -> list[Handler]:
-    """What :func:`.handlers_of` gives."""
+    """Return what :func:`.handlers_of` returns, looked up again only after a change."""
     known: dict[tuple[NamedSignal, ...], _Found] = app.extensions.setdefault(_KNOWN, {})
     found = known.get(signals)
     handlers = None if found is None else found.handlers()

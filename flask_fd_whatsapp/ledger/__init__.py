@@ -1,4 +1,4 @@
-"""What has been received and handled: the protocol of a ledger, and the memory ledger."""
+"""What has been received and handled: the protocol of a ledger, and the in-memory ledger."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name: str) -> Any:
-        """Import the memory ledger on access: in production it is rarely used."""
+        """Import the in-memory ledger on access: in production it is rarely used."""
         if name == "MemoryLedger":
             from .memory.memory_ledger import MemoryLedger
 
