@@ -114,7 +114,7 @@ class RateLimited(NotSent):
 
 
 class Unreachable(NotSent):
-    """There was no connection, so nothing was sent.
+    """No connection could be made, so nothing was sent.
 
     :param reason: what happened.
     """

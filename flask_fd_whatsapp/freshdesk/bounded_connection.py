@@ -1,8 +1,9 @@
-"""Connections that end at a deadline, whatever comes over them.
+"""Connections with a deadline for the whole call, however slowly the data arrives.
 
-A socket's timeout bounds each wait by itself, so that an answer that drips byte by byte never ends.
-Here every wait is for what is left until the deadline: connecting to each address, the proxy's
-answer, TLS, the head, the body.  (Resolving a name goes by the resolver's own timeouts.)
+A socket's timeout applies to each wait separately, so an answer that trickles in byte by byte never
+times out. Here every wait (connecting to each address, the proxy's answer, the TLS handshake,
+headers and body) is limited to the time left until the deadline. Resolving the host's name is
+subject only to the resolver's own timeouts.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 
 class Deadline:
-    """A moment that each call sets anew."""
+    """A deadline that is reset for each call."""
 
     __slots__ = ("_at",)
 
@@ -24,11 +25,11 @@ class Deadline:
         self._at = 0.0
 
     def begin(self, seconds: float) -> None:
-        """Set it to so many seconds from now."""
+        """Set the deadline to this many seconds from now."""
         self._at = time.monotonic() + seconds
 
     def left(self) -> float:
-        """Seconds until then.
+        """Return the seconds left until the deadline.
 
         :raises TimeoutError: if it has passed.
         """
@@ -39,7 +40,7 @@ class Deadline:
 
 
 class _BoundedSocket(socket.socket):
-    """A socket that waits until its deadline, once it has one."""
+    """A socket whose waits end at its deadline, once it has one."""
 
     deadline: Deadline | None = None
 
@@ -59,18 +60,21 @@ class _BoundedSocket(socket.socket):
 
 
 class _BoundedTLSSocket(_BoundedSocket, ssl.SSLSocket):
-    """The same under TLS; its handshake goes by the timeout that the plain socket had."""
+    """The same over TLS; the handshake uses the timeout that was set on the plain socket."""
 
 
 def tls_context() -> ssl.SSLContext:
-    """Verifies certificate and name, by the machine's authorities (or ``SSL_CERT_FILE``'s)."""
+    """Return a context that verifies certificate and host name.
+
+    It trusts the system's certificate authorities, or those of ``SSL_CERT_FILE``.
+    """
     context = ssl.create_default_context()
     context.sslsocket_class = _BoundedTLSSocket
     return context
 
 
 class BoundedHTTPConnection(HTTPConnection):
-    """In the clear: for a server on this machine."""
+    """Unencrypted: for a server on this machine."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -82,7 +86,7 @@ class BoundedHTTPConnection(HTTPConnection):
             self.sock.deadline = self.deadline
 
     def _new_conn(self) -> socket.socket:
-        """A TCP connection; what is left of the time is shared among the addresses to come."""
+        """Open a TCP connection; the remaining addresses share the remaining time."""
         found = socket.getaddrinfo(self.host.strip("[]"), self.port, 0, socket.SOCK_STREAM)
         failure: OSError | None = None
         for tried, (family, kind, protocol, _, address) in enumerate(found):
@@ -101,8 +105,8 @@ class BoundedHTTPConnection(HTTPConnection):
             else:
                 connection.deadline = self.deadline
                 return connection
-        raise failure or OSError("The name has no address.")
+        raise failure or OSError("The host name has no address.")
 
 
 class BoundedHTTPSConnection(BoundedHTTPConnection, HTTPSConnection):
-    """Under TLS, straight or through a proxy's tunnel."""
+    """Over TLS, directly or through a proxy's tunnel."""

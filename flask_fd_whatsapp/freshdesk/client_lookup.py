@@ -1,4 +1,4 @@
-"""Which receiver's client, or which account's, is meant: ``current_client``, ``client_for``."""
+"""Finds the client of a receiver or account: ``current_client`` and ``client_for``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def client_of(receiver: Receiver) -> RecordingClient:
     clients = receiver.app.extensions.setdefault(CLIENTS, {})
     name = receiver.name if receiver.account is None else receiver.url
     client = clients.get(name)
-    if client is None or client.receiver is not receiver:  # an account may have been changed
+    if client is None or client.receiver is not receiver:  # the account may have changed
         client = clients[name] = RecordingClient(receiver)
     return client
 
@@ -37,8 +37,8 @@ def client_of(receiver: Receiver) -> RecordingClient:
 def client_for(key: str) -> RecordingClient:
     """Return the client of the receiver with that name, or of the account with that key.
 
-    :param key: where accounts of several receivers have the same, with the receiver's name before
-        it: ``"europe/acme"``.
+    :param key: a receiver's name or an account's key. If accounts of several receivers have the
+        same key, put the receiver's name before it: ``"europe/acme"``.
     :raises NoSuchReceiver: if there is none, or several accounts have the key.
     :raises AccountsUnavailable: if none is found, and ``accounts`` raised for the key.
     :raises ConfigurationError: if it has no API key.
@@ -47,9 +47,11 @@ def client_for(key: str) -> RecordingClient:
 
 
 def receiver_for(key: str, asked_by: str) -> Receiver:
-    """The receiver of that name, or that of the account of that key; see :func:`client_for`.
+    """Return the receiver with that name, or that of the account with that key.
 
-    :param asked_by: the function that an error names.
+    See :func:`client_for`.
+
+    :param asked_by: the name of the calling function, for error messages.
     """
     receivers: Mapping[str, Receiver] = current_app.extensions.get(EXTENSION, {})
     if key in receivers:
@@ -71,8 +73,8 @@ def receiver_for(key: str, asked_by: str) -> Receiver:
         raise unavailable
     if not found:
         raise NoSuchReceiver(
-            f"{asked_by}({key!r}): there is no such receiver, nor an account with that key; the "
-            f"receivers are {', '.join(receivers)}."
+            f"{asked_by}({key!r}): there is neither a receiver with that name nor an account with "
+            f"that key; the receivers are {', '.join(receivers)}."
         )
     if len(found) > 1:
         names = " or ".join(repr(one.kept_as) for one in found)
@@ -109,7 +111,7 @@ current_client: RecordingClient = cast(RecordingClient, LocalProxy(_find_client)
 
 
 def receiver_to_ask(name: str | None) -> Receiver:
-    """The receiver, or that of the account, that ``reconcile`` is to ask about.
+    """Return the receiver, or that of the account, that ``reconcile`` is to reconcile.
 
     :param name: as for :func:`client_for`; ``None`` for the only one with an API key.
     :raises NoSuchReceiver: if there is none, or it is ambiguous.

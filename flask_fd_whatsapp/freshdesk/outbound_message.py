@@ -32,7 +32,7 @@ class Sent(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OutboundMessage:
-    """A message's current state in the API, which is not when it reached its status.
+    """A message's current state in the API, which does not say when it reached its status.
 
     :param status: one of :class:`~flask_fd_whatsapp.Status`, or an undocumented text.
     :param created_at: when Freshdesk accepted it (UTC); ``None`` if it is not reported.

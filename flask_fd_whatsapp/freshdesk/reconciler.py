@@ -1,4 +1,4 @@
-"""Asks Freshdesk for the messages that nothing has been heard of, and takes in what it tells."""
+"""Asks Freshdesk about messages whose webhooks are missing, and processes the answers."""
 
 from __future__ import annotations
 
@@ -32,14 +32,13 @@ STUCK_FOR: Final = timedelta(hours=1)
 
 
 class Reconciler:
-    """A run over one receiver's messages.
+    """One run over a receiver's messages.
 
-    :param wanted: which messages; ``account_id`` is the receiver's.
-    :param ids: ask for these instead, whatever the ledger knows of them.
-    :param limit: ask for so many at most.
-    :param should_stop: whether to end before the next message.
-    :param result: what earlier runs have done that this one goes on with.
-    :ivar has_given_up: whether it ended since it could not ask.
+    :param ids: ask about these messages instead, whatever the ledger knows about them.
+    :param limit: the maximum number of messages to ask about.
+    :param should_stop: returns whether to stop before the next message.
+    :param result: the result of earlier runs, to be continued.
+    :ivar has_given_up: whether the run ended because Freshdesk could not be asked.
     """
 
     def __init__(
@@ -79,7 +78,7 @@ class Reconciler:
         self.result = result or Reconciliation()
 
     def run(self) -> Iterator[Answered]:
-        """Ask for one message after the other; :attr:`result` has the sum.
+        """Ask about one message after the other; :attr:`result` holds the totals.
 
         :raises LedgerUnavailable: if the ledger cannot be used.
         """
@@ -147,7 +146,7 @@ class Reconciler:
                 yield asked
 
     def _ask(self, asked: Asked) -> Answered | None:
-        """Ask for a message; ``None`` if another process does, or it has to be put off."""
+        """Ask about a message; return ``None`` if another process does, or if it has to wait."""
         if self._is_dry_run:
             return Answered(asked.message_id, Told.WOULD_ASK)
         if asked.key is None:
@@ -194,7 +193,7 @@ class Reconciler:
         try:
             outcome = self._receiver.tell(event)
         except LedgerUnavailable:
-            with suppress(LedgerUnavailable):  # then it is asked for at its next step
+            with suppress(LedgerUnavailable):  # if this fails as well, it is due at its next step
                 self._asking.put_back(claimed, asked)
             raise
         allowance = self._client.asking.allowance
@@ -205,7 +204,7 @@ class Reconciler:
         return Answered(asked.message_id, told_by(outcome.result), str(told.status))
 
     def _count_missing(self) -> None:
-        """Freshdesk is asked in the right place: what it does not know, it does not know."""
+        """Count the messages that were not found, now that one was: the domain is right."""
         while self._missing:
             self._asking.found(self._missing.pop(), is_there=False)
 
@@ -232,7 +231,7 @@ class Reconciler:
 
 
 WAIT_SECONDS: Final = 150.0
-"""How long to wait for a turn: longer than any pause that a 429 asks for."""
+"""How long to wait for the rate limit: longer than any pause that a 429 demands."""
 
 
 def reconcile(
@@ -246,19 +245,21 @@ def reconcile(
     dry_run: bool = False,
     limit: int | None = None,
 ) -> Reconciliation:
-    """Ask Freshdesk for what the webhook has not told, and take it in; once through.
+    """Ask Freshdesk about messages whose webhooks are missing, in one run; handlers are called.
 
-    :param receiver: the receiver's name where several have an API key, or the key of an account,
-        as for :func:`client_for`.
-    :param stuck_for: of messages without a status, QUEUED or SENT: not heard of for so long.
-    :param recheck: of DELIVERED and FAILED ones, too, whatever was heard: after an outage.
-    :param since: only messages first heard of at or after this (aware datetime).
-    :param until: only messages first heard of before this.
-    :param ids: ask for the messages of these ids instead.
-    :param dry_run: ask for nothing, and count what would be.
-    :param limit: ask for so many at most.
-    :return: what came of it; its ``problem`` says why it could not ask.
-    :raises NoSuchReceiver: if none is meant, or which one cannot be told.
+    :param receiver: a receiver's name or an account's key, as for :func:`client_for`; optional if
+        only one receiver has an API key.
+    :param stuck_for: ask about messages without a status, QUEUED or SENT, that have had no event
+        for this long.
+    :param recheck: also ask about DELIVERED and FAILED messages, however recent their last event:
+        after an outage.
+    :param since: only messages first seen at or after this (aware datetime).
+    :param until: only messages first seen before this (aware datetime).
+    :param ids: ask about the messages with these ids instead.
+    :param dry_run: ask about nothing, only count the messages that would be asked about.
+    :param limit: the maximum number of messages to ask about.
+    :return: the result of the run; its ``problem`` says why Freshdesk could not be asked.
+    :raises NoSuchReceiver: if there is no such receiver, or it is ambiguous.
     :raises AccountsUnavailable: if ``accounts`` raised for the key.
     :raises ConfigurationError: if the receiver has no API key.
     :raises LedgerUnavailable: if the ledger cannot be used.

@@ -1,4 +1,4 @@
-"""What a run of ``reconcile`` has done, message by message and in all."""
+"""The result of a run of ``reconcile``: for each message, and in total."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..receiving.responses import Result
 
 
 class Told(StrEnum):
-    """What came of asking for a message."""
+    """The outcome of asking about a message."""
 
     CHANGED = "changed"
     UNCHANGED = "unchanged"
@@ -24,16 +24,16 @@ _OLD: Final = (Result.DUPLICATE, Result.DEAD)
 
 
 def told_by(result: Result) -> Told:
-    """What an answer brought, by what became of it on a webhook's way."""
+    """Return the outcome of an answer, by the result of processing it like a webhook."""
     if result in _OLD:
         return Told.UNCHANGED
     return Told.CHANGED if result.is_recorded else Told.REFUSED
 
 
 class Answered(NamedTuple):
-    """A message that was asked for.
+    """A message that was asked about.
 
-    :param status: what Freshdesk says; ``None`` if it does not.
+    :param status: the status that Freshdesk reports; ``None`` if it reports none.
     """
 
     message_id: str
@@ -43,13 +43,13 @@ class Answered(NamedTuple):
 
 @dataclass(slots=True)
 class Reconciliation:
-    """What a run has done.
+    """The totals of a run.
 
-    :param counts: how many messages, by what came of asking: ``refused`` are those of which the
-        host's schema did not take what was told (it is in quarantine).
+    :param counts: the number of messages by outcome; ``refused`` are those whose answer the host's
+        schema rejected (it is in quarantine).
     :param settled: how many unknown sends turned out to have been sent.
-    :param stopped: why it ended before it was through, ``None`` if it did not.
-    :param problem: why it could not ask, ``None`` if it could.
+    :param stopped: why the run ended early; ``None`` if it did not.
+    :param problem: why Freshdesk could not be asked; ``None`` if it could.
     """
 
     counts: dict[Told, int] = field(default_factory=lambda: dict.fromkeys(Told, 0))
@@ -59,5 +59,5 @@ class Reconciliation:
 
     @property
     def asked(self) -> int:
-        """How many messages were asked for."""
+        """How many messages were asked about."""
         return sum(self.counts.values()) - self.counts[Told.WOULD_ASK]

@@ -34,8 +34,8 @@ class RecordingClient(FreshdeskClient):
     ``current_ledger.transaction``, ``FreshdeskWhatsAppError``.
 
     :ivar account_id: the account's.
-    :ivar asking: the same client, to catch up with: it goes by the quarter of the calls that is
-        for that.
+    :ivar asking: the same client for reconciling, limited to the quarter of the calls reserved for
+        it.
     :raises ConfigurationError: if the receiver has no API key.
     """
 
@@ -126,11 +126,11 @@ class RecordingClient(FreshdeskClient):
             problem = error
         if problem is not None:
             raise LedgerUnavailable(
-                "Nothing was sent, since that it is about to be sent could not be kept. On SQLite "
-                "a transaction that the application itself has open keeps it out: commit or roll "
-                f"back before you send. {problem}"
+                "Nothing was sent, since the intent to send could not be recorded. On SQLite, a "
+                "transaction that the application has open itself blocks the ledger: commit or "
+                f"roll back before sending. {problem}"
             ) from problem
-        if isinstance(known, Send):  # which does not know its reference if it was erased
+        if isinstance(known, Send):  # it lacks its reference if that was erased
             reference = intent.external_reference_id
             raise AlreadySent(replace(known, external_reference_id=reference))
         return known
@@ -138,7 +138,7 @@ class RecordingClient(FreshdeskClient):
     def _keep_sent(self, send_id: Any, sent: Sent) -> None:
         try:
             self.receiver.ledger.send_record.sent(send_id, sent.message_id)
-        except Exception as error:  # it was sent: whoever sends it again sends it twice
+        except Exception as error:  # raising would invite the caller to send it twice
             logger.error(
                 "Message %s with reference %s was sent, but the ledger could not record it (%s): "
                 "current_ledger.expect() records it.",
@@ -157,7 +157,7 @@ class RecordingClient(FreshdeskClient):
         """Record what went wrong; if that fails, the send counts as unknown after two minutes."""
         if isinstance(problem, (Refused, NotAllowed)):
             state = SendState.REFUSED
-        elif isinstance(problem, (NotSent, LedgerUnavailable)):  # the pace is the ledger's
+        elif isinstance(problem, (NotSent, LedgerUnavailable)):  # the pace is kept in the ledger
             state = SendState.UNSENT
         else:
             state = SendState.UNKNOWN

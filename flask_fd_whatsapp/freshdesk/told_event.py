@@ -1,4 +1,4 @@
-"""What the API reports about a message, in the shape of a webhook."""
+"""The API's report on a message, in the shape of a webhook."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ _RANDOM_BITS: Final = 80
 
 
 def make_ulid(milliseconds: int, random: Random) -> str:
-    """A ULID.
+    """Return the ULID of a time and random bits.
 
     :param milliseconds: since 1970, UTC.
     """

@@ -146,7 +146,7 @@ def test_a_host_with_an_open_transaction_sends_nothing_on_sqlite(
         with closing(sqlite3.connect(file, isolation_level=None)) as hosts_own:
             hosts_own.execute("CREATE TABLE ticket (id INTEGER)")
             hosts_own.execute("BEGIN IMMEDIATE")
-            with pytest.raises(LedgerUnavailable, match="commit or roll back before you send"):
+            with pytest.raises(LedgerUnavailable, match="commit or roll back before sending"):
                 host.send("R1")
         assert (host.ledger.sends(), host.limit.calls) == ([], [])
 
@@ -271,7 +271,7 @@ def test_accounts_of_several_receivers_that_have_one_key(make_app: Callable[...,
         with pytest.raises(NoSuchReceiver, match="write 'europe/acme' or 'america/acme'"):
             client_for("acme")
         assert client_for("america/acme").account_id == "america"
-        with pytest.raises(NoSuchReceiver, match="there is no such receiver, nor an account"):
+        with pytest.raises(NoSuchReceiver, match="there is neither a receiver with that name"):
             client_for("europe/globex")
         with pytest.raises(ConfigurationError, match="name one by its key"):
             client_for("europe")
