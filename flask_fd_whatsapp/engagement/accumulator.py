@@ -76,7 +76,8 @@ class Accumulator:
         self._key_of = key_of or self._by(by, zone)
 
     def add(self, rows: Sequence[Sequence[Any]]) -> None:
-        """Count messages' rows, each in the order of :class:`.Facts`; more may follow in it."""
+        """Count messages' rows, each in the order of :class:`.Facts`; further columns are
+        ignored."""
         kinds: defaultdict[_Kind, list[Sequence[Any]]] = defaultdict(list)
         key_of = self._key_of
         for row in rows:
@@ -97,7 +98,7 @@ class Accumulator:
             if is_returned:
                 tally.returned += len(alike)
                 continue
-            alike.sort(key=_sent_on_of)  # as a database has sorted them already
+            alike.sort(key=_sent_on_of)  # the database has sorted them already
             for start in range(0, len(alike), AT_ONCE):
                 some = alike[start : start + AT_ONCE]
                 self._count(tally, some, reached)
@@ -161,7 +162,8 @@ class Accumulator:
                     cells[age * BINS + place] += count
 
     def _by_age(self, alike: Sequence[Sequence[Any]]) -> Iterator[tuple[int, slice]]:
-        """Rows in the order of ``sent_on``, by how many ages of the curve they have reached."""
+        """Split rows in the order of ``sent_on`` by how many of the curve's ages they have "
+        "reached."""
         start = 0
         for place, since in enumerate(self._old_since):
             end = bisect_right(alike, since, start, key=_sent_on_of)

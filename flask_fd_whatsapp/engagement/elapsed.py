@@ -1,7 +1,7 @@
-"""How long many messages took: exact percentiles, without sorting them all at once.
+"""Durations of many messages: exact percentiles, without sorting them all at once.
 
-A sort of a million numbers holds the interpreter for half a second, in which a worker answers
-nobody.  So they are sorted in small pieces, and what is asked of all of them is asked of each.
+Sorting a million numbers holds the interpreter lock for half a second, during which a worker
+answers no request. So they are sorted in small runs, and figures are computed from the runs.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ from .figures import Bin, Times
 _PIECE: Final = 2048
 _MICROSECOND: Final = timedelta(microseconds=1)
 _STEPS: Final = 8
-"""Buckets of pruned times from one power of two to the next: none is 5 % from its middle."""
+"""The number of buckets per power of two for pruned durations: the error is less than 5 %."""
 
 AGE_SECONDS: Final = tuple(age.total_seconds() for age in AGES)
 LATE_SECONDS: Final = tuple(late.total_seconds() for late in LATE)
 
 
 def by_age(seconds: Sequence[float]) -> list[int]:
-    """How many are within each of :data:`.AGES` and not the one before, and how many within none.
+    """Count the durations between each of :data:`.AGES` and the one before, and those beyond the "
+    "last.
 
     :param seconds: sorted.
     """
@@ -38,9 +39,9 @@ def by_age(seconds: Sequence[float]) -> list[int]:
 
 
 def bucket_of(seconds: float) -> int:
-    """The bucket of a time: 0 below a millisecond, then eight from each power of two to the next.
+    """Return the bucket of a duration: 0 below a millisecond, then eight per power of two.
 
-    It is what remains of a message's times when it is pruned.
+    When a message is pruned, only the buckets of its durations remain.
     """
     return 0 if seconds < 0.001 else 1 + floor(_STEPS * log2(seconds * 1000))
 
@@ -50,10 +51,10 @@ def _middle_of(bucket: int) -> float:
 
 
 class Elapsed:
-    """The times in seconds that messages took from one status to another.
+    """The seconds that messages took from one status to a later one.
 
-    :ivar left_out: how many messages reached the later status and are not in here.
-    :ivar negative: of how many the later time was the earlier one.
+    :ivar left_out: how many messages reached the later status but are not included.
+    :ivar negative: how many have a later time before the earlier one.
     """
 
     __slots__ = ("_bins", "_buckets", "_late", "_pieces", "_recent", "left_out", "negative")
@@ -63,18 +64,18 @@ class Elapsed:
         self.negative = 0
         self._recent: list[float] = []
         self._pieces: list[array[float]] = []
-        self._buckets: Counter[int] = Counter()  # of pruned messages, as are the next two
+        self._buckets: Counter[int] = Counter()  # of pruned messages, like the next two
         self._bins = [0] * (len(AGES) + 1)
         self._late = [0] * len(LATE)
 
     def add(self, seconds: float) -> None:
-        """Add a time; a negative one counts as none at all."""
+        """Add a duration; a negative one counts as zero."""
         self._recent.append(seconds)
         if len(self._recent) >= _PIECE:
             self._cut()
 
     def add_all(self, seconds: Sequence[float]) -> None:
-        """Add many times."""
+        """Add many durations."""
         for start in range(0, len(seconds), _PIECE):
             if start:
                 sleep(0)
@@ -92,7 +93,7 @@ class Elapsed:
             self._recent = []
 
     def merge(self, other: Elapsed) -> None:
-        """Add all that *other* holds."""
+        """Add everything that *other* contains."""
         other._cut()
         self.left_out += other.left_out
         self.negative += other.negative
@@ -106,7 +107,7 @@ class Elapsed:
         self._late = [a + b for a, b in zip(self._late, other._late, strict=True)]
 
     def times(self) -> Times:
-        """What is told of them."""
+        """Return the figures for these durations."""
         n = self._count()
         p50, p90, p99 = (self._percentile(n, per_cent) for per_cent in (50, 90, 99))
         bounds = (None, *AGES, None)
@@ -124,7 +125,7 @@ class Elapsed:
         )
 
     def late(self) -> list[int]:
-        """How many took longer than each of :data:`LATE`."""
+        """Return how many took longer than each of :data:`LATE`."""
         live = self._live()
         return [
             live - self._live_within(bound) + pruned
@@ -132,7 +133,7 @@ class Elapsed:
         ]
 
     def folded(self) -> dict[str, Any]:
-        """What is kept of them when their messages are pruned, as JSON has it."""
+        """Return what is kept when the messages are pruned, as JSON."""
         self._cut()
         buckets = Counter(self._buckets)
         buckets.update(bucket_of(seconds) for piece in self._pieces for seconds in piece)
@@ -146,7 +147,7 @@ class Elapsed:
 
     @classmethod
     def unfolded(cls, kept: dict[str, Any]) -> Elapsed:
-        """What :meth:`folded` gave."""
+        """Restore what :meth:`folded` returned."""
         made = cls()
         made._buckets = Counter({int(one): count for one, count in kept["buckets"].items()})
         made._bins, made._late = list(kept["bins"]), list(kept["late"])
@@ -168,7 +169,7 @@ class Elapsed:
         return [sum(counts) for counts in zip(self._bins, *map(by_age, self._pieces), strict=True)]
 
     def _percentile(self, n: int, per_cent: int) -> timedelta | None:
-        """By nearest rank: the least time within which as many of a hundred are."""
+        """Return a percentile by nearest rank."""
         if not n:
             return None
         rank = -(-n * per_cent // 100)

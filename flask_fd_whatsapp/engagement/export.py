@@ -1,4 +1,4 @@
-"""What leaves for spreadsheets: rows of figures and of messages, which no text can make act."""
+"""Exports for spreadsheets: rows of figures and of messages, safe against formula injection."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ MESSAGE_HEAD: Final = (
     "source",
     "estimated",
 )
-"""Of a message, in this order."""
+"""The columns of a message, in order."""
 
 _ACTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%", *"\uff1d\uff0b\uff0d\uff20")
-"""What a cell begins with that one spreadsheet or another calculates."""
+"""The characters with which a cell begins that some spreadsheet evaluates as a formula."""
 
 _BLANK: Final = " \u00a0\ufeff\u200b"
-"""What may stand before that."""
+"""Characters that may precede them."""
 
 
 def cell(value: Any) -> Any:
-    """A value as a cell: text that would be taken for a formula has a quote before it."""
+    """Return a value as a cell; text that could be taken for a formula is prefixed with a quote."""
     match value:
         case None:
             return ""
@@ -60,7 +60,7 @@ def cell(value: Any) -> Any:
 
 
 def group_cells(key: Any, by: tuple[str, ...]) -> list[Any]:
-    """The key of a group, a cell a dimension, hours with their offset; failures have two."""
+    """Return a group's key, one cell per dimension (two for failures); hours have their offset."""
     cells: list[Any] = []
     for name, one in zip(by, key if len(by) > 1 else (key,), strict=True):
         if name == "failure":
@@ -73,7 +73,7 @@ def group_cells(key: Any, by: tuple[str, ...]) -> list[Any]:
 
 
 def table_of(engagement: Engagement) -> Iterator[list[Any]]:
-    """A header, a row for each group, and one for the total."""
+    """Return a header, a row for each group, and one for the total."""
     heads: list[str] = []
     for name in engagement.by:
         heads += ["failure_class", "failure_code"] if name == "failure" else [name]

@@ -1,4 +1,4 @@
-"""What a report needs of a message: its facts, and what can be measured by them."""
+"""The facts about a message that a report needs, and what can be measured from them."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from .definitions import (
 
 
 class Facts(NamedTuple):
-    """What a report needs of a message's row; times as the ledger has them.
+    """The columns of a message's row that a report needs; times are in the ledger's format.
 
-    :param is_heard: whether there is any event of it.
+    :param is_heard: whether it has any event.
     :param estimated: the bits of the statuses whose time is not WhatsApp's own.
-    :param is_returned: it had been pruned, and was heard of again.
-    :param message_id: ``None`` may stand for that of a message that has not failed.
+    :param is_returned: whether it had been pruned, and was seen again.
+    :param message_id: may be ``None`` for a message that has not failed.
     """
 
     sent_on: Any
@@ -50,7 +50,7 @@ class Facts(NamedTuple):
 
 
 PLACES: Final = {name: place for place, name in enumerate(Facts._fields)}
-"""Where a row has each of them: rows are too many to make objects of them."""
+"""The position of each in a row: there are too many rows to create an object for each."""
 
 _PLACE_OF: Final = {
     QUEUED: PLACES["queued_at"],
@@ -61,7 +61,7 @@ _PLACE_OF: Final = {
 
 
 def reached_by(row: Sequence[Any]) -> int:
-    """The bits of what a message reached, by its row in the order of :class:`Facts`."""
+    """Return the bits of what a message reached, from its row in the order of :class:`Facts`."""
     reached = (
         (0 if row[1] is None else QUEUED)
         | (0 if row[2] is None else SENT)
@@ -73,14 +73,16 @@ def reached_by(row: Sequence[Any]) -> int:
 
 
 class Measured(NamedTuple):
-    """What is measured of all messages that reached the same, with the same times estimated.
+    """What can be measured for messages that reached the same statuses, with the same ones
+    estimated.
 
-    :param ways: the place in :data:`.WAYS` of each whose times are known, with the places in
-        :class:`Facts` of its first and its last time.
-    :param left_out: the places in :data:`.WAYS` of those that reached the later status only.
-    :param places: in :class:`Facts`, of the times that are needed.
-    :param is_submitted: whether they are what the curve is of.
-    :param is_left_out_of_curve: and yet not in it.
+    :param ways: the index in :data:`.WAYS` of each duration whose times are known, with the
+        positions in :class:`Facts` of its start and its end.
+    :param left_out: the indexes in :data:`.WAYS` of the durations that cannot be measured although
+        the later status was reached.
+    :param places: the positions in :class:`Facts` of the times that are needed.
+    :param is_submitted: whether they were submitted, so that the curve is about them.
+    :param is_left_out_of_curve: whether they are left out of it nevertheless.
     """
 
     ways: tuple[tuple[int, int, int], ...]
@@ -92,9 +94,9 @@ class Measured(NamedTuple):
 
 @cache
 def measured_of(reached: int, estimated: int | None) -> Measured:
-    """What is measured of messages.
+    """Return what can be measured for such messages.
 
-    :param estimated: may have bits above those of the statuses, which do not count.
+    :param estimated: bits above those of the statuses are ignored.
     """
     estimated = (estimated or 0) & KINDS - 1
     return Measured(
@@ -117,10 +119,10 @@ def measured_of(reached: int, estimated: int | None) -> Measured:
 
 @dataclass(frozen=True, slots=True)
 class TimeFormat:
-    """How a ledger has its times, which sort as they are.
+    """How a ledger stores times, in a sortable form.
 
-    :param read: makes a datetime of one; UTC if it is naive.
-    :param write: makes one of an aware datetime.
+    :param read: converts one to a datetime; UTC if it is naive.
+    :param write: converts an aware datetime to one.
     """
 
     read: Callable[[Any], datetime]
@@ -140,4 +142,4 @@ def _as_text(moment: datetime) -> str:
 
 
 TEXT_TIMES: Final = TimeFormat(read=datetime.fromisoformat, write=_as_text)
-"""Text in UTC with microseconds, as SQLite has it."""
+"""Text in UTC with microseconds, as in SQLite."""

@@ -1,7 +1,7 @@
-"""What remains of messages when they are pruned: their figures, by day and by where they belong.
+"""Folds pruned messages into aggregates, by day, account, receiver, campaign, template and failure.
 
-A message is in exactly one aggregate.  Its times are kept as buckets, and as the counts that the
-curve, the histograms and the late deliveries are made of, which stay exact.
+Each message is in exactly one aggregate. Its durations are kept in buckets; the counts behind the
+curve, the histograms and the late deliveries stay exact.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from .groups import Calendar
 from .tally import BINS, CELLS, FailureTally, Tally
 
 CODES: Final = 50
-"""Error codes that are told apart of what else is the same; the others are one."""
+"""How many error codes are kept apart within an otherwise equal key; the others are merged."""
 
 CAMPAIGNS: Final = 1000
-"""Campaigns that are told apart of one day; the others are one."""
+"""How many campaigns of a day are kept apart; the others are merged."""
 
 REASON: Final = "="
-"""Before the code of a message that failed, so that one without a code is told from the rest."""
+"""The prefix of a failed message's code, which distinguishes a failure without a code from none."""
 
 _MAX_CODE: Final = 200
 _OTHER: Final = "other"
@@ -36,11 +36,11 @@ _OLD: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class FoldKey(NamedTuple):
-    """Where a message belongs; empty text for what it has not.
+    """The aggregate that a message belongs to; missing values are empty text.
 
     :param starts_at: when its day began (UTC).
-    :param ends_at: when that ended.
-    :param code: :data:`REASON` and its error's code, if it failed.
+    :param ends_at: when its day ended.
+    :param code: :data:`REASON` and the code of its error, if it failed.
     """
 
     starts_at: datetime
@@ -53,22 +53,22 @@ class FoldKey(NamedTuple):
 
     @property
     def digest(self) -> str:
-        """32 characters that are this key's alone."""
+        """A digest of 32 characters that identifies this key."""
         parts = [*(moment.isoformat() for moment in self[:2]), *self[2:]]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
     @property
     def midpoint(self) -> datetime:
-        """The moment by which it counts in a period, and in another zone's days."""
+        """The moment that places it in a period, and in the days of another time zone."""
         return self.starts_at + (self.ends_at - self.starts_at) / 2
 
 
 def fold(
     rows: Iterable[Sequence[Any]], zone: tzinfo, time_format: TimeFormat
 ) -> dict[FoldKey, Tally]:
-    """Messages' rows (see :class:`.Facts`) by where they belong; those that returned are dropped.
+    """Sum up messages' rows (see :class:`.Facts`) by key; returned messages are dropped.
 
-    :param zone: whose days they go by.
+    :param zone: the time zone of the days.
     """
     calendar = Calendar("day", zone)
 
@@ -94,7 +94,7 @@ def fold(
 
 
 def code_of(facts: Facts) -> str:
-    """The code of a message that failed, as a key has it."""
+    """Return a failed message's code as it is in a key."""
     if not is_failed(reached_by(facts)):
         return ""
     code = facts.error_code or ""
@@ -102,9 +102,9 @@ def code_of(facts: Facts) -> str:
 
 
 def within_bounds(groups: dict[FoldKey, Tally], known: Collection[FoldKey]) -> dict[FoldKey, Tally]:
-    """The same with what goes past :data:`CODES` and :data:`CAMPAIGNS` as one.
+    """Merge the keys beyond the limits :data:`CODES` and :data:`CAMPAIGNS`.
 
-    :param known: the keys of those days that there are already.
+    :param known: the keys of these days that exist already.
     """
     campaigns: defaultdict[Any, set[str]] = defaultdict(set)
     codes: defaultdict[Any, set[str]] = defaultdict(set)
@@ -134,7 +134,7 @@ def _has_room(known: set[str], one: str, limit: int) -> bool:
 
 
 def to_text(tally: Tally, time_format: TimeFormat) -> tuple[str, str]:
-    """What is kept of a tally: its counts, and its times."""
+    """Return a tally as it is stored: its counts and its durations."""
 
     def kept(raw: Any) -> str | None:
         if raw is None:
@@ -168,11 +168,12 @@ def from_text(
     reason_of: Callable[[str | None], Any] = lambda code: code,
     as_of: datetime = _OLD,
 ) -> Tally:
-    """What :func:`to_text` made of a tally.
+    """Restore a tally from what :func:`to_text` returned.
 
-    :param figures: ``None`` if the times are not asked for.
-    :param reason_of: gives the class and code of a code.
-    :param as_of: the moment by which its messages have their age, that of their day's middle.
+    :param figures: ``None`` if durations are not requested.
+    :param reason_of: returns the class and code of an error code.
+    :param as_of: the moment at which ages are computed; messages count from the middle of their
+        day.
     """
     tally = Tally(times=figures is not None)
     kept = json.loads(counts)
@@ -196,7 +197,8 @@ def from_text(
 
 
 def _word_of(kind: int) -> str:
-    """A kind as it is kept; that of undocumented statuses moves when there is one status more."""
+    """Return a kind as it is stored: the bit for undocumented statuses moves when a status is "
+    "added."""
     return _OTHER if kind == OTHER else str(kind)
 
 
@@ -210,5 +212,5 @@ def _take_times(tally: Tally, kept: dict[str, Any], age_seconds: float) -> None:
 
 
 def _by_place(cells: list[int]) -> list[int]:
-    """By how many ages of the curve it took, whatever age had been reached."""
+    """Sum up by the number of the curve's ages that the duration exceeded, whatever the age."""
     return [sum(cells[place:CELLS:BINS]) for place in range(BINS)]

@@ -1,4 +1,4 @@
-"""A report, as it is put together: from messages' rows, and from what remains of pruned ones."""
+"""Builds a report from messages' rows and from the aggregates of pruned messages."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from .results import Engagement
 from .tally import Tally
 
 TIMELY: Final = ("day", "hour")
-"""The dimensions whose groups follow each other."""
+"""The dimensions whose groups have a natural order."""
 
 
 @dataclass(slots=True)
 class ReportRules:
-    """What the settings of a ledger's receivers say about reports.
+    """The settings of a ledger's receivers that concern reports.
 
-    :param time_zone: whose days pruned messages go by; the first receiver's.
-    :param failure_classes: the host's own classes of error codes; all receivers'.
-    :param aggregate_years: how long what remains of pruned messages stays; the longest.
+    :param time_zone: the zone of the days of pruned messages: the first receiver's.
+    :param failure_classes: the host's own classes of error codes, of all receivers.
+    :param aggregate_years: how long the aggregates of pruned messages are kept: the maximum.
     """
 
     time_zone: str | None = None
@@ -37,25 +37,25 @@ class ReportRules:
     def adopt(
         self, time_zone: str, failure_classes: Mapping[str, FailureClass], aggregate_years: int
     ) -> None:
-        """Take in what a receiver's settings say."""
+        """Add a receiver's settings."""
         self.time_zone = self.time_zone or time_zone
         self.failure_classes = {**failure_classes, **self.failure_classes}
         self.aggregate_years = max(self.aggregate_years, aggregate_years)
 
     @property
     def zone(self) -> tzinfo:
-        """The time zone whose days pruned messages go by."""
+        """The time zone of the days of pruned messages."""
         return zone_of(self.time_zone or "UTC")
 
 
 class Report:
-    """What was asked, and what is counted so far.
+    """The query, and what has been counted so far.
 
     :param by: one or two dimensions, or ``None``.
     :param tz: the name of the time zone of days and hours.
-    :param as_of: the moment by which messages have their age (UTC).
-    :param format: how the ledger has its times.
-    :raises ValueError: if there is no such dimension or zone.
+    :param as_of: the moment at which messages' ages are computed (UTC).
+    :param format: the ledger's format of times.
+    :raises ValueError: for an unknown dimension or time zone.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Report:
         self.counted.add(rows)
 
     def add_folded(self, key: FoldKey, counts: str, figures: str | None) -> None:
-        """Count what remains of pruned messages, if it is asked for."""
+        """Count the aggregates of pruned messages that the query includes."""
         admitted = self.wanted.admits_moment(key.midpoint) and self.wanted.admits(
             account_id=key.account,
             receiver=key.receiver or None,
@@ -126,7 +126,7 @@ class Report:
         self.counted.tally(keys if len(keys) > 1 else keys[0] if keys else None).merge(tally)
 
     def result(self) -> Engagement:
-        """The figures."""
+        """Return the figures."""
         total = Tally(times=self.times)
         for tally in self.counted.groups.values():
             total.merge(tally)
@@ -146,7 +146,7 @@ class Report:
         )
 
     def _place(self, key: Any, known: int) -> tuple[Any, ...]:
-        """Days and hours in their order, the rest by how many messages there are."""
+        """Sort days and hours chronologically, other groups by their number of messages."""
         keys = key if len(self.by) > 1 else (key,)
         in_time = [one for name, one in zip(self.by, keys, strict=False) if name in TIMELY]
         return *in_time, -known, *map(str, keys)

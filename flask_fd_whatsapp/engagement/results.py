@@ -65,7 +65,7 @@ class Feed:
     :param events: how many events were recorded.
     :param lag_p50: half were received within this time after their status was reached.
     :param lag_p99: 99 of 100 were received within this time.
-    :param out_of_order: how many did not move their message forward, since it was further already.
+    :param out_of_order: how many did not move their message forward, since it was already further.
     :param duplicates: how many duplicates arrived; counted in each process and written every 10
         seconds, by hour: an hour counts if it begins in the period.
     """

@@ -1,4 +1,4 @@
-"""What is counted of a group of messages, and the figures that follow from it."""
+"""The counts of a group of messages, and the figures that follow from them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .figures import CurvePoint, FailureFigures, Figures, Late
 from .rates import Rate
 
 BINS: Final = len(AGES) + 1
-"""Ages that a message has reached, and those within which something was done: none to all."""
+"""The number of bins: from none of the curve's ages to all of them."""
 
 CELLS: Final = BINS * BINS
 
@@ -23,7 +23,7 @@ Reason = tuple[FailureClass, str | None]
 
 @dataclass(slots=True)
 class FailureTally:
-    """Messages that failed for one reason; times as the ledger has them."""
+    """Messages that failed for one reason; times are in the ledger's format."""
 
     count: int = 0
     first: Any = None
@@ -32,7 +32,7 @@ class FailureTally:
     example: str | None = None
 
     def add(self, failed_at: Any, text: str | None, example: str, count: int = 1) -> None:
-        """Add a message, or several of which this one is the last."""
+        """Add a message, or several, of which this is the last."""
         self.count += count
         if self.first is None or failed_at < self.first:
             self.first = failed_at
@@ -40,7 +40,7 @@ class FailureTally:
             self.last, self.text, self.example = failed_at, text, example
 
     def merge(self, other: FailureTally) -> None:
-        """Add all that *other* holds."""
+        """Add everything that *other* contains."""
         self.count += other.count
         if other.first is not None and (self.first is None or other.first < self.first):
             self.first = other.first
@@ -49,14 +49,15 @@ class FailureTally:
 
 
 class Tally:
-    """What is counted of the messages of one group.
+    """The counts of one group's messages.
 
-    :ivar kinds: how many reached what, by the bits of what they reached.
-    :ivar delivered_cells: of the submitted, by how many ages of the curve a message has reached
-        (times :data:`BINS`) plus how many of them it took until it was delivered.
+    :ivar kinds: the number of messages by the bits of the statuses they reached.
+    :ivar delivered_cells: the number of submitted messages. The index is the number of the curve's
+        ages that the message has reached, times :data:`BINS`, plus the number of ages that passed
+        until it was delivered.
     :ivar read_cells: the same until it was read.
-    :ivar left_out: of the curve, by the ages that a message has reached.
-    :ivar elapsed: in the order of :data:`.WAYS`.
+    :ivar left_out: how many are left out of the curve, by the number of ages reached.
+    :ivar elapsed: the durations, in the order of :data:`.WAYS`.
     """
 
     __slots__ = (
@@ -87,7 +88,7 @@ class Tally:
         self.elapsed = [Elapsed() for _ in WAYS] if times else []
 
     def merge(self, other: Tally) -> None:
-        """Add all that *other* holds."""
+        """Add everything that *other* contains."""
         self.kinds = _sums(self.kinds, other.kinds)
         self.young += other.young
         self.returned += other.returned
@@ -107,9 +108,9 @@ class Tally:
                 mine.merge(its)
 
     def figures(self, read: Callable[[Any], datetime]) -> Figures:
-        """The figures.
+        """Return the figures.
 
-        :param read: makes a datetime of a time as the ledger has it; UTC if it is naive.
+        :param read: converts one of the ledger's times to a datetime; UTC if it is naive.
         """
         counts: dict[str, Any] = {
             name: sum(count for kind, count in enumerate(self.kinds) if count and means(kind))

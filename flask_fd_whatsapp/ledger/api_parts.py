@@ -39,7 +39,7 @@ class SendRecord(Protocol):
         ...
 
     def find(self, send_id: Any) -> Send | None:
-        """The send of that id, without candidates; ``None`` if there is none."""
+        """Return the send with that id, without candidates; ``None`` if there is none."""
         ...
 
     def listed(self, wanted: SendFilter) -> list[Send]:
@@ -96,7 +96,7 @@ class Asking(Protocol):
         ...
 
     def told_since(self, moment: datetime, *, receiver: str) -> int:
-        """Return how many events since then were reported by the API and not the webhook."""
+        """Return how many events since then were reported by the API instead of the webhook."""
         ...
 
     def last_webhook(self, *, receiver: str) -> tuple[str, datetime] | None:
@@ -106,15 +106,15 @@ class Asking(Protocol):
     def note(
         self, receiver: str, *, asked: int, changed: int, stopped: str | None, is_good: bool
     ) -> None:
-        """Keep a run that has just ended as the last one; see :class:`Reconciled`.
+        """Record a run that has just ended as the last one; see :class:`Reconciled`.
 
-        :param is_good: whether it could ask; if not, the time of the last good one stays.
+        :param is_good: whether it could ask; otherwise the time of the last one that could stays.
         """
         ...
 
     def runs(self, *, receiver: str) -> Sequence[Reconciled]:
-        """The last run of the receiver and of each of its accounts.
+        """Return the last run of the receiver and of each of its accounts.
 
-        First what was never reconciled, then what was longest ago.
+        Those that have never succeeded come first, then the longest ago.
         """
         ...

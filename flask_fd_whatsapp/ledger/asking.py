@@ -1,4 +1,4 @@
-"""Which messages are to be asked for: when, how often, and whose turn it is."""
+"""Which messages to ask Freshdesk about: when, how often, and in what order."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ STEPS: Final = (
     timedelta(hours=6),
     timedelta(hours=24),
 )
-"""How long after each time a message is asked for again; the last one goes on."""
+"""The delays between one request about a message and the next; the last one repeats."""
 
 GIVEN_UP_AFTER: Final = timedelta(days=30)
-"""How long a message is asked for, from when it was first heard of."""
+"""How long messages are asked about, from when they were first seen."""
 
 NOT_FOUND_LIMIT: Final = 3
-"""How often a message may not be found before it is asked for no more."""
+"""How often a message may be missing before it is no longer asked about."""
 
 
 ESTIMATED_BITS: Final[Mapping[str, int]] = {status: bit_of(status) for status in Status}
-"""What stands for a status whose time is not WhatsApp's, but that of asking."""
+"""The bit of each status for which the time is that of asking, not WhatsApp's."""
 
 UNSURE_BIT: Final = 1 << 14
-"""Beside those in a message's row: so is the time by which it counts as sent, as all it has are.
+"""Set in a message's row in addition if the time that counts as its sending is also estimated.
 
-Higher than any of them, so that a row with it is told by its size.
+It is higher than the others, so that a comparison tells whether it is set.
 """
 
 
 def estimated_bit(event: StatusEvent) -> int:
-    """The bit of an event's status if its time is that of asking, else 0.
+    """Return the bit of an event's status if its time is that of asking, else 0.
 
-    Of QUEUED alone the API tells when it was.
+    Only for QUEUED does the API report the time.
     """
     if event.source == WEBHOOK:
         return 0
@@ -47,19 +47,19 @@ def estimated_bit(event: StatusEvent) -> int:
 
 
 def step_after(asks: int) -> timedelta:
-    """How long to wait once a message has been asked for so often."""
+    """Return how long to wait after this many requests about a message."""
     return STEPS[min(max(asks, 1), len(STEPS)) - 1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskFilter:
-    """Which messages of an account are to be asked for.
+    """Which messages of an account to ask about.
 
-    :param stuck_for: no status, QUEUED or SENT, and not heard of for so long.
-    :param is_recheck: DELIVERED and FAILED ones too, whatever was heard of them, if they were not
-        asked for within the shortest step.
-    :param since: first heard of at or after this (aware datetime).
-    :param until: first heard of before this.
+    :param stuck_for: those without a status, QUEUED or SENT, that have had no event for this long.
+    :param is_recheck: also DELIVERED and FAILED ones, however recent their last event, unless they
+        were asked about within the shortest delay.
+    :param since: first seen at or after this (aware datetime).
+    :param until: first seen before this (aware datetime).
     """
 
     account_id: str
@@ -70,18 +70,18 @@ class AskFilter:
 
     @property
     def statuses(self) -> tuple[Status, ...]:
-        """The statuses of what is asked for, beside none at all."""
+        """The statuses of the messages to ask about, besides those without a status."""
         stuck = (Status.QUEUED, Status.SENT)
         return (*stuck, Status.DELIVERED, Status.FAILED) if self.is_recheck else stuck
 
 
 class Asked(NamedTuple):
-    """A message to be asked for, as it stood when that was found out.
+    """A message to ask about, in the state in which it was read.
 
-    :param key: the ledger's own id of it, ``None`` if it has none.
-    :param ask_at: not before this (UTC), ``None`` if it never was.
-    :param asks: how often it was.
-    :param not_found: how often Freshdesk did not know it.
+    :param key: the ledger's own id of it, ``None`` if the ledger does not have it.
+    :param ask_at: when it is due again (UTC), ``None`` if it has never been asked about.
+    :param asks: how often it has been asked about.
+    :param not_found: how often Freshdesk did not find it.
     """
 
     key: Any
@@ -95,19 +95,19 @@ class Asked(NamedTuple):
 
 
 def unheard_of(account_id: str, message_id: str, now: datetime) -> Asked:
-    """A message that the ledger does not know: it has no key."""
+    """Return a message that the ledger does not have, without a key."""
     return Asked(None, account_id, message_id, None, None, 0, 0, now)
 
 
 class AskCursor(NamedTuple):
-    """Where a page of messages to be asked for ended."""
+    """The position at which a page of messages to ask about ended."""
 
     first_seen: datetime
     key: Any
 
 
 def is_due(one: Asked, wanted: AskFilter, now: datetime) -> bool:
-    """Whether a message's turn has come; SQL ledgers ask their database the same."""
+    """Whether a message is due; SQL ledgers express the same as a query."""
     if one.ask_at is None:
         return True
     early = step_after(one.asks) - STEPS[0] if wanted.is_recheck else timedelta()
@@ -119,12 +119,12 @@ class Reconciled:
     """The last run of ``reconcile`` over the messages of a receiver, or of one of its accounts.
 
     :param receiver: the receiver's name; where it has accounts, with the account's key.
-    :param asked: how many messages it asked for.
-    :param changed: of how many there was news.
-    :param stopped: why it ended before it was through, or could not ask; ``None`` if it was.
+    :param asked: how many messages it asked about.
+    :param changed: how many of them turned out to have a new status.
+    :param stopped: why it ended early, or could not ask; ``None`` if it completed.
     :param ended_at: when it ended (UTC).
-    :param good_at: when a run last ended that could ask (UTC), which may be an earlier one;
-        ``None`` if none has.
+    :param good_at: when a run that could ask last ended (UTC), possibly an earlier one; ``None`` if
+        there was none.
     """
 
     receiver: str
@@ -141,5 +141,5 @@ class Reconciled:
 
 
 def by_need(run: Reconciled) -> tuple[bool, datetime]:
-    """Orders runs: first what was never reconciled, then what was longest ago."""
+    """Sort key for runs: those that have never succeeded first, then the longest ago."""
     return run.good_at is not None, run.good_at or run.ended_at

@@ -1,4 +1,4 @@
-"""A ledger composed of its parts; shared by the memory and SQL ledgers."""
+"""A ledger composed of its parts; shared by the in-memory and SQL ledgers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept of a message's ids once it is pruned: enough to know it again."""
+"""What is kept of a pruned message's ids: enough to recognise it."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from hashlib import blake2b
 
 
 def digest_of(account_id: str, message_id: str) -> bytes:
-    """Sixteen bytes by which a message is known again, and from which its ids cannot be read."""
+    """Return 16 bytes that identify a message without revealing its ids."""
     return blake2b(f"{account_id}\0{message_id}".encode(), digest_size=16).digest()

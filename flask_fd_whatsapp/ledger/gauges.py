@@ -28,10 +28,10 @@ class Gauges:
     :param last_accepted: when the last event was recorded (UTC).
     :param rejected: when a request was last rejected, by reason (UTC).
     :param rejections: how many requests were rejected, by reason, since counting began.
-    :param last_reconciled: when a `reconcile` last ended that could ask (UTC); of a receiver's
-        accounts, that of which this is longest ago.
-    :param failing_reconciliations: of how many of its accounts the last `reconcile` could not ask;
-        at most 1 where it has one.
+    :param last_reconciled: when a run of `reconcile` that could ask last ended (UTC); with several
+        accounts, that of the account for which it is longest ago.
+    :param failing_reconciliations: for how many of its accounts the last run of `reconcile` could
+        not ask; at most 1 for a receiver without accounts.
     :param drift: how many unknown parts were seen in payloads within :data:`WINDOW`.
     :param messages: messages first seen within :data:`WINDOW`, by furthest status.
     :param unheard: sends within :data:`WINDOW`, older than :data:`UNHEARD_AFTER`, without an event.

@@ -1,4 +1,4 @@
-"""What a message takes from whichever of its events has it first."""
+"""What a message takes from the first of its events that has it."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ from .references import storable
 LEARNED: Final[Mapping[str, Callable[[Entry], Any]]] = {
     "campaign": lambda entry: storable(entry.campaign),
 }
-"""By column of ``fd_whatsapp_message``, and attribute of a message in memory: what an event gives,
-``None`` if it has nothing of the kind.  The first value that is not ``None`` stays."""
+"""What an event provides, by column of ``fd_whatsapp_message`` and attribute of ``MemoryMessage``.
+The first value that is not ``None`` stays."""

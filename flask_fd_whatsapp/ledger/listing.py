@@ -1,4 +1,4 @@
-"""What can be listed of messages, page by page, and looked at of one: for those who browse."""
+"""Lists of messages, page by page, and the details of one message."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from .records import Tried
 from .views import Message
 
 UNHEARD: Final = "UNHEARD"
-"""Stands for a status where no event has come at all, as the figure of that name counts."""
+"""Used instead of a status for messages without any event, as counted by the figure of that "
+"name."""
 
 
 class Place(NamedTuple):
@@ -82,7 +83,7 @@ class Handling:
 
 
 class Unsettled(NamedTuple):
-    """What a handler did in an attempt other than succeed.
+    """The outcome of a handler that did not succeed in an attempt.
 
     :param outcome: ``failed``, ``postponed`` or ``gave up``.
     :param counts: 1 if it is a failed attempt, else 0.
@@ -106,10 +107,10 @@ def unsettled_by(tried: Tried) -> Iterator[Unsettled]:
 
 
 def told(settled: Iterable[Handling], unsettled: Iterable[Handling]) -> list[Handling]:
-    """Return the handlers of an event, each once.
+    """Return the state of each of an event's handlers.
 
     :param settled: those that are not called again.
-    :param unsettled: the failures of handlers, settled since or not.
+    :param unsettled: the handlers' failures, including those of handlers that were settled later.
     """
     errors = {one.handler: one for one in unsettled}
     both = []

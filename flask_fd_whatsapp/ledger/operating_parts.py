@@ -19,16 +19,16 @@ class LastRejections(Protocol):
         ...
 
     def last(self, *, receiver: str | None = None) -> list[Rejection]:
-        """The last rejection of each receiver (or of this one) and reason, newest first.
+        """Return the last rejection for each receiver (or this one) and reason, newest first.
 
-        :param receiver: with its accounts, whose rejections are kept apart.
+        :param receiver: including its accounts, whose rejections are kept separately.
         """
         ...
 
     def acknowledge(self, *, receiver: str | None = None) -> int:
-        """Take note of all :meth:`last` ones so far; gives how many nobody had taken note of.
+        """Acknowledge all rejections so far; return how many were not acknowledged before.
 
-        :param receiver: with its accounts.
+        :param receiver: only those of this receiver, including its accounts.
         """
         ...
 
@@ -135,7 +135,7 @@ class Overview(Protocol):
     def accepted_since(
         self, moment: datetime, *, receiver: str, account_ids: Collection[str]
     ) -> bool:
-        """Whether a webhook brought *receiver* an event of one of these accounts after *moment*."""
+        """Whether a webhook for one of these accounts reached *receiver* after *moment*."""
         ...
 
 
@@ -155,9 +155,9 @@ class Maintenance(Protocol):
 
         :param before: an aware datetime.
         :param receiver: only messages whose events all came to the receiver with this name, or to
-            receivers with these names, so that no other loses what it has to keep for longer.
+            receivers with these names: another may have to keep its messages for longer.
         :param account_ids: only messages of these accounts.
-        :param except_accounts: no messages of these accounts.
+        :param except_accounts: except messages of these accounts.
         :return: how many were deleted; 0 if no more are left, except those in use right now.
         """
         ...
@@ -171,7 +171,7 @@ class Maintenance(Protocol):
     ) -> Erased:
         """Delete a person's messages with their events, finished or not; the counts stay.
 
-        Nor does the drift name any of them as an example, as after :meth:`prune`.
+        As with :meth:`prune`, drift entries no longer name any of them as an example.
 
         :param message_id: the messages with this id.
         :param reference: those with this ``external_reference_id``, and the sends with it.

@@ -1,4 +1,4 @@
-"""What a pace of calls remembers in a ledger, so that all processes go by the same one."""
+"""The state of a pace of calls as kept in a ledger, so that all processes share it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import NamedTuple
 class PaceMoments(NamedTuple):
     """Two moments (UTC), to the microsecond.
 
-    :param tat: when the next call would come if all kept the pace.
-    :param paused_until: until then no call is made; ``None`` if nothing ever paused.
+    :param tat: the theoretical arrival time: when the next call is due at a steady pace.
+    :param paused_until: until then no call is made; ``None`` if there was never a pause.
     """
 
     tat: datetime
@@ -18,10 +18,10 @@ class PaceMoments(NamedTuple):
 
 
 class PaceRead(NamedTuple):
-    """What was read.
+    """The state of a pace, and when it was read.
 
-    :param moments: ``None`` if nothing is remembered yet.
-    :param now: the moment of the ledger's clock.
+    :param moments: ``None`` if there is no state yet.
+    :param now: the time by the ledger's clock.
     """
 
     moments: PaceMoments | None

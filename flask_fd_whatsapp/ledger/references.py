@@ -1,4 +1,5 @@
-"""How text from outside is kept: what a database refuses in it, and references of any length."""
+"""How text from outside is stored: characters that databases reject, and references of any "
+"length."""
 
 from __future__ import annotations
 
@@ -7,26 +8,26 @@ import re
 from typing import Final, NamedTuple
 
 MAX_INDEXED: Final = 255
-"""Characters that the indexed column takes."""
+"""The maximum number of characters in the indexed column."""
 
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 
 def storable(text: str | None) -> str | None:
-    """*text* with U+FFFD for what a database would refuse: NUL and lone surrogates."""
+    """Return *text* with U+FFFD for what databases reject: NUL and lone surrogates."""
     return None if text is None else _UNSTORABLE.sub("\ufffd", text)
 
 
 def is_storable(text: str | None) -> bool:
-    """Whether a database takes *text*; no id holds what it does not."""
+    """Whether databases accept *text*; an id with other characters cannot exist."""
     return text is None or not _UNSTORABLE.search(text)
 
 
 class KeptReference(NamedTuple):
-    """An ``external_reference_id`` as it is kept, and looked for.
+    """An ``external_reference_id`` as it is stored and searched for.
 
-    :param key: what the indexed column holds: the reference, or its digest if it is longer.
-    :param text: the whole of one that is longer, ``None`` for the others.
+    :param key: the value of the indexed column: the reference, or its digest if it is longer.
+    :param text: the whole reference if it is longer, else ``None``.
     """
 
     key: str
@@ -34,7 +35,7 @@ class KeptReference(NamedTuple):
 
     @classmethod
     def of(cls, reference: str) -> KeptReference:
-        """The reference that a host gave, or that came with an event."""
+        """Convert a reference from a host or an event."""
         text = _UNSTORABLE.sub("\ufffd", reference)
         if len(text) <= MAX_INDEXED:
             return cls(text, None)

@@ -75,16 +75,16 @@ class Reports(Protocol):
         ...
 
     def accounts(self, receiver: str | None) -> list[str]:
-        """The accounts with messages, pruned ones included, in order.
+        """Return the accounts with messages, including pruned ones, in order.
 
-        :param receiver: the receiver that first heard of the messages; ``None``: any.
+        :param receiver: the receiver that first received an event of the messages; ``None``: any.
         """
         ...
 
     def feed(self, wanted: ReportFilter) -> Feed:
         """Return how webhooks arrived in a period, by when they were received.
 
-        :param wanted: the period, which has a beginning, and the receiver.
+        :param wanted: the period, whose beginning is required, and the receiver.
         """
         ...
 

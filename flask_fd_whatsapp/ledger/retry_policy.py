@@ -47,7 +47,7 @@ class After(NamedTuple):
 
 
 def may_be_tried(attempts: int, policy: Policy) -> bool:
-    """Whether another attempt is allowed after so many that failed or whose process died."""
+    """Whether another attempt is allowed after this many that failed or whose process died."""
     return attempts < policy.max_attempts
 
 

@@ -12,14 +12,14 @@ from typing import Any, Final, NamedTuple
 from .references import storable
 
 SENDING_SECONDS: Final = 120
-"""After this, no process is left that would know how a send ended."""
+"""After this time, no process is still waiting to learn how a send ended."""
 
 
 class SendState(StrEnum):
-    """What became of a send.
+    """The state of a send.
 
-    Of one that is *erased* nothing is kept but a digest of its reference, and only so that nothing
-    is sent with that ``once`` again.
+    Of an *erased* send only a digest of its reference is kept, so that ``once`` still prevents
+    another send with it.
     """
 
     SENDING = "sending"
@@ -121,7 +121,7 @@ class SendPlace(NamedTuple):
 class SendFilter(NamedTuple):
     """Which sends to list; conditions are combined with AND.
 
-    :param state: one that is erased is given only where that is asked for.
+    :param state: erased sends are listed only if this asks for them.
     :param is_unheard: whether they were sent, but no event of their message has arrived.
     :param before: where the previous page ended.
     """
@@ -206,10 +206,10 @@ def state_at(state: str, created_at: datetime, now: datetime) -> SendState:
 
 
 def digest_of(reference: str) -> str:
-    """By what a reference of any length is found."""
+    """Return the digest by which a reference of any length is found."""
     return hashlib.sha256((storable(reference) or "").encode()).hexdigest()
 
 
 def once_key_of(intent: SendIntent) -> str:
-    """What no two sends of a receiver share: an account's reference, since accounts share names."""
+    """Return what is unique among a receiver's sends with ``once``: reference and account."""
     return digest_of(f"{intent.account_id}\n{intent.external_reference_id}")

@@ -224,7 +224,7 @@ class Rejection:
 
     @property
     def is_open(self) -> bool:
-        """Whether it may mean that Freshdesk itself is turned away, and nobody took note."""
+        """Whether Freshdesk itself may be locked out, and nobody has acknowledged it."""
         return not (self.has_no_header or self.is_acknowledged or self.reason == IGNORED)
 
 
