@@ -52,17 +52,18 @@ def _problems(message: SimulatedMessage, known: Message | None) -> Iterator[str]
         return
     told = _told(message, known)
     for status in sorted(there.keys() - sent.keys() - told):
-        yield f"{status} is there, though never posted"
+        yield f"{status} is there, although it was never posted"
     for status in sorted((there.keys() & sent.keys()) - told):
         if there[status] != moment_of(sent[status]):
             yield f"{status} is of {there[status]}, not of {moment_of(sent[status])}"
     if known.status != furthest([*there]):
-        yield f"it is {known.status}, and should be {furthest([*there])}"
+        yield f"its status is {known.status}, but should be {furthest([*there])}"
     yield from _details(message, known, sure)
 
 
 def _told(message: SimulatedMessage, known: Message) -> set[str]:
-    """The statuses that the API reported: without a time, or QUEUED with that of sending."""
+    """The statuses that the API reported: those without a time, and QUEUED with the time of "
+    "sending."""
     reached = {step.status for step in message.steps}
     sent_at = moment_of(message.sent_at // 1_000_000 * 1_000_000)  # the API has milliseconds
     queued = {Status.QUEUED} if known.times.get(Status.QUEUED) == sent_at else set()
@@ -75,9 +76,9 @@ def _missing(posted: list[Post], there: Mapping[str, object]) -> Iterator[str]:
     }
     for (status, fate), post in fates.items():
         if fate is Fate.ACKNOWLEDGED:
-            yield f"{status} is missing, though acknowledged"
+            yield f"{status} is missing, although it was acknowledged"
         elif fate is Fate.GIVEN_UP and (status, Fate.ACKNOWLEDGED) not in fates:
-            yield f"{status} is missing: given up after {post.tries} tries, {post.problem}"
+            yield f"{status} is missing: given up after {post.tries} attempts, {post.problem}"
 
 
 def _details(message: SimulatedMessage, known: Message, sure: list[Post]) -> Iterator[str]:

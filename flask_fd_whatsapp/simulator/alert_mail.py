@@ -77,8 +77,8 @@ class Alerts:
         mail["Date"] = format_datetime(moment_of(now))
         mail["Subject"] = "WhatsApp webhook: delivery failed"
         mail.set_content(
-            f"An event could not be delivered to {url}, and all tries have been used.\n\n"
-            f"The last one: {problem}\n\n"
-            "Further failures of today are not reported.\n"
+            f"An event could not be delivered to {url} in any of its attempts.\n\n"
+            f"The last one failed: {problem}\n\n"
+            "Further failures today will not be reported.\n"
         )
         return mail

@@ -70,12 +70,14 @@ def fault_named(name: str) -> ApiFault:
     :raises UnknownFault: if there is none, with the list.
     """
     if name not in API_FAULTS:
-        raise UnknownFault(f"The API has no fault {name!r}. Known are {', '.join(API_FAULTS)}.")
+        raise UnknownFault(
+            f"The API has no fault {name!r}. The faults are {', '.join(API_FAULTS)}."
+        )
     return API_FAULTS[name]
 
 
 def _client() -> socket.socket | None:
-    """The connection, if the server exposes it: werkzeug's and gunicorn do."""
+    """Return the connection, if the server exposes it, as werkzeug and gunicorn do."""
     return request.environ.get("werkzeug.socket") or request.environ.get("gunicorn.socket")
 
 

@@ -1,4 +1,4 @@
-"""What becomes of a message, and when: QUEUED, SENT, DELIVERED, READ or FAILED."""
+"""The course of a message over time: QUEUED, SENT, DELIVERED, READ or FAILED."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def next_step(status: str, after: int, random: Random) -> Step:
 
 
 def an_error(random: Random) -> tuple[str, str]:
-    """Why a message failed."""
+    """Return a random error for a message that fails."""
     return random.choice(ERRORS)
 
 

@@ -115,5 +115,5 @@ class Poster:
         if is_enough:
             raise Unreachable(
                 f"Nobody answers at {self._webhook.form['destination_url']}, after "
-                f"{self._failures} tries: {error}"
+                f"{self._failures} attempts: {error}"
             ) from error

@@ -1,4 +1,4 @@
-"""What is posted: an event, or something that looks like one, and how and when."""
+"""Posts: an event, or something that looks like one, with how and when it is posted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Manner(StrEnum):
 
 
 class Fate(Enum):
-    """What became of a post."""
+    """The outcome of a post."""
 
     WAITING = auto()
     ACKNOWLEDGED = auto()
@@ -64,7 +64,7 @@ class Post:
     problem: str = field(default="", repr=False)
 
     def body(self, event_time: int | None = None) -> bytes:
-        """What is sent.
+        """Return the body to send.
 
         :param event_time: replaces the event's own, in nanoseconds since 1970.
         """

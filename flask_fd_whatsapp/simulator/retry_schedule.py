@@ -16,7 +16,7 @@ class Retries:
         up.  The default is that of Freshdesk's automation rules: 5, 30 and 60 minutes.
     :param timeout: real seconds that an answer may take.
     :param at_least: the minimum of the first delay in real seconds, however fast the clock runs,
-        doubled for each further one: the receiver lives in real time.
+        doubled for each further one, since the receiver runs in real time.
     :param honours_retry_after: wait for the answer's ``Retry-After`` instead.
     :param renews_event_time: send a new ``event_time`` each time, instead of an identical body.
     :param stop_if_unreachable: end the run after this many failed attempts to connect, if none has

@@ -1,4 +1,4 @@
-"""A message that the simulator sent, and what has become of it so far."""
+"""A message that the simulator sent, and its state so far."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class SimulatedMessage:
 
     :param id: a ULID.
     :param sent_at: when Freshdesk accepted it, in nanoseconds since 1970 (UTC).
-    :param steps: everything that becomes of it, in order.
+    :param steps: the statuses it reaches, in order.
     :param posts: what is posted about it.
     :param now: returns the simulated time.
     """

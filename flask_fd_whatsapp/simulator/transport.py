@@ -31,7 +31,7 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back.
+    """The answer to a request.
 
     :param retry_after: seconds, if the answer says so.
     :param location: the target of a redirect.
@@ -53,7 +53,7 @@ class Answer:
 
 
 class NoAnswer(FreshdeskWhatsAppError):
-    """Nothing came back, or the connection was cut.
+    """No answer arrived, or the connection was cut.
 
     :param kind: ``timeout``, ``unreachable``, ``broken`` or ``cut``.
     """

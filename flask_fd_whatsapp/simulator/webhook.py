@@ -19,7 +19,7 @@ class FormNotSaved(FreshdeskWhatsAppError):
 
 
 class Webhook:
-    """Where events are posted, and whether they are.
+    """The destination of events, and whether they are posted.
 
     :param make_transport: creates one for the destination's URL.
     :param allow_http: also accept an HTTP destination on this machine (loopback).

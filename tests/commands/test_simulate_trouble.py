@@ -41,7 +41,7 @@ def test_a_given_header_replaces_the_configured_one(app: Flask, run: RunCommand)
     shown = table(result.output)
     assert shown["Ledger"] == "0 of 2 agree"
     assert shown["Given up"] == shown["Answers 401"]
-    assert "QUEUED is missing: given up after 1 tries, answered with 401" in result.output
+    assert "QUEUED is missing: given up after 1 attempts, answered with 401" in result.output
 
 
 @pytest.mark.parametrize("is_over_http", [True, False])
@@ -69,7 +69,7 @@ def test_simulate_names_disagreements(app: Flask, run: RunCommand) -> None:
     ledger.messages = known
     assert result.exit_code == 1
     assert "0 of 30 agree" in result.output
-    assert "QUEUED is missing, though acknowledged" in result.output
+    assert "QUEUED is missing, although it was acknowledged" in result.output
     assert "and 10 more" in result.output
 
 
@@ -90,7 +90,7 @@ def test_handlers_that_fail(app: Flask, run: RunCommand) -> None:
 
 
 MISTAKES: dict[str, tuple[list[str], str]] = {
-    "unknown fault": (["--fault", "typo"], "no fault 'typo'. Known are skipped-delivered, "),
+    "unknown fault": (["--fault", "typo"], "no fault 'typo'. The faults are skipped-delivered, "),
     "HTTP elsewhere": (["--url", "http://example.com/in"], "--url: Freshdesk posts to https://"),
     "no URL": (["--url", "example"], "--url: Freshdesk posts to https://"),
     "four headers": ([*("--header=A:1", "--header=B:1", "--header=C:1", "--header=D:1")], "most 3"),

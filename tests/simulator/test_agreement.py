@@ -107,7 +107,7 @@ def test_dropped_event_is_missed(ledger: Ledger, simulator: FreshdeskSimulator) 
         return replace(known, times=times, status=Status(before), error=None)
 
     assert found(Altered(ledger, lose), simulator) == [
-        f"{last} is missing: given up after 1 tries, answered with 500"
+        f"{last} is missing: given up after 1 attempts, answered with 500"
     ]
 
 
@@ -143,5 +143,5 @@ def test_what_the_api_told_may_be_there(ledger: Ledger, simulator: FreshdeskSimu
     assert found(Altered(ledger, told), simulator) == []
     assert found(Altered(ledger, just_sent), simulator) == []
     assert set(found(Altered(ledger, invented), simulator)) == {
-        "PLAYED is there, though never posted"
+        "PLAYED is there, although it was never posted"
     }

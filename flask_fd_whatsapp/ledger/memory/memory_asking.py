@@ -1,4 +1,4 @@
-"""Which messages to ask Freshdesk's API for, in memory."""
+"""Which messages to ask Freshdesk about, in memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .memory_store import MemoryStore
 
 
 class MemoryAsking:
-    """Schedules which messages to ask the API for, for :class:`MemoryLedger`."""
+    """Schedules which messages to ask about, for :class:`MemoryLedger`."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
@@ -31,7 +31,7 @@ class MemoryAsking:
     def due(
         self, wanted: AskFilter, *, limit: int, after: AskCursor | None = None
     ) -> Sequence[Asked]:
-        """Messages that are due to be asked for, oldest first, starting after *after*."""
+        """The messages that are due to be asked about, oldest first, starting after *after*."""
         now = datetime.now(UTC)
         with self._store.lock:
             found = [_asked(one) for one in self._store.all_messages() if _meets(one, wanted, now)]
@@ -63,7 +63,7 @@ class MemoryAsking:
             return True
 
     def found(self, claimed: Asked, *, is_there: bool) -> None:
-        """Count that Freshdesk did not know a message, or reset that count."""
+        """Count that Freshdesk did not find a message, or reset the count."""
         with self._store.lock:
             message = self._message(claimed)
             if message is not None:

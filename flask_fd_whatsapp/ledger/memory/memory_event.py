@@ -106,5 +106,5 @@ class MemoryEvent:
         self.errors = tuple(errors.values())
 
     def end(self, state: State) -> None:
-        """Put it in a final state."""
+        """Settle it in this state."""
         self.state, self.due_at, self.is_acknowledged = state, None, False

@@ -1,4 +1,4 @@
-"""What remains of the messages that the in-memory ledger has evicted."""
+"""The aggregates of the messages that the in-memory ledger has evicted."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ class MemoryOverview:
     def accepted_since(
         self, moment: datetime, *, receiver: str, account_ids: Collection[str]
     ) -> bool:
-        """Whether a webhook brought *receiver* an event of one of these accounts after *moment*."""
+        """Whether a webhook for one of these accounts reached *receiver* after *moment*."""
         with self._store.lock:
             return any(
                 event.received_at > moment

@@ -26,7 +26,7 @@ class MemoryLastRejections:
             self._last[key] = replace(rejection, count=count, first_seen=first)
 
     def last(self, *, receiver: str | None = None) -> list[Rejection]:
-        """The last rejection of each receiver (or of this one) and reason, newest first."""
+        """The last rejection for each receiver (or this one) and reason, newest first."""
         noted = list(self._last.values())
         found = [one for one in noted if receiver is None or is_of(one.receiver, receiver)]
         return sorted(found, key=lambda one: one.last_seen, reverse=True)

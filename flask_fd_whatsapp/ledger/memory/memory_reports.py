@@ -23,7 +23,7 @@ class MemoryReports:
 
     @property
     def rules(self) -> ReportRules:
-        """What the settings say about reports."""
+        """The settings of the ledger's receivers that concern reports."""
         return self._store.folds.rules
 
     @rules.setter

@@ -57,14 +57,14 @@ class MemoryReservations:
 
 
 class MemoryReplays:
-    """Keeps two replays of one handler apart, for :class:`MemoryLedger`."""
+    """Prevents concurrent replays of the same handler, for :class:`MemoryLedger`."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
         self._replays: dict[tuple[str, str], tuple[str, float]] = {}
 
     def hold(self, *, receiver: str, handler: str, token: str, seconds: float) -> datetime | None:
-        """Begin or continue a replay: ``None``, or until when another process holds it."""
+        """Begin or continue a replay; return ``None``, or until when another process holds it."""
         now = self._store.clock()
         with self._store.lock:
             holder, end = self._replays.get((receiver, handler), (token, 0.0))
@@ -74,7 +74,7 @@ class MemoryReplays:
             return None
 
     def end(self, *, receiver: str, handler: str, token: str) -> None:
-        """Let others replay; does nothing if another process holds it by now."""
+        """End a replay; does nothing if another process has taken it over."""
         with self._store.lock:
             if self._replays.get((receiver, handler), ("", 0.0))[0] == token:
                 del self._replays[receiver, handler]

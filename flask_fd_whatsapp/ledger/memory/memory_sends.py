@@ -81,7 +81,7 @@ class MemorySendRecord:
         oldest = next((one.id for one in self._sends.values() if one.state.is_settled), None)
         if oldest is None:
             raise LedgerUnavailable(
-                f"The memory ledger holds {len(self._sends)} sends whose outcome is unknown, so "
+                f"The in-memory ledger holds {len(self._sends)} sends whose outcome is unknown, so "
                 "none can be evicted."
             )
         self._drop(oldest)
@@ -196,7 +196,7 @@ class MemorySendRecord:
         return 1
 
     def standing(self, receiver: str) -> SendStanding:
-        """The standing of a receiver's sends."""
+        """The state of a receiver's sends."""
         with self._store.lock:
             its = [self._seen(one) for one in self._sends.values() if one.receiver == receiver]
             came = [
@@ -235,7 +235,7 @@ class MemorySendRecord:
         ]
 
     def _forget(self, account_id: str, message_id: str) -> None:
-        """Delete the sends of a message with it."""
+        """Delete a message's sends along with it."""
         its = (account_id, message_id)
         gone = [one.id for one in self._sends.values() if (one.account_id, one.message_id) == its]
         for send_id in gone:

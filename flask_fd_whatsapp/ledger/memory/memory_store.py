@@ -28,7 +28,7 @@ class MemoryStore:
     :param max_events: how many events are kept.  At the bound the oldest finished message is
         evicted; if there is none, the ledger cannot be written.
     :param clock: a clock in seconds, for leases.
-    :param url_key: the key that would name a database, for errors.
+    :param url_key: the key of the setting that would name a database, for error messages.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class MemoryStore:
         return message, event
 
     def expect(self, expected: Expected, now: datetime) -> None:
-        """Add a message that was sent, or fill in what is not known of it yet."""
+        """Add a message that was sent, or fill in what is missing about it."""
         account_id, message_id = expected.account_id, expected.message_id
         message = self.messages.get(message_id, {}).get(account_id)
         if message is None:
@@ -101,14 +101,14 @@ class MemoryStore:
             oldest = next(idle, None)
             if oldest is None:
                 raise LedgerUnavailable(
-                    f"The memory ledger holds {len(self.events)} events, and has no finished "
+                    f"The in-memory ledger holds {len(self.events)} events, and has no finished "
                     f"message to evict. Fix the failing handlers, or set {self._url_key} to a "
                     "database."
                 )
             self.forget(oldest)
 
     def is_held(self, message: MemoryMessage) -> bool:
-        """Whether somebody is handling *message*."""
+        """Whether *message* is being handled."""
         return message.token is not None and message.lease_until > self.clock()
 
     def let_go(self, message: MemoryMessage) -> None:

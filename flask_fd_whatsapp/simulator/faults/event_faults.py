@@ -30,7 +30,7 @@ def be_late(posts: list[Post], random: Random) -> list[Post]:
 
 
 def be_out_of_order(posts: list[Post], random: Random) -> list[Post]:
-    """A message's events change places."""
+    """A message's events arrive in the wrong order."""
     if strikes(random, 40) and len(posts) > 1:
         dues = [post.due for post in posts]
         random.shuffle(dues)
@@ -40,7 +40,7 @@ def be_out_of_order(posts: list[Post], random: Random) -> list[Post]:
 
 
 def burst(posts: list[Post], random: Random) -> list[Post]:
-    """Everything waits for the next half hour, and then comes at once."""
+    """Everything is held back until the next half hour, then posted together."""
     for post in posts:
         post.due = -(-post.due // BURST_EVERY) * BURST_EVERY
         post.at_once = True
@@ -48,7 +48,7 @@ def burst(posts: list[Post], random: Random) -> list[Post]:
 
 
 def duplicated(percent: int) -> OnPosts:
-    """Of so many events the same again: at once, or later with a new ``event_time``."""
+    """This percentage of events is posted twice: at once, or later with a new ``event_time``."""
 
     def duplicate(posts: list[Post], random: Random) -> list[Post]:
         return [*posts, *(_again(post, random) for post in posts if strikes(random, percent))]
@@ -89,7 +89,7 @@ def leave_out_fields(posts: list[Post], random: Random) -> list[Post]:
 
 
 def use_numbers(posts: list[Post], random: Random) -> list[Post]:
-    """Numbers where the samples have text: the account, the error's code, the reference."""
+    """Numbers where the samples have text: account, error code and reference."""
     for post in posts:
         if strikes(random, 25):
             data = post.payload["data"]
@@ -106,7 +106,7 @@ def _as_number(part: dict[str, Any], name: str) -> None:
 
 
 def garble(posts: list[Post], random: Random) -> list[Post]:
-    """A broken copy of an event, posted once and besides it."""
+    """A broken copy of an event, posted once in addition to it."""
     broken = []
     for post in posts:
         if strikes(random, 8):

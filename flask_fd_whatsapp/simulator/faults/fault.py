@@ -1,4 +1,4 @@
-"""What a fault is."""
+"""The definition of a fault."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ OnPosts = Callable[[list[Post], Random], list[Post]]
 
 
 class UnknownFault(FreshdeskWhatsAppError, ValueError):
-    """There is no fault of that name; the message lists those there are."""
+    """There is no fault with that name; the message lists the known ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """Something that can go wrong.
 
-    Chance decides where it strikes, from a generator of its own for each message: whether
-    another fault is on does not change it.
+    Each message has a random generator of its own for it, so that switching another fault on does
+    not change where this one strikes.
 
-    :param description: what it does, in a line.
-    :param on_steps: changes what becomes of a message.
-    :param on_posts: changes what is posted of it, how and when.
+    :param description: what it does, in one line.
+    :param on_steps: changes the course of a message.
+    :param on_posts: changes what is posted about it, how and when.
     """
 
     name: str
@@ -37,5 +37,5 @@ class Fault:
 
 
 def strikes(random: Random, percent: int) -> bool:
-    """Whether something that happens in *percent* of all cases happens now."""
+    """Whether to strike now, at random, in *percent* of all cases."""
     return random.randrange(100) < percent

@@ -111,10 +111,11 @@ FAULTS: Final[Mapping[str, Fault]] = MappingProxyType({fault.name: fault for fau
 
 
 def chosen(faults: Iterable[str | Fault]) -> list[Fault]:
-    """The faults that are meant, in the order of application: those of one's own come last.
+    """Return the chosen faults in the order in which they are applied, custom ones last.
 
-    :param faults: names; ``all`` for every one; or faults, instead of those of their names.
-    :raises UnknownFault: if one is not known, with the list.
+    :param faults: names, ``all`` for every fault, or custom faults, which replace those of the same
+        name.
+    :raises UnknownFault: for an unknown name, with the list.
     """
     wanted = [faults] if isinstance(faults, str) else list(faults)
     own = {fault.name: fault for fault in wanted if isinstance(fault, Fault)}
@@ -122,7 +123,8 @@ def chosen(faults: Iterable[str | Fault]) -> list[Fault]:
     for name in names:
         if name != ALL and name not in FAULTS:
             raise UnknownFault(
-                f"There is no fault {name!r}. Known are {', '.join(FAULTS)}; {ALL} is every one."
+                f"There is no fault {name!r}. The faults are {', '.join(FAULTS)}; {ALL} chooses "
+                "every one."
             )
     known = FAULTS if ALL in names else {*names, *own}
     return [

@@ -1,4 +1,4 @@
-"""Faults in what becomes of a message."""
+"""Faults in the course of a message."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _place(steps: list[Step], status: str) -> int | None:
 
 
 def skip_delivered(steps: list[Step], random: Random) -> list[Step]:
-    """WhatsApp sends no DELIVERED where a message is read at once."""
+    """WhatsApp sends no DELIVERED if a message is read at once."""
     if strikes(random, 40) and _place(steps, Status.READ) is not None:
         return [step for step in steps if step.status != Status.DELIVERED]
     return steps

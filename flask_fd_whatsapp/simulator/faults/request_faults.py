@@ -1,4 +1,4 @@
-"""Faults in how a request is sent; the next try is sent as it should be."""
+"""Faults in how a request is sent; the next attempt is sent correctly."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ CONTENT_TYPES: Final = (
 
 
 def wrong_token(posts: list[Post], random: Random) -> list[Post]:
-    """The headers' values of another day."""
+    """Outdated header values."""
     for post in posts:
         post.wrong_token = post.wrong_token or strikes(random, 5)
     return posts
 
 
 def other_content_type(posts: list[Post], random: Random) -> list[Post]:
-    """A content type that is not that of JSON, or none."""
+    """A content type other than JSON's, or none."""
     for post in posts:
         if strikes(random, 30):
             post.content_type = random.choice(CONTENT_TYPES)
@@ -33,7 +33,7 @@ def other_content_type(posts: list[Post], random: Random) -> list[Post]:
 
 
 def sent(manner: Manner, percent: int) -> OnPosts:
-    """A fault that sends some posts in a certain manner."""
+    """Return a fault that sends some posts in a certain manner."""
 
     def send_so(posts: list[Post], random: Random) -> list[Post]:
         for post in posts:
