@@ -84,7 +84,7 @@ def _header_value(name: str, value: Any) -> str:
     # Messages never show the value: it is a secret.
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         raise ValueError(
-            f"the value of {name} is a number where text is wanted: quote it "
+            f"the value of {name} is a number, but has to be text: quote it "
             "(in the environment too: '\"123\"')."
         )
     if not isinstance(value, str):

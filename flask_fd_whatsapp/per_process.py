@@ -20,8 +20,8 @@ class PerProcess(Generic[T]):
     The values of parent processes are kept and not touched: closing a connection would close it for
     the parent as well.
 
-    :param make: creates the value, without arguments; threads that ask at once for the first time
-        may each call it, and all get the same value. It never returns ``None``.
+    :param make: creates the value, without arguments. The first time, several threads may call it
+        at once, but all get the same value. It never returns ``None``.
     """
 
     __slots__ = ("_make", "_values")

@@ -55,7 +55,7 @@ class DeliveryErrorSchema(_Part):
 
 
 class MessageSchema(_Part):
-    """``data``: the message and what became of it."""
+    """``data``: the message and its status."""
 
     path = "data."
 

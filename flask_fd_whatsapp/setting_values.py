@@ -23,7 +23,7 @@ MAX_SECONDS: Final = 86_400
 MAX_LONG_SECONDS: Final = 365 * 86_400
 
 _ACCOUNT_ID: Final = re.compile(r"[^\s,;()\[\]{}'\"\x00-\x1f\x7f]{1,255}")
-"""Without what a list has that was not read as one, such as ``['123']``, which is not JSON."""
+"""It excludes the characters of a list that was not parsed as one: ``['123']`` is not JSON."""
 
 
 def without_kept_quotes(value: Any, quotes: str = "'\"") -> Any:

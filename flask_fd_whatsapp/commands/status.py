@@ -254,7 +254,8 @@ def _reconciled(standing: Standing) -> Iterator[str]:
     for run in failing[:_FAILING_SHOWN]:
         whose = "" if run.receiver == standing.receiver else f" of {run.receiver}"
         age = span(standing.age(run.ended_at) or timedelta())
-        yield f"  The last run{whose}, {age} ago, could not ask: {run.stopped or 'no reason kept'}"
+        reason = run.stopped or "no reason kept"
+        yield f"  The last run{whose}, {age} ago, could not ask Freshdesk: {reason}"
     if len(failing) > _FAILING_SHOWN:
         yield f"  and {len(failing) - _FAILING_SHOWN} more: --json has all of them."
 

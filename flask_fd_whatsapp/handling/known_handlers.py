@@ -1,4 +1,4 @@
-"""The handlers of an event's signals, looked for anew once something has connected or left."""
+"""Caches the handlers of an event's signals until a handler is connected or disconnected."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ..signals import EVENT_SIGNALS
 from .handlers import Handler, handlers_of
 
 _KNOWN: Final = "fd_whatsapp_known_handlers"
-"""The key in ``app.extensions``: by signals, what was found for them."""
+"""The key of the cache in ``app.extensions``, a mapping by signals."""
 
 _last_change: object = object()
 
 
 def _note(signal: NamedSignal, **_: Any) -> None:
-    """Something has connected to a signal, or was disconnected."""
+    """Note that a handler was connected or disconnected."""
     global _last_change
     _last_change = object()
 
@@ -31,12 +31,12 @@ for _signal in EVENT_SIGNALS:
 
 
 class _Found(NamedTuple):
-    """The handlers of some signals, held no more strongly than the signals hold them.
+    """The handlers of some signals, referenced no more strongly than by the signals themselves.
 
-    :param after: the last change before they were looked for.
+    :param after: the last change before the lookup.
     :param sizes: the signals, and how many receivers each had.
-    :param held: the handlers; of one that its signal does not keep alive its name, its signal,
-        whether it is numbered, and the reference to it.
+    :param held: the handlers; for one that its signal references weakly, its name, its signal,
+        whether it is numbered, and the weak reference.
     """
 
     after: object
@@ -44,7 +44,7 @@ class _Found(NamedTuple):
     held: list[Handler | tuple[str, NamedSignal, bool, ref[Any]]]
 
     def handlers(self) -> list[Handler] | None:
-        """The handlers, ``None`` if they may be others by now."""
+        """Return the handlers, ``None`` if they may have changed."""
         if self.after is not _last_change:
             return None
         for signal, size in self.sizes:

@@ -147,7 +147,8 @@ def _max_overdue(standing: Standing, limit: timedelta) -> Found:
     return age, _if(
         age > limit,
         f"an event has been due for {span(age)}, which is more than {span(limit)}, and no process "
-        "has taken it up: see that `flask fd-whatsapp retry` runs, or Celery's workers and beat.",
+        "has picked it up: check that `flask fd-whatsapp retry` is running, or Celery's workers "
+        "and beat.",
     )
 
 
@@ -157,7 +158,8 @@ def _max_failing(standing: Standing, limit: timedelta) -> Found:
         return None, None
     return age, _if(
         age > limit,
-        f"handlers fail at an event that came {span(age)} ago, which is more than {span(limit)}: "
+        f"handlers keep failing on an event that was received {span(age)} ago, which is more than "
+        f"{span(limit)}: "
         "`flask fd-whatsapp events --state pending` shows the errors.",
     )
 
@@ -171,7 +173,7 @@ def _max_handling(standing: Standing, limit: timedelta) -> Found:
         age > limit,
         f"event {longest.event_id}, {longest.status} of message {longest.message_id}, has been "
         f"handled for {span(age)}, which is more than {span(limit)} (one attempt, all its handlers "
-        "together): the log has the handler that hangs, if one does.",
+        "together): the log names the handler that hangs, if one does.",
     )
 
 
@@ -181,9 +183,10 @@ def _max_unheard(standing: Standing, limit: timedelta) -> Found:
         return None, None
     return age, _if(
         age > limit,
-        f"something was sent {span(age)} ago, which is more than {span(limit)}, and no webhook has "
-        "come since: see that Freshdesk's webhook is on, and its URL and headers are right; then "
-        "`flask fd-whatsapp reconcile --recheck --since <when it broke>` asks for what it lost.",
+        f"a message was sent {span(age)} ago, which is more than {span(limit)}, and no webhook has "
+        "arrived since: check that Freshdesk's webhook is enabled, and that its URL and headers "
+        "are right; then `flask fd-whatsapp reconcile --recheck --since <when it broke>` recovers "
+        "what was lost.",
     )
 
 
@@ -191,8 +194,8 @@ def _max_told(standing: Standing, limit: int) -> Found:
     count = standing.told
     return count, _if(
         count > limit,
-        f"{many(count, 'event')} of the last 24 hours had to be asked for: the webhook loses "
-        "events. `flask fd-whatsapp events --source api` lists them.",
+        f"{many(count, 'event')} of the last 24 hours had to be recovered by `reconcile`: the "
+        "webhook loses events. `flask fd-whatsapp events --source api` lists them.",
     )
 
 

@@ -48,7 +48,7 @@ _NUMBERS: Final[Mapping[str, tuple[str, str]]] = {
     "unknown": ("unknown_sends", "Sends whose outcome is unknown."),
     "failing_reconciliations": (
         "failing_reconciliations",
-        "Accounts for which the last reconcile could not ask.",
+        "Accounts for which the last reconcile could not ask Freshdesk.",
     ),
 }
 _MOMENTS: Final[Mapping[str, tuple[str, str]]] = {

@@ -80,8 +80,8 @@ _TIME: Final[list[Shape]] = [
 ]
 
 _ANYTHING: Final[Shape] = {
-    "description": "Anything else, or nothing, is taken too: for this detail as if it were null. "
-    "It never refuses an event."
+    "description": "Anything else, or nothing, is accepted too, and treated as null: this detail "
+    "never causes an event to be rejected."
 }
 
 Resolve = Callable[[Nested], Shape]
@@ -158,7 +158,7 @@ def _(field: ActorField, resolve: Resolve) -> list[Shape]:
 def _(field: ErrorField, resolve: Resolve) -> list[Shape]:
     return [
         resolve(field),
-        {"type": "array", "description": "Of which the first entry counts."},
+        {"type": "array", "description": "The first entry counts."},
         {"type": "string", "description": "The message."},
         {"type": "number", "description": "The code."},
     ]

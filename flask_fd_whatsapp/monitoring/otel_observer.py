@@ -122,12 +122,17 @@ class OTelObserver:
         self._waits = _Counts("receiver")
         self._reconciled = _Counts("receiver", "outcome")
         for name, counts, unit, text in (
-            ("requests", self._requests, "1", "Requests, by what was answered."),
+            ("requests", self._requests, "1", "Requests, by answer."),
             ("handler.failures", self._failures, "1", "Calls of handlers that failed."),
-            ("sweep.events", self._swept, "1", "Recorded events that were gone on with."),
-            ("api.calls", self._calls, "1", "Calls of Freshdesk's API, by what it answered."),
-            ("api.wait", self._waits, "s", "How long calls of the API waited for their turn."),
-            ("reconcile.messages", self._reconciled, "1", "Messages that were asked for."),
+            ("sweep.events", self._swept, "1", "Recorded events that were resumed, by result."),
+            ("api.calls", self._calls, "1", "Calls to Freshdesk's API, by kind of answer."),
+            ("api.wait", self._waits, "s", "How long calls to the API waited for the rate limit."),
+            (
+                "reconcile.messages",
+                self._reconciled,
+                "1",
+                "Messages that Freshdesk was asked about, by outcome.",
+            ),
         ):
             meter.create_observable_counter(
                 f"fd_whatsapp.{name}", callbacks=[counts.observe], unit=unit, description=text
@@ -168,7 +173,7 @@ class OTelObserver:
         self._calls.add(receiver, method, answer)
 
     def waited_for_api(self, receiver: str, seconds: float) -> None:
-        """A call of the API has waited for its turn."""
+        """A call to the API has waited for the rate limit."""
         self._waits.add(receiver, by=seconds)
 
     def reconciled(self, receiver: str, told: str) -> None:

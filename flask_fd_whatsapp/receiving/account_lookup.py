@@ -29,7 +29,7 @@ MOST_UNKNOWN: Final = 1_000
 LOG_SECONDS: Final = 60
 
 WAIT_SECONDS: Final = 5.0
-"""How long a request waits at most for another that asks for the same key."""
+"""How long a request waits at most for another that is looking up the same key."""
 
 
 class AccountsUnavailable(FreshdeskWhatsAppError):
@@ -45,7 +45,7 @@ class AccountsUnavailable(FreshdeskWhatsAppError):
 
     @classmethod
     def of_hanging(cls, receiver: str, key: str) -> AccountsUnavailable:
-        """Return the error for a key that another thread still asks for."""
+        """Return the error for a key that another thread is still looking up."""
         return cls(
             f"{receiver}: accounts has not answered for {key!r} within {WAIT_SECONDS:g} seconds: "
             "find out what your callable waits for."
@@ -59,7 +59,7 @@ class _Found(NamedTuple, Generic[R]):
 
 
 class _Question(Generic[R]):
-    """A key that one thread asks for, while others wait for what it finds."""
+    """A key that one thread looks up while others wait for the result."""
 
     def __init__(self) -> None:
         self.is_answered = Event()
@@ -70,9 +70,9 @@ class _Question(Generic[R]):
 class AccountLookup(Generic[R]):
     """The accounts of one receiver.
 
-    What a callable answers holds for :data:`CACHE_SECONDS`, and of many that want to know it at
-    once one asks; who is unknown is remembered apart, so that a scanner drives no known account
-    out.
+    A callable's answers are cached for :data:`CACHE_SECONDS`; of several threads that need the same
+    one, only one asks. Unknown keys are cached separately, so that a scanner evicts no known
+    account.
 
     :param name: the receiver's name.
     :param accounts: the mapping, or the callable, which is called in an application context.
@@ -117,19 +117,19 @@ class AccountLookup(Generic[R]):
         return found.receiver
 
     def _remembered(self, key: str) -> _Found[R] | None:
-        """What was found, if it still holds."""
+        """Return the cached result, unless it has expired."""
         found = self._known.get(key) or self._unknown.get(key)
         if found is None or self._clock() - found.at >= self._seconds:
             return None
         return found
 
     def _ask_once(self, key: str) -> _Found[R]:
-        """Ask, or wait for whoever asks for this key just now."""
+        """Ask, or wait for the thread that is asking for this key."""
         questions, mine = self._questions.get(), _Question[R]()
         asked = questions.setdefault(key, mine)
         if asked is mine:
             try:
-                # Another may have been answered since this one has looked.
+                # Another thread may have cached the result meanwhile.
                 mine.found = self._remembered(key) or self._look_up(key)
             except BaseException as error:
                 mine.error = error.__cause__
@@ -159,7 +159,7 @@ class AccountLookup(Generic[R]):
         before = self._known.get(key) or self._unknown.get(key)
         account = self._ask(key)
         if before is not None and before.account == account:
-            receiver = before.receiver  # it knows which tokens it has recorded
+            receiver = before.receiver  # it remembers which token uses it has recorded
         else:
             receiver = None if account is None else self._receiver_of(key, account)
         found = _Found(self._clock(), account, receiver)

@@ -56,9 +56,9 @@ class Notes:
         self._unwritten = PerProcess(_Counts)
 
     def rejection(self, rejection: Rejection, *, waits: bool = True) -> None:
-        """Keep the last one of each reason, those that carried no header apart.
+        """Record it as the last of its reason; those without any header are separate.
 
-        :param waits: whether the answer may wait for it a little.
+        :param waits: whether the answer may briefly wait for the write.
         """
         wait = 0.0
         if waits:
@@ -82,8 +82,8 @@ class Notes:
     def token_use(self, header: str, position: int, *, account: str | None = None) -> None:
         """Record when a header's entry at *position*, from 1, last let a request in.
 
-        :param account: the key of the account whose header it is, where there are many. The
-            answer waits for the note then: it is how the commands know of the account.
+        :param account: the account's key, if there are many. The answer then waits for the write,
+            from which commands learn of the account.
         """
         name = self._name if account is None else name_of_account(self._name, account)
         use = TokenUse(receiver=name, header=header, position=position, last_used=datetime.now(UTC))
@@ -94,10 +94,10 @@ class Notes:
         )
 
     def line(self, kind: Hashable, log: Callable[[], None]) -> None:
-        """Log beside the requests, so that no answer takes longer for it."""
+        """Log in the background, so that no answer is delayed."""
 
         def write() -> None:
-            with suppress(Exception):  # the host's own log may raise what it likes
+            with suppress(Exception):  # the host's log handlers may raise anything
                 log()
 
         self._writes.put(("line", kind), write)

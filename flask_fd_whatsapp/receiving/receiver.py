@@ -137,14 +137,14 @@ class Receiver:
         return own
 
     def note_account(self) -> None:
-        """Let the commands know of the account, of which no request may ever have come."""
+        """Record the account, so that commands know it even if it has never had a request."""
         if self.account is not None and not self._is_noted:
             self._is_noted = True
             self._notes.token_use("", 0, account=self.account)
 
     @property
     def kept_as(self) -> str:
-        """Whose that is which is kept of each account by itself."""
+        """The name under which the ledger keeps what is separate for each account."""
         return self.name if self.account is None else name_of_account(self.name, self.account)
 
     @property

@@ -67,12 +67,13 @@ class Rejections:
         self._ignored = Once()
 
     def of_account(self, key: str) -> Rejections:
-        """The same for one of many accounts: its bodies, notes and lines are kept apart.
+        """Return the same for one of many accounts, whose bodies, notes and log lines are kept
+        apart.
 
-        No answer to a stranger takes longer for that: it would tell which accounts there are.
+        Rejecting a request takes no longer for it: timing would reveal which accounts exist.
 
-        :param key: the account's; empty for whoever asks for an account that is not known, which
-            is as good as a request without a header.
+        :param key: the account's key; empty for an unknown account, whose requests are treated like
+            those without a header.
         """
         own = copy(self)
         own._hides = True

@@ -1,4 +1,4 @@
-"""The route: what a request is answered before there is a body to take in, and what with it."""
+"""The route: authenticates a request, reads its body, and answers."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _receive(receiver: Receiver, data_headers: Iterable[tuple[str, str]]) -> Res
     current = request._get_current_object()  # type: ignore[attr-defined]  # a proxy is slow
     environ, authenticator = current.environ, receiver.authenticator
     if not authenticator.accepts(environ):
-        # Whoever makes up an account has no token of one, whatever is in the headers.
+        # A made-up account has no token, so the headers count as missing, whatever is in them.
         is_unknown = receiver.account == ""
         return to_response(
             receiver.rejections.reject(

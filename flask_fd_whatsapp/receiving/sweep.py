@@ -123,12 +123,12 @@ def sweep_chosen(
     error: str | None = None,
     should_stop: ShouldStop = _never,
 ) -> Iterator[Swept]:
-    """Try pending or dead events now, due or not, oldest first; one that dies again is left.
+    """Resume pending or dead events now, due or not, oldest first, and each once.
 
-    :param wanted: which; its ``state`` is pending or dead. With ``unhandled_by``, those that this
-        handler is to blame for.
-    :param error: only those whose last error has this text in it, in any case.
-    :param should_stop: asked between events.
+    :param wanted: which events; its ``state`` is pending or dead. With ``unhandled_by``, those that
+        this handler has left unfinished.
+    :param error: only those whose last error contains this text, ignoring case.
+    :param should_stop: checked between events.
     :raises LedgerUnavailable: if the ledger cannot be used.
     """
     last: Any = 0
@@ -147,7 +147,8 @@ def sweep_chosen(
 
 
 def has_error(event: Event, text: str | None) -> bool:
-    """Whether a text, such as a handler's name, is in what went wrong; ``None`` always is."""
+    """Whether an event's last error, or its handler's name, contains a text; ``None`` matches "
+    "all."""
     return text is None or text.casefold() in (event.last_error or "").casefold()
 
 

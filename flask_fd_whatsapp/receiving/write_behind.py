@@ -19,7 +19,7 @@ Write = Callable[[], None]
 _Writes = dict[Hashable, Write]
 
 AGAIN_SECONDS: Final = 1.0
-"""How long to wait at least before what failed is tried again."""
+"""The minimum delay before a failed write is retried."""
 
 LOG_SECONDS: Final = 60
 
@@ -30,10 +30,10 @@ EXIT_SECONDS: Final = 2.0
 class WriteBehind:
     """Writes the newest value of each kind, at most once per interval.
 
-    What comes within the interval is written at its end, so that the last of a burst is never the
-    one left out.  What fails is tried again until it is written, or the process ends.  One thread
-    of a process writes, which ends when nothing is left; there is never another one, however long
-    a write hangs.
+    Values that arrive within the interval are written at its end, so that the last of a burst is
+    never lost. Failed writes are retried until they succeed or the process ends. Each process has a
+    single thread for this, which ends when nothing is left to write; however long a write hangs,
+    there is never a second one.
 
     :param seconds: the interval.
     :param receiver: the name of the receiver that it writes for.
@@ -58,10 +58,11 @@ class WriteBehind:
     def put(self, kind: Hashable, write: Write, *, wait: float = 0, delay: float = 0) -> None:
         """Schedule a write, replacing a pending one of the same *kind*.
 
-        :param write: does it, or raises: then it is tried again, unless something newer has come.
-        :param wait: how many seconds to wait at most until that is tried, where it is not put off
-            and no other write is under way.
-        :param delay: how many seconds to put off the first of a kind.
+        :param write: writes; if it raises, it is retried, unless a newer one of its kind has been
+            scheduled.
+        :param wait: the maximum number of seconds to wait for the write, if it is not delayed and
+            no other write is in progress.
+        :param delay: by how many seconds to delay the first write of a kind.
         """
         self._writers.get().put(kind, write, wait, delay)
 
@@ -124,7 +125,7 @@ class _Writer:
         try:
             while self._due:
                 self._write_ready()
-        finally:  # whatever ended a write (GreenletExit, say): the next that comes begins anew
+        finally:  # whatever ended the thread (GreenletExit, say), the next write starts another
             self._is_running = False
             self._changed.notify_all()
 
@@ -145,7 +146,7 @@ class _Writer:
             self._changed.acquire()
             self._is_writing = False
             again_at = time.monotonic() + max(self._seconds, AGAIN_SECONDS)
-            self._due = writes | self._due  # what came meanwhile is newer
+            self._due = writes | self._due  # a value that arrived meanwhile is newer
             self._next_at.update(dict.fromkeys(writes, again_at))
             self._changed.notify_all()
 

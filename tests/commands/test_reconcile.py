@@ -173,15 +173,15 @@ def sends(host: System, *arguments: str) -> Any:
 
 
 def test_status_tells_of_a_webhook_that_loses_events() -> None:
-    """Events that had to be asked for are an alarm, and so is silence after something was sent."""
+    """Events that had to be recovered raise an alert, and so does silence after a send."""
     with system() as host:
         host.send("R1")
-        assert "no webhook has come since" in run(host, "status", "--max-unheard", "0s").output
-        assert "no webhook has come since" not in run(host, "status").output
+        assert "no webhook has arrived since" in run(host, "status", "--max-unheard", "0s").output
+        assert "no webhook has arrived since" not in run(host, "status").output
         run(host, "reconcile", "--stuck-for", "0s")
         told = run(host, "status")
         assert told.exit_code == 1
-        assert "had to be asked for" in told.output
+        assert "had to be recovered by" in told.output
         listed = json.loads(run(host, "events", "--source", "api", "--json").stdout)
         assert [one["source"] for one in listed["events"]] == ["api"]
 
@@ -202,14 +202,14 @@ def test_check_tells_of_a_webhook_that_is_probably_off() -> None:
     """What was sent ten minutes ago with no webhook since is a warning, as it is for status."""
     with system() as host:
         host.send("R1")
-        assert "no webhook has come since" not in run(host, "check").output
+        assert "no webhook has arrived since" not in run(host, "check").output
         make_sends_older(host.ledger, timedelta(minutes=11))
         told = run(host, "check")
         assert told.exit_code == 0
         assert "Warning: fd_whatsapp: Something was sent 11m" in told.output
-        assert "no webhook has come since" in told.output
+        assert "no webhook has arrived since" in told.output
         host.receiver.receive(host.simulator.send("R2").posts[0].body(), {})
-        assert "no webhook has come since" not in run(host, "check").output
+        assert "no webhook has arrived since" not in run(host, "check").output
 
 
 def test_status_tells_of_reconciliations_that_fail() -> None:
@@ -220,7 +220,10 @@ def test_status_tells_of_reconciliations_that_fail() -> None:
         run(host, "reconcile", "--stuck-for", "0s")
         shown = run(host, "status").output
         assert "Reconciled: never\n" in shown
-        assert "The last run, 0s ago, could not ask: Freshdesk does not allow the call" in shown
+        assert (
+            "The last run, 0s ago, could not ask Freshdesk: Freshdesk does not allow the call"
+            in shown
+        )
         host.ledger.asking.note("fd_whatsapp", asked=1, changed=0, stopped=None, is_good=True)
         assert "could not ask" not in run(host, "status").output
         (receiver,) = json.loads(run(host, "status", "--json").stdout)["receivers"]
@@ -238,7 +241,10 @@ def test_status_tells_of_the_account_that_was_reconciled_longest_ago() -> None:
         shown = run(host, "status").output
         assert "Reconciled: never, fd_whatsapp/customer-1\n" in shown
         assert "of 8 accounts, the one that was longest ago" in shown
-        assert "The last run of fd_whatsapp/customer-5, 0s ago, could not ask: a wrong" in shown
+        assert (
+            "The last run of fd_whatsapp/customer-5, 0s ago, could not ask Freshdesk: a wrong"
+            in shown
+        )
         assert "customer-6" not in shown
         assert "and 2 more" in shown
 

@@ -152,7 +152,7 @@ def test_what_nobody_takes_up_is_handled_by_retry(
     assert post(deferred, payload("sent")) == 200
     make_due(deferred)
     limits = ("--max-overdue", "0s")
-    assert "no process has taken it up" in run(deferred, "status", *limits).stdout
+    assert "no process has picked it up" in run(deferred, "status", *limits).stdout
     assert run(deferred, "retry").exit_code == 0
     assert len(tickets.calls) == 1
     assert run(deferred, "status", *limits).exit_code == 0

@@ -44,7 +44,7 @@ def test_the_last_reconciliation_is_told(make_pages: MakePages) -> None:
     paused = PaceMoments(now, now + timedelta(minutes=5))
     ledger.rates.replace("acme.freshdesk.com/ask", None, paused)
     told = section(app.test_client().get(f"{PAGES}/operations").text, "api")
-    assert "3 with news of 12 messages asked for; it ended early: a 429" in told
+    assert "3 changed of 12 messages asked about; it ended early: a 429" in told
     assert "paused for" in told
 
 
@@ -56,7 +56,7 @@ def test_a_reconciliation_that_could_not_ask_is_told(make_pages: MakePages) -> N
     note("fd_whatsapp", asked=1, changed=0, stopped="a wrong key", is_good=False)
     told = section(app.test_client().get(f"{PAGES}/operations").text, "api")
     assert "never" not in told
-    assert "it could not ask a wrong key" in told
+    assert "it could not ask Freshdesk a wrong key" in told
 
 
 def test_each_accounts_reconciliation_is_told(
@@ -70,7 +70,7 @@ def test_each_accounts_reconciliation_is_told(
     note("fd_whatsapp/acme", asked=2, changed=1, stopped=None, is_good=True)
     note("fd_whatsapp/globex", asked=1, changed=0, stopped="a wrong key", is_good=False)
     told = section(app.test_client().get(f"{PAGES}/operations").text, "api")
-    assert "1 with news of 2 messages asked for" in told
+    assert "1 changed of 2 messages asked about" in told
     assert told.index("fd_whatsapp/globex never") < told.index("fd_whatsapp/acme")
 
 

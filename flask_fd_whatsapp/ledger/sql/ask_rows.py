@@ -1,4 +1,4 @@
-"""Which messages to ask Freshdesk's API for, in a database."""
+"""Which messages to ask Freshdesk about, in a database."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _ASKED = select(
 
 
 class SQLAsking:
-    """Schedules which messages to ask the API for, for :class:`SQLLedger`."""
+    """Schedules which messages to ask about, for :class:`SQLLedger`."""
 
     def __init__(self, prepared: PreparedDatabase) -> None:
         self._prepared = prepared
@@ -58,7 +58,7 @@ class SQLAsking:
     def due(
         self, wanted: AskFilter, *, limit: int, after: AskCursor | None = None
     ) -> Sequence[Asked]:
-        """Messages that are due to be asked for, oldest first, starting after *after*."""
+        """The messages that are due to be asked about, oldest first, starting after *after*."""
         database = self._prepared.database
         query = _ASKED.where(*_met(wanted, database))
         if after is not None:
@@ -98,7 +98,7 @@ class SQLAsking:
             connection.execute(changed)
 
     def found(self, claimed: Asked, *, is_there: bool) -> None:
-        """Count that Freshdesk did not know a message, or reset that count."""
+        """Count that Freshdesk did not find a message, or reset the count."""
         value = _NOT_FOUND + 1 if not is_there else None
         changed = update(message).where(message.c.id == claimed.key).values(not_found=value)
         with self._prepared.database.writing() as connection:

@@ -41,7 +41,7 @@ class SQLMaintenance:
         account_ids: Collection[str] | None = None,
         except_accounts: Collection[str] = (),
     ) -> int:
-        """Forget at most *limit* finished messages without an event since *before*.
+        """Delete at most *limit* finished messages without an event since *before*.
 
         :param receiver: only messages whose events all came to these receivers.
         """

@@ -108,7 +108,7 @@ class SQLOverview:
     def accepted_since(
         self, moment: datetime, *, receiver: str, account_ids: Collection[str]
     ) -> bool:
-        """Whether a webhook brought *receiver* an event of one of these accounts after *moment*."""
+        """Whether a webhook for one of these accounts reached *receiver* after *moment*."""
         database = self._prepared.database
         # By the accounts' own messages, newest first: other accounts may have millions.
         query = (

@@ -45,7 +45,7 @@ class SQLLastRejections:
             connection.execute(self._prepared.database.upsert(table, key, first, again))
 
     def last(self, *, receiver: str | None = None) -> list[Rejection]:
-        """The last rejection of each receiver (or of this one) and reason, newest first."""
+        """The last rejection for each receiver (or this one) and reason, newest first."""
         query = select(table).order_by(table.c.last_seen.desc())
         if receiver is not None:
             query = query.where(_of(receiver))

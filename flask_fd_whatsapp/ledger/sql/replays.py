@@ -11,13 +11,13 @@ from .tables import replay
 
 
 class SQLReplays:
-    """Keeps two replays of one handler apart, for :class:`SQLLedger`."""
+    """Prevents concurrent replays of the same handler, for :class:`SQLLedger`."""
 
     def __init__(self, prepared: PreparedDatabase) -> None:
         self._prepared = prepared
 
     def hold(self, *, receiver: str, handler: str, token: str, seconds: float) -> datetime | None:
-        """Begin or continue a replay: ``None``, or until when another process holds it."""
+        """Begin or continue a replay; return ``None``, or until when another process holds it."""
         return self._prepared.database.retried(
             lambda: self._hold(receiver, handler, token, seconds)
         )
@@ -38,7 +38,7 @@ class SQLReplays:
             return None if holder == token else until
 
     def end(self, *, receiver: str, handler: str, token: str) -> None:
-        """Let others replay; does nothing if another process holds it by now."""
+        """End a replay; does nothing if another process has taken it over."""
         is_mine = (
             (replay.c.receiver == receiver)
             & (replay.c.handler == handler)

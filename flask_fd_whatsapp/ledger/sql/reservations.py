@@ -1,7 +1,7 @@
 """Due events, and which sweep has reserved them: concurrent sweeps get different events.
 
-A reservation is neither a claim nor an attempt: it only keeps other sweeps from events that
-they would find claimed or done.  It expires, so that nothing is lost with a process that dies.
+A reservation is neither a claim nor an attempt: it only keeps other sweeps from events that they
+would find claimed or done. It expires, so that nothing is lost if a process dies.
 """
 
 from __future__ import annotations

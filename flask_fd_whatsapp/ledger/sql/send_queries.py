@@ -78,7 +78,7 @@ def _is_behind(place: SendPlace, *, by_key: bool) -> ColumnElement[bool]:
 
 
 def _led_by_silent_messages(connection: Connection, query: Select[Any]) -> Select[Any]:
-    """The same, starting from the messages without a status, unless there are very many."""
+    """The same, starting from the messages without a status, unless there are too many."""
     silent = select(message.c.message_id).where(message.c.status.is_(None)).limit(MANY + 1)
     ids = connection.scalars(silent).all()
     return query if len(ids) > MANY else query.where(send.c.message_id.in_(ids))
@@ -93,7 +93,7 @@ def one_send(database: Database, send_id: int) -> Send | None:
 
 
 def standing(database: Database, receiver: str) -> SendStanding:
-    """The standing of a receiver's sends."""
+    """The state of a receiver's sends."""
     its = send.c.receiver == receiver
     of_unknown = select(func.count()).select_from(send).where(is_unknown(database), its)
     came = (

@@ -155,7 +155,7 @@ class SQLSendRecord:
         return listed(self._prepared.database, wanted)
 
     def standing(self, receiver: str) -> SendStanding:
-        """The standing of a receiver's sends."""
+        """The state of a receiver's sends."""
         return standing(self._prepared.database, receiver)
 
     def settle(self) -> int:

@@ -81,7 +81,7 @@ message = Table(
     Column("template", text(512)),
     Column("language", text(32)),
     Column("expected_at", UTCDateTime),
-    # When to ask Freshdesk's API (again), how often it was asked, and did not know the message.
+    # When to ask Freshdesk (again), how often it was asked, and how often it did not find it.
     Column("ask_at", UTCDateTime),
     Column("asks", Integer),
     Column("not_found", Integer),
@@ -304,7 +304,7 @@ rate = Table(
     Column("paused_until", UTCDateTime),
 )
 
-# The last time that the messages of a receiver, or of one of its accounts, were asked for.
+# The last run of reconcile for each receiver or account.
 reconciliation = Table(
     "fd_whatsapp_reconciliation",
     metadata,
