@@ -28,7 +28,7 @@ from .probe import probe
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is wrong (``error``) or doubtful (``warning``), with its remedy."""
+    """Something that is wrong (``error``) or doubtful (``warning``), with the remedy."""
 
     level: str
     text: str
@@ -36,23 +36,23 @@ class Finding:
 
 @dataclass
 class Report:
-    """What is known of one receiver."""
+    """The findings and settings of one receiver."""
 
     receiver: str
     url: str
     settings: dict[str, Any]
     ledger: str
     rejects_invalid: bool | None = None
-    """What ``REJECT_INVALID`` comes to with this ledger; ``None`` if that cannot be used."""
+    """The effective value of ``REJECT_INVALID``; ``None`` if the ledger cannot be used."""
     accounts: list[dict[str, Any]] = field(default_factory=list)
-    """Of a receiver with many accounts: each that is known."""
+    """The known accounts of a receiver with many accounts."""
     findings: list[Finding] = field(default_factory=list)
 
 
 def report_on(app: Flask, receiver: Receiver, tried: dict[int, list[str]]) -> Report:
-    """What is known of *receiver*.
+    """Return the report on *receiver*.
 
-    :param tried: what was doubtful of the ledgers so far: one that is shared is tried once.
+    :param tried: the findings about ledgers checked so far: a shared one is checked only once.
     """
     report = Report(receiver.name, receiver.url, masked_settings(receiver), "")
     report.findings.extend(_check_settings(receiver))
@@ -85,7 +85,7 @@ def report_on(app: Flask, receiver: Receiver, tried: dict[int, list[str]]) -> Re
 
 
 def _described(ledger: Ledger) -> str:
-    """Its class, whether it is durable, and where its file is, if it has one."""
+    """Describe a ledger: its class, whether it is durable, and the path of its file, if any."""
     path = getattr(ledger, "file", None)
     return (
         f"{type(ledger).__name__} ({'durable' if ledger.durable else 'in memory'})"
@@ -116,7 +116,7 @@ def _check_account(receiver: Receiver) -> Iterator[Finding]:
 
 
 def _check_sends(receiver: Receiver, ledger: Ledger) -> Iterator[Finding]:
-    """Is the webhook off?  By the rule of ``status``."""
+    """Check whether the webhook is off, by the rule of ``status``."""
     standing = standing_of(receiver, ledger, tries_to_write=False)
     for found in attention.findings(standing, attention.limits_of(receiver)):
         if found.rule == "max_unheard" and found.problem is not None:
@@ -185,7 +185,7 @@ def _check_queue(receiver: Receiver) -> Iterator[Finding]:
 
 
 def handler_findings(app: Flask) -> Iterator[Finding]:
-    """What is wrong with the handlers."""
+    """Return what is wrong with the handlers."""
     misconnected = {
         name: is_by_proxy
         for signal in (*EVENT_SIGNALS, *NOTICES)
@@ -232,13 +232,13 @@ def handler_findings(app: Flask) -> Iterator[Finding]:
 
 
 def _coroutine_functions(app: Flask) -> list[str]:
-    """The handlers that are coroutine functions."""
+    """Return the handlers that are coroutine functions."""
     handlers = handlers_of((*EVENT_SIGNALS, *NOTICES), app)
     return [one.name for one in handlers if is_coroutine_function(one.function)]
 
 
 def _can_await(app: Flask) -> bool:
-    """Whether the application can call a coroutine function: with asgiref, or in a way its own."""
+    """Whether the application can call a coroutine function: with asgiref, or in its own way."""
 
     async def nothing() -> None: ...
 
@@ -250,7 +250,7 @@ def _can_await(app: Flask) -> bool:
 
 
 def _numbered(app: Flask) -> list[str]:
-    """The handlers that share their identity with another that the same event calls."""
+    """Return the handlers that share their identity with another one for the same event."""
     always = (status_changed, status_received)
     numbered: dict[str, None] = {}
     for signal in EVENT_SIGNALS:

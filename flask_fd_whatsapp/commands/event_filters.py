@@ -1,4 +1,4 @@
-"""Which events a command is to act on: the conditions that ``retry`` and ``replay`` share."""
+"""The conditions, shared by ``retry`` and ``replay``, that select the events to act on."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ _OPTIONS = (
     click.option("--status", help="With this status, such as FAILED."),
     click.option("--campaign", help="Of this campaign only."),
     account_filter,
-    click.option("--error", metavar="TEXT", help="Whose last error has this text in it."),
+    click.option("--error", metavar="TEXT", help="Whose last error contains this text."),
     click.option("--since", type=Moment(), help="Received at or after: ISO (UTC), or 2h, 3d ago."),
     click.option("--until", type=Moment(), help="Received before this."),
 )
 
 
 def event_filters(command: F) -> F:
-    """Add the conditions to a command; ``--error`` is for it to apply, with :func:`has_error`."""
+    """Add the conditions to a command, which applies ``--error`` itself with :func:`has_error`."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
 
 
 def wanted_events(chosen: Mapping[str, Any], name: str | None) -> EventFilter:
-    """The conditions that the ledger goes by.
+    """Return the conditions for the ledger.
 
-    :param chosen: what the options gave, without ``--error``.
+    :param chosen: the values of the options, without ``--error``.
     :param name: the receiver whose account is meant, ``None`` for any.
     :raises click.UsageError: if the account may be one of several, or the period is reversed.
     """

@@ -97,7 +97,8 @@ def events(
 
 
 def _failures(ledger: Ledger, receiver: Receiver, page: Sequence[Event]) -> dict[Any, Any]:
-    """Of each FAILED among them, by its event's id, why, and whether it arrived all the same."""
+    """Return for each FAILED, by its event's id, why it failed, and whether it arrived "
+    "nevertheless."""
     failed = [event for event in page if event.status == Status.FAILED]
     if not failed:
         return {}

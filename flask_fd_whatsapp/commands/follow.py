@@ -27,8 +27,8 @@ ROUND_SECONDS: Final = 1.0
 LEAST_TURN_SECONDS: Final = 0.1
 
 COST_FACTOR: Final = 10
-"""A receiver that had nothing due is asked again after this many times what asking took: it may
-be long where another's backlog has to be looked through."""
+"""A receiver with nothing due is checked again after this many times the duration of the check,
+which may be long if another receiver's backlog has to be scanned."""
 
 
 def follow(receivers: Sequence[Receiver], stop: Stop) -> Tally:
@@ -66,10 +66,10 @@ class _Follower:
         self._again_at = 0.0
 
     def take_turn(self, seconds: float, has_work: dict[int, bool], tally: Tally) -> bool:
-        """Handle what is due, about so long; whether there may be more.
+        """Handle due events for about this long; return whether there may be more.
 
-        :param has_work: whether a ledger has anything due, for whatever receiver, by its ``id``:
-            what is known of this round, so that many idle receivers cost one look.
+        :param has_work: whether each ledger, by its ``id``, has anything due for any receiver, as
+            found in this round, so that many idle receivers cost one query.
         """
         try:
             ledger = ledger_of(self._receiver)

@@ -1,4 +1,4 @@
-"""What Freshdesk's form refuses, told by the option or setting that it was entered with."""
+"""Reports what Freshdesk's form refuses, by the option or setting that the value came from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..schemas import field_errors
 
 
 def form_refusal(error: ValidationError, entered_as: Mapping[str, str]) -> str:
-    """Why the form refuses what was entered.
+    """Return why the form refuses the values.
 
     :param entered_as: the option or setting of each of the form's fields.
     """

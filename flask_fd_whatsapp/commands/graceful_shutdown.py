@@ -39,7 +39,7 @@ class Stop:
                 self._wake.get(timeout=seconds)
 
     def wait_until_asked(self) -> None:
-        """In another thread: wait until asked to stop, or until there is nothing to wait for."""
+        """In another thread: wait until asked to stop, or until :meth:`give_up_waiting`."""
         self._asked.get()
 
     def give_up_waiting(self) -> None:

@@ -48,13 +48,13 @@ _MODULES: Final = {
     "report": "engagement_report",
     "sends": "send_list",
 }
-"""Where the command's name is that of another module."""
+"""The modules of commands whose name is that of another module."""
 
 
 class Commands(AppGroup):
     """A group whose commands are imported only when they are run, or their help is shown.
 
-    They end with a line, and exit status 1, where a ledger cannot be used.
+    If a ledger cannot be used, they end with one line and exit status 1.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -69,7 +69,7 @@ class Commands(AppGroup):
         return super().get_command(ctx, cmd_name)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Refuse what no database, JSON or page could hold: text that is not UTF-8."""
+        """Refuse text that is not UTF-8, which no database, JSON or page could contain."""
         for one in args:
             try:
                 one.encode()
@@ -89,7 +89,7 @@ class Commands(AppGroup):
 
 
 def is_command_running() -> bool:
-    """Whether one of these commands runs, which says itself what is doubtful about a ledger."""
+    """Whether one of these commands is running, which reports doubts about a ledger itself."""
     context = click.get_current_context(silent=True)
     while context is not None:
         if isinstance(context.command, Commands):

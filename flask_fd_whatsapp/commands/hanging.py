@@ -28,7 +28,7 @@ RECORD_SECONDS: Final = 30.0
 
 @contextmanager
 def not_for_ever(stop: Stop) -> Generator[None]:
-    """Context manager: a hanging handler has failed, and ends the process with status 75.
+    """Context manager: a hanging handler counts as failed, and ends the process with status 75.
 
     It hangs past ``FD_WHATSAPP_HANDLER_SECONDS``, or :data:`STOP_SECONDS` after the command has
     been asked to end.

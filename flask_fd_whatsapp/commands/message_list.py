@@ -1,4 +1,4 @@
-"""``flask fd-whatsapp messages``: messages by what became of them, for people and for files."""
+"""``flask fd-whatsapp messages``: lists messages by their outcome, as a table, CSV or JSON."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from .parameters import AT_MOST, Duration
 from .periods import period, zone_option
 
 PAGE: Final = 1000
-"""Messages of a query, each a transaction of its own: whatever is listed, memory stays flat."""
+"""Messages per query, each a transaction of its own, so that memory stays flat."""
 
 TABLE_ROWS: Final = 50
 
@@ -122,7 +122,7 @@ def messages(
 
 
 def all_messages(ledger: Ledger, wanted: MessageFilter) -> Iterator[ListedMessage]:
-    """The messages that meet every condition, latest sent first, a page after the other."""
+    """Yield the messages that meet all conditions, most recently sent first, page by page."""
     before = None
     while True:
         page = ledger.browser.page(wanted, before=before, limit=PAGE)
@@ -133,7 +133,7 @@ def all_messages(ledger: Ledger, wanted: MessageFilter) -> Iterator[ListedMessag
 
 
 def exported(listed: ListedMessage, own_classes: Mapping[str, FailureClass]) -> dict[str, Any]:
-    """A message as it leaves: see :data:`.MESSAGE_HEAD`."""
+    """Return a message as exported: see :data:`.MESSAGE_HEAD`."""
     one, times = listed.message, listed.message.times
     has_failed = Status.FAILED in times
     failure_class = classify(one.error.code if one.error else None, own_classes)

@@ -91,7 +91,7 @@ def chosen_account(name: str | None, key: str | None) -> Receiver:
 
 
 def account_id_of(given: str | None, name: str | None) -> str | None:
-    """The ``account_id`` that *given* means: that of the account with this key, or itself.
+    """Return the ``account_id`` for *given*: that of the account with this key, or *given* itself.
 
     :param name: the receiver whose account it is, ``None`` for any.
     :raises click.UsageError: if it may mean several.
@@ -111,7 +111,7 @@ def account_id_of(given: str | None, name: str | None) -> str | None:
 
 
 def account_of(given: str, name: str | None) -> Receiver | None:
-    """The account that has this key, or else this id; ``None`` if no known one has.
+    """Return the account with this key, or else with this id; ``None`` if none is known.
 
     :raises click.UsageError: if it is the key of one, and an id of another.
     :raises LedgerUnavailable: if the ledger has to tell which there are, and cannot be used.
@@ -137,7 +137,7 @@ def account_of(given: str, name: str | None) -> Receiver | None:
 
 
 def required_account(given: str, name: str | None) -> Receiver:
-    """As :func:`account_of`, but an error if there is none."""
+    """Like :func:`account_of`, but raise an error if there is none."""
     found = account_of(given, name)
     if found is None:
         raise click.UsageError(

@@ -1,4 +1,4 @@
-"""Other extensions of the application that would do harm: Flask-Limiter and Flask-Migrate."""
+"""Checks for other extensions that would do harm: Flask-Limiter and Flask-Migrate."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ..receiving.receiver import Receiver
 
 
 def harm_of_others(app: Flask, receiver: Receiver) -> Iterator[str]:
-    """What other extensions would do to the receiver, and the remedy.
+    """Return what other extensions would do to the receiver, with the remedy.
 
-    What they are asked differs with their versions: one that does not understand is left alone.
+    Their interfaces differ between versions: an extension that cannot be queried is skipped.
     """
     for check in (_limits, _dropped_tables):
         with suppress(Exception):
@@ -63,11 +63,11 @@ def _dropped_tables(app: Flask, receiver: Receiver) -> Iterator[str]:
 
 
 def _place(url: Any) -> tuple[object, ...]:
-    # As if each were in a file: of names on a server this makes paths that differ as they do.
+    # As if each were a file: names on a server become paths, which differ just as the names do.
     return (url.get_backend_name(), url.host, url.port, Path(url.database or "").resolve())
 
 
 def _is_told_by_hand(folder: Path) -> bool:
-    """Whether the application's own ``env.py`` chooses what it compares."""
+    """Whether the application's own ``env.py`` chooses which objects it compares."""
     places = (folder / "env.py", Path(folder.name) / "env.py")
     return any("include_" in place.read_text() for place in places if place.is_file())

@@ -36,9 +36,9 @@ def print_json(value: Any) -> None:
 
 
 def print_json_rows(name: str, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Print an object whose one member is a list, a row a line, written as they come.
+    """Print an object with a single list, one row per line, as the rows arrive.
 
-    Nothing is printed before there is a first row, which may fail.
+    Nothing is printed before the first row, since finding it may fail.
     """
     stdout = _stdout()
     rows = iter(rows)
@@ -51,7 +51,7 @@ def print_json_rows(name: str, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _stdout() -> Any:
-    """Where JSON goes: standard output itself, whatever else has been sent elsewhere."""
+    """Return standard output for JSON, even while everything else is redirected."""
     context = click.get_current_context(silent=True)
     return context.meta.get(_STDOUT) if context else None
 
@@ -82,7 +82,7 @@ def print_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 @contextmanager
 def share_of(label: str) -> Generator[Callable[[int, int], None]]:
-    """Gives what to call with how much is done, and of how much: a bar, where somebody looks."""
+    """Context manager for a callback ``(done, total)`` that shows a progress bar on a terminal."""
     if not sys.stderr.isatty():
         yield lambda done, total: None
         return

@@ -32,10 +32,10 @@ def zone_option(context: click.Context, parameter: click.Parameter, value: str |
 
 
 def beginning(text: str | None, zone: tzinfo, option: str) -> datetime | None:
-    """When something begins: ``today``, ``yesterday``, ``2026-11``, a date or a moment of the zone,
-    or how long ago, such as ``7d``.
+    """Parse the beginning of a period: ``today``, ``yesterday``, ``2026-11``, a date or time in the
+    zone, or how long ago, such as ``7d``.
 
-    :param option: what it was given to, for the error.
+    :param option: the option that it was passed to, for the error message.
     :raises click.BadParameter: if it is none of these.
     """
     if text is None:
@@ -65,7 +65,8 @@ def beginning(text: str | None, zone: tzinfo, option: str) -> datetime | None:
 def period(
     since: str | None, until: str | None, zone: tzinfo
 ) -> tuple[datetime | None, datetime | None]:
-    """The period of ``--since`` and ``--until``; see :func:`beginning` and :func:`in_order`."""
+    """Return the period of ``--since`` and ``--until``; see :func:`beginning` and "
+    ":func:`in_order`."""
     return in_order(beginning(since, zone, "--since"), beginning(until, zone, "--until"))
 
 

@@ -65,7 +65,7 @@ def prune(name: str | None, unregistered: bool, compact: bool, as_json: bool) ->
                 totals = _totals(ledger, passes, stop, receiver.name)
                 for total in _shown(label, totals):
                     forgotten[receiver.name] = total
-        # Without one receiver's ledger or accounts nobody knows what the rest is kept for.
+        # Without one receiver's ledger or accounts, the retention of the rest is unknown.
         if name is None and not problems:
             for together in sharing.values():
                 databases.append(_prune_rest(together, stop, problems, unregistered=unregistered))
@@ -88,7 +88,7 @@ def _prune_rest(
 ) -> dict[str, Any]:
     """Delete messages that reached several receivers of one database, or none; return the counts.
 
-    :param unregistered: also what came to none that is registered.
+    :param unregistered: also messages that reached none that is registered.
     """
     receiver, ledger = max(together, key=lambda one: one[0].settings.retention_days)
     names = [one.name for one, _ in together]
@@ -150,10 +150,10 @@ Pass = tuple[int, dict[str, Collection[str]]]
 
 
 def _passes(days: int, own: Mapping[str, int]) -> list[Pass]:
-    """For how many days which accounts' messages are kept.
+    """Return for how many days the messages of which accounts are kept.
 
-    :param days: those of whoever does not say it itself.
-    :param own: by its id, those of an account that does.
+    :param days: the days of accounts without a value of their own.
+    :param own: by id, the days of accounts that have one.
     """
     ids: dict[int, list[str]] = {}
     for account_id, its in own.items():
@@ -163,7 +163,7 @@ def _passes(days: int, own: Mapping[str, int]) -> list[Pass]:
 
 
 def _own(receiver: Receiver) -> dict[str, int]:
-    """For how many days each account is kept, by its id, where that is not the receiver's."""
+    """Return for how many days each account is kept, by id, if it has a value of its own."""
     own: dict[str, int] = {}
     for one in accounts_of(receiver):
         for account_id in one.settings.account_ids or ():
@@ -176,16 +176,16 @@ def _own(receiver: Receiver) -> dict[str, int]:
 def _totals(
     ledger: Ledger, passes: Iterable[Pass], stop: Stop, whose: str | Collection[str] | None
 ) -> Iterator[int]:
-    """Forget a batch after the other, and tell each time how many messages it was in all.
+    """Delete one batch after the other, and yield each time the total number of messages.
 
-    :param whose: the receivers whose messages are to go, ``None`` for whoever's.
+    :param whose: the receivers whose messages are deleted, ``None`` for any.
     """
     total = 0
     pace = Pace()
     for days, accounts in passes:
         before = datetime.now(UTC) - timedelta(days=days)
         count = 1
-        while count and not stop.is_asked():  # fewer than asked for may be for locks
+        while count and not stop.is_asked():  # fewer than requested: others may be locked
             begun = time.monotonic()
             count = ledger.maintenance.prune(
                 before=before, limit=pace.size, receiver=whose, **accounts

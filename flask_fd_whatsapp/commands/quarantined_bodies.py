@@ -179,7 +179,7 @@ def _named(ledger: Ledger, ids: Sequence[int], name: str | None) -> list[Quarant
 
 
 def _shelf(account_id: str, name: str | None) -> str:
-    """What the bodies of an account are kept as."""
+    """Return the name under which an account's bodies are kept."""
     found = required_account(account_id, name)
     return name_of_account(found.name, found.account or "")
 

@@ -1,4 +1,4 @@
-"""Keeps a replay the only one of its handler, as long as its process lives."""
+"""Makes a replay the only one of its handler, as long as its process lives."""
 
 from __future__ import annotations
 

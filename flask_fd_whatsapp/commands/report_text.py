@@ -104,7 +104,7 @@ def notes(engagement: Engagement) -> Iterator[str]:
 
 
 def title(engagement: Engagement) -> str:
-    """What the report is about."""
+    """Return the title of a report."""
     return f"Messages sent {period_in_words(engagement.since, engagement.until, engagement.tz)}"
 
 
@@ -221,7 +221,7 @@ def _failures(one: Figures) -> Table:
 
 
 def _short(advice: str) -> str:
-    """What to do, without why: a row has no room for both."""
+    """Return what to do, without the reason: a row has no room for both."""
     return f"{advice.partition(': ')[0].rstrip('.')}."
 
 

@@ -55,7 +55,7 @@ def _is_word_of(body: str, text: str) -> bool:
 def _unescaped(body: str) -> str:
     """*body* with JSON's escapes resolved."""
     units = _ESCAPE.sub(_character, body)
-    # Two escapes that are the halves of one character become it.
+    # Two escapes that are a surrogate pair become one character.
     return units.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

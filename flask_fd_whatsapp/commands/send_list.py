@@ -1,4 +1,4 @@
-"""``flask fd-whatsapp sends``: lists what was sent through the API, and what became of it."""
+"""``flask fd-whatsapp sends``: lists messages sent through the API, and their outcome."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from .parameters import AT_MOST, EventId
 _HEAD: Final = ("id", "begun", "state", "message", "reference", "campaign", "template")
 
 _MORE: Final = ("language", "error", "account", "settled", "candidates")
-"""What CSV has beside that, for which a table has no room."""
+"""The further columns of CSV, for which a table has no room."""
 
 PAGE: Final = 1000
-"""Sends of a query, each a transaction of its own: whatever is listed, memory stays flat."""
+"""Sends per query, each a transaction of its own, so that memory stays flat."""
 
 SHOWN: Final = 100
 

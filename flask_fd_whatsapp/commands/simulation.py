@@ -113,7 +113,7 @@ def headers_of(receiver: Receiver, given: tuple[str, ...]) -> tuple[dict[str, st
 
 
 def url_of(app: Flask, receiver: Receiver, given: str | None) -> str:
-    """The URL to post to: that of a receiver of *app*, or at the host of the one that is given."""
+    """Return the URL to post to: that of a receiver of *app*, or its path at the given host."""
     if given is None:
         trusted = app.config.get("TRUSTED_HOSTS")
         host = app.config["SERVER_NAME"] or (trusted[0].lstrip(".") if trusted else "localhost")

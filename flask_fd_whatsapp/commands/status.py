@@ -33,7 +33,7 @@ from .parameters import OFF, Duration, OrOff
 F = TypeVar("F", bound=Callable[..., Any])
 
 _FAILING_SHOWN: Final = 5
-"""Accounts whose last reconciliation failed of which a line tells."""
+"""The number of accounts with a failed last reconciliation that are shown."""
 
 _COUNT: Final = OrOff(click.IntRange(0), "a whole number such as 0 or 100")
 _LENGTH: Final = OrOff(Duration(), "a length of time such as 90s, 15m, 2h, 3d or 1d12h")
@@ -64,7 +64,7 @@ _LIMITS: Final = {
 
 
 _MOST_REJECTIONS: Final = 20
-"""Of many accounts there may be a thousand: JSON has all."""
+"""There may be a thousand accounts: JSON has all of them."""
 
 
 def _limit_options(command: F) -> F:
@@ -131,8 +131,8 @@ def _standing(
 ) -> Standing:
     """Return the state of a receiver.
 
-    :param unwritable: by the id of each ledger that was tried, why it cannot be written: one that
-        many receivers share is tried once.  ``None`` to try none.
+    :param unwritable: by the ``id`` of each ledger tested so far, why it cannot be written, so that
+        a shared one is tested only once; ``None`` to test none.
     """
     try:
         ledger = shared_ledger(receiver)
@@ -140,7 +140,7 @@ def _standing(
         return Standing.unknown(receiver.name, error)
     tries = unwritable is not None and id(ledger) not in unwritable
     if tries:
-        with suppress(LedgerUnavailable):  # what is wrong with it is found out next
+        with suppress(LedgerUnavailable):  # what is wrong with it is found next
             ledger.send_record.settle()
     standing = standing_of(receiver, ledger, tries_to_write=tries, max_rejected=limits.max_rejected)
     if unwritable is None or standing.unreadable is not None:
@@ -242,7 +242,7 @@ def _print(receiver: Receiver, standing: Standing, limits: Limits) -> None:
 
 
 def _reconciled(standing: Standing) -> Iterator[str]:
-    """When the messages were last asked about; of many accounts, what needs attention most."""
+    """Yield when the last reconciliation was; of many accounts, those that need attention most."""
     runs = standing.reconciled
     if runs:
         good = _ago(standing, runs[0].good_at)

@@ -48,7 +48,7 @@ def trigger(
     """Post one event of STATUS into this application, as Freshdesk would; exit 1 if it is refused.
 
     STATUS is QUEUED, SENT, DELIVERED, READ, FAILED or one that is not documented. Several calls
-    with one --reference make the journey of one message. Handlers are called as ever: do not run
+    with one --reference make the journey of one message. Handlers are called as usual: do not run
     this against a production ledger.
     """
     from ..simulator.payloads import encode
@@ -81,7 +81,7 @@ def trigger(
 
 
 def _known(receiver: Receiver, reference: str | None, message_id: str | None) -> Message | None:
-    """The newest message that is meant, if the ledger knows it."""
+    """Return the newest message with the id or reference, if the ledger has one."""
     try:
         ledger = shared_ledger(receiver)
         if message_id is not None:

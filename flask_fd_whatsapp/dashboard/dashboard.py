@@ -92,7 +92,7 @@ class Dashboard(Blueprint):
         )
         if not callable(guard):
             raise ConfigurationError(
-                "guard has to be a function that says whether whoever asks may see the pages, such "
+                "guard has to be a function that says whether the visitor may see the pages, such "
                 f"as lambda: current_user.is_authenticated, not {type(guard).__name__}."
             )
         self._options = Options(

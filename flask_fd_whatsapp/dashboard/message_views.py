@@ -1,4 +1,4 @@
-"""*Messages*, a search and a filtered list, and *Message*, what became of one."""
+"""*Messages*, a search and a filtered list, and *Message*, the story of one."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def _some(
     before: Place | None = None,
     after: Place | None = None,
 ) -> list[ListedMessage]:
-    """At most one more than a page; those of a class, among the next :data:`LOOKED_THROUGH`."""
+    """Return at most one more than a page; for a class, from the next :data:`LOOKED_THROUGH`."""
     browser = visit.ledger.browser
     if only is None:
         return browser.page(wanted, before=before, after=after, limit=PAGE + 1)
@@ -207,7 +207,7 @@ def all_pages(visit: Visit, wanted: MessageFilter) -> Iterator[Message]:
 
 
 def _token(place: Place) -> str:
-    """A place as in the URL: microseconds and the ledger's id."""
+    """Return a position as in the URL: microseconds and the ledger's id."""
     moment = place.sent_on.astimezone(UTC)
     since = moment - datetime(1970, 1, 1, tzinfo=UTC)
     return f"{since // timedelta(microseconds=1)}-{place.key}"

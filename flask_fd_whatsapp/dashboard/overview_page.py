@@ -87,6 +87,6 @@ def newest_failures(visit: Visit, *, limit: int) -> list[ListedMessage]:
 
 
 def classes_of(visit: Visit) -> Any:
-    """A function that returns the class of an error code, by the receiver's own classes too."""
+    """Return a function that classifies an error code, using the receiver's own classes too."""
     own = visit.chosen.settings.failure_classes
     return lambda code: classify(code, own)

@@ -1,4 +1,4 @@
-"""What the macros of ``charts.html`` draw: a function for each chart, with its data as a table."""
+"""The data that the macros of ``charts.html`` draw: a function for each chart, with a table."""
 
 from .axes import Chart
 from .curve import curve

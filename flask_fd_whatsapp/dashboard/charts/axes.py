@@ -1,4 +1,4 @@
-"""Where things stand in a chart: x in per cent of the plot, y in pixels."""
+"""Positions in a chart: x in per cent of the plot, y in pixels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Chart = dict[str, Any]
 """What a macro of ``charts.html`` draws."""
 
 LEAST: Final = 1.5
-"""Pixels of whatever is above 0."""
+"""The minimum height in pixels of a value above 0."""
 
 
 def across(share: float) -> str:
@@ -20,7 +20,7 @@ def across(share: float) -> str:
 
 
 def pixels(value: float) -> float:
-    """To a tenth of a pixel."""
+    """Round to a tenth of a pixel."""
     return round(value, 1)
 
 
@@ -45,13 +45,13 @@ def segment(kind: str, y: float, height: float) -> Chart:
 def label(text: str, y: float, style: str = "") -> Chart:
     """A text in the middle of a bar.
 
-    :param style: classes: ``plain``, ``k2`` or ``k3`` where it is dropped for want of room.
+    :param style: classes: ``plain``, ``k2`` or ``k3`` if it is dropped for lack of space.
     """
     return {"text": text, "y": pixels(y), "style": f" {style}" if style else ""}
 
 
 def share_of_axis(span: timedelta, bounds: tuple[timedelta, ...]) -> float:
-    """How far along an axis of equal bands a length of time is, by its logarithm in its band."""
+    """Return the position of a duration on an axis of equal bands, each logarithmic in itself."""
     seconds = max(span.total_seconds(), 0.001)
     edges = [5.0, *(bound.total_seconds() for bound in bounds), 90 * 86400.0]
     for place in range(len(edges) - 1):

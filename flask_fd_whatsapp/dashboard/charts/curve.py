@@ -1,4 +1,4 @@
-"""How large a share was delivered, and read, within each age."""
+"""The shares that were delivered, and read, within each age."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def curve(line: Sequence[CurvePoint], submitted: int, name: str, title: str, not
 
     delivered, read = drawn("delivered"), drawn("read")
     if delivered["end"] and read["end"]:
-        # Each line's name stands off the other line.
+        # Each line's label keeps its distance from the other line.
         is_above = read["end"]["y"] - delivered["end"]["y"] < 40
         delivered["end"]["text_y"] = delivered["end"]["y"] + (-10 if is_above else 22)
         read["end"]["text_y"] = read["end"]["y"] + (22 if is_above else -14)

@@ -1,4 +1,4 @@
-"""By how much the rates of two campaigns differ, and how sure that is."""
+"""The differences between the rates of two campaigns, with their intervals."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def difference(
     left: str,
     right: str,
 ) -> Chart:
-    """Differences with their intervals, and where there is none."""
+    """The differences with their intervals, if there are any."""
     known = [
         (label, one.difference * 100, one.low * 100, one.high * 100, one)
         for label, one in rows

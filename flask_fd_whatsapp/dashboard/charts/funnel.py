@@ -1,4 +1,4 @@
-"""How many messages came how far."""
+"""How many messages reached each stage."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .axes import Chart, across
 
 
 def funnel(figures: Figures, name: str, title: str, note: str) -> Chart:
-    """How many came how far, each out of all that are known."""
+    """How many messages reached each stage, out of all that are known."""
     waiting = figures.queued + figures.unheard
     stages = (
         (

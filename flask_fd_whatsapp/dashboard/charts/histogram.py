@@ -1,4 +1,4 @@
-"""How many messages took how long."""
+"""How long messages took, as a histogram."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .axes import LEAST, Chart, across, label, pixels, segment, share_of_axis, s
 
 
 def histogram(times: Times, name: str, title: str, note: str, *, noun: str, column: str) -> Chart:
-    """How many took how long, in bands between the curve's ages."""
+    """The number of messages in each band between the curve's ages."""
     height, pad, foot = 240, 46, 22
     base = height - foot
     plot = base - pad

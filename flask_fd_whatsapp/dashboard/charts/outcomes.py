@@ -1,4 +1,4 @@
-"""What became of the messages of each day, week or hour: stacked bars."""
+"""The outcomes of the messages of each day, week or hour, as stacked bars."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .axes import LEAST, Chart, across, label, pixels, segment, step_to, steps
 NO_BAR: Final = "No message was sent then."
 
 MOST_COUNTED: Final = 16
-"""Bars that have room for their counts."""
+"""The maximum number of bars with room for their counts."""
 
 STACK: Final = (
     ("read", "read"),
@@ -26,14 +26,14 @@ STACK: Final = (
 """The parts of a bar, from its base."""
 
 LONGEST_BY_DAY: Final = 31
-"""Days of a period with a bar for each; longer ones have one for each week."""
+"""The maximum number of days with a bar each; longer periods have a bar per week."""
 
 
 class Bar(NamedTuple):
     """One bar of outcomes: a day, an hour or a week.
 
-    :param top: the first line below it, and ``below`` the second.
-    :param full: the whole of its name.
+    :param top: the first line of its label, and ``below`` the second.
+    :param full: its full name.
     :param parts: in the order of :data:`STACK`.
     """
 
@@ -44,17 +44,17 @@ class Bar(NamedTuple):
 
     @property
     def known(self) -> int:
-        """All its messages."""
+        """The number of all its messages."""
         return sum(self.parts)
 
     @property
     def failed(self) -> int:
-        """Those that failed."""
+        """The number of messages that failed."""
         return self.parts[-1]
 
 
 def parts_of(figures: Figures | None) -> tuple[int, int, int, int, int]:
-    """How many messages are at each part of a bar."""
+    """Return the number of messages in each part of a bar."""
     if figures is None:
         return 0, 0, 0, 0, 0
     return (
@@ -106,7 +106,8 @@ def bars_by_hour(groups: Mapping[datetime, Figures], first: datetime, last: date
 
 
 def outcomes(bars: Sequence[Bar], name: str, title: str, note: str, *, unit: str) -> Chart:
-    """Stacked bars; failed hangs below the line, so that it and read have a straight base."""
+    """Stacked bars; failures are below the line, so that they and reads both have a straight "
+    "base."""
     height, pad, foot = 260, 18, 52
     plot = height - pad - foot
     step = step_to(max((bar.known - bar.failed for bar in bars), default=0), want=5)
@@ -169,7 +170,7 @@ def outcomes(bars: Sequence[Bar], name: str, title: str, note: str, *, unit: str
 
 
 def _room_for(place: int, count: int) -> str:
-    """Which labels below the bars go first where there is not room for all."""
+    """Which labels below the bars are dropped first if there is no room for all."""
     from_last = count - 1 - place
     if count <= 10 or from_last % (4 if count > MOST_COUNTED else 2) == 0:
         return ""

@@ -1,4 +1,4 @@
-"""The chart of a message's events: to scale, by the logarithm of time."""
+"""The chart of a message's events, on a logarithmic time scale."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Step:
 
     :param after: seconds since the first event, by WhatsApp's clock.
     :param lag: seconds until it was received; ``None`` if Freshdesk was asked for it.
-    :param guessed_from: the last sure moment before it, if its own is estimated.
+    :param guessed_from: the last known time before it, if its own is estimated.
     :param marks: ``late``, ``stale``, ``superseded``, ``estimated``.
     """
 
@@ -52,7 +52,7 @@ class Step:
 
 
 def timeline(steps: Sequence[Step], name: str, title: str, note: str) -> Chart:
-    """A lane for each event: when it was reached, and when it was received."""
+    """A lane for each event: when its status was reached, and when it was received."""
     last = max([1.0, *(step.after + max(step.lag or 0, 0) for step in steps)]) * 1.15
 
     def at(seconds: float) -> float:
