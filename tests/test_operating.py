@@ -35,7 +35,7 @@ TRIED = {
         "processes/test_stopped.py::test_stopped_process",
         "processes/test_restored.py::test_backup_in_a_burst_is_restored",
     ],
-    "The ledger in memory is full": [
+    "The in-memory ledger is full": [
         "commands/test_remedies.py::test_full_memory_has_room_once_the_handler_is_fixed",
     ],
     "Requests are rejected": [
@@ -50,11 +50,11 @@ TRIED = {
         "commands/test_probe.py::test_https_redirect",
         "freshdesk/test_outage.py::test_an_outage_of_two_days",
     ],
-    "It cannot be reconciled": [
+    "Reconciliation fails": [
         "freshdesk/test_reconciler.py::test_a_call_that_is_not_allowed_stops_the_run",
         "freshdesk/test_reconciler.py::test_five_unreadable_answers_stop_the_run",
     ],
-    "No process takes up events that are due": [
+    "No process picks up events that are due": [
         "commands/test_remedies.py::test_what_nobody_takes_up_is_handled_by_retry",
         "queue/test_publisher.py::test_broker_comes_and_goes",
     ],
@@ -66,7 +66,7 @@ TRIED = {
         "commands/test_hanging.py::test_three_followers",
         "queue/test_workers.py::test_hanging_handler",
     ],
-    "More comes than is handled": [
+    "Events arrive faster than they are handled": [
         "commands/test_remedies.py::test_what_piled_up_is_worked_off",
         "queue/test_workers.py::test_workers_work_off_a_backlog",
     ],
@@ -78,7 +78,7 @@ TRIED = {
         "commands/test_remedies.py::test_schema_that_refused_recorded_events_is_mended",
         "commands/test_acknowledge.py::test_every_dead_event_is_acknowledged_without_a_choice",
     ],
-    "Sends that nothing was heard of": [
+    "Sends without an event": [
         "commands/test_reconcile.py::test_catching_up",
     ],
     "Sends that may not have gone out": [
