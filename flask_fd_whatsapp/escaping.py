@@ -17,6 +17,14 @@ def plain(text: str) -> str:
     return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
 
 
+def quoted(text: object) -> str:
+    """Return *text* in quotes and :func:`plain`, for a message.
+
+    Its ``repr`` would double each backslash, those of the escapes included.
+    """
+    return f"'{plain(str(text))}'"
+
+
 def plain_traceback(error: BaseException) -> str | None:
     """Return the traceback of *error* with escapes, ``None`` if it needs none.
 

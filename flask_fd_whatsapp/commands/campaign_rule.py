@@ -10,15 +10,9 @@ from flask.cli import with_appcontext
 from ..engagement.groups import zone_of
 from ..ledger import Ledger
 from ..receiving.receiver import Receiver
+from .account_options import account_filter, account_id_of
 from .graceful_shutdown import stopping
-from .options import (
-    account_filter,
-    account_id_of,
-    chosen_receiver,
-    json_option,
-    receiver_option,
-    shared_ledger,
-)
+from .options import chosen_receiver, json_option, receiver_option, shared_ledger
 from .output import many, plain, print_json, print_table, progress, when
 from .parameters import LARGEST
 from .periods import period, zone_option

@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Flask
 
+from ..escaping import quoted
 from ..exceptions import LedgerUnavailable
 from ..freshdesk.account_match import account_problem
 from ..handling.handlers import handlers_of, is_coroutine_function, misconnected_handlers
@@ -145,13 +146,13 @@ def _check_accounts(receiver: Receiver, report: Report) -> Iterator[Finding]:
             reason = type(error.__cause__).__name__
             yield Finding(
                 "error",
-                f"accounts raised {reason} for {key!r}: its requests are answered with 503.",
+                f"accounts raised {reason} for {quoted(key)}: its requests are answered with 503.",
             )
             continue
         if one is None:
             yield Finding(
                 "warning",
-                f"Account {key!r} has posted events but is no longer known: "
+                f"Account {quoted(key)} has posted events but is no longer known: "
                 "its requests are answered with 401.",
             )
             continue

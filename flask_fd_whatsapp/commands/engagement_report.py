@@ -17,16 +17,9 @@ from ..engagement import Comparison, Engagement, Figures, compare
 from ..engagement.definitions import RATES
 from ..engagement.export import table_of
 from ..engagement.groups import DIMENSIONS, zone_of
-from .options import (
-    account_filter,
-    account_id_of,
-    chosen_receiver,
-    json_option,
-    one_format,
-    receiver_option,
-    shared_ledger,
-)
-from .output import plain, print_json, print_table
+from .account_options import account_filter, account_id_of
+from .options import chosen_receiver, json_option, one_format, receiver_option, shared_ledger
+from .output import plain, print_json, print_table, quoted
 from .periods import period, zone_option
 from .report_text import comparisons, name_of, notes, per_cent, tables, title
 
@@ -152,15 +145,16 @@ def _alarm(text: str) -> Alarm:
     match = _ALARM.fullmatch(text)
     if match is None:
         raise click.BadParameter(
-            f"{text!r} is not an alarm: write one such as read_rate<0.4 or failure_rate>10%; the "
-            f"rates are {', '.join(RATES)}.",
+            f"{quoted(text)} is not an alarm: write one such as read_rate<0.4 or "
+            f"failure_rate>10%; the rates are {', '.join(RATES)}.",
             param_hint="--alarm",
         )
     rate, sign, number, percent = match.groups()
     share = float(number) / (100 if percent else 1)
     if share > 1:
         raise click.BadParameter(
-            f"{text!r} compares with more than 100%: write a share from 0 to 1, or a percentage.",
+            f"{quoted(text)} compares with more than 100%: write a share from 0 to 1, or a "
+            "percentage.",
             param_hint="--alarm",
         )
     return rate, sign, share
@@ -184,8 +178,8 @@ def _compared(found: Engagement, pair: tuple[str, str]) -> list[Comparison]:
     for one in map(plain, pair):
         if one not in groups:
             raise click.UsageError(
-                f"No message of {found.by[0]} {one!r} was sent in this period: `flask fd-whatsapp "
-                f"report --by {found.by[0]}` lists the known ones."
+                f"No message of {found.by[0]} {quoted(one)} was sent in this period: "
+                f"`flask fd-whatsapp report --by {found.by[0]}` lists the known ones."
             )
     a, b = (groups[plain(one)] for one in pair)
     made = [compare(a, b, rate) for rate in ("delivery_rate", "read_rate", "failure_rate")]

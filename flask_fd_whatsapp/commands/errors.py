@@ -24,8 +24,13 @@ def noting(problems: list[str], receiver: Receiver) -> Generator[None]:
         problems.append(plain(f"{receiver.name}: {explain(error)}"))
         click.echo(f"Error: {problems[-1]}", err=True)
     except AccountsUnavailable as error:
-        problems.append(plain(str(error)))
-        click.echo(f"Error: {problems[-1]}", err=True)
+        note(problems, error)
+
+
+def note(problems: list[str], error: AccountsUnavailable) -> None:
+    """Report accounts that cannot be looked up."""
+    problems.append(plain(str(error)))
+    click.echo(f"Error: {problems[-1]}", err=True)
 
 
 def explain(error: FreshdeskWhatsAppError) -> str:

@@ -8,8 +8,8 @@ from typing import Any, TypeVar, cast
 import click
 
 from ..ledger import EventFilter
+from .account_options import account_filter, account_id_of
 from .event_list import known_status
-from .options import account_filter, account_id_of
 from .parameters import Moment
 from .periods import in_order
 

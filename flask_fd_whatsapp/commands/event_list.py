@@ -13,13 +13,8 @@ from ..events import Status
 from ..failure_reasons import classify
 from ..ledger import Event, Ledger, State
 from ..receiving.receiver import Receiver
-from .options import (
-    account_filter,
-    account_id_of,
-    chosen_ledger,
-    json_option,
-    receiver_option,
-)
+from .account_options import account_filter, account_id_of
+from .options import chosen_ledger, json_option, receiver_option
 from .output import many, plain, print_json, print_table, when
 from .parameters import EventId, Moment
 from .periods import in_order

@@ -10,7 +10,8 @@ import click
 from flask.cli import with_appcontext
 
 from ..ledger import Ledger
-from .options import account_id_of, chosen_ledger, chosen_receivers, json_option, required_account
+from .account_options import account_id_of, require_known
+from .options import chosen_ledger, json_option
 from .output import many, print_json
 from .search_body import stands_in
 
@@ -70,7 +71,7 @@ def forget(
     if text is None or None not in (message_id, reference):
         raise click.UsageError("Set --message or --reference.")
     _, ledger = chosen_ledger(name)
-    given, account_id = account_id, account_id_of(account_id, name)
+    given, account_id = account_id, account_id_of(account_id, name, may_be_unknown=True)
     if not yes:
         click.confirm("Erase them permanently?", abort=True, err=True)
     erased = ledger.maintenance.erase(
@@ -78,8 +79,8 @@ def forget(
     )
     found = _with(ledger, text, account_id)
     quarantined = sum(ledger.quarantine.discard(entry_id) for entry_id in found)
-    if given and account_id and not (any(asdict(erased).values()) or quarantined):
-        _require_known(ledger, given, account_id, name)
+    if given and not (any(asdict(erased).values()) or quarantined):
+        require_known(given, name)
     if as_json:
         print_json({**asdict(erased), "quarantined": quarantined})
     else:
@@ -91,14 +92,6 @@ def forget(
         raise click.ClickException(
             f"{many(erased.held, 'message')} being handled right now: run the command again."
         )
-
-
-def _require_known(ledger: Ledger, given: str, account_id: str, name: str | None) -> None:
-    """Require an account that is configured, or that the ledger has messages of."""
-    if any(account_id in (one.settings.account_ids or ()) for one in chosen_receivers(name)):
-        return
-    if not ledger.engagement(account_id=account_id, times=False).total.known:
-        required_account(given, name)
 
 
 def _with(ledger: Ledger, text: str, account_id: str | None) -> Iterator[Any]:

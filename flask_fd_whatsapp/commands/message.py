@@ -12,15 +12,10 @@ from ..events import DeliveryError, is_ahead
 from ..exceptions import AmbiguousMessage
 from ..failure_reasons import FailureClass, classify
 from ..ledger import Event, Ledger, Message, State
+from .account_options import account_filter, account_id_of
 from .event_list import describe
-from .options import (
-    account_filter,
-    account_id_of,
-    chosen_ledger,
-    json_option,
-    receiver_option,
-)
-from .output import plain, print_json, print_table, when
+from .options import chosen_ledger, json_option, receiver_option
+from .output import plain, print_json, print_table, quoted, when
 
 _MAX_EVENTS = 1000
 
@@ -44,7 +39,7 @@ def message(id_or_reference: str, account_id: str | None, name: str | None, as_j
     found = _find(ledger, id_or_reference, account_id_of(account_id, name))
     if not found:
         raise click.ClickException(
-            f"No message with the id or reference {plain(id_or_reference)!r} is known."
+            f"No message with the id or reference {quoted(id_or_reference)} is known."
         )
     classes = receiver.settings.failure_classes
     shown = [

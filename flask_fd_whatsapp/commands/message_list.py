@@ -18,14 +18,8 @@ from ..events import Status
 from ..failure_reasons import FailureClass, classify
 from ..ledger import Ledger
 from ..ledger.listing import UNHEARD, ListedMessage, MessageFilter
-from .options import (
-    account_filter,
-    account_id_of,
-    chosen_ledger,
-    json_option,
-    one_format,
-    receiver_option,
-)
+from .account_options import account_filter, account_id_of
+from .options import chosen_ledger, json_option, one_format, receiver_option
 from .output import print_json_rows, print_table, when
 from .parameters import AT_MOST, Duration
 from .periods import period, zone_option

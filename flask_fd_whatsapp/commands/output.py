@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from ..escaping import plain as plain
+from ..escaping import quoted as quoted
 from ..monitoring.wording import many as many
 from ..monitoring.wording import span as span
 

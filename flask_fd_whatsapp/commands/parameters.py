@@ -9,6 +9,7 @@ from typing import Any, Final
 import click
 
 from ..durations import parse_duration
+from ..escaping import quoted
 
 OFF: Final = "off"
 
@@ -30,7 +31,7 @@ class _FiniteRange(click.FloatRange):
         """Return the number."""
         number = float(super().convert(value, param, ctx))
         if not math.isfinite(number):
-            self.fail(f"{value!r} is not a finite number.", param, ctx)
+            self.fail(f"{quoted(value)} is not a finite number.", param, ctx)
         return number
 
 
@@ -51,8 +52,8 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic since clic
         length = parse_duration(value)
         if length is None or length > _LONGEST:
             self.fail(
-                f"{value!r} is not a length of time of up to {_LONGEST.days}d: write 90s, 15m, 2h, "
-                "3d or 1d12h.",
+                f"{quoted(value)} is not a length of time of up to {_LONGEST.days}d: write 90s, "
+                "15m, 2h, 3d or 1d12h.",
                 param,
                 ctx,
             )
@@ -77,7 +78,7 @@ class OrOff(click.ParamType):  # type: ignore[type-arg]  # generic since click 8
         try:
             return self._kind.convert(value, param, ctx)
         except click.BadParameter:
-            self.fail(f"{value!r} is not {self._wanted}, or off.", param, ctx)
+            self.fail(f"{quoted(value)} is not {self._wanted}, or off.", param, ctx)
 
 
 class Moment(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.2
@@ -99,8 +100,9 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # generic since click 
             return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
         except (ValueError, OverflowError):
             self.fail(
-                f"{value!r} is not a moment: write one such as 2025-11-18, 2025-11-18T09:30 (UTC), "
-                "2025-11-18T09:30+02:00, or how long ago, such as 2h or 3d.",
+                f"{quoted(value)} is not a moment: write one such as 2025-11-18, "
+                "2025-11-18T09:30 (UTC), 2025-11-18T09:30+02:00, or how long ago, such as 2h or "
+                "3d.",
                 param,
                 ctx,
             )
@@ -116,8 +118,10 @@ class EventId(click.ParamType):  # type: ignore[type-arg]  # generic since click
         text = str(value)
         if not (text.isascii() and text.isdigit() and len(text) < 20):
             self.fail(
-                f"{value!r} is not an id: ids are the numbers that the lists show.", param, ctx
+                f"{quoted(value)} is not an id: ids are the numbers that the lists show.",
+                param,
+                ctx,
             )
         if not 1 <= int(text) <= LARGEST:
-            self.fail(f"{value!r} is not an id: it is out of range.", param, ctx)
+            self.fail(f"{quoted(value)} is not an id: it is out of range.", param, ctx)
         return int(text)

@@ -11,6 +11,7 @@ import click
 
 from ..durations import parse_duration
 from ..engagement.groups import local_time, zone_of
+from ..escaping import quoted
 
 _MONTH: Final = re.compile(r"(\d{4})-(\d{2})", re.ASCII)
 
@@ -56,7 +57,7 @@ def beginning(text: str | None, zone: tzinfo, option: str) -> datetime | None:
         return moment.astimezone(UTC)
     except (ValueError, OverflowError):
         raise click.BadParameter(
-            f"{text!r} is not a period: write today, yesterday, 7d (days ago), 2026-11, "
+            f"{quoted(text)} is not a period: write today, yesterday, 7d (days ago), 2026-11, "
             "2026-11-01, or 2026-11-01T09:30.",
             param_hint=option,
         ) from None

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 import click
 from flask.cli import with_appcontext
 
 from ..ledger import Ledger
 from ..receiving.receiver import Receiver
-from .errors import noting
+from .account_options import accounts_of
+from .errors import note, noting
 from .graceful_shutdown import Stop, stopping
-from .options import accounts_of, chosen_receivers, json_option, receiver_option, shared_ledger
+from .options import chosen_receivers, json_option, receiver_option, shared_ledger
 from .output import many, plain, print_json, progress
 from .replay_rate import Pace
 
@@ -46,27 +48,29 @@ def prune(name: str | None, unregistered: bool, compact: bool, as_json: bool) ->
     another application. If nobody needs them, --unregistered deletes them after that longest
     retention.
 
-    If an account cannot be looked up, its receiver keeps its messages, since nobody knows for how
-    long that account wants them. The other receivers are pruned; exit 1.
+    If an account cannot be looked up, all messages that may be its own stay, since nobody knows for
+    how long it keeps them. Those of the other accounts are deleted; exit 1.
     """
     if unregistered and name is not None:
         raise click.UsageError("--unregistered applies to all receivers: remove --receiver.")
     forgotten: dict[str, int] = {}
     databases: list[dict[str, Any]] = []
     problems: list[str] = []
-    sharing: dict[Hashable, list[tuple[Receiver, Ledger]]] = {}
+    sharing: dict[Hashable, list[_Pruned]] = {}
+    unusable: list[str] = []
     with stopping() as stop:
         for receiver in chosen_receivers(name):
-            with noting(problems, receiver):
+            with noting(unusable, receiver):
                 ledger = shared_ledger(receiver)
-                sharing.setdefault(_database_of(ledger), []).append((receiver, ledger))
+                kept = _kept(receiver, problems)
+                sharing.setdefault(_database_of(ledger), []).append(_Pruned(receiver, ledger, kept))
                 label = f"Pruning {receiver.name}"
-                passes = _passes(receiver.settings.retention_days, _own(receiver))
-                totals = _totals(ledger, passes, stop, receiver.name)
+                totals = _totals(ledger, _passes(kept), stop, receiver.name)
                 for total in _shown(label, totals):
                     forgotten[receiver.name] = total
-        # Without one receiver's ledger or accounts, the retention of the rest is unknown.
-        if name is None and not problems:
+        problems += unusable
+        # Without one receiver's ledger, the retention of the rest is unknown.
+        if name is None and not unusable:
             for together in sharing.values():
                 databases.append(_prune_rest(together, stop, problems, unregistered=unregistered))
         if compact:
@@ -79,8 +83,27 @@ def prune(name: str | None, unregistered: bool, compact: bool, as_json: bool) ->
         raise SystemExit(1)
 
 
+class _Kept(NamedTuple):
+    """For how many days messages are kept.
+
+    :param days: those of an account that is not named.
+    :param own: those of an account, by its id.
+    :param is_complete: whether all accounts could be looked up; else nothing is known of others.
+    """
+
+    days: int
+    own: Mapping[str, int]
+    is_complete: bool
+
+
+class _Pruned(NamedTuple):
+    receiver: Receiver
+    ledger: Ledger
+    kept: _Kept
+
+
 def _prune_rest(
-    together: list[tuple[Receiver, Ledger]],
+    together: list[_Pruned],
     stop: Stop,
     problems: list[str],
     *,
@@ -90,26 +113,18 @@ def _prune_rest(
 
     :param unregistered: also messages that reached none that is registered.
     """
-    receiver, ledger = max(together, key=lambda one: one[0].settings.retention_days)
-    names = [one.name for one, _ in together]
-    longest = receiver.settings.retention_days
+    receiver, ledger, _ = max(together, key=lambda one: one.kept.days)
+    names = [one.receiver.name for one in together]
+    kept = _kept_together([one.kept for one in together])
     rest = {
         "receivers": names,
-        "retention_days": longest,
+        "retention_days": kept.days,
         "also_forgotten": 0,
         "unregistered": [],
     }
     whose = None if unregistered else names
     with noting(problems, receiver):
-        kept = [(one.settings.retention_days, _own(one)) for one, _ in together]
-        own = {
-            account_id: max(of_account.get(account_id, days) for days, of_account in kept)
-            for _, its in kept
-            for account_id in its
-        }
-        for total in _shown(
-            "Pruning the rest", _totals(ledger, _passes(longest, own), stop, whose)
-        ):
+        for total in _shown("Pruning the rest", _totals(ledger, _passes(kept), stop, whose)):
             rest["also_forgotten"] = total
         rest["unregistered"] = [one for one in ledger.overview.receivers() if one not in names]
     return rest
@@ -127,11 +142,9 @@ def _tell(
             click.echo(_hint(rest))
 
 
-def _compact(
-    ledgers: Iterable[list[tuple[Receiver, Ledger]]], problems: list[str], stop: Stop
-) -> None:
+def _compact(ledgers: Iterable[list[_Pruned]], problems: list[str], stop: Stop) -> None:
     """Compact each database once."""
-    for (receiver, ledger), *_ in ledgers:
+    for (receiver, ledger, _), *_ in ledgers:
         if stop.is_asked():
             return
         with noting(problems, receiver):
@@ -146,31 +159,44 @@ def _database_of(ledger: Ledger) -> Hashable:
     return id(ledger) if engine is None else engine.url
 
 
+def _kept(receiver: Receiver, problems: list[str]) -> _Kept:
+    """Return for how long a receiver keeps messages, noting accounts that cannot be looked up."""
+    found = accounts_of(receiver)
+    own: dict[str, int] = {}
+    for one in found.accounts:
+        days = one.settings.retention_days
+        for account_id in one.settings.account_ids or ():
+            own[account_id] = max(days, own.get(account_id, days))
+    for error in found.problems:
+        note(problems, error)
+    return _Kept(receiver.settings.retention_days, own, is_complete=not found.problems)
+
+
+def _kept_together(kept: Sequence[_Kept]) -> _Kept:
+    """Return the longest time for which one of several receivers keeps each account's messages."""
+    partly = [one for one in kept if not one.is_complete]
+    own = {
+        account_id: max(one.own.get(account_id, one.days) for one in kept)
+        for account_id in {account_id for one in kept for account_id in one.own}
+        # A receiver that does not know all its accounts may keep any other for longer.
+        if all(account_id in one.own for one in partly)
+    }
+    return _Kept(max(one.days for one in kept), own, is_complete=not partly)
+
+
 Pass = tuple[int, dict[str, Collection[str]]]
 
 
-def _passes(days: int, own: Mapping[str, int]) -> list[Pass]:
-    """Return for how many days the messages of which accounts are kept.
-
-    :param days: the days of accounts without a value of their own.
-    :param own: by id, the days of accounts that have one.
-    """
+def _passes(kept: _Kept) -> list[Pass]:
+    """Return for how many days the messages of which accounts are kept."""
     ids: dict[int, list[str]] = {}
-    for account_id, its in own.items():
-        ids.setdefault(its, []).append(account_id)
-    passes: list[Pass] = [(its, {"account_ids": of_these}) for its, of_these in ids.items()]
-    return [*passes, (days, {"except_accounts": own.keys()})]
-
-
-def _own(receiver: Receiver) -> dict[str, int]:
-    """Return for how many days each account is kept, by id, if it has a value of its own."""
-    own: dict[str, int] = {}
-    for one in accounts_of(receiver):
-        for account_id in one.settings.account_ids or ():
-            days = one.settings.retention_days
-            own[account_id] = max(days, own.get(account_id, days))
-    default = receiver.settings.retention_days
-    return {account_id: days for account_id, days in own.items() if days != default}
+    for account_id, days in kept.own.items():
+        ids.setdefault(days, []).append(account_id)
+    if not kept.is_complete:
+        return [(days, {"account_ids": of_these}) for days, of_these in ids.items()]
+    ids.pop(kept.days, None)
+    own: list[Pass] = [(days, {"account_ids": of_these}) for days, of_these in ids.items()]
+    return [*own, (kept.days, {"except_accounts": list(chain(*ids.values()))})]
 
 
 def _totals(

@@ -14,17 +14,10 @@ from flask.cli import with_appcontext
 from ..ledger import Ledger, Quarantined
 from ..ledger.records import name_of_account
 from ..receiving.responses import Result
+from .account_options import account_filter, required_account
 from .graceful_shutdown import stopping
 from .hanging import not_for_ever
-from .options import (
-    account_filter,
-    chosen_receiver,
-    json_option,
-    receiver_of,
-    receiver_option,
-    required_account,
-    shared_ledger,
-)
+from .options import chosen_receiver, json_option, receiver_of, receiver_option, shared_ledger
 from .output import plain, print_json, print_table, progress, when
 from .parameters import EventId
 

@@ -13,15 +13,9 @@ from flask.cli import with_appcontext
 from ..exceptions import LedgerUnavailable
 from ..log_fields import get_logger, log_fields
 from ..receiving.receiver import Receiver
+from .account_options import account_option, chosen_account
 from .graceful_shutdown import Stop, stopping
-from .options import (
-    account_option,
-    chosen_account,
-    json_option,
-    receiver_option,
-    receivers,
-    shared_ledger,
-)
+from .options import json_option, receiver_option, receivers, shared_ledger
 from .output import many, plain, print_json, progress
 from .parameters import AT_MOST, Duration, Moment
 from .periods import in_order

@@ -25,7 +25,7 @@ from .event_filters import event_filters, wanted_events
 from .graceful_shutdown import stopping
 from .hanging import not_for_ever
 from .options import chosen_receiver, json_option, receiver_option, shared_ledger
-from .output import many, plain, print_json, progress, when
+from .output import many, print_json, progress, quoted, when
 from .parameters import POSITIVE
 from .replay_lease import ReplayLease, only_replay
 
@@ -171,7 +171,7 @@ def _require_known(app: Flask, handler: str) -> None:
     }
     if handler not in known:
         listed = "".join(f"\n  {name}" for name in sorted(known)) or " none"
-        raise click.UsageError(f"There is no handler {plain(handler)!r}. Connected are:{listed}")
+        raise click.UsageError(f"There is no handler {quoted(handler)}. Connected are:{listed}")
 
 
 class _Wanted:

@@ -15,15 +15,8 @@ from flask.cli import with_appcontext
 from ..engagement.export import cell
 from ..ledger.api_parts import SendRecord
 from ..ledger.send_records import Send, SendFilter, SendState
-from .options import (
-    account_filter,
-    account_id_of,
-    chosen_receiver,
-    json_option,
-    one_format,
-    receiver_option,
-    shared_ledger,
-)
+from .account_options import account_filter, account_id_of
+from .options import chosen_receiver, json_option, one_format, receiver_option, shared_ledger
 from .output import plain, print_json, print_json_rows, print_table, when
 from .parameters import AT_MOST, EventId
 

@@ -18,8 +18,9 @@ from flask.cli import with_appcontext
 from marshmallow import ValidationError
 
 from ..simulator import WebhookForm
+from .account_options import account_option, chosen_account
 from .form_text import form_refusal
-from .options import account_option, chosen_account, json_option, receiver_option
+from .options import json_option, receiver_option
 from .output import print_json
 
 _CUSTOM = "<your value>"

@@ -12,8 +12,9 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
-from .options import account_option, chosen_account, json_option, receiver_option
-from .output import plain, print_json
+from .account_options import account_option, chosen_account
+from .options import json_option, receiver_option
+from .output import plain, print_json, quoted
 from .parameters import AT_MOST, POSITIVE
 from .simulation import Run, make_simulator
 
@@ -39,14 +40,14 @@ def _seconds(context: click.Context, parameter: click.Parameter, text: str) -> t
     except ValueError:
         seconds = (-1,)
     if not all(0 <= each < math.inf for each in seconds):
-        raise click.BadParameter(f"{text!r} is not a list of seconds, such as 300,1800,3600.")
+        raise click.BadParameter(f"{quoted(text)} is not a list of seconds, such as 300,1800,3600.")
     return seconds
 
 
 def _address(context: click.Context, parameter: click.Parameter, text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     if not (host and port.isascii() and port.isdigit()):
-        raise click.BadParameter(f"{text!r} is not HOST:PORT, such as 127.0.0.1:25.")
+        raise click.BadParameter(f"{quoted(text)} is not HOST:PORT, such as 127.0.0.1:25.")
     return host, int(port)
 
 

@@ -18,15 +18,9 @@ from ..monitoring.attention import Limits, findings, limits_of, problems
 from ..monitoring.standing import Standing, standing_of
 from ..receiving.account_lookup import AccountsUnavailable
 from ..receiving.receiver import Receiver
+from .account_options import account_filter, required_account
 from .event_list import describe
-from .options import (
-    account_filter,
-    chosen_receivers,
-    json_option,
-    receiver_option,
-    required_account,
-    shared_ledger,
-)
+from .options import chosen_receivers, json_option, receiver_option, shared_ledger
 from .output import plain, print_json, span, when
 from .parameters import OFF, Duration, OrOff
 

@@ -16,8 +16,9 @@ from ..exceptions import LedgerUnavailable
 from ..freshdesk.ulid import make_ulid
 from ..ledger import Message
 from ..receiving.receiver import Receiver
+from .account_options import account_option, chosen_account
 from .event_list import known_status
-from .options import account_option, chosen_account, json_option, receiver_option, shared_ledger
+from .options import json_option, receiver_option, shared_ledger
 from .output import plain, print_json
 from .simulation import headers_of, url_of
 

@@ -18,6 +18,7 @@ from flask_fd_whatsapp import (
     status_received,
 )
 from flask_fd_whatsapp.ledger import Ledger
+from flask_fd_whatsapp.ledger.send_records import Expected
 from flask_fd_whatsapp.receiving.receiver import Receiver
 
 from ..conftest import TOKEN, URL, MakeApp, Payload
@@ -140,6 +141,12 @@ def ledger_of(app: Flask, name: str = "fd_whatsapp") -> Ledger:
 def states(app: Flask) -> dict[str, str]:
     """State of each event by message id."""
     return {event.message_id: event.state.value for event in ledger_of(app).events(after=0)}
+
+
+def expect_of(app: Flask, account_id: str) -> None:
+    """Make an account known that has no event: only a message was sent to it."""
+    expected = Expected(account_id=account_id, message_id="expected", receiver="fd_whatsapp")
+    ledger_of(app).send_record.expect(expected)
 
 
 def make_due(app: Flask) -> None:

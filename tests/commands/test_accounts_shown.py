@@ -154,14 +154,18 @@ def test_form_of_an_account(app: Flask, run: RunCommand) -> None:
     assert (unknown.exit_code, "with --account" in unknown.output) == (2, True)
 
 
-def left_after(app: Flask, run_json: RunJSON, days: int) -> set[str]:
-    """Which accounts have events left after pruning, if all of it were so old."""
+def make_old(app: Flask, days: int) -> None:
     with ledger_of(app).engine.begin() as connection:  # type: ignore[attr-defined]
         ago = f"datetime('now', '-{days} days') || '.000000'"
         connection.exec_driver_sql(
             f"UPDATE fd_whatsapp_message SET first_seen = {ago}, last_seen = {ago}"
         )
         connection.exec_driver_sql(f"UPDATE fd_whatsapp_event SET received_at = {ago}")
+
+
+def left_after(app: Flask, run_json: RunJSON, days: int) -> set[str]:
+    """Which accounts have events left after pruning, if all of it were so old."""
+    make_old(app, days)
     run_json(app, "prune")
     return {event.account_id for event in ledger_of(app).events()}
 
@@ -331,7 +335,7 @@ def test_queries_of_status_do_not_grow_with_accounts(
 def test_prune_goes_on_after_an_account_that_cannot_be_looked_up(
     tmp_path: Path, run: RunCommand, payload: Payload
 ) -> None:
-    """The receiver keeps its messages, the next is pruned, and the problem names the account."""
+    """What may be its own stays, all others go, also of two receivers; the problem names it."""
     is_down = False
 
     def find(key: str) -> Account | None:
@@ -354,6 +358,78 @@ def test_prune_goes_on_after_an_account_that_cannot_be_looked_up(
     assert told["forgotten"] == {"two": 0}
     assert told["problems"] == ["fd_whatsapp: accounts raised OSError for 'acme': see the log."]
     ledger_of(app).engine.dispose()  # type: ignore[attr-defined]
+
+
+def test_prune_of_the_accounts_beside_one_that_cannot_be_looked_up(
+    tmp_path: Path, run: RunCommand, run_json: RunJSON, payload: Payload, empty_ledger_file: Path
+) -> None:
+    """Other accounts' messages go at their time, and so does what reached a second receiver."""
+    (tmp_path / "ledger.db").write_bytes(empty_ledger_file.read_bytes())
+    brief = Account({"X": "brief-s3cret"}, ["4"], retention_days=40)
+    accounts = {"acme": ACME, "brief": brief, "other": OTHER}
+    broken: set[str] = set()
+
+    def find(key: str) -> Account | None:
+        if key in broken:
+            raise OSError("the database is down")
+        return accounts.get(key)
+
+    app = app_of(find, tmp_path)
+    app.config["TWO_LEDGER_URL"] = app.config["FD_WHATSAPP_LEDGER_URL"]
+    two = FreshdeskWhatsApp("two", config_prefix="TWO", url_prefix="/two", accounts=accounts)
+    app.register_blueprint(two)
+    for key, account in accounts.items():
+        (account_id,) = account.account_ids or ()
+        for place, message_id in enumerate((f"{key} alone", f"{key} of both")):
+            changes = {"account_id": account_id, "data__message_id": message_id}
+            assert post_to(app, payload, key, **changes) == 200
+            if place:
+                receiver = app.extensions["fd_whatsapp"]["two"].accounts.find(key)
+                headers = {name: values[0] for name, values in receiver.settings.headers.items()}
+                body = json.dumps(payload("sent", **changes))
+                answer = app.test_client().post(receiver.url, data=body, headers=headers)
+                assert answer.status_code == 200
+    finish_writes(5)
+    app.extensions["fd_whatsapp"]["fd_whatsapp"].accounts._known.clear()
+    broken.add("brief")
+    make_old(app, 100)
+    result = run(app, "prune")
+    assert (result.exit_code, "OSError for 'brief'" in result.stderr) == (1, True)
+    left = {event.message_id for event in ledger_of(app).events()}
+    assert left == {"brief alone", "brief of both", "other alone", "other of both"}
+    make_old(app, 401)
+    assert run(app, "prune").exit_code == 1
+    left = {event.message_id for event in ledger_of(app).events()}
+    assert left == {"brief alone", "brief of both"}
+    broken.clear()
+    run_json(app, "prune")
+    assert ledger_of(app).events() == []
+    ledger_of(app).engine.dispose()  # type: ignore[attr-defined]
+
+
+def test_prune_does_not_ask_for_hundreds_of_accounts_when_none_can_be_looked_up(
+    tmp_path: Path, run: RunCommand, payload: Payload, empty_ledger_file: Path
+) -> None:
+    """Each lookup may last until a time-out, so a few in a row that fail are enough."""
+    (tmp_path / "ledger.db").write_bytes(empty_ledger_file.read_bytes())
+    accounts = {f"a{n}": Account({"X": f"s3cret-{n}"}, [str(100 + n)]) for n in range(9)}
+    app = app_of(accounts, tmp_path)
+    for key, account in accounts.items():
+        (account_id,) = account.account_ids or ()
+        assert post_to(app, payload, key, account_id=account_id) == 200
+    finish_writes(5)
+    asked: list[str] = []
+
+    def broken(key: str) -> Account | None:
+        asked.append(key)
+        raise OSError("the database is down")
+
+    later = app_of(broken, tmp_path)
+    result = run(later, "prune")
+    assert (result.exit_code, asked) == (1, ["a0", "a1", "a2"])
+    assert "fd_whatsapp: 6 more accounts not looked up." in result.stderr
+    for one in (app, later):
+        ledger_of(one).engine.dispose()  # type: ignore[attr-defined]
 
 
 def test_client_of_a_receiver_whose_neighbour_cannot_look_up_accounts(tmp_path: Path) -> None:

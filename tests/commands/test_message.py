@@ -128,7 +128,7 @@ def test_shared_id(durable: Flask, post: Post, run: RunCommand, run_json: RunJSO
     assert len(message["timeline"]) == 1
 
 
-@pytest.mark.parametrize("arguments", [("nothing",), (ID, "--account", "1")])
+@pytest.mark.parametrize("arguments", [("nothing",), ("nothing", "--account", "11011399037")])
 def test_unknown_message_is_an_error(
     filled: Flask, run: RunCommand, arguments: tuple[str, ...]
 ) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 
-from .conftest import RunCommand, Tickets
+from ..conftest import MakeApp
+from .conftest import Post, RunCommand, Tickets
 
 HUGE = "9" * 23
 
@@ -78,3 +79,70 @@ def test_largest_limit_lists_all(durable: Flask, run: RunCommand) -> None:
         for form in ((), ("--json",)):
             result = run(durable, command, "--limit", str(2**63 - 2), *form)
             assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("retry",),
+        ("replay", "--handler", "tickets"),
+        ("events",),
+        ("message", "M1"),
+        ("messages",),
+        ("campaigns",),
+        ("sends",),
+        ("report",),
+        ("forget", "--message", "M2", "--yes"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_unknown_account_is_refused_and_the_known_ones_named(
+    durable: Flask, run: RunCommand, tickets: Tickets, post: Post, command: tuple[str, ...]
+) -> None:
+    """A mistyped account is not taken for one without messages, of which nothing is to be found."""
+    post(durable, data__message_id="M1", account_id="11011399037")
+    result = run(durable, *command, "--account", "1101139903")
+    told = " ".join(result.stderr.split())
+    assert (result.exit_code, "There is no account '1101139903'" in told) == (2, True), told
+    assert "Known: 11011399037." in told
+    assert run(durable, *command, "--account", "11011399037").exit_code == 0
+
+
+def test_account_of_the_settings_is_known_before_its_first_message(
+    make_durable: MakeApp, run: RunCommand
+) -> None:
+    """A report that runs from the first day on does not fail until there is a message."""
+    app = make_durable(ACCOUNT_IDS=["7", "8"])
+    assert run(app, "report", "--account", "7").exit_code == 0
+    result = run(app, "report", "--account", "9")
+    assert (result.exit_code, "Known: 7, 8." in result.stderr) == (2, True), result.stderr
+
+
+def test_hundreds_of_known_accounts_are_not_all_named(
+    make_durable: MakeApp, run: RunCommand
+) -> None:
+    """An error stays a few lines, however many accounts there are."""
+    app = make_durable(ACCOUNT_IDS=[str(number) for number in range(1000, 1500)])
+    told = " ".join(run(app, "events", "--account", "9").stderr.split())
+    assert "1018, 1019 and 480 more." in told
+    assert "1020" not in told
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("message", "a\\b\u202e"),
+        ("events", "--account", "a\\b\u202e"),
+        ("events", "--since", "a\\b\u202e"),
+        ("replay", "--handler", "a\\b\u202e"),
+        ("status", "--receiver", "a\\b\u202e"),
+    ],
+    ids=lambda arguments: " ".join(arguments[:-1]),
+)
+def test_errors_escape_what_was_given_only_once(
+    durable: Flask, run: RunCommand, arguments: tuple[str, ...]
+) -> None:
+    """A backslash stays one, and an invisible character has one before its number."""
+    result = run(durable, *arguments)
+    assert result.exit_code > 0
+    assert "'a\\b\\u202e'" in result.stderr

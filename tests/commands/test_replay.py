@@ -27,7 +27,7 @@ from flask_fd_whatsapp.commands.graceful_shutdown import Stop
 from ..answers import make_due
 from ..concurrency.threads import TIMEOUT
 from ..conftest import MakeApp
-from .conftest import Post, RunCommand, RunJSON, Tickets, ledger_of, states
+from .conftest import Post, RunCommand, RunJSON, Tickets, expect_of, ledger_of, states
 
 ALL = [("M1", "READ"), ("M1", "SENT"), ("M2", "SENT"), ("M3", "PLAYED")]
 
@@ -377,5 +377,6 @@ def test_replays_what_meets_every_condition(
 ) -> None:
     """Only past events that meet what is given are replayed."""
     status_received.connect(late)
+    expect_of(past, "7")
     assert run(past, "replay", "--handler", "late", "--yes", *conditions).exit_code == 0
     assert late.calls == calls

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 
 from ..conftest import MakeApp
-from .conftest import Post, RunCommand, RunJSON, Tickets, states
+from .conftest import Post, RunCommand, RunJSON, Tickets, expect_of, states
 
 
 @pytest.fixture
@@ -111,6 +111,7 @@ def test_dead_ones_that_meet_every_condition(
 ) -> None:
     """Of the dead those are revived that meet what is given, and no other is touched."""
     tickets.error = None
+    expect_of(dead, "7")
     assert run(dead, "retry", "--dead", *conditions).exit_code == 0
     assert tickets.calls == revived
     assert sorted(key for key, state in states(dead).items() if state == "done") == revived

@@ -13,7 +13,7 @@ from .dead_events import is_unacknowledged
 from .event_pages import came_to
 from .prepared import PreparedDatabase
 from .quarantine import kept_for
-from .queries import is_free
+from .queries import distinct, is_free
 from .tables import event, message, quarantine
 
 
@@ -128,12 +128,5 @@ class SQLOverview:
 
     def receivers(self) -> list[str]:
         """The names of the receivers with events, sorted."""
-        names: list[str] = []
-        # One by one, each with a single index lookup, however many events there are.
-        following = select(func.min(event.c.receiver))
         with self._prepared.database.querying() as connection:
-            name = connection.scalar(following)
-            while name is not None:
-                names.append(name)
-                name = connection.scalar(following.where(event.c.receiver > name))
-        return names
+            return list(distinct(connection, event.c.receiver))

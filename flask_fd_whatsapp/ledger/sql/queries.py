@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from operator import itemgetter
 from typing import Any, Final, Unpack
@@ -34,6 +34,18 @@ def is_free(now: Any) -> ColumnElement[bool]:
         # By the caller's clock: a claim in its future was made by a clock that ran ahead.
         is_over |= func.coalesce(message.c.claimed_at, now) > now + CLOCKS_DIFFER
     return message.c.claim_token.is_(None) | is_over
+
+
+def distinct(connection: Connection, column: ColumnElement[str]) -> Iterator[str]:
+    """Yield the values of a column that an index begins with, in order.
+
+    One by one, each with a single index lookup, however many rows there are.
+    """
+    following = select(func.min(column))
+    value = connection.scalar(following)
+    while value is not None:
+        yield value
+        value = connection.scalar(following.where(column > value))
 
 
 class SQLQueries:

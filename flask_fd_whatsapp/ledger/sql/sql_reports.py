@@ -16,6 +16,7 @@ from ..references import storable
 from .dialects.base import Database
 from .event_pages import came_to
 from .prepared import PreparedDatabase
+from .queries import distinct
 from .report_aggregates import add_aggregated
 from .report_rows import (
     PAGE,
@@ -73,13 +74,16 @@ class SQLReports:
     def accounts(self, receiver: str | None) -> list[str]:
         """The accounts with messages, pruned ones included, in order."""
         of_messages = select(message.c.account_id).distinct()
+        of_messages = of_messages.where(message.c.receiver == storable(receiver))
         of_pruned = select(aggregate.c.account).distinct()
         if receiver is not None:
-            of_messages = of_messages.where(message.c.receiver == storable(receiver))
             of_pruned = of_pruned.where(aggregate.c.receiver == storable(receiver))
         with self._prepared.database.querying(patiently=True) as connection:
-            found = {*connection.scalars(of_messages), *connection.scalars(of_pruned)}
-        return sorted(found)
+            if receiver is None:
+                found = {*distinct(connection, message.c.account_id)}
+            else:
+                found = {*connection.scalars(of_messages)}
+            return sorted({*found, *connection.scalars(of_pruned)})
 
     def feed(self, wanted: ReportFilter) -> Feed:
         """How webhooks arrived in a period, by when they were received."""
