@@ -126,7 +126,12 @@ NOT_WHOLE = [("10", "whole number"), (1.5, "whole number"), (True, "whole number
         ("HEADERS", {"X-A": ["x", ""]}, "value of X-A is empty", "entered in Freshdesk's form"),
         ("HEADERS", {"X-A": []}, "X-A has no value", "entered in Freshdesk's form"),
         ("HEADERS", {"X-A": 123}, "value of X-A is a number, but has to be text", "quote it"),
-        ("HEADERS", {"X-A": ["x", 1.5]}, "value of X-A is a number where text", "quote it"),
+        (
+            "HEADERS",
+            {"X-A": ["x", 1.5]},
+            "value of X-A is a number, but has to be text",
+            "quote it",
+        ),
         ("HEADERS", {"X-A": True}, "not a value of type bool", "text or a list of texts"),
         ("HEADERS", {"X-A": None}, "not None", "text or a list of texts"),
         ("HEADERS", {"X-A": b"x"}, "not a value of type bytes", "text or a list of texts"),

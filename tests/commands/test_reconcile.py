@@ -206,7 +206,7 @@ def test_check_tells_of_a_webhook_that_is_probably_off() -> None:
         make_sends_older(host.ledger, timedelta(minutes=11))
         told = run(host, "check")
         assert told.exit_code == 0
-        assert "Warning: fd_whatsapp: Something was sent 11m" in told.output
+        assert "Warning: fd_whatsapp: A message was sent 11m" in told.output
         assert "no webhook has arrived since" in told.output
         host.receiver.receive(host.simulator.send("R2").posts[0].body(), {})
         assert "no webhook has arrived since" not in run(host, "check").output
