@@ -10,9 +10,11 @@ from typing import Any, Final
 import click
 from flask import current_app
 from flask.cli import with_appcontext
+from marshmallow import ValidationError
 
 from ..events import Status
 from ..exceptions import LedgerUnavailable
+from ..fields import Identifier
 from ..freshdesk.ulid import make_ulid
 from ..ledger import Message
 from ..receiving.receiver import Receiver
@@ -25,13 +27,31 @@ from .simulation import headers_of, url_of
 _MILLISECOND: Final = 1_000_000
 
 
+def _identifier(_: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value is None:
+        return None
+    try:
+        return str(Identifier().deserialize(value.strip()))
+    except ValidationError as error:
+        said = " ".join(map(str, error.messages))
+        if parameter.name == "status":
+            said += f" The documented statuses are {', '.join(Status)}."
+        raise click.BadParameter(said, param=parameter) from None
+
+
 @click.command(
     epilog="\b\nExamples:\n  flask fd-whatsapp trigger READ --reference T1\n"
     "  flask fd-whatsapp trigger FAILED --reference T1 --error-code 131026"
 )
-@click.argument("status")
+@click.argument("status", callback=_identifier)
 @click.option("--reference", help="Of the newest message with this reference, or of a new one.")
-@click.option("--message", "message_id", metavar="ID", help="Of the message with this id.")
+@click.option(
+    "--message",
+    "message_id",
+    metavar="ID",
+    callback=_identifier,
+    help="Of the message with this id.",
+)
 @click.option("--error-code", default="131026", show_default=True, help="Of a FAILED.")
 @receiver_option
 @account_option

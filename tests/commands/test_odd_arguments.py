@@ -41,6 +41,11 @@ HUGE = "9" * 23
         (("report", "--markdown", "--csv"), "--csv and --markdown are two formats"),
         (("sends", "--json", "--csv"), "--csv and --json are two formats"),
         (("backup", ""), "is empty"),
+        (("trigger", ""), "The documented statuses are QUEUED, SENT, DELIVERED, READ, FAILED."),
+        (("trigger", " "), "Must be 1 to 255 characters"),
+        (("trigger", "X" * 300), "Must be 1 to 255 characters"),
+        (("trigger", "READ", "--message", ""), "Must be 1 to 255 characters"),
+        (("trigger", "READ", "--message", "X" * 300), "Must be 1 to 255 characters"),
     ],
 )
 def test_is_a_usage_error(
@@ -48,7 +53,7 @@ def test_is_a_usage_error(
 ) -> None:
     """Numbers out of range, moments outside the calendar and broken text are usage errors."""
     result = run(durable, *arguments)
-    assert (result.exit_code, reason in result.stderr) == (2, True), result.output
+    assert (result.exit_code, reason in " ".join(result.stderr.split())) == (2, True), result.output
 
 
 @pytest.mark.parametrize(

@@ -27,11 +27,12 @@ def own_engine(make_durable: MakeApp, tmp_path: Path) -> Flask:
 
 
 def test_upgrade_creates_the_ledger(own_engine: Flask, run: RunCommand, post: Post) -> None:
-    """It creates the ledger, after which events are taken, and can be repeated."""
+    """It creates the ledger in two lines, after which events are taken, and can be repeated."""
     assert post(own_engine) == "503"
     for what in (f"was created at revision {HEAD}", f"is up to date (revision {HEAD})"):
         result = run(own_engine, "upgrade")
         assert (result.exit_code, result.stdout) == (0, f"fd_whatsapp: the ledger {what}.\n")
+        assert result.stderr in ("", f"fd_whatsapp: creating the tables of revision {HEAD} ...\n")
     assert post(own_engine) == "accepted"
 
 

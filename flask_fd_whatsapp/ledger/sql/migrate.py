@@ -91,6 +91,9 @@ def _upgrade(engine: Engine, to: str | None, tell: Tell, patience: float) -> Upg
         )
     with _alone(engine, tell, patience):
         before = revision(engine)
+        if before is None:
+            tell(f"creating the tables of revision {to or HEAD} ...")
+            tell = _say_nothing  # empty tables are soon changed
         for step in known:
             if (before is None or before < step) and step <= (to or HEAD):
                 tell(f"revision {step} ...")
