@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from .asking import AskCursor, Asked, AskFilter, Reconciled
 from .pacing import PaceMoments, PaceRead
+from .records import OneAccount
 from .send_records import Expected, Send, SendFilter, SendIntent, SendStanding, SendState
 
 
@@ -50,8 +51,11 @@ class SendRecord(Protocol):
         """Settle the unknown sends that the rule allows; return how many."""
         ...
 
-    def standing(self, receiver: str) -> SendStanding:
-        """Return the state of a receiver's sends."""
+    def standing(self, receiver: str, account: OneAccount | None = None) -> SendStanding:
+        """Return the state of a receiver's sends.
+
+        :param account: only of this one of its accounts.
+        """
         ...
 
 
@@ -95,8 +99,13 @@ class Asking(Protocol):
         """Count that Freshdesk did not find a message, or reset the count."""
         ...
 
-    def told_since(self, moment: datetime, *, receiver: str) -> int:
-        """Return how many events since then were reported by the API instead of the webhook."""
+    def told_since(
+        self, moment: datetime, *, receiver: str, account: OneAccount | None = None
+    ) -> int:
+        """Return how many events since then were reported by the API instead of the webhook.
+
+        :param account: only of this one of the receiver's accounts.
+        """
         ...
 
     def last_webhook(self, *, receiver: str) -> tuple[str, datetime] | None:

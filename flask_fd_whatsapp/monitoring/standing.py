@@ -104,8 +104,10 @@ def standing_of(
         being_handled = ledger.overview.being_handled(receiver=receiver.name, account=account)
         most_postponed = find_event(ledger, backlog.most_postponed)
         token_uses = ledger.token_uses.last(receiver=name)
-        sends = ledger.send_record.standing(name)
-        told = ledger.asking.told_since(datetime.now(UTC) - timedelta(days=1), receiver=name)
+        sends = ledger.send_record.standing(receiver.name, account)
+        told = ledger.asking.told_since(
+            datetime.now(UTC) - timedelta(days=1), receiver=receiver.name, account=account
+        )
         reconciled = ledger.asking.runs(receiver=name)
     except LedgerUnavailable as error:
         return Standing.unknown(name, error)

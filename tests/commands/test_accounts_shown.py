@@ -11,6 +11,7 @@ from sqlalchemy import event
 from flask_fd_whatsapp import Account, ConfigurationError, FreshdeskWhatsApp
 from flask_fd_whatsapp.accounts import Accounts
 from flask_fd_whatsapp.freshdesk import client_for
+from flask_fd_whatsapp.ledger.send_records import SendIntent, SendState
 from flask_fd_whatsapp.receiving.account_lookup import AccountsUnavailable
 from flask_fd_whatsapp.receiving.write_behind import finish_writes
 
@@ -292,6 +293,21 @@ def test_account_that_may_be_one_of_several(tmp_path: Path, run: RunCommand) -> 
     unknown = run(app, "status", "--account", "nobody")
     assert (unknown.exit_code, "There is no account 'nobody'" in unknown.output) == (2, True)
     ledger_of(app).engine.dispose()  # type: ignore[attr-defined]
+
+
+def test_status_of_an_account_tells_of_its_sends(
+    of_two: Flask, run_json: RunJSON, payload: Payload
+) -> None:
+    """Unknown sends, and events that only the API told of, count for their own account."""
+    record = ledger_of(of_two).send_record
+    intent = SendIntent(receiver="fd_whatsapp", account_id="2", external_reference_id="R1")
+    record.failed(record.intend(intent), SendState.UNKNOWN, "no answer")
+    receiver = of_two.extensions["fd_whatsapp"]["fd_whatsapp"].accounts.find("other")
+    told = payload("sent", account_id="2", data__message_id="M-other")
+    receiver.tell(json.dumps(told).encode())
+    for key, count in (("other", 1), ("acme", 0)):
+        (stand,) = run_json(of_two, "status", "--account", key, status=1)["receivers"]
+        assert (stand["unknown_sends"], stand["told_by_api"]) == (count, count)
 
 
 def test_status_names_the_account_that_was_turned_away(of_two: Flask, run: RunCommand) -> None:

@@ -28,7 +28,7 @@ from flask_fd_whatsapp.ledger.asking import (
 )
 from flask_fd_whatsapp.ledger.gauges import Gauges
 from flask_fd_whatsapp.ledger.pacing import PaceMoments
-from flask_fd_whatsapp.ledger.records import name_of_account
+from flask_fd_whatsapp.ledger.records import OneAccount, name_of_account
 from flask_fd_whatsapp.ledger.sql import SQLLedger
 from flask_fd_whatsapp.ledger.sql.tables import message as message_table
 from flask_fd_whatsapp.ledger.sql.tables import reconciliation as run_table
@@ -196,6 +196,9 @@ def test_what_the_api_told_is_marked(ledger: Ledger) -> None:
     assert ledger.asking.told_since(yesterday, receiver=RECEIVER) == 1
     assert ledger.asking.told_since(yesterday, receiver="other") == 0
     assert ledger.asking.told_since(datetime.now(UTC) + HOUR, receiver=RECEIVER) == 0
+    for ids, count in ((["1"], 1), (["2"], 0)):
+        account = OneAccount(f"{RECEIVER}/acme", ids)
+        assert ledger.asking.told_since(yesterday, receiver=RECEIVER, account=account) == count
 
 
 def test_of_queued_the_api_tells_the_time(ledger: Ledger) -> None:

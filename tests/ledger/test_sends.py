@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import update
 
 from flask_fd_whatsapp.ledger import Ledger, MemoryLedger
+from flask_fd_whatsapp.ledger.records import OneAccount
 from flask_fd_whatsapp.ledger.send_records import Send, SendFilter, SendIntent, SendState
 from flask_fd_whatsapp.ledger.sql import SQLLedger, send_queries, send_settlement
 from flask_fd_whatsapp.ledger.sql.tables import send as send_table
@@ -319,6 +320,20 @@ def test_what_was_sent_and_not_heard_of(ledger: Ledger) -> None:
     assert record.listed(SendFilter(is_unheard=True)) == []
     unknown(ledger, external_reference_id="R2")
     assert record.standing(RECEIVER) == (1, None)
+
+
+def test_what_one_account_sent_and_did_not_hear_of(ledger: Ledger) -> None:
+    """Another account's sends, and its webhooks, say nothing of this one's."""
+    record = ledger.send_record
+    acme, other = (OneAccount(f"{RECEIVER}/{key}", [key]) for key in ("1", "2"))
+    record.sent(intend(ledger, account_id="1"), "M1")
+    unheard = the_send(ledger, ledger.sends()[0].id).created_at
+    unknown(ledger, external_reference_id="R2", account_id="1")
+    handle(ledger, "QUEUED", message_id="M2", account_id="2")
+    assert record.standing(RECEIVER, acme) == (1, unheard)
+    assert record.standing(RECEIVER, other) == (0, None)
+    handle(ledger, "QUEUED", message_id="M1", account_id="1")
+    assert record.standing(RECEIVER, acme) == (1, None)
 
 
 def test_sends_come_page_by_page(ledger: Ledger) -> None:

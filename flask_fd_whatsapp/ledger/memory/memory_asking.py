@@ -16,7 +16,7 @@ from ..asking import (
     is_due,
     step_after,
 )
-from ..records import ACCOUNT_SEPARATOR, is_of
+from ..records import ACCOUNT_SEPARATOR, OneAccount, is_of
 from .memory_message import MemoryMessage
 from .memory_store import MemoryStore
 
@@ -69,13 +69,16 @@ class MemoryAsking:
             if message is not None:
                 message.not_found = 0 if is_there else message.not_found + 1
 
-    def told_since(self, moment: datetime, *, receiver: str) -> int:
+    def told_since(
+        self, moment: datetime, *, receiver: str, account: OneAccount | None = None
+    ) -> int:
         """How many events recorded since *moment* came from the API, not the webhook."""
         with self._store.lock:
             return sum(
                 event.receiver == receiver and event.source != "webhook"
-                for _, event in self._store.events.values()
+                for message, event in self._store.events.values()
                 if event.received_at >= moment
+                and (account is None or message.account_id in account.ids)
             )
 
     def last_webhook(self, *, receiver: str) -> tuple[str, datetime] | None:

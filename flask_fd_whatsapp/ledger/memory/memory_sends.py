@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from itertools import count, islice
 
 from ...exceptions import LedgerUnavailable
+from ..records import OneAccount
 from ..references import storable
 from ..send_records import (
     Expected,
@@ -195,14 +196,24 @@ class MemorySendRecord:
         self._settle(*found)
         return 1
 
-    def standing(self, receiver: str) -> SendStanding:
-        """The state of a receiver's sends."""
+    def standing(self, receiver: str, account: OneAccount | None = None) -> SendStanding:
+        """The state of a receiver's sends, or of those of one of its accounts."""
+
+        def is_its(account_id: str) -> bool:
+            return account is None or account_id in account.ids
+
         with self._store.lock:
-            its = [self._seen(one) for one in self._sends.values() if one.receiver == receiver]
+            its = [
+                self._seen(one)
+                for one in self._sends.values()
+                if one.receiver == receiver and is_its(one.account_id)
+            ]
             came = [
                 event.received_at
-                for _, event in self._store.events.values()
-                if event.receiver == receiver and event.source == "webhook"
+                for message, event in self._store.events.values()
+                if event.receiver == receiver
+                and event.source == "webhook"
+                and is_its(message.account_id)
             ]
             last = max(came, default=None)
             since = [

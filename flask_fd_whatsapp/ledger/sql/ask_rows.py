@@ -19,7 +19,7 @@ from ..asking import (
     by_need,
     step_after,
 )
-from ..records import ACCOUNT_SEPARATOR
+from ..records import ACCOUNT_SEPARATOR, OneAccount
 from ..references import storable
 from .dialects.base import Database
 from .event_pages import came_to
@@ -104,7 +104,9 @@ class SQLAsking:
         with self._prepared.database.writing() as connection:
             connection.execute(changed)
 
-    def told_since(self, moment: datetime, *, receiver: str) -> int:
+    def told_since(
+        self, moment: datetime, *, receiver: str, account: OneAccount | None = None
+    ) -> int:
         """How many events recorded since *moment* came from the API, not the webhook."""
         database = self._prepared.database
         query = (
@@ -112,6 +114,8 @@ class SQLAsking:
             .select_from(event)
             .where(event.c.source.is_not(None), came_to(receiver, event, database))
         )
+        if account is not None:
+            query = query.join(message).where(message.c.account_id.in_(account.ids))
         with database.querying(patiently=True) as connection:
             return connection.scalar(query.where(event.c.received_at >= moment)) or 0
 

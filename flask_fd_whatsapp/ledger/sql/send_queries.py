@@ -20,6 +20,7 @@ from sqlalchemy import (
     select,
 )
 
+from ..records import OneAccount
 from ..references import storable
 from ..send_records import (
     SENDING_SECONDS,
@@ -34,7 +35,7 @@ from ..send_records import (
     state_at,
 )
 from .dialects.base import Database
-from .event_pages import has_reference
+from .event_pages import came_to, has_reference
 from .tables import event, message, send
 
 IS_ERASED: Final = (send.c.state == SendState.SENT) & send.c.message_id.is_(None)
@@ -92,16 +93,25 @@ def one_send(database: Database, send_id: int) -> Send | None:
         return None if row is None else send_of(row, database.read_clock(connection))
 
 
-def standing(database: Database, receiver: str) -> SendStanding:
-    """The state of a receiver's sends."""
+def standing(database: Database, receiver: str, account: OneAccount | None) -> SendStanding:
+    """The state of a receiver's sends, or of those of one of its accounts."""
     its = send.c.receiver == receiver
-    of_unknown = select(func.count()).select_from(send).where(is_unknown(database), its)
     came = (
         select(event.c.received_at)
         .where(event.c.receiver == receiver, event.c.source.is_(None))
         .order_by(event.c.received_at.desc())
         .limit(1)
     )
+    if account is not None:
+        its &= send.c.account.in_(account.ids)
+        of_account = select(message.c.id).where(message.c.account_id.in_(account.ids))
+        # By the account's own messages: others may have millions of later events.
+        came = select(func.max(event.c.received_at)).where(
+            event.c.message_key.in_(of_account),
+            event.c.source.is_(None),
+            came_to(receiver, event, database),
+        )
+    of_unknown = select(func.count()).select_from(send).where(is_unknown(database), its)
     since = select(send.c.created_at).where(its, IS_SENT).order_by(send.c.created_at).limit(1)
     with database.querying(patiently=True) as connection:
         last = connection.scalar(came)

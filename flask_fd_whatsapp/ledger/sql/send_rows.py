@@ -8,6 +8,7 @@ from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ...exceptions import LedgerUnavailable
+from ..records import OneAccount
 from ..references import storable
 from ..send_records import (
     Expected,
@@ -154,9 +155,9 @@ class SQLSendRecord:
         """The sends that meet every condition, newest first."""
         return listed(self._prepared.database, wanted)
 
-    def standing(self, receiver: str) -> SendStanding:
-        """The state of a receiver's sends."""
-        return standing(self._prepared.database, receiver)
+    def standing(self, receiver: str, account: OneAccount | None = None) -> SendStanding:
+        """The state of a receiver's sends, or of those of one of its accounts."""
+        return standing(self._prepared.database, receiver, account)
 
     def settle(self) -> int:
         """Settle the unknown sends that the rule allows; return how many."""
