@@ -10,7 +10,7 @@ from flask import current_app
 
 from ..ledger import Ledger
 from ..ledger.context import EXTENSION
-from ..ledger.records import ACCOUNT_SEPARATOR
+from ..ledger.records import receiver_and_key
 from ..receiving.receiver import Receiver
 from .errors import ledger_of
 from .output import json_alone, quoted
@@ -44,7 +44,7 @@ def receiver_of(name: str) -> Receiver | None:
     known = receivers()
     if name in known:
         return known[name]
-    of_all, _, key = name.partition(ACCOUNT_SEPARATOR)
+    of_all, key = receiver_and_key(name)
     accounts = known[of_all].accounts if of_all in known else None
     return None if accounts is None else accounts.find(key)
 

@@ -13,7 +13,7 @@ from flask.cli import with_appcontext
 
 from ..exceptions import LedgerUnavailable
 from ..ledger import Rejection
-from ..ledger.records import ACCOUNT_SEPARATOR
+from ..ledger.records import receiver_and_key
 from ..monitoring.attention import Limits, findings, limits_of, problems
 from ..monitoring.standing import Standing, standing_of
 from ..receiving.account_lookup import AccountsUnavailable
@@ -180,7 +180,7 @@ def _of_account(receiver: Receiver, rejection: Rejection) -> str:
     """Which of many accounts it was, with what people call it."""
     if receiver.accounts is None or rejection.receiver == receiver.name:
         return ""
-    key = rejection.receiver.rpartition(ACCOUNT_SEPARATOR)[2]
+    _, key = receiver_and_key(rejection.receiver)
     try:
         found = receiver.accounts.find(key)
     except AccountsUnavailable:

@@ -26,6 +26,12 @@ def name_of_account(receiver: str, key: str) -> str:
     return f"{receiver}{ACCOUNT_SEPARATOR}{key}"
 
 
+def receiver_and_key(name: str) -> tuple[str, str]:
+    """Return the receiver and the key in a :func:`name_of_account`; no key in a receiver's own."""
+    receiver, _, key = name.partition(ACCOUNT_SEPARATOR)
+    return receiver, key
+
+
 class OneAccount(NamedTuple):
     """One of a receiver's many accounts.
 

@@ -10,7 +10,7 @@ from ..exceptions import LedgerUnavailable
 from ..ledger import Backlog, BeingHandled, Event, Ledger, Rejection, TokenUse
 from ..ledger.asking import Reconciled
 from ..ledger.protocol import find_event
-from ..ledger.records import ACCOUNT_SEPARATOR, OneAccount, name_of_account
+from ..ledger.records import OneAccount, name_of_account, receiver_and_key
 from ..ledger.send_records import NOTHING_SENT, SendStanding
 from ..receiving.account_lookup import AccountsUnavailable
 from ..receiving.receiver import Receiver
@@ -144,7 +144,7 @@ def _turned_away(
             last.setdefault(one.receiver, one.last_seen)
     for name, moment in last.items():
         try:
-            account = receiver.accounts.find(name.rpartition(ACCOUNT_SEPARATOR)[2])
+            account = receiver.accounts.find(receiver_and_key(name)[1])
         except AccountsUnavailable:
             yield name  # it cannot be ruled out
             continue

@@ -16,7 +16,7 @@ from ..asking import (
     is_due,
     step_after,
 )
-from ..records import ACCOUNT_SEPARATOR, OneAccount, is_of
+from ..records import OneAccount, is_of, receiver_and_key
 from .memory_message import MemoryMessage
 from .memory_store import MemoryStore
 
@@ -125,8 +125,8 @@ class MemoryAsking:
         """Delete last runs that ended before *before*: their accounts must be gone."""
         with self._store.lock:
             for name, run in list(self._runs.items()):
-                of_all, separator, _ = name.partition(ACCOUNT_SEPARATOR)
-                if separator and run.ended_at < before and of_all in (receivers or (of_all,)):
+                of_all, key = receiver_and_key(name)
+                if key and run.ended_at < before and of_all in (receivers or (of_all,)):
                     del self._runs[name]
 
     def _message(self, asked: Asked) -> MemoryMessage | None:

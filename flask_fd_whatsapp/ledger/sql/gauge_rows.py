@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import case, false, func, literal, null, select, type_coerce, union_all
 
 from ..gauges import NO_STATUS, UNHEARD_AFTER, WINDOW, Gauges
-from ..records import ACCOUNT_SEPARATOR
+from ..records import receiver_and_key
 from ..send_records import SendFilter, SendState
 from .ask_rows import GOOD_AT, is_current_run
 from .column_types import UTCDateTime
@@ -45,15 +45,10 @@ class SQLGauges:
         with database.querying() as connection:
             rows = [_Row(*row) for row in connection.execute(query)]
         for row in rows:
-            of = gauges.get(row.receiver) or gauges.get(_owner(row.receiver))
+            of = gauges.get(row.receiver) or gauges.get(receiver_and_key(row.receiver)[0])
             if of is not None:
                 _take(of, row._replace(number=int(row.number)))  # MariaDB: decimals
         return gauges
-
-
-def _owner(name: str) -> str:
-    """The receiver whose account has that name."""
-    return name.rpartition(ACCOUNT_SEPARATOR)[0]
 
 
 def _take(gauges: Gauges, row: _Row) -> None:
