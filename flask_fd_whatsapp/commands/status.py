@@ -13,6 +13,7 @@ from flask.cli import with_appcontext
 
 from ..exceptions import LedgerUnavailable
 from ..ledger import Rejection
+from ..ledger.patience import PAGE_SECONDS, waiting_at_most
 from ..ledger.records import receiver_and_key
 from ..monitoring.attention import Limits, findings, limits_of, problems
 from ..monitoring.standing import Standing, standing_of
@@ -95,15 +96,16 @@ def status(
         if limit is not None
     }
     unwritable: dict[int, str | None] = {}
-    standings = [
-        (
-            receiver,
-            _standing(receiver, unwritable if trial_write else None, limits),
-            limits,
-        )
-        for receiver in _chosen(name, account_id)
-        for limits in [limits_of(receiver, **chosen)]
-    ]
+    with waiting_at_most(PAGE_SECONDS):
+        standings = [
+            (
+                receiver,
+                _standing(receiver, unwritable if trial_write else None, limits),
+                limits,
+            )
+            for receiver in _chosen(name, account_id)
+            for limits in [limits_of(receiver, **chosen)]
+        ]
     if as_json:
         print_json({"receivers": [_as_json(*one) for one in standings]})
     else:

@@ -11,6 +11,7 @@ from typing import Final
 from flask import Response, stream_with_context
 
 from ..engagement.export import cell
+from ..ledger.patience import PAGE_SECONDS, waiting_at_most
 from .visit import Visit
 
 _BATCH: Final = 200
@@ -26,12 +27,23 @@ def download(
     day = visit.now.astimezone(visit.options.zone).date().isoformat()
     lines = _lines(head, rows)
     first = next(lines)  # a ledger that is down gets its own page, not a truncated file
-    answer = Response(stream_with_context(chain([first], lines)), content_type=CONTENT_TYPE)
+    rest = _waiting_less(lines)
+    answer = Response(stream_with_context(chain([first], rest)), content_type=CONTENT_TYPE)
     answer.headers["Content-Disposition"] = f'attachment; filename="whatsapp-{name}-{day}.csv"'
     return answer
 
 
 CONTENT_TYPE: Final = "text/csv; charset=utf-8; header=present"
+
+
+def _waiting_less(lines: Iterator[str]) -> Iterator[str]:
+    """The same lines, which are read after the view has returned, as patiently as a page."""
+    while True:
+        with waiting_at_most(PAGE_SECONDS):
+            line = next(lines, None)
+        if line is None:
+            return
+        yield line
 
 
 def _lines(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from flask import Blueprint, Response, current_app, request
 from ..engagement.groups import zone_of
 from ..exceptions import ConfigurationError, FreshdeskWhatsAppError
 from ..ledger.context import EXTENSION
+from ..ledger.patience import PAGE_SECONDS, waiting_at_most
 from ..ledger_urls import MEMORY_URL
 from ..log_fields import get_logger
 from ..monitoring.masking import masked_url, without_secrets
@@ -115,9 +116,10 @@ class Dashboard(Blueprint):
         def show() -> Answer:
             visit = Visit.begin(self._options, self._results)
             try:
-                made = view(visit)
-                # Templates need the names of accounts, which another request may be looking up.
-                return made if isinstance(made, Response) else self._rendered(visit, *made)
+                with waiting_at_most(PAGE_SECONDS):
+                    made = view(visit)
+                    # Templates need the names of accounts, which others may be looking up.
+                    return made if isinstance(made, Response) else self._rendered(visit, *made)
             except StillComputing:
                 page = self._rendered(visit, "still-counting.html", {})
                 return page, 503, {"Retry-After": "10"}

@@ -115,7 +115,9 @@ class _Watch:
                     self._look_at(attempt)
                 except LedgerUnavailable as error:
                     if self._throttle.admit("ledger") is not None:
-                        logger.error(_NOT_RENEWED, attempt.recorded.id, error)
+                        logger.error(
+                            _NOT_RENEWED, attempt.recorded.id, str(error).removesuffix(".")
+                        )
                 except Exception:
                     logger.exception("Event %s cannot be watched.", attempt.recorded.id)
             is_idle = not is_woken and not self.attempts

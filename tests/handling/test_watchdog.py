@@ -103,13 +103,15 @@ def test_a_short_lease_after_a_long_one(dog: Watchdog) -> None:
 
 def test_a_ledger_that_is_down(dog: Watchdog, caplog: pytest.LogCaptureFixture) -> None:
     """A renewal that fails is tried again, and an outage said once, without a traceback."""
-    claims = [Renewed(*[LedgerUnavailable("down")] * 3) for _ in range(3)]
+    claims = [Renewed(*[LedgerUnavailable("Down.")] * 3) for _ in range(3)]
     for claim in claims:
         dog.enter(an_attempt(claim))
     for claim in claims:
         assert claim.often.wait(TIMEOUT)
     (record,) = caplog.records
-    assert "cannot be renewed while its handlers run, nor can other leases: down." in caplog.text
+    assert (
+        "cannot be renewed while its handlers run, nor can other leases: Down. After" in caplog.text
+    )
     assert (record.levelno, record.exc_info) == (logging.ERROR, None)
 
 

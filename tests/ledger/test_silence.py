@@ -13,6 +13,8 @@ from flask import Flask
 from sqlalchemy import create_engine, engine, make_url
 
 from flask_fd_whatsapp import StatusEvent, current_ledger, status_received
+from flask_fd_whatsapp.commands import status
+from flask_fd_whatsapp.dashboard import Dashboard, csv_download, dashboard, message_views
 from flask_fd_whatsapp.exceptions import LedgerUnavailable
 from flask_fd_whatsapp.ledger.sql import SQLLedger
 from flask_fd_whatsapp.ledger.sql.dialects import mariadb, psycopg_connection, timeouts
@@ -134,6 +136,53 @@ def test_silent_while_handling(app: Flask, wire: Network, payload: Payload) -> N
     wire.come_back()
     ledger_of(app).engine.dispose()
     assert_result(client_of(app).post(URL, json=payload(data__message_id="M2")), "accepted")
+
+
+@pytest.mark.parametrize("path", ["campaigns", "messages", "operations"])
+def test_silent_page(app: Flask, wire: Network, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    """A page whose ledger has gone silent is a 503 in time, however long reports may take."""
+    monkeypatch.setattr(dashboard, "PAGE_SECONDS", SHORT_SECONDS)
+    app.register_blueprint(Dashboard(guard=lambda: True, url_prefix="/pages"))
+    ledger_of(app).events()  # on a connection that stays open
+    wire.go_silent()
+    start = time.monotonic()
+    assert app.test_client().get(f"/pages/{path}").status_code == 503
+    assert time.monotonic() - start < ENOUGH_SECONDS
+    wire.come_back()
+    assert app.test_client().get(f"/pages/{path}").status_code == 200
+
+
+def test_silent_in_the_middle_of_a_download(
+    app: Flask, wire: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A download ends in time if its ledger goes silent while it is read."""
+    monkeypatch.setattr(csv_download, "PAGE_SECONDS", SHORT_SECONDS)
+    monkeypatch.setattr(csv_download, "_BATCH", 1)
+    monkeypatch.setattr(message_views, "BATCH", 1)
+    app.register_blueprint(Dashboard(guard=lambda: True, url_prefix="/pages"))
+    for number in range(3):
+        ledger_of(app).record(entry(message_id=f"M{number}"), POLICY)
+    answer = app.test_client().get("/pages/messages.csv", buffered=False)
+    lines = iter(answer.response)
+    assert next(lines)
+    wire.go_silent()
+    start = time.monotonic()
+    with pytest.raises(LedgerUnavailable):
+        list(lines)
+    assert time.monotonic() - start < ENOUGH_SECONDS
+    answer.close()
+
+
+def test_silent_status(app: Flask, wire: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``status`` tells a monitor in time that the ledger is silent."""
+    monkeypatch.setattr(status, "PAGE_SECONDS", SHORT_SECONDS)
+    ledger_of(app).events()  # on a connection that stays open
+    wire.go_silent()
+    start = time.monotonic()
+    done = app.test_cli_runner().invoke(args=["fd-whatsapp", "status", "--no-trial-write"])
+    assert time.monotonic() - start < ENOUGH_SECONDS
+    assert done.exit_code == 1
+    assert "Problem: fd_whatsapp: The ledger cannot be used" in done.output
 
 
 SLEEP = {"postgresql": "SELECT pg_sleep({})", "mariadb": "SELECT SLEEP({})"}

@@ -15,6 +15,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
+from ...patience import longest_wait
+
 CONNECT_SECONDS: Final = 5
 """For a connection to a server, or from a pool."""
 
@@ -39,6 +41,8 @@ def patient(
 ) -> Generator[None]:
     """Within the block, wait *seconds* for each answer, if there is a limit at all.
 
+    The wait is shorter if the caller has set a maximum with :func:`.waiting_at_most`.
+
     :param attribute: the name of the time-out on the driver's connections.
     """
     driver: Any = connection.connection.driver_connection
@@ -46,7 +50,7 @@ def patient(
     if not (attribute and before):
         yield
         return
-    setattr(driver, attribute, max(before, seconds))
+    setattr(driver, attribute, max(before, min(seconds, longest_wait())))
     try:
         yield
     finally:
