@@ -12,12 +12,15 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+from flask import Flask
 
 from flask_fd_whatsapp.exceptions import LedgerUnavailable
+from flask_fd_whatsapp.ledger.sql import SQLLedger
 from flask_fd_whatsapp.ledger.sql.dialects import writer_lock as turn_module
-from flask_fd_whatsapp.ledger.sql.dialects.writer_lock import Turn
+from flask_fd_whatsapp.ledger.sql.dialects.writer_lock import OpenFile, Turn
 
 from ..concurrency.threads import TIMEOUT
+from .entries import RECEIVER, handle
 from .interruptions import interrupted
 
 fcntl = pytest.importorskip("fcntl", reason="Windows has no flock")
@@ -164,3 +167,41 @@ def test_thread_interrupted_anywhere_frees_the_lock(path: str) -> None:
         turn.leave()
         if not places:
             break
+
+
+def open_files() -> set[str]:
+    return {str(one.readlink()) for one in Path("/proc/self/fd").iterdir() if one.is_symlink()}
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="there is no list of open files")
+def test_a_ledger_that_is_disposed_of_leaves_no_file_open(tmp_path: Path) -> None:
+    """Neither its database nor what its processes take turns by; used again, it opens them."""
+    app = Flask("host", instance_path=str(tmp_path))
+    ledger = SQLLedger.from_url(f"sqlite:///{tmp_path / 'ledger.db'}", app)
+    for message_id in ("M1", "M2"):
+        handle(ledger, message_id=message_id)
+        ledger.reservations.reserve(receiver=RECEIVER, limit=1, seconds=60)
+        ledger.database.stand_by()
+        assert {str(tmp_path / name) for name in ("ledger.db", "ledger.db-turn")} <= open_files()
+        ledger.engine.dispose()
+        assert not [one for one in open_files() if one.startswith(str(tmp_path))]
+
+
+def test_a_turn_whose_file_is_closed_meanwhile_ends_as_ever(path: str) -> None:
+    """Whatever thread disposes of the engine: the next turn opens the file again."""
+    turn = Turn(path, TIMEOUT)
+    with turn:
+        turn.close()
+    with turn, pytest.raises(LedgerUnavailable), Turn(path, 0.01):
+        pass
+
+
+def test_a_file_whose_number_was_given_to_another_stays_open(path: str, tmp_path: Path) -> None:
+    """A host that closes all files, as daemons do, may open its own under the same numbers."""
+    file = OpenFile(path, os.O_RDONLY)
+    number = int(file)
+    with (tmp_path / "other").open("w") as other:
+        os.dup2(other.fileno(), number)  # which closes the file, too
+        del file
+        os.fstat(number)
+        os.close(number)

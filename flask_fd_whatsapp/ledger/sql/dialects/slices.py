@@ -15,7 +15,7 @@ from collections.abc import Callable
 from struct import Struct
 from typing import Final
 
-from .writer_lock import ask_until
+from .writer_lock import OpenFile, ask_until
 
 SLICE_SECONDS: Final = 0.1
 """How long a process continues while others stand by."""
@@ -49,7 +49,7 @@ class Slices:
         self._path = path if hasattr(os, "pread") else None
         self._me = me
         self._clock = clock
-        self._file: int | None = None
+        self._file: OpenFile | None = None
         self._ends_at = 0.0
 
     def enter(self) -> None:
@@ -64,12 +64,17 @@ class Slices:
         if self._path is None:
             return True
         try:
-            if self._file is None:
-                self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            return self._look_into(self._file)
+            file = self._file
+            if file is None:
+                file = self._file = OpenFile(self._path, os.O_RDWR)
+            return self._look_into(file)
         except OSError:
             self._path = None
             return True
+
+    def close(self) -> None:
+        """Close the file, which is opened again when it is needed."""
+        self._file = None
 
     def _look_into(self, file: int) -> bool:
         me, now = self._me(), self._clock()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from flask import Flask
-from sqlalchemy import ColumnElement, TextClause, func, text
+from sqlalchemy import ColumnElement, TextClause, event, func, text
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import URL, Connection, Engine
 
@@ -81,6 +81,8 @@ class SQLite(Database):
         path = f"{engine.url.database}-turn" if is_own else None
         self.turn = Turn(path, seconds)
         self._slices = Slices(path)
+        if is_own:
+            event.listen(engine, "engine_disposed", lambda _: self._close_files())
         self._begin_writing = BeginsWriting(self.turn, seconds, self.driver_error)
         self.file = file_of(engine.url.database)
         self._file = DatabaseFile(self.file, self.renew) if self.file else None
@@ -89,6 +91,11 @@ class SQLite(Database):
             lambda is_durable: WritingStep(self, self._begin_writing, is_durable=is_durable),
             seconds,
         )
+
+    def _close_files(self) -> None:
+        """Close what takes turns, with the connections."""
+        self.turn.close()
+        self._slices.close()
 
     @classmethod
     def new_statements(cls) -> Statements:

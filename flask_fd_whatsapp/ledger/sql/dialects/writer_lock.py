@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
+from typing import Final, Self
 
 from ....exceptions import LedgerUnavailable
 
@@ -47,6 +47,31 @@ def ask_until(
     return True
 
 
+class OpenFile(int):
+    """The descriptor of an open file, created if missing; closed with the last reference to it.
+
+    So whoever drops it need not know whether another thread is using it right now.
+    """
+
+    _is: tuple[int, int] | None = None
+
+    def __new__(cls, path: str, flags: int) -> Self:
+        opened = super().__new__(cls, os.open(path, flags | os.O_CREAT | os.O_CLOEXEC, 0o666))
+        opened._is = _identity(opened)
+        return opened
+
+    def __del__(self) -> None:
+        # Not if it was closed elsewhere: another file may have its number now.
+        with suppress(OSError):
+            if self._is == _identity(self):
+                os.close(self)
+
+
+def _identity(file: int) -> tuple[int, int]:
+    stat = os.fstat(file)
+    return stat.st_dev, stat.st_ino
+
+
 class Turn:
     """A lock among this process's threads and, by a lock on a file, a queue among processes.
 
@@ -62,7 +87,7 @@ class Turn:
         self._path = path if _HAS_FILE_LOCKS else None
         # Not imported by name: gevent may have patched it by the time of first use.
         self._threads = threading.RLock()
-        self._file: int | None = None
+        self._file: OpenFile | None = None
         self._may_be_locked = False
         self._is_paused = False
 
@@ -89,10 +114,11 @@ class Turn:
 
         Called once SQLite's lock is held.
         """
-        if not self._may_be_locked or self._file is None:
+        file = self._file
+        if not self._may_be_locked or file is None:
             return
         try:
-            fcntl.flock(self._file, fcntl.LOCK_UN)
+            fcntl.flock(file, fcntl.LOCK_UN)
         except OSError:
             self._file = None  # closed elsewhere, which unlocked it
         self._may_be_locked = False
@@ -115,19 +141,19 @@ class Turn:
         if self._path is None:
             return True
         try:
-            if self._file is None:
-                self._file = os.open(self._path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            return self._try_to_lock() or ask_until(deadline, self._try_to_lock)
+            file = self._file
+            if file is None:
+                file = self._file = OpenFile(self._path, os.O_RDONLY)
+            return self._try_to_lock(file) or ask_until(deadline, lambda: self._try_to_lock(file))
         except OSError:
-            self._close()
+            self.close()
             self._path = None
             return True
 
-    def _try_to_lock(self) -> bool:
-        assert self._file is not None
+    def _try_to_lock(self, file: OpenFile) -> bool:
         self._may_be_locked = True  # set before locking: a signal may come in between
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True
@@ -144,9 +170,8 @@ class Turn:
     def leave(self) -> None:
         """In a forked process: leave all locks to its parent."""
         self._threads = threading.RLock()
-        self._close()
+        self.close()
 
-    def _close(self) -> None:
-        file, self._file = self._file, None
-        if file is not None:
-            os.close(file)
+    def close(self) -> None:
+        """Close the file, which is opened again for the next turn."""
+        self._file = None
