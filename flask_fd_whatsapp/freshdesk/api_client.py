@@ -88,6 +88,10 @@ class FreshdeskClient:
         other._pace = pace
         return other
 
+    def with_sleep(self, sleep: Callable[[float], None]) -> Self:
+        """Return the same client, which waits between calls by *sleep*."""
+        return self.at_pace(self._pace.with_sleep(sleep))
+
     def close(self) -> None:
         """Close the idle connections."""
         self._calls.close()

@@ -7,11 +7,12 @@ one process, or all that share a ledger, keep the same pace.
 
 from __future__ import annotations
 
+import copy
 import math
 import threading
 import time
 from collections.abc import Callable
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, Self
 
 from .api_errors import RateLimited
 
@@ -116,6 +117,12 @@ class Pace:
         self._rate = rate
         self._store = store or LocalRateStore()
         self._sleep = sleep
+
+    def with_sleep(self, sleep: Callable[[float], None]) -> Self:
+        """Return the same pace, which waits by *sleep*; what that raises ends the wait."""
+        other = copy.copy(self)
+        other._sleep = sleep
+        return other
 
     def take_turn(self, wait: float) -> float:
         """Wait until a call may be made, and count it.

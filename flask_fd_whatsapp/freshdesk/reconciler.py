@@ -22,6 +22,7 @@ from .api_errors import (
 from .client_lookup import client_of, receiver_to_ask
 from .outbound_message import OutboundMessage
 from .reconciliation import Answered, Reconciliation, Told, told_by
+from .stoppable_wait import AskedToStop, stoppable
 from .told_event import told_event
 
 logger = get_logger(__name__)
@@ -31,12 +32,15 @@ UNREADABLE_LIMIT: Final = 5
 STUCK_FOR: Final = timedelta(hours=1)
 
 
+_ASKED_TO_STOP: Final = "it was asked to stop"
+
+
 class Reconciler:
     """One run over a receiver's messages.
 
     :param ids: ask about these messages instead, whatever the ledger knows about them.
     :param limit: the maximum number of messages to ask about.
-    :param should_stop: returns whether to stop before the next message.
+    :param should_stop: returns whether to stop before the next call; also asked during waits.
     :param result: the result of earlier runs, to be continued.
     :ivar has_given_up: whether the run ended because Freshdesk could not be asked.
     """
@@ -57,6 +61,7 @@ class Reconciler:
     ) -> None:
         self._receiver = receiver
         self._client = client_of(receiver)
+        self._api = self._client.asking.with_sleep(stoppable(should_stop))
         self._asking = receiver.ledger.asking
         self._wanted = AskFilter(
             account_id=self._client.account_id,
@@ -121,7 +126,7 @@ class Reconciler:
         result = self.result
         if result.stopped is None:
             if self._should_stop():
-                result.stopped = "it was asked to stop"
+                result.stopped = _ASKED_TO_STOP
             elif self._limit is not None and sum(result.counts.values()) >= self._limit:
                 result.stopped = f"the limit of {self._limit} is reached"
         return result.stopped is not None
@@ -156,7 +161,12 @@ class Reconciler:
         claimed = self._asking.claim(asked)
         if claimed is None:
             return None
-        answer = self._retrieve(asked.message_id)
+        try:
+            answer = self._retrieve(asked.message_id)
+        except AskedToStop:
+            self._asking.put_back(claimed, asked)
+            self._stop(_ASKED_TO_STOP)
+            return None
         if isinstance(answer, OutboundMessage):
             return self._take_in(answer, claimed, asked)
         if isinstance(answer, MessageNotFound):
@@ -178,7 +188,7 @@ class Reconciler:
 
     def _retrieve(self, message_id: str) -> OutboundMessage | FreshdeskAPIError:
         try:
-            return self._client.asking.retrieve(message_id, wait=WAIT_SECONDS)
+            return self._api.retrieve(message_id, wait=WAIT_SECONDS)
         except FreshdeskAPIError as error:
             return error
 
@@ -196,7 +206,7 @@ class Reconciler:
             with suppress(LedgerUnavailable):  # if this fails as well, it is due at its next step
                 self._asking.put_back(claimed, asked)
             raise
-        allowance = self._client.asking.allowance
+        allowance = self._api.allowance
         if allowance is not None and allowance.is_low:
             self._stop(
                 f"{allowance.remaining} of the account's {allowance.total} calls a minute are left"

@@ -218,6 +218,21 @@ def test_a_run_that_gets_only_429_could_not_ask(monkeypatch: pytest.MonkeyPatch)
         assert len(host.ledger.asking.due(_all(host), limit=10)) == 1
 
 
+def test_a_run_that_is_asked_to_stop_does_not_wait_for_its_next_call() -> None:
+    """A 429 may pause calls for minutes; the message keeps its turn."""
+    with system() as host:
+        host.send("R1")
+        host.client.asking._pace.pause(120)
+        answers = iter([False])  # before the first message
+        run = Reconciler(host.receiver, stuck_for=ALWAYS, should_stop=lambda: next(answers, True))
+        assert list(run.run()) == []
+        assert (run.result.asked, run.result.problem) == (0, None)
+        assert run.result.stopped == "it was asked to stop"
+        assert [one[0] for one in host.limit.calls] == ["POST"]
+        (due,) = host.ledger.asking.due(_all(host), limit=10)
+        assert (due.ask_at, due.asks) == (None, 0)
+
+
 def test_a_limit_says_that_there_is_more() -> None:
     """A run that ends at its limit has asked as it should, and says why it ended."""
     with system() as host:
