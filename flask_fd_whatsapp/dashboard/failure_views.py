@@ -15,7 +15,8 @@ from . import charts
 from .account_choice import accounts
 from .campaign_views import by_class
 from .csv_download import download
-from .message_views import HEAD, all_pages, paged, row_of
+from .message_paging import all_pages, paged
+from .message_views import HEAD, row_of
 from .overview_page import classes_of
 from .shared_figures import engagement
 from .visit import Visit, argument

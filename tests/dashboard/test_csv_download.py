@@ -42,9 +42,9 @@ def test_hostile_references_and_names_of_agents_stay_out(make_pages: MakePages) 
 
 def test_a_large_download_is_whole(make_pages: MakePages, monkeypatch: pytest.MonkeyPatch) -> None:
     """It goes on from batch to batch until the last message."""
-    from flask_fd_whatsapp.dashboard import message_views
+    from flask_fd_whatsapp.dashboard import message_paging
 
-    monkeypatch.setattr(message_views, "BATCH", 2)
+    monkeypatch.setattr(message_paging, "BATCH", 2)
     app = make_pages()
     fill(app)
     text = app.test_client().get(f"{PAGES}/messages.csv").text

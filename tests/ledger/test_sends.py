@@ -46,7 +46,7 @@ def make_sends_older(ledger: Ledger, age: timedelta) -> None:
             connection.execute(update(send_table).values(created_at=datetime.now(UTC) - age))
     else:
         assert isinstance(ledger, MemoryLedger)
-        sends = ledger.send_record._sends  # type: ignore[attr-defined]
+        sends = ledger.send_record._sends.by_id  # type: ignore[attr-defined]
         for send_id, send in list(sends.items()):
             sends[send_id] = replace(send, created_at=datetime.now(UTC) - age)
 

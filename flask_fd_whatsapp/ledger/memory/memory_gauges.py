@@ -13,7 +13,7 @@ from .memory_asking import MemoryAsking
 from .memory_drift import MemoryDriftRecord
 from .memory_quarantine import MemoryQuarantine
 from .memory_rejection_notes import MemoryLastRejections
-from .memory_sends import MemorySendRecord
+from .memory_send_record import MemorySendRecord
 from .memory_store import MemoryStore
 
 

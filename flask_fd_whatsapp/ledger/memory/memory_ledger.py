@@ -23,7 +23,8 @@ from .memory_recording import MemoryRecording
 from .memory_rejection_notes import MemoryLastRejections, MemoryLastTokenUses
 from .memory_reports import MemoryReports
 from .memory_reservations import MemoryReplays, MemoryReservations
-from .memory_sends import MemorySendRecord
+from .memory_send_record import MemorySendRecord
+from .memory_sends import MemorySends
 from .memory_store import MAX_EVENTS, MemoryStore
 
 
@@ -48,7 +49,8 @@ class MemoryLedger(ComposedLedger):
         self._url_key = f"{config_prefix}_LEDGER_URL"
         store = MemoryStore(max_events=max_events, clock=clock, url_key=self._url_key)
         quarantine = MemoryQuarantine()
-        send_record = MemorySendRecord(store)
+        sends = MemorySends(store)
+        send_record = MemorySendRecord(store, sends)
         rejections = MemoryLastRejections()
         asking = MemoryAsking(store)
         drift = MemoryDriftRecord(store)
@@ -64,7 +66,7 @@ class MemoryLedger(ComposedLedger):
             overview=MemoryOverview(store, quarantine),
             browser=MemoryBrowser(store),
             reports=MemoryReports(store),
-            maintenance=MemoryMaintenance(store, send_record, asking),
+            maintenance=MemoryMaintenance(store, sends, asking),
             send_record=send_record,
             rates=MemoryRates(store),
             asking=asking,

@@ -12,14 +12,14 @@ from ..event_filter import require_condition
 from ..references import storable
 from ..views import Erased, Upgraded
 from .memory_asking import MemoryAsking
-from .memory_sends import MemorySendRecord
+from .memory_sends import MemorySends
 from .memory_store import MemoryStore
 
 
 class MemoryMaintenance:
     """Maintains the ledger, for :class:`MemoryLedger`."""
 
-    def __init__(self, store: MemoryStore, sends: MemorySendRecord, asking: MemoryAsking) -> None:
+    def __init__(self, store: MemoryStore, sends: MemorySends, asking: MemoryAsking) -> None:
         self._store = store
         self._sends = sends
         self._asking = asking
