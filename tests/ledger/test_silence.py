@@ -14,7 +14,7 @@ from sqlalchemy import create_engine, engine, make_url
 
 from flask_fd_whatsapp import StatusEvent, current_ledger, status_received
 from flask_fd_whatsapp.commands import status
-from flask_fd_whatsapp.dashboard import Dashboard, csv_download, dashboard, message_views
+from flask_fd_whatsapp.dashboard import Dashboard, csv_download, dashboard, message_paging
 from flask_fd_whatsapp.exceptions import LedgerUnavailable
 from flask_fd_whatsapp.ledger.sql import SQLLedger
 from flask_fd_whatsapp.ledger.sql.dialects import mariadb, psycopg_connection, timeouts
@@ -158,7 +158,7 @@ def test_silent_in_the_middle_of_a_download(
     """A download ends in time if its ledger goes silent while it is read."""
     monkeypatch.setattr(csv_download, "PAGE_SECONDS", SHORT_SECONDS)
     monkeypatch.setattr(csv_download, "_BATCH", 1)
-    monkeypatch.setattr(message_views, "BATCH", 1)
+    monkeypatch.setattr(message_paging, "BATCH", 1)
     app.register_blueprint(Dashboard(guard=lambda: True, url_prefix="/pages"))
     for number in range(3):
         ledger_of(app).record(entry(message_id=f"M{number}"), POLICY)
