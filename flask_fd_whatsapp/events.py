@@ -50,6 +50,9 @@ class Status(StrEnum):
         return status
 
 
+STATUSES: Final[Mapping[str, Status]] = {status.value: status for status in Status}
+"""The documented statuses by their text."""
+
 _RANKS: Final[Mapping[str, int | None]] = {status: status.rank for status in Status}
 
 

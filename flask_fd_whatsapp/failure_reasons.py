@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -162,6 +163,7 @@ def _class_of_number(number: int) -> FailureClass:
     return FailureClass.UNKNOWN
 
 
+@lru_cache(maxsize=256)  # senders have few codes, and each comes with every failure
 def _class_of_words(text: str) -> FailureClass:
     said = set(re.findall("[A-Z]+", text))
     known = (failure_class for word, failure_class in _WORDS.items() if word in said)

@@ -15,7 +15,9 @@ _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
 
 def storable(text: str | None) -> str | None:
     """Return *text* with U+FFFD for what databases reject: NUL and lone surrogates."""
-    return None if text is None else _UNSTORABLE.sub("\ufffd", text)
+    if text is None or text.isprintable():  # none of them is printable
+        return text
+    return _UNSTORABLE.sub("\ufffd", text)
 
 
 def is_storable(text: str | None) -> bool:
