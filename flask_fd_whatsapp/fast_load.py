@@ -14,7 +14,6 @@ from marshmallow import EXCLUDE, Schema, ValidationError
 from marshmallow.fields import Field, Nested
 
 from .fields import Lenient, Text
-from .known_fields import knows_all
 from .schemas import OutboundMessageEventSchema
 
 _Take = Callable[[Any, str, Mapping[str, Any]], Any]
@@ -22,6 +21,9 @@ _Take = Callable[[Any, str, Mapping[str, Any]], Any]
 
 _FromText = Callable[[str], Any]
 """The same for a text."""
+
+_TakePart = Callable[[Any, list[str]], dict[str, Any]]
+"""Loads an object, and adds the keys that its schema does not know to the list."""
 
 
 class _Unusual(Exception):
@@ -53,68 +55,73 @@ def fast_load_of(
             return schema.load(payload)
 
         return load_unusual
-    take, make_event, is_known = (
-        _take_nested(schema),
-        schema._make_event,
-        knows_all(schema),
-    )
+    take, make_event = _take_part(schema), schema._make_event
 
     def load(payload: dict[str, Any]) -> Any:
+        unknown: list[str] = []
         try:
-            values = take(payload, "", payload)
+            values = take(payload, unknown)
         except (_Unusual, ValidationError):
             unusual(payload)
             return schema.load(payload)
-        if not is_known(payload):
+        if unknown:
             unusual(payload)
         return make_event(values, payload)
 
     return load
 
 
-def _take_nested(schema: Schema) -> _Take:
-    steps = [
-        (
-            field.data_key or name,
-            field.attribute or name,
-            field.allow_none and field.load_default is None,
-            *_ways(field),
-        )
+def _take_part(schema: Schema) -> _TakePart:
+    steps = {
+        field.data_key or name: (field.attribute or name, *_ways(field))
         for name, field in schema.load_fields.items()
-    ]
+    }
+    defaults = {
+        field.attribute or name: None
+        for name, field in schema.load_fields.items()
+        if field.allow_none and field.load_default is None
+    }
+    step_of, count = steps.get, len(steps)
 
-    def take(part: Any, _key: str, _data: Mapping[str, Any]) -> dict[str, Any]:
+    def take(part: Any, unknown: list[str]) -> dict[str, Any]:
         if type(part) is not dict:
             raise _Unusual
-        values: dict[str, Any] = {}
-        for key, name, is_optional, from_text, take_value in steps:
-            value = part.get(key)
+        values: dict[str, Any] = defaults.copy()
+        for key, value in part.items():
+            step = step_of(key)
+            if step is None:
+                unknown.append(key)
+                continue
+            name, from_text, take_value, take_part = step
             if type(value) is str:
                 values[name] = value if from_text is None else from_text(value)
-            elif value is not None:
+            elif value is None:
+                if name not in defaults:
+                    raise _Unusual
+            elif take_part is None:
                 values[name] = take_value(value, key, part)
-            elif is_optional:
-                values[name] = None
             else:
-                raise _Unusual
+                values[name] = take_part(value, unknown)
+        if len(values) != count:
+            raise _Unusual
         return values
 
     return take
 
 
-def _ways(field: Field[Any]) -> tuple[_FromText | None, _Take]:
-    """Return how to load a text, ``None`` if it stays as it is; and how to load everything else."""
+def _ways(field: Field[Any]) -> tuple[_FromText | None, _Take, _TakePart | None]:
+    """Return how to load a text, ``None`` if it stays as it is; anything else; and an object."""
     if isinstance(field, Nested):
-        return _refuse, _take_nested(field.schema)
+        return _refuse, field.deserialize, _take_part(field.schema)
     # pre_load and post_load were added in marshmallow 4.3.
     if not isinstance(field, Text) or any(
         getattr(field, steps, None) for steps in ("validators", "pre_load", "post_load")
     ):
-        return field.deserialize, field.deserialize
+        return field.deserialize, field.deserialize, None
     from_text = None if type(field).from_text is Text.from_text else field.from_text
     # Schema.load reports a detail that is not usable, and sets it to None.
     take = super(Lenient, field)._deserialize if isinstance(field, Lenient) else field._deserialize
-    return from_text, take
+    return from_text, take, None
 
 
 def _refuse(_: str) -> Never:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
@@ -56,31 +56,6 @@ class KnownFields:
             elif value is not None and type(value) not in self._types[key]:
                 is_told = isinstance(field, Lenient) and field.deserialize(value) is None
                 yield Unknown(self._path, key, value, is_field=False, is_told=is_told)
-
-
-def knows_all(schema: Schema) -> Callable[[Mapping[str, Any]], bool]:
-    """Return a function that says whether *schema* knows each field of a loaded payload.
-
-    It is called for each event, and takes a hundredth of its time.
-    """
-    fields = {field.data_key or name: field for name, field in schema.load_fields.items()}
-    has_all = frozenset(fields).issuperset
-    parts = [
-        (key, knows_all(field.schema)) for key, field in fields.items() if isinstance(field, Nested)
-    ]
-    if not parts:
-        return has_all
-
-    def is_known(part: Mapping[str, Any]) -> bool:
-        if not has_all(part):
-            return False
-        for key, is_known_part in parts:
-            value = part.get(key)
-            if value is not None and not is_known_part(value):
-                return False
-        return True
-
-    return is_known
 
 
 def _types_of(field: Field[Any]) -> frozenset[type]:
