@@ -84,6 +84,11 @@ class about:  # noqa: N801  # reads as contextlib's own; a generator costs thric
 _about: ContextVar[tuple[Any, ...] | None] = ContextVar("fd_whatsapp_about", default=None)
 
 
+def now_about(receiver: str, event: StatusEvent, event_id: Any, attempt: int) -> None:
+    """Say what more is known of the event that the enclosing :class:`about` is about."""
+    _about.set((receiver, event, event_id, attempt))
+
+
 def current_receiver() -> str | None:
     """Return the name of the receiver whose event this thread is handling, else ``None``."""
     known = _about.get()

@@ -36,7 +36,6 @@ class Attempt:
     :param observer: observes the attempt; optional.
     :ivar tried: the outcome so far that the ledger does not know yet.
     :ivar state: the event's state, ``None`` until the attempt has ended.
-    :ivar is_replay: whether the event was settled before, and stays so.
     :ivar handler: the name of the handler that is running, or ran last.
     :ivar since: when it was called, on the monotonic clock.
     :ivar pace: the maximum number of seconds between two checks by the watchdog.
@@ -49,7 +48,6 @@ class Attempt:
         "event",
         "handler",
         "handler_seconds",
-        "is_replay",
         "is_reported",
         "lease_seconds",
         "ledger",
@@ -82,18 +80,23 @@ class Attempt:
         self.recorded = recorded
         self.claim = cast(Claim, recorded.claim)
         self.event = event
-        self.is_replay = recorded.state is not State.PENDING
         self.tried = Tried()
         self.state: State | None = None
         self.lease_seconds = policy.lease_seconds
         self.handler_seconds = policy.handler_seconds
-        self.pace = min(self.lease_seconds / 4, self.handler_seconds or self.lease_seconds)
+        quarter, seconds = self.lease_seconds / 4, self.handler_seconds
+        self.pace = seconds if seconds and seconds < quarter else quarter
         self.thread = get_ident()
         self.watched: dict[int, Attempt] = {}
         self.handler: str | None = None
         self.since = monotonic()
         self.renew_at = self.since + self.lease_seconds / 2
         self.is_reported = False
+
+    @property
+    def is_replay(self) -> bool:
+        """Whether the event was settled before, and stays so."""
+        return self.recorded.state is not State.PENDING
 
     @property
     def next_look(self) -> float:

@@ -24,7 +24,7 @@ from ..handling.notices import bury
 from ..handling.observing import Observer
 from ..ledger import Entry, Ledger, Policy, Recorded, State, Tried
 from ..ledger.records import name_of_account
-from ..log_fields import about, get_logger
+from ..log_fields import about, get_logger, now_about
 from ..settings import Settings
 from ..throttle import Once
 from .account_lookup import AccountLookup
@@ -257,19 +257,19 @@ class Receiver:
         if recorded.claim is None and not recorded.has_died:
             return without_attempt(recorded.state)
         event = enriched(event, recorded, self.settings.failure_classes)
-        with about(self.name, event, recorded.id, recorded.attempt):
-            if recorded.claim is None:
-                bury(self.app, self.ledger, event)
-                return without_attempt(recorded.state)
-            attempt = self._attempt(event, recorded)
-            try:
-                if self.observer is None:
+        now_about(self.name, event, recorded.id, recorded.attempt)
+        if recorded.claim is None:
+            bury(self.app, self.ledger, event)
+            return without_attempt(recorded.state)
+        attempt = self._attempt(event, recorded)
+        try:
+            if self.observer is None:
+                dispatch(attempt, self._unheard)
+            else:
+                with self.observer.handling(self.name, event, recorded):
                     dispatch(attempt, self._unheard)
-                else:
-                    with self.observer.handling(self.name, event, recorded):
-                        dispatch(attempt, self._unheard)
-            except ClaimLost as error:
-                return _late(error)
+        except ClaimLost as error:
+            return _late(error)
         return after_attempt(attempt)
 
     def _attempt(self, event: StatusEvent, recorded: Recorded) -> Attempt:
@@ -307,8 +307,8 @@ class Receiver:
                     recorded.claim.finish(Tried())
                     return False
                 event = enriched(event, recorded, self.settings.failure_classes)
-                with about(self.name, event, recorded.id, recorded.attempt):
-                    return dispatch_one(self._attempt(event, recorded), handler_name)
+                now_about(self.name, event, recorded.id, recorded.attempt)
+                return dispatch_one(self._attempt(event, recorded), handler_name)
             except ClaimLost as error:
                 _late(error)
                 return False

@@ -39,7 +39,7 @@ class MemoryClaim:
         """Record a success, and renew the lease."""
         with self._store.lock:
             self._check()
-            self._event.succeeded |= {handler}
+            self._event.succeed(handler)
             self._event.gave_up -= {handler}
             self._renew()
 

@@ -18,7 +18,7 @@ class MemoryDeadEvents:
             message, event = self._store.events.get(event_id, (None, None))
             if message is None or event is None or event.state is not State.DEAD:
                 return False
-            self._store.finished.pop((message.account_id, message.message_id), None)
+            self._store.finished.pop(message, None)
             event.revive()
             return True
 

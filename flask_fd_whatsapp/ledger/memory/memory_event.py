@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from ...events import WEBHOOK, Status
 from ..listing import Handling, unsettled_by
@@ -12,6 +13,12 @@ from ..records import Policy, Tried
 from ..references import storable
 from ..retry_policy import Before, after_try, is_done
 from ..views import State
+
+
+@lru_cache(maxsize=1024)
+def _with(names: frozenset[str], name: str) -> frozenset[str]:
+    """Return *names* and *name*, as one set for all events: most have the same handlers."""
+    return names | {name}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,6 +64,10 @@ class MemoryEvent:
         self.reserved_until = 0
         self.gave_up = frozenset()
 
+    def succeed(self, handler: str) -> None:
+        """Note that a handler has succeeded."""
+        self.succeeded = _with(self.succeeded, handler)
+
     def settle(self, tried: Tried, policy: Policy, *, due_at: datetime | None) -> None:
         """Apply the outcome of an attempt.
 
@@ -65,7 +76,7 @@ class MemoryEvent:
         if tried.superseded:
             self.succeeded |= set(tried.superseded)
         if tried.succeeded:
-            self.succeeded |= {tried.succeeded}
+            self.succeed(tried.succeeded)
         if self.state is not State.PENDING:
             return
         if is_done(tried, has_given_up=bool(self.gave_up)):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ...engagement.facts import Facts
-from ...events import WEBHOOK, DeliveryError, Status, is_ahead, rank_of
+from ...events import STATUSES, WEBHOOK, DeliveryError, Status, is_ahead, rank_of
 from ..asking import ESTIMATED_BITS, estimated_bit
 from ..learned import LEARNED
 from ..records import Entry
@@ -17,7 +17,7 @@ from ..views import PLAIN, Event, Message, State
 from .memory_event import MemoryEvent
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class MemoryMessage:
     """A message: its state, its events by status, and who is handling it."""
 
@@ -48,7 +48,7 @@ class MemoryMessage:
     @property
     def is_finished(self) -> bool:
         """Whether none of its events is pending."""
-        return all(event.state is not State.PENDING for event in self.events.values())
+        return State.PENDING not in [event.state for event in self.events.values()]
 
     def came_only_to(self, receivers: Collection[str]) -> bool:
         """Whether its events came only to these receivers; if it has none, whether they expect "
@@ -62,7 +62,7 @@ class MemoryMessage:
         event, before = entry.event, self.status
         moves = is_ahead(event.status, before)
         if moves:
-            self.status = Status(event.status)
+            self.status = STATUSES[event.status]
         added = MemoryEvent(
             id=event_id,
             status=str(event.status),

@@ -44,8 +44,8 @@ class MemoryStore:
         self.messages: dict[str, dict[str, MemoryMessage]] = {}
         self.events: dict[int, tuple[MemoryMessage, MemoryEvent]] = {}
         self.folds = MemoryFolds()
-        self.finished: OrderedDict[tuple[str, str], MemoryMessage] = OrderedDict()
-        self._unheard: OrderedDict[tuple[str, str], MemoryMessage] = OrderedDict()
+        self.finished: OrderedDict[MemoryMessage, None] = OrderedDict()
+        self._unheard: OrderedDict[MemoryMessage, None] = OrderedDict()
         self._ids = count(1)
         self._numbers = count(1)
         self.max_events = max_events
@@ -62,12 +62,11 @@ class MemoryStore:
     ) -> tuple[MemoryMessage, MemoryEvent]:
         """Add an event, and its message if new."""
         self._make_room(keep=message)
-        account_id, message_id = entry.event.account_id, entry.event.message_id
         if message is None:
-            message = self._add(account_id, message_id, now)
+            message = self._add(entry.event.account_id, entry.event.message_id, now)
         else:
-            self.finished.pop((account_id, message_id), None)
-            self._unheard.pop((account_id, message_id), None)
+            self.finished.pop(message, None)
+            self._unheard.pop(message, None)
         event = message.add(entry, next(self._ids), now)
         self.events[event.id] = message, event
         return message, event
@@ -78,9 +77,9 @@ class MemoryStore:
         message = self.messages.get(message_id, {}).get(account_id)
         if message is None:
             while len(self._unheard) >= self.max_events:
-                self.forget(next(iter(self._unheard.values())))
+                self.forget(next(iter(self._unheard)))
             message = self._add(account_id, message_id, now)
-            self._unheard[account_id, message_id] = message
+            self._unheard[message] = None
         message.expect(expected, now)
 
     def _add(self, account_id: str, message_id: str, now: datetime) -> MemoryMessage:
@@ -97,7 +96,7 @@ class MemoryStore:
 
     def _make_room(self, keep: MemoryMessage | None) -> None:
         while len(self.events) >= self.max_events:
-            idle = (m for m in self.finished.values() if m is not keep and not self.is_held(m))
+            idle = (m for m in self.finished if m is not keep and not self.is_held(m))
             oldest = next(idle, None)
             if oldest is None:
                 raise LedgerUnavailable(
@@ -115,7 +114,7 @@ class MemoryStore:
         """Release *message*, and wake threads waiting for it."""
         message.token = None
         if message.is_finished:
-            self.finished[message.account_id, message.message_id] = message
+            self.finished[message] = None
         if message.is_awaited:
             self.changed.notify_all()
 
@@ -123,8 +122,8 @@ class MemoryStore:
         """Drop *message* and its events; a holder whose lease has expired loses it."""
         message.token = None
         self.folds.add(message.facts)
-        self.finished.pop((message.account_id, message.message_id), None)
-        self._unheard.pop((message.account_id, message.message_id), None)
+        self.finished.pop(message, None)
+        self._unheard.pop(message, None)
         for event in message.events.values():
             del self.events[event.id]
         accounts = self.messages[message.message_id]
