@@ -105,7 +105,7 @@ def _unheard(all_stands: Sequence[Stand]) -> Cell:
     found = [one.found for stand in all_stands for one in stand.findings if one.rule in _SENDS]
     ages = [age for age in found if isinstance(age, timedelta)]
     level = _level(all_stands, *_SENDS, otherwise="ok" if ages else "none")
-    note = "no webhook since a send" if ages else "nothing is waited for"
+    note = "no webhook since a send" if ages else "nothing is overdue"
     value = f"For {roughly(max(ages))}" if ages else NOTHING
     return Cell(level=level, label="Unheard sends", value=value, note=note)
 
@@ -132,7 +132,7 @@ def _rejected(all_stands: Sequence[Stand]) -> Cell:
                 last = (one.last_seen, one, stand.standing)
     level = _level(all_stands, "max_rejected", otherwise="ok" if last else "none")
     if last is None:
-        return Cell(level=level, label="Rejected", value="None yet", note="nobody turned away")
+        return Cell(level=level, label="Rejected", value="None yet", note="nothing rejected")
     moment, rejection, standing = last
     ago = f"{_ago(standing, moment)} ago"
     if level == "bad":

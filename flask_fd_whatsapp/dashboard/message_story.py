@@ -111,7 +111,7 @@ def verdict(one: Message) -> str:
             return "Freshdesk has it, and has not handed it to WhatsApp yet, as far as is known."
     if one.times:
         return "Only undocumented statuses have been received for it."
-    return "Nothing has been heard of it yet."
+    return "No event has arrived for it yet."
 
 
 def _told(
@@ -124,13 +124,13 @@ def _told(
         if sent is not None and event.timestamp - sent.timestamp > LATE:
             marks["late"] = "More than 10 minutes after SENT: the phone may have been off."
     if event.is_stale:
-        marks["stale"] = "The message had already moved on when it came."
+        marks["stale"] = "The message had already moved on when it arrived."
     if any(each.state == "superseded" for each in handlings):
         marks["superseded"] = "A handler was not called again, since the message had moved on."
     if event.source != WEBHOOK:
         marks["estimated"] = (
-            "The webhook did not come. Freshdesk was asked and gave no time, so it is left out of "
-            "the times."
+            "The webhook did not arrive. Freshdesk was asked, and reports no time, so it is left "
+            "out of the times."
         )
     first = events[0]
     return ToldEvent(
