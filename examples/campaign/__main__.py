@@ -1,6 +1,6 @@
-"""The campaign against a double of Freshdesk's API, killed half way and run again.
+"""Run the campaign against a double of Freshdesk's API, kill it half way, and run it again.
 
-Exit status 0 if nobody was sent to twice and nobody was left out, else 1.
+Return exit status 0 if every customer got exactly one message, else 1.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Sender:
         self._process: subprocess.Popen[bytes] | None = None
 
     def run(self) -> int:
-        """Send what is still to be sent; the exit status."""
+        """Send what remains to be sent; return the exit status."""
         flask = [sys.executable, "-m", "flask", "--app", "examples.campaign.app"]
         command = [*flask, "send-campaign", CAMPAIGN, str(CUSTOMERS)]
         with subprocess.Popen(command, cwd=HERE.parents[1], env=self._environment) as process:
@@ -54,7 +54,7 @@ class Sender:
             return process.wait()
 
     def kill(self) -> None:
-        """End the process that is sending with SIGKILL."""
+        """Kill the sending process with SIGKILL."""
         assert self._process is not None
         self._process.kill()
         self._process.wait()
@@ -67,7 +67,7 @@ class Quiet(WSGIRequestHandler):
 
 
 def main() -> int:
-    """Send the campaign, killed once and run again; the exit status."""
+    """Send the campaign, killed once and run again; return the exit status."""
     simulator = FreshdeskSimulator()
     trouble = [None] * (LOST - 1) + ["cut-after"]
     api = create_api(simulator, api_key=KEY, trouble=trouble)

@@ -1,4 +1,4 @@
-"""A host that sends a campaign from a CSV file: once to each customer, whatever ends a run."""
+"""A host that sends a campaign from a CSV file: once to each customer, however a run ends."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ app.register_blueprint(FreshdeskWhatsApp())
 def send_campaign(campaign: str, file: Path) -> None:
     """Send CAMPAIGN to the customers in FILE, a CSV with the columns customer, phone and name.
 
-    Run it again after whatever has ended it: it goes on at the first row that was not sent.
+    If it was interrupted, run it again: it continues at the first row that was not sent.
     """
     outcomes = Counter[str]()
     with file.open(encoding="utf-8-sig", newline="") as lines:
@@ -46,7 +46,7 @@ def send_campaign(campaign: str, file: Path) -> None:
 
 
 def send(campaign: str, row: Mapping[str, str]) -> str:
-    """Send to one customer; gives what became of it."""
+    """Send to one customer; return the outcome."""
     reference = f"{campaign}-{row['customer']}"
     try:
         current_client.send(

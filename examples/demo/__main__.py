@@ -1,4 +1,4 @@
-"""Run both parts, one after the other: exit status 0 if everything was as expected, else 1."""
+"""Run both parts, one after the other; return exit status 0 if all went as expected, else 1."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .interrupts import temporary_folder
 
 
 def main() -> int:
-    """Play samples and campaign; the exit status."""
+    """Play samples and campaign; return the exit status."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)  # as Ctrl-C
     try:

@@ -1,6 +1,6 @@
 """A campaign of 200 messages: the simulator plays Freshdesk, the tickets example is the host.
 
-Half way through somebody switches the webhook off.
+Half way through, the webhook is switched off.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ HOST = "tickets:create_app()"
 
 
 def play(folder: Path) -> int:
-    """Play the campaign; how much was not as expected."""
+    """Play the campaign; return the number of unexpected results."""
     simulator = FreshdeskSimulator(
         faults=FAULTS, retries=Retries(timeout=20, at_least=0.5), allow_http=True
     )

@@ -1,4 +1,4 @@
-"""Freshdesk's API in this process, where the host sends its messages and asks about them."""
+"""Freshdesk's API in this process, through which the host sends messages and asks about them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _Quiet(WSGIRequestHandler):
 
 @contextmanager
 def serving(simulator: FreshdeskSimulator) -> Generator[str]:
-    """The API, with the simulator's messages; gives its URL."""
+    """Serve the API with the simulator's messages; yield its URL."""
     api = create_api(simulator, api_key=API_KEY, calls_a_minute=CALLS_A_MINUTE)
     server = make_server("127.0.0.1", 0, api, threaded=True, request_handler=_Quiet)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)

@@ -1,4 +1,5 @@
-"""Freshdesk's five sample payloads, and what is none, through the quickstart, over a crash."""
+"""Plays Freshdesk's five sample payloads and two unusable bodies through the quickstart and a "
+"crash."""
 
 from __future__ import annotations
 
@@ -13,9 +14,9 @@ PAYLOADS = EXAMPLES.parent / "tests" / "payloads"
 
 
 class Step(NamedTuple):
-    """One request, with the answer and the handlers' output that are expected of it.
+    """One request, with the expected answer and handlers' output.
 
-    :param answer: what the answer's body holds.
+    :param answer: what the answer's body contains.
     """
 
     title: str
@@ -27,7 +28,7 @@ class Step(NamedTuple):
 
 
 def play(folder: Path) -> int:
-    """Post the samples, kill the server and start it again; how much was not as expected."""
+    """Post the samples, kill and restart the server; return the number of unexpected results."""
     settings = {"FLASK_FD_WHATSAPP_LEDGER_URL": f"sqlite:///{folder / 'ledger.db'}"}
     quickstart = ("app:app", EXAMPLES / "quickstart", folder, settings)
     (folder / OUTPUT).touch()
@@ -68,7 +69,7 @@ def _sample(name: str) -> bytes:
 
 
 def _run(port: int, steps: Iterable[Step], printed: TextIO) -> int:
-    """Post each step; how many did not go as expected."""
+    """Post each step; return the number of unexpected results."""
     mistakes = 0
     for step in steps:
         headers = {"Authorization": step.token, "Content-Type": "application/json"}
@@ -79,7 +80,7 @@ def _run(port: int, steps: Iterable[Step], printed: TextIO) -> int:
 
 
 def _show(step: Step, answer: Answer, printed: str) -> bool:
-    """Show what came of it; whether it is what was expected."""
+    """Show the result; return whether it is as expected."""
     for line in printed.splitlines():
         print(f"  handler  {line}")
     print(f"  answer   {answer.status} {answer.body}")

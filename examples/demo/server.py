@@ -23,7 +23,7 @@ TIMEOUT = 60
 
 
 class Answer(NamedTuple):
-    """What came back."""
+    """The answer to a request."""
 
     status: int
     body: str
@@ -33,13 +33,13 @@ class Answer(NamedTuple):
 def gunicorn(
     app: str, where: Path, folder: Path, settings: Mapping[str, str], *, is_killed: bool = False
 ) -> Generator[int]:
-    """An application under gunicorn; gives its port.
+    """Serve an application with gunicorn; yield its port.
 
     :param app: module and name, such as ``app:app``.
     :param where: the folder to import it from.
-    :param folder: what its handlers print goes to a file in there.
+    :param folder: for the file with what its handlers print.
     :param settings: its environment variables.
-    :param is_killed: whether it ends as in a crash.
+    :param is_killed: whether it is killed at the end, as in a crash.
     """
     process: subprocess.Popen[bytes] | None = None
     try:
@@ -87,7 +87,7 @@ def request(
     body: bytes | str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Answer:
-    """Status and body of the answer.
+    """Send a request; return the answer's status and body.
 
     :raises OSError: if there is none.
     """

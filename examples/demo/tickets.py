@@ -1,4 +1,4 @@
-"""The host's tickets, on its own pages, and how they should be."""
+"""The host's tickets on its own pages, and their expected state."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Tickets = Mapping[SimulatedMessage, dict[str, Any]]
 
 
 def send(port: int, reference: str) -> None:
-    """Have the host make a ticket, and send its message through Freshdesk's API."""
+    """Have the host create a ticket and send its message through Freshdesk's API."""
     _request(port, "PUT", reference, "to=%2B4930123456")
 
 
@@ -36,7 +36,7 @@ def _request(port: int, method: str, reference: str, form: str | None = None) ->
 
 
 def show(tickets: Tickets) -> None:
-    """How many stand where, and the longest history of each."""
+    """Show how many tickets have each status, with the longest history of each."""
     count = Counter(ticket["status"] for ticket in tickets.values())
     for status, number in count.most_common():
         alike = [(m, t) for m, t in tickets.items() if t["status"] == status]
@@ -50,9 +50,9 @@ def show(tickets: Tickets) -> None:
 
 
 def mistakes(tickets: Tickets) -> Iterator[str]:
-    """Where a ticket is not as the simulator's message says, or an event was noted twice.
+    """Return the tickets that differ from the simulator's message, or have an event noted twice.
 
-    Of a message whose webhooks were withheld there is one note: of what the API told.
+    A message whose webhooks were withheld has a single note: of what the API reported.
     """
     for message, ticket in tickets.items():
         name = message.external_reference_id

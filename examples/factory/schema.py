@@ -1,4 +1,4 @@
-"""Events with a field more than Freshdesk documents."""
+"""Events with a field that Freshdesk does not document."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from flask_fd_whatsapp import OutboundMessageEventSchema, StatusEvent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrandedEvent(StatusEvent):
-    """An event that says for which of the account's brands the message was sent."""
+    """An event with the brand for which the message was sent."""
 
     brand: str | None = None
 
 
 class BrandedEventSchema(OutboundMessageEventSchema):
-    """The payload with a ``brand`` beside ``account_id``; events without one are taken too."""
+    """The payload with an optional ``brand`` next to ``account_id``."""
 
     event_class = BrandedEvent
 

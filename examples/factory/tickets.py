@@ -1,4 +1,4 @@
-"""The host application's own part: tickets, in memory for the example's sake."""
+"""The host application's own part: tickets, kept in memory for simplicity."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ def init_app(app: Flask) -> None:
 
 
 def ticket_of(app: Flask, message_id: str) -> Ticket:
-    """The ticket of that message, made if it is not there.
+    """Return the ticket of that message, creating it if necessary.
 
-    The id is what Freshdesk's API gives when a message is sent; not every event has the reference.
+    The id is the one that Freshdesk's API returns for a sent message; not every event has the
+    reference.
     """
     return _store(app).setdefault(message_id, {})
 

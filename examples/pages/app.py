@@ -1,4 +1,4 @@
-"""An application that receives the webhooks and shows its pages to who has logged in."""
+"""An application that receives the webhooks and shows its pages to logged-in users."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ autofocus></label> <button>Log in</button></form></html>"""
 
 
 class Lead(UserMixin):
-    """The only user there is: the support lead."""
+    """The only user: the support lead."""
 
     id = "lead"
 
 
 def may_look() -> bool | Response:
-    """The guard: ``True`` lets in, and whoever is not logged in goes to the login."""
+    """The guard: ``True`` admits the visitor; visitors who are not logged in go to the login "
+    "page."""
     if current_user.is_authenticated:
         return True
     return redirect(url_for("log_in", next=request.full_path))

@@ -1,4 +1,4 @@
-"""A week of campaigns from the simulator, received as if the application had run all the time."""
+"""A week of campaigns from the simulator, received as if the application had been running."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ CAMPAIGNS = (("spring-preview", 5), ("order-update", 3), ("appointment", 2), ("w
 
 
 class UntilNow(WSGITransport):
-    """Leaves out what is still to come."""
+    """Leaves out what is still in the future."""
 
     def __init__(self, application: WSGIApplication, url: str, end: datetime) -> None:
         super().__init__(application, url)
         self._end = f"{end:%Y-%m-%dT%H:%M:%S}"
 
     def send(self, request: Outgoing) -> Answer:
-        """Send a request and give its answer."""
+        """Send a request and return its answer."""
         timestamp: str = json.loads(request.body)["data"]["timestamp"]
         return super().send(request) if timestamp < self._end else Answer(200, None, None)
 
@@ -43,7 +43,7 @@ class UntilNow(WSGITransport):
 def receive_a_week(
     app: Flask, folder: Path, *, messages: int = 400, now: datetime | None = None
 ) -> int:
-    """Have the simulator send, and post to *app* what becomes of it until *now*.
+    """Have the simulator send messages, and post their events until *now* to *app*.
 
     :return: how many events were posted.
     """
@@ -69,7 +69,7 @@ def receive_a_week(
 def _sent(
     messages: int, begin: datetime, end: datetime, random: Random
 ) -> list[tuple[str, datetime]]:
-    """References and when each was sent: by day, and less on Sundays."""
+    """Yield references and when each was sent: during the day, and fewer on Sundays."""
     names = [name for name, _ in CAMPAIGNS]
     weights = [weight for _, weight in CAMPAIGNS]
     moments: list[datetime] = []
@@ -85,7 +85,7 @@ def _sent(
 
 
 def _as_if_received_then(connection: sqlite3.Connection) -> None:
-    """The week took seconds; the ledger is told that each event came when it was due."""
+    """Date each event in the ledger to when it was due: simulating the week took only seconds."""
     connection.execute(
         "UPDATE fd_whatsapp_event SET received_at = strftime('%Y-%m-%d %H:%M:%f000', "
         "julianday(timestamp) + (400 + id % 700) / 86400000.0)"

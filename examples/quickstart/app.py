@@ -21,7 +21,7 @@ def sync_ticket(app: Flask, event: StatusEvent) -> None:
 
 @message_failed.connect
 def tell_the_agent(app: Flask, event: StatusEvent) -> None:
-    """A message failed, if need be after it was delivered to another device."""
+    """A message failed, possibly after it was delivered to another device."""
     if event.is_stale:
         print(
             f"{event.external_reference_id}: FAILED came after {event.previous_status}: "

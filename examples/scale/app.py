@@ -60,14 +60,14 @@ app.register_blueprint(health_blueprint())
 
 @after_task_publish.connect(sender=SWEEP)
 def touch(**_: object) -> None:
-    """Let a health check see that beat sends sweeps, and that the broker takes them."""
+    """Let a health check see that beat sends sweeps, and that the broker accepts them."""
     if "BEAT_FILE" in app.config:
         Path(app.config["BEAT_FILE"]).touch()
 
 
 @app.cli.command("create-tables")
 def create_tables() -> None:
-    """Create what this application keeps, beside the ledger's tables."""
+    """Create the application's own tables, next to the ledger's."""
     with current_ledger.engine.begin() as connection:  # type: ignore[attr-defined]
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('scale_ticket'))"))
         connection.execute(
@@ -96,7 +96,7 @@ def sync_ticket(app: Flask, event: StatusEvent) -> None:
 
 @app.get("/tickets/<reference>")
 def ticket(reference: str) -> ResponseReturnValue:
-    """How far a ticket's message has come, and how often it has moved."""
+    """Show the status of a ticket's message, and how often it has changed."""
     query = text("SELECT status, changes FROM scale_ticket WHERE reference = :reference")
     with current_ledger.engine.connect() as connection:  # type: ignore[attr-defined]
         row = connection.execute(query, {"reference": reference}).one_or_none()

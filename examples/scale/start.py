@@ -1,7 +1,7 @@
 """Starts all of it on this machine: receivers, two workers and beat.
 
-PostgreSQL and RabbitMQ have to be there (see README.md).  Ctrl-C or SIGTERM ends it; so does a
-process that ends by itself, since then something is wrong.
+PostgreSQL and RabbitMQ have to be running (see README.md). Ctrl-C or SIGTERM stops it, and so does
+a process that exits on its own, since then something is wrong.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PREPARATIONS = (
 
 
 def services(folder: str) -> list[tuple[str, ...]]:
-    """The commands to run side by side; *folder* takes their files."""
+    """Return the commands to run side by side; *folder* is for their files."""
     worker = (*CELERY, "worker", "--loglevel=INFO", "--concurrency=2")
     return [
         ("-m", "gunicorn", "--workers=2", "--threads=8", f"--bind=127.0.0.1:{PORT}", "app:app"),
@@ -66,7 +66,7 @@ def main() -> int:
 
 
 def end(running: list[subprocess.Popen[bytes]]) -> None:
-    """Let every process finish what it is doing; kill those that do not come to an end."""
+    """Let every process finish its work; kill those that do not end."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     for process in running:
         process.terminate()

@@ -1,4 +1,4 @@
-"""A stand-in for Freshdesk: takes what the tickets send, and posts what becomes of it.
+"""A stand-in for Freshdesk: accepts the tickets' messages, and posts their events.
 
 ``python -m examples.tickets.freshdesk [URL OF THE WEBHOOK] [PORT OF THE API]``; a day takes a
 second.

@@ -1,7 +1,7 @@
 """What happens to a ticket when its message moves.
 
-All is written through ``current_ledger.transaction``: it commits together with the record that
-the handler succeeded, so that it happens once, whatever is repeated or crashes.
+Everything is written through ``current_ledger.transaction``: it commits together with the record
+that the handler succeeded, so it happens exactly once, despite duplicates and crashes.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from .models import Note, Ticket
 
 @contextmanager
 def ticket_of(event: StatusEvent) -> Generator[Ticket | None]:
-    """The ticket that *event* is about, to be changed in the block; ``None`` if it is not ours.
+    """Context manager for the ticket that *event* is about; ``None`` if it is not ours.
 
-    It is found by either name: a FAILED that comes first brings no reference.
+    It is looked up by message id or reference: a FAILED that arrives first has no reference.
     """
     with Session(bind=current_ledger.transaction) as session:
         is_it = or_(
@@ -37,10 +37,10 @@ def connect_handlers(app: Flask) -> None:
 
     @status_changed.connect_via(app)
     def follow(app: Flask, event: StatusEvent) -> None:
-        """Only ever moves forward, so that there is nothing to compare.
+        """Update the ticket: the status only ever moves forward, so there is nothing to compare.
 
-        A failure opens the ticket; it is closed again if the message arrives all the same, on
-        another device, say.
+        A failure opens the ticket; it is closed again if the message arrives nevertheless, for
+        example on another device.
         """
         with ticket_of(event) as ticket:
             if ticket is not None:
@@ -50,14 +50,14 @@ def connect_handlers(app: Flask) -> None:
 
     @status_received.connect_via(app)
     def note(app: Flask, event: StatusEvent) -> None:
-        """A line for every event, those too that come late and change nothing."""
+        """Note every event, including late ones that change nothing."""
         with ticket_of(event) as ticket:
             if ticket is not None:
                 ticket.notes.append(Note(text=line_of(event)))
 
 
 def line_of(event: StatusEvent) -> str:
-    """An event as it stands in a ticket's history."""
+    """Return an event as a line of a ticket's history."""
     before = event.previous_status or "sent"
     reason = f" ({event.error.message})" if event.error else ""
     if event.is_stale:

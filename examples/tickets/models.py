@@ -1,4 +1,4 @@
-"""The host's own tables: tickets, and a line for whatever happened to them."""
+"""The host's own tables: tickets, and a line for everything that happened to them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 
 class Base(DeclarativeBase):
-    """What Flask-SQLAlchemy builds its models on."""
+    """The base class of the models."""
 
 
 db = SQLAlchemy(model_class=Base)
@@ -20,9 +20,9 @@ class Ticket(Base):
     """A ticket for which one WhatsApp message was sent.
 
     :param reference: the ``external_reference_id`` it was sent with.
-    :param message_id: the id that Freshdesk's API answered with, ``None`` until then.
-    :param status: the furthest the message has come, ``None`` until the first event.
-    :param is_open: an agent has to do something.
+    :param message_id: the id that Freshdesk's API returned, ``None`` until then.
+    :param status: the message's furthest status, ``None`` until the first event.
+    :param is_open: whether an agent has to do something.
     """
 
     __tablename__ = "ticket"
@@ -37,7 +37,7 @@ class Ticket(Base):
 
 
 class Note(Base):
-    """A line in a ticket's history; nothing in the table keeps it from standing there twice."""
+    """A line in a ticket's history; the table itself does not prevent duplicates."""
 
     __tablename__ = "note"
 

@@ -1,8 +1,8 @@
 """How the host sends: send, store the id, commit, catch up.
 
-Events may come before the id is stored, and find no ticket then.  None of them is lost: the ledger
-records an event before it calls a handler.  So either the handler finds the committed ticket, or
-the ledger has the status by the time the ticket is committed, and tells it here.
+Events may arrive before the id is stored, and then find no ticket. None of them is lost: the ledger
+records an event before it calls a handler. So either the handler finds the committed ticket, or the
+ledger has the status by the time the ticket is committed, and it is read here.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from .models import Note, Ticket, db
 
 
 def make(reference: str) -> None:
-    """Make and commit the ticket, if there is none: nothing is sent with a transaction open."""
+    """Create and commit the ticket, if there is none: nothing is sent with a transaction open."""
     if db.session.scalar(select(Ticket).where(Ticket.reference == reference)) is None:
         db.session.add(Ticket(reference=reference))
     db.session.commit()
 
 
 def send(reference: str, to: str) -> str | None:
-    """Send the message of a ticket, once however often it is asked for.
+    """Send a ticket's message once, however often this is called.
 
-    :return: its id, ``None`` if nobody knows whether it was sent: if it was, its events find the
+    :return: its id; ``None`` if it is unknown whether it was sent: if it was, its events find the
         ticket by the reference.
     """
     try:
@@ -50,7 +50,7 @@ def send(reference: str, to: str) -> str | None:
 
 
 def store(reference: str, message_id: str) -> None:
-    """Give the ticket the id of its message, and what has come of it so far."""
+    """Store the message's id in the ticket, and its status so far."""
     ticket = db.session.scalars(select(Ticket).where(Ticket.reference == reference)).one()
     ticket.message_id = message_id
     db.session.commit()  # before the ledger is asked, or an event in between would be missed
@@ -58,9 +58,9 @@ def store(reference: str, message_id: str) -> None:
 
 
 def catch_up(message_id: str) -> None:
-    """Give a committed ticket the status that came before it could be found.
+    """Store the status that arrived before the committed ticket could be found.
 
-    Only if it has none: a handler that has found it in the meantime knows better.
+    Only if it has none: a handler that has found it meanwhile has stored a later one.
     """
     message = current_ledger.message(message_id)
     if message is None or message.status is None:

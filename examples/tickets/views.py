@@ -17,7 +17,7 @@ blueprint = Blueprint("tickets", __name__, url_prefix="/tickets")
 
 @blueprint.put("/<reference>")
 def send(reference: str) -> tuple[dict[str, str | None], int]:
-    """Make a ticket, and send its message if there is a number ``to`` send it to."""
+    """Create a ticket, and send its message if there is a number ``to`` send it to."""
     sending.make(reference)
     to = request.form.get("to")
     message_id = sending.send(reference, to) if to else None
@@ -26,13 +26,13 @@ def send(reference: str) -> tuple[dict[str, str | None], int]:
 
 @blueprint.errorhandler(NotSent)
 def not_sent(error: NotSent) -> tuple[dict[str, str], int]:
-    """Nothing went out: the same request may be made again."""
+    """Nothing was sent: the same request can be repeated."""
     return {"error": str(error)}, 503
 
 
 @blueprint.get("/<reference>")
 def show(reference: str) -> dict[str, Any]:
-    """A ticket and what happened to it."""
+    """Show a ticket and its history."""
     ticket = db.first_or_404(select(Ticket).where(Ticket.reference == reference))
     return {
         "status": ticket.status,
