@@ -1,4 +1,4 @@
-"""All benchmarks, one after the other, into one page.
+"""Runs all benchmarks one after the other, and writes one page.
 
 What a benchmark needs and is not there, the page says.
 """

@@ -1,4 +1,4 @@
-"""A backlog worked off by ``retry --follow``: what several of them do for its time."""
+"""A backlog worked off by ``retry --follow``: the effect of running several of them."""
 
 from __future__ import annotations
 
@@ -108,7 +108,9 @@ def _row(database: str, milliseconds: int, events: int, rounds: int) -> dict[str
 
 @contextmanager
 def _backlog(database: str, events: int) -> Generator[tuple[SQLLedger, Mapping[str, str]]]:
-    """A ledger in which so many events are due, and the variables that lead to it."""
+    """Context manager for a ledger with this many due events, and the variables that point to
+    it.
+    """
     with (
         fresh_host(database, create_app) as host,
         TemporaryDirectory(prefix="benchmark-") as home,

@@ -1,4 +1,4 @@
-"""The application whose backlog ``retry --follow`` works off, told by variables."""
+"""The application whose backlog ``retry --follow`` works off, configured by variables."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HANDLER_MS = "BENCHMARK_HANDLER_MS"
 
 
 def create_app(url: str | None = None) -> Flask:
-    """An application with one handler, which sleeps for so many milliseconds.
+    """An application with one handler, which sleeps for this many milliseconds.
 
     :param url: of the ledger.
     """

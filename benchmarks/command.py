@@ -17,7 +17,7 @@ _SECONDS_BETWEEN_LINES = 3
 
 
 class NotMeasured(Exception):
-    """Something is not there that a benchmark needs; the message says what, and what to do."""
+    """Something that a benchmark needs is missing; the message says what, and what to do."""
 
 
 def make_parser(name: str, description: str, example: str) -> ArgumentParser:
@@ -41,7 +41,7 @@ def run(
     measure: Callable[[Namespace], list[Table]],
     arguments: Sequence[str] | None,
 ) -> list[Table]:
-    """Measure, print what was found and give it; exits with 1 where that cannot be done."""
+    """Measure, print and return the results; exit with 1 if that is impossible."""
     options = parser.parse_args(arguments)
     where = machine()
     try:
@@ -69,7 +69,7 @@ def seconds(text: str) -> float:
 
 
 def say(text: str) -> None:
-    """Tell what is being done, where results do not go."""
+    """Print what is being done, to standard error."""
     print(text, file=sys.stderr, flush=True)
 
 

@@ -1,4 +1,4 @@
-"""A ledger filled as years of use would leave it, by the database itself: quick."""
+"""Fills a ledger as years of use would, quickly, using the database itself."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def fill(engine: Engine, events: int) -> None:
 
 
 def _parts(dialect: str, messages: int) -> dict[str, str]:
-    """What differs from one database to another, and what is too long to be said twice."""
+    """The statements that differ between databases, and those too long to repeat."""
     seconds = f"({messages} - n) * {DAYS * 86400 / messages:.6f}"
     steps = (f"SELECT {place} AS place, '{name}' AS status" for place, name in enumerate(STATUSES))
     return {

@@ -1,4 +1,4 @@
-"""What a ledger full of events costs: the same as an empty one, it is hoped."""
+"""The cost of an event in a full ledger, which should be that in an empty one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CPU time an event in one process, the WSGI applications called directly."""
+"""CPU time per event in one process, calling the WSGI applications directly."""
 
 from __future__ import annotations
 

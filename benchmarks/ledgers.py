@@ -1,4 +1,4 @@
-"""An application with a ledger of its own, on each database that is there."""
+"""An application with a ledger of its own, on each available database."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def fresh_host(database: str, make: Callable[[str], Flask]) -> Generator[Host]:
 def on_each(
     databases: Iterable[str], measure: Callable[[str], list[dict[str, Any]]]
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """The rows that *measure* gives for the databases that are there, and notes on the rest.
+    """The rows that *measure* returns for the available databases, and notes on the others.
 
     :raises NotMeasured: if there is none of them.
     """

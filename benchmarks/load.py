@@ -1,4 +1,4 @@
-"""A load generator: as many connections as asked for, each with one request at a time.
+"""A load generator: any number of connections, each with one request at a time.
 
 One thread that only sends, waits and counts costs a tenth or so of what the servers do that are
 measured with it; how much, it tells.
@@ -20,7 +20,7 @@ _STUCK_SECONDS = 30
 
 @dataclass(kw_only=True)
 class Load:
-    """What came of it.
+    """The result of a run of the load generator.
 
     :param answers: how many requests were answered with each status; 0 is no answer.
     :param waits: seconds from sending a request (connecting included) to its whole answer.
@@ -79,7 +79,7 @@ def send(port: int, requests: Iterator[bytes], *, connections: int, seconds: flo
 
 
 def _answered(selector: BaseSelector, waiting: int) -> Iterator[tuple[_Connection, int]]:
-    """Connections with the status each was answered with, until none of those waiting is left.
+    """Yield connections with the status of their answer, until none is waiting.
 
     Whoever takes one may send its next request.
     """
@@ -96,7 +96,7 @@ def _answered(selector: BaseSelector, waiting: int) -> Iterator[tuple[_Connectio
 
 
 class _Connection:
-    """One that opens itself again when the server has closed it.
+    """A connection that is reopened after the server has closed it.
 
     :ivar since: when the last request was begun.
     :ivar is_waiting: whether it has not been answered.

@@ -1,4 +1,4 @@
-"""What the results depend on: the machine, and the versions."""
+"""What the results depend on: the machine and the versions."""
 
 from __future__ import annotations
 
@@ -63,7 +63,9 @@ def _processor() -> str:
 
 
 def _flush_seconds() -> float:
-    """How long the disk of the temporary files takes to keep a page: the floor of a commit."""
+    """How long the disk with the temporary files takes to flush a page: the minimum for a
+    commit.
+    """
     flush = getattr(os, "fdatasync", os.fsync)
     took = []
     with tempfile.TemporaryFile(buffering=0) as file:

@@ -1,4 +1,4 @@
-"""What the pages of a full ledger cost, and what posts notice of somebody who looks at them.
+"""The cost of the pages with a full ledger, and their effect on posts.
 
 gunicorn serves pages and posts over HTTP from one SQLite ledger.
 """
@@ -55,7 +55,7 @@ _POST_COLUMNS: Final = {"while": "what else goes on", **COLUMNS}
 
 
 def with_pages(app: Flask) -> Flask:
-    """*app* with the pages, open to whoever asks."""
+    """*app* with the pages, open to anybody."""
     app.register_blueprint(Dashboard(guard=lambda: True, url_prefix=PREFIX))
     return app
 
@@ -76,7 +76,7 @@ def parser() -> ArgumentParser:
 
 
 def measure(options: Namespace) -> list[Table]:
-    """Each page twice and more, then posts alone and beside somebody who looks at all of them.
+    """Each page several times, then posts alone, and posts while somebody requests all pages.
 
     :raises NotMeasured: if a page or an event is not answered with 200.
     """

@@ -120,7 +120,7 @@ PEERS: dict[str, Callable[[Note], Subject]] = {
 def _environs(
     path: str, request: Callable[[int], tuple[bytes, dict[str, str]]]
 ) -> Iterator[Environ]:
-    """Environs without end; *request* gives body and headers of the one with a number."""
+    """Yield endless environs; *request* returns body and headers of the one with a number."""
     base = create_environ(path, method="POST", content_type="application/json")
     for number in count():
         body, headers = request(number)

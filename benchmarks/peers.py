@@ -1,4 +1,4 @@
-"""CPU time an event of other packages' webhooks, against the same bare route."""
+"""CPU time per event of other packages' webhooks, relative to the same bare route."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def parser() -> ArgumentParser:
 
 
 def measure(options: Namespace) -> list[Table]:
-    """Those that are installed, beside the bare route and this package."""
+    """The installed packages, compared with the bare route and this package."""
     calls: Counter[str] = Counter()
     notes = []
     with TemporaryDirectory() as directory:
@@ -76,7 +76,7 @@ def measure(options: Namespace) -> list[Table]:
 
 
 def _require_calls(subjects: dict[str, Subject], calls: Counter[str], expected: int) -> None:
-    """What never came to a handler has not been measured."""
+    """Fail if an event did not reach a handler: it would not have been measured."""
     for name in subjects.keys() & PEERS.keys():
         if calls[name] != expected:
             raise RuntimeError(f"{name} called its handler {calls[name]} times, not {expected}.")

@@ -1,4 +1,4 @@
-"""What connections that stay open save: the same events with them, and with the engine's pool."""
+"""What keeping connections open saves: the same events with them, and with the engine's pool."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long posts wait while ``prune`` forgets what is old: at a steady rate, before and during it.
+"""How long posts wait at a steady rate, before and during ``prune``.
 
 Half of a filled SQLite ledger is older than is kept; gunicorn answers posts over HTTP meanwhile.
 """
@@ -49,7 +49,7 @@ def parser() -> Any:
 
 
 def measure(options: Namespace) -> list[Table]:
-    """Posts alone, and posts while messages are forgotten.
+    """Posts alone, and posts while messages are pruned.
 
     :raises NotMeasured: if an event was not accepted.
     """

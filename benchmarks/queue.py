@@ -1,4 +1,4 @@
-"""Events through Celery workers: how many a second, and how long after they were recorded."""
+"""Events through Celery workers: how many per second, and how long after they were recorded."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def measure(options: Namespace) -> list[Table]:
 
 
 class _System:
-    """A receiver in this process, and what its ledger tells of the workers in others."""
+    """A receiver in this process, and what its ledger says about the workers in others."""
 
     def __init__(self, folder: Path, url: str, config: CeleryConfig) -> None:
         self._settings = folder, url, config

@@ -101,6 +101,6 @@ def _start(log: Path, variables: dict[str, str]) -> subprocess.Popen[bytes]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill it: a worker takes seconds to end by itself, and whatever it held does no harm."""
+    """Kill it: a worker takes seconds to end by itself, and nothing that it held is needed."""
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -1,4 +1,4 @@
-"""What ``celery --app benchmarks.queue_worker`` runs, told by variables."""
+"""What ``celery --app benchmarks.queue_worker`` runs, configured by variables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Paired ratios: what of a noisy machine's measurements can be trusted."""
+"""Paired ratios: the measurements of a noisy machine that can be trusted."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Table:
 
 
 def as_markdown(where: str, tables: Sequence[Table]) -> str:
-    """*where* it was measured and with which versions, and then the tables."""
+    """Return *where* it was measured and with which versions, followed by the tables."""
     named = ", ".join(f"{name} {number}" for name, number in versions().items())
     parts = [f"- {where}\n- {named}"]
     for table in tables:

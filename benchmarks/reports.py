@@ -1,4 +1,4 @@
-"""What reports cost with very many messages, and what they cost those who post meanwhile."""
+"""The cost of reports with very many messages, and their effect on posts."""
 
 from __future__ import annotations
 

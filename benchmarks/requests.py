@@ -1,4 +1,4 @@
-"""The requests: the vendor's samples in turn, each of a message never seen before."""
+"""The requests: the vendor's samples in turn, each about a new message."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def message_id(number: int) -> str:
 
 
 def new_bodies() -> Iterator[bytes]:
-    """Bodies without end, all of different messages."""
+    """Yield endless bodies, each about a different message."""
     for number, (before, after) in zip(count(), cycle([_around_id(name) for name in _SAMPLES])):
         yield before + message_id(number).encode() + after
 
@@ -56,7 +56,7 @@ def environ_of(body: bytes) -> dict[str, Any]:
 
 
 def new_environs() -> Iterator[dict[str, Any]]:
-    """WSGI environs without end, of :func:`new_bodies`."""
+    """Yield endless WSGI environs, of :func:`new_bodies`."""
     return map(environ_of, new_bodies())
 
 

@@ -1,4 +1,6 @@
-"""A ledger filled with messages of every fate, sent over the last days, by the database itself."""
+"""Fills a ledger with messages of every outcome, sent over the last days, using the database
+itself.
+"""
 
 from __future__ import annotations
 

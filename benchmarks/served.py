@@ -1,4 +1,6 @@
-"""What gunicorn serves for a benchmark: ``benchmarks.served:create_app()``, told by variables."""
+"""What gunicorn serves for a benchmark: ``benchmarks.served:create_app()``, configured by
+variables.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""A long run under hardship: a simulated campaign, with duplicates and out of order, through
-gunicorn, PostgreSQL, RabbitMQ and two Celery workers, of which some are killed every few seconds.
+"""A long run under stress: a simulated campaign, with duplicates and out of order, through
+gunicorn, PostgreSQL, RabbitMQ and two Celery workers, some of which are killed every few seconds.
 In the end ledger and simulator have to agree, and no memory or connection may have leaked.
 """
 

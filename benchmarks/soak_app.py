@@ -1,4 +1,4 @@
-"""The application that is soaked: of every event it writes a row, in the ledger's transaction."""
+"""The application under test: it writes a row for each event, in the ledger's transaction."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ EXAMPLES = 3
 
 @dataclass(frozen=True)
 class Check:
-    """Something that was counted, and how often it may be there.
+    """A count, and its limit.
 
     :param examples: what is wrong, for those who look for the cause.
     """
@@ -50,7 +50,7 @@ class Check:
 
 
 def check_events(simulator: FreshdeskSimulator, ledger: SQLLedger) -> Iterator[Check]:
-    """Whether simulator, ledger and the handler's rows tell the same of every event."""
+    """Whether simulator, ledger and the handler's rows agree about every event."""
     report, backlog = simulator.report, ledger.overview.backlog()
     yield Check("posts given up, or not settled", report.given_up + report.left)
     yield Check("events that are pending", backlog.pending)
@@ -67,7 +67,7 @@ def check_events(simulator: FreshdeskSimulator, ledger: SQLLedger) -> Iterator[C
 
 
 def check_processes(processes: Sequence[Process]) -> Iterator[Check]:
-    """Whether none of them took more and more from when it was warm to its end.
+    """Whether none of them kept growing after warming up.
 
     Of a run of a few seconds nothing can be told.
     """

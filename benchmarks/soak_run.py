@@ -1,4 +1,6 @@
-"""The course of a soak: posting under blows, working off what is left, and coming to rest."""
+"""The course of a soak: posting while processes are killed, draining the queue, and shutting
+down.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,7 @@ class Run:
         self._left: dict[str, int] = {}
 
     def post(self) -> None:
-        """Post all events, and have the queue worked off, while processes are killed."""
+        """Post all events, and have the queue drained, while processes are killed."""
         self._began = self._told = monotonic()
         self._next_blow = self._began
         with self.simulator:
@@ -74,7 +76,7 @@ class Run:
         _wait_until_none(self._waiting, self._attend)
 
     def finish(self) -> None:
-        """Have the rest handled in peace, and end all processes in good order."""
+        """Have the rest handled undisturbed, and end all processes in order."""
         say("Nobody is killed any more")
         self._next_blow = float("inf")
         _wait_until_none(self._pending, self._attend)
@@ -88,7 +90,7 @@ class Run:
         self._left["connections to PostgreSQL when all have ended"] = self._connections()
 
     def checks(self) -> Iterator[Check]:
-        """Whether nothing was left behind, and the processes took no more and more."""
+        """Whether nothing was left behind, and no process kept growing."""
         for what, found in self._left.items():
             yield Check(what, found)
         yield Check("connections to PostgreSQL", max(self.watch.connections), CONNECTIONS)
@@ -111,7 +113,7 @@ class Run:
             )
 
     def _send(self) -> None:
-        """Send so many messages that enough events are on their way."""
+        """Send messages until enough events are on their way."""
         report = self.simulator.report
         room = max(0, AHEAD - report.left - self._pending())
         goal = min(self._events, report.events + room)

@@ -1,4 +1,4 @@
-"""gunicorn, two Celery workers and beat, and what is killed of them."""
+"""gunicorn, two Celery workers and beat, and which of them are killed."""
 
 from __future__ import annotations
 

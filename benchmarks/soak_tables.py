@@ -1,4 +1,4 @@
-"""What came of a soak, in tables."""
+"""The results of a soak, in tables."""
 
 from __future__ import annotations
 

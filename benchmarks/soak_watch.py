@@ -1,4 +1,4 @@
-"""What the processes of a soak take while it runs: memory, open files, connections."""
+"""The resources of the processes during a soak: memory, open files, connections."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WARM_SECONDS = 20
 
 
 class Sample(NamedTuple):
-    """What one process takes at one moment.
+    """The resources of one process at one moment.
 
     :param at: on the monotonic clock, in seconds.
     :param memory: its own, without what it maps from files, in bytes.
@@ -34,7 +34,7 @@ class Sample(NamedTuple):
 
 @dataclass
 class Process:
-    """A process, and how it was from its first to its last moment."""
+    """A process, with its samples from beginning to end."""
 
     kind: str
     samples: list[Sample] = field(default_factory=list)
@@ -51,7 +51,7 @@ class Process:
 
 
 class Watch:
-    """Looks at every process now and then.
+    """Samples every process regularly.
 
     :param connections: how many the system has to its database right now.
     """
@@ -71,7 +71,7 @@ class Watch:
         self.connections.append(self._connections())
 
     def spared(self) -> list[Process]:
-        """The processes that are as old as the run, one of each kind."""
+        """The processes that lived as long as the run, one of each kind."""
         return [self.processes[pid] for pid in sorted(self._system.spared)]
 
     def killed(self, kind: str) -> list[Process]:
@@ -80,7 +80,7 @@ class Watch:
         return sorted((p for p in found if p.kind == kind), key=lambda p: p.samples[0].at)
 
     def ended_by_themselves(self) -> int:
-        """How many processes are not there any more though they were not killed."""
+        """How many processes have ended although they were not killed."""
         gone = self.processes.keys() - self._system.members().keys() - self._system.killed
         return len(gone)
 

@@ -1,4 +1,4 @@
-"""Requests a second over sockets: gunicorn, and a load generator on the same cores."""
+"""Requests per second over sockets: gunicorn, and a load generator on the same cores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Posts at a steady rate over HTTP, and how long each waits, while something else goes on."""
+"""Posts at a steady rate over HTTP, and how long each waits while something else is going on."""
 
 from __future__ import annotations
 

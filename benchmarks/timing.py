@@ -1,4 +1,4 @@
-"""Time in short interleaved blocks: on a noisy machine only such ratios mean anything.
+"""Measures in short interleaved blocks: on a noisy machine, only such ratios mean anything.
 
 In each block every application gets as many requests, one application after the other, so that
 its time can be compared with another's in the same block.

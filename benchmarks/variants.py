@@ -27,7 +27,7 @@ Make = Callable[[Path], Flask]
 
 
 def bare(directory: Path) -> Flask:
-    """The route that all are compared with: it reads the JSON and does nothing with it."""
+    """The route that all are compared with: it parses the JSON and does nothing with it."""
     app = Flask("bare")
 
     @app.post(URL)
@@ -39,7 +39,7 @@ def bare(directory: Path) -> Flask:
 
 
 def naive(directory: Path) -> Flask:
-    """What one would write first: token, four schemas, a dict for duplicates, one signal."""
+    """What one might write first: token, four schemas, a dict for duplicates, one signal."""
     app = Flask("naive")
     schema, changed, seen = _EventSchema(), Signal(), dict[tuple[str, str, str], _Event]()
 
@@ -65,7 +65,7 @@ def naive(directory: Path) -> Flask:
 
 
 def memory(directory: Path) -> Flask:
-    """This package with the ledger in memory and one handler on ``status_changed``."""
+    """This package with the in-memory ledger and one handler on ``status_changed``."""
     app = Flask("memory")
     app.config["FD_WHATSAPP_HEADERS"] = {"Authorization": TOKEN}
     app.testing = True  # no warning of the ledger in memory

@@ -1,4 +1,4 @@
-"""What an answer has to look like, and inputs and ledgers that lead to each."""
+"""The expected answers, with inputs and ledgers that lead to each."""
 
 from __future__ import annotations
 

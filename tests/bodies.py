@@ -1,4 +1,4 @@
-"""Bodies, ways to put them into a request, and what has to become of them."""
+"""Bodies, ways to put them into a request, and the expected result of each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SAMPLE = (PAYLOADS / "queued.json").read_bytes()
 
 
 class CountingBody(io.RawIOBase):
-    """A stream that says how much of it was read, and may break off at its end."""
+    """A stream that records how much of it was read, and may break off at its end."""
 
     def __init__(self, body: bytes, error: Exception | None = None) -> None:
         self._stream = io.BytesIO(body)
@@ -34,12 +34,12 @@ class CountingBody(io.RawIOBase):
 
 
 def with_length(body: bytes | CountingBody, length: object) -> dict[str, Any]:
-    """Options of a test client: a body that says how long it is."""
+    """Options of a test client: a body with a stated length."""
     return {"environ_overrides": _environ(body) | {"CONTENT_LENGTH": str(length)}}
 
 
 def chunked(body: bytes | CountingBody, *, terminated: bool = True) -> dict[str, Any]:
-    """Options of a test client: a body that does not say how long it is.
+    """Options of a test client: a body without a stated length.
 
     :param terminated: the server says where it ends, as gunicorn does.
     """
@@ -65,7 +65,7 @@ def kept(ledger: Ledger) -> list[tuple[str, bytes]]:
 
 
 def assert_refused(client: FlaskClient, ledger: Ledger, body: bytes, status: int, why: str) -> Any:
-    """The answer is *status*, nothing was recorded, and the very bytes are kept."""
+    """Check that the answer is *status*, nothing was recorded, and the exact bytes are kept."""
     answer = client.post(URL, data=body)
     assert answer.status_code == status, answer.text
     assert kept(ledger) == [(why, body)]

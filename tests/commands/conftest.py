@@ -40,7 +40,7 @@ def run() -> RunCommand:
 
 @pytest.fixture
 def run_json(run: RunCommand) -> RunJSON:
-    """Runs a command with ``--json``, and gives what it printed; its exit status has to be that."""
+    """Runs a command with ``--json``, and returns its output; checks the exit status."""
 
     def run_json(app: Flask, *arguments: str, status: int = 0) -> Any:
         result = run(app, *arguments, "--json")
@@ -119,7 +119,7 @@ def deferred(make_durable: MakeApp) -> Flask:
 
 @pytest.fixture
 def post(payload: Payload) -> Post:
-    """Posts a sample, or a body, and gives the result, or else the status."""
+    """Posts a sample or a body, and returns the result, else the status."""
 
     def post(app: Flask, sample: str | bytes = "queued", url: str = URL, **changes: Any) -> str:
         body = sample if isinstance(sample, bytes) else json.dumps(payload(sample, **changes))
@@ -144,7 +144,7 @@ def states(app: Flask) -> dict[str, str]:
 
 
 def expect_of(app: Flask, account_id: str) -> None:
-    """Make an account known that has no event: only a message was sent to it."""
+    """Make an account known that has no event, only a send."""
     expected = Expected(account_id=account_id, message_id="expected", receiver="fd_whatsapp")
     ledger_of(app).send_record.expect(expected)
 

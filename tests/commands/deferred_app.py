@@ -1,4 +1,4 @@
-"""A host application whose events are dispatched by a process of their own.
+"""A host application whose events are dispatched by another process.
 
 Its ledger is on an engine of the host's, so that nothing creates it but ``upgrade``.
 """
@@ -39,7 +39,7 @@ def create_app(folder: str | None = None) -> Flask:
     @status_received.connect_via(app)
     @handler_name("note")
     def note(app: Flask, event: StatusEvent) -> None:
-        """Say that the event has come; one called ``wait`` waits until it may go on.
+        """Note that the event was handled; one called ``wait`` waits until it may continue.
 
         One called ``write`` writes, and does so in the middle of that.
         """

@@ -34,7 +34,9 @@ def app_of(accounts: Accounts, tmp_path: Path) -> Flask:
 
 @pytest.fixture
 def app(tmp_path: Path, empty_ledger_file: Path) -> Any:
-    """An application whose accounts are asked for, of which one has posted, and another went."""
+    """An application with a callable for accounts, one of which has posted, and another has been
+    removed.
+    """
     (tmp_path / "ledger.db").write_bytes(empty_ledger_file.read_bytes())
     accounts = {"acme": ACME, "other": OTHER, "gone": Account({"X-Token": "gone-s3cret"}, ["3"])}
     app = app_of(accounts.get, tmp_path)
@@ -52,7 +54,7 @@ def post_to(app: Flask, payload: Payload, key: str, **changes: Any) -> int:
 def test_check_is_a_line_an_account(
     app: Flask, run: RunCommand, run_json: RunJSON, payload: Payload, tmp_path: Path
 ) -> None:
-    """Each account that has posted is a line without a secret; one that went is a warning."""
+    """Each account that has posted has a line without secrets; a removed one is a warning."""
     assert post_to(app, payload, "other", account_id="2") == 200
     assert post_to(app, payload, "gone", account_id="3") == 200
     finish_writes(5)
@@ -86,7 +88,7 @@ def test_check_finds_an_id_that_two_accounts_have(
 
 
 def test_check_of_several_receivers_is_a_line_each(make_durable: MakeApp, run: RunCommand) -> None:
-    """With several receivers the settings are left out, unless asked for."""
+    """With several receivers, settings are shown only on request."""
     app = make_durable()
     app.config["FD_WHATSAPP_TWO_HEADERS"] = {"Authorization": TOKEN}
     app.config["FD_WHATSAPP_TWO_LEDGER_URL"] = app.config["FD_WHATSAPP_LEDGER_URL"]
@@ -102,7 +104,7 @@ def test_check_of_several_receivers_is_a_line_each(make_durable: MakeApp, run: R
 def test_events_of_all_receivers_of_a_ledger(
     make_durable: MakeApp, run: RunCommand, run_json: RunJSON, post: Post
 ) -> None:
-    """Events and messages are looked for in the ledger that all receivers share."""
+    """Events and messages are searched for in the ledger that all receivers share."""
     app = make_durable()
     app.config["FD_WHATSAPP_TWO_HEADERS"] = {"Authorization": TOKEN}
     app.config["FD_WHATSAPP_TWO_LEDGER_URL"] = app.config["FD_WHATSAPP_LEDGER_URL"]
@@ -121,7 +123,7 @@ def test_events_of_all_receivers_of_a_ledger(
 
 
 def test_ledger_that_was_forgotten(make_app: MakeApp) -> None:
-    """A receiver beside one with a database has to say where its own events go."""
+    """A receiver next to one with a database must say where its own events go."""
     app = make_app(LEDGER_URL="sqlite:///ledger.db")
     app.config["FD_WHATSAPP_TWO_HEADERS"] = {"Authorization": TOKEN}
     two = FreshdeskWhatsApp("two", config_prefix="FD_WHATSAPP_TWO", url_prefix="/two")
@@ -133,7 +135,7 @@ def test_ledger_that_was_forgotten(make_app: MakeApp) -> None:
 
 
 def test_client_of_an_account(app: Flask, tmp_path: Path) -> None:
-    """``client_for`` gives an account's client, and another one when its key was changed."""
+    """``client_for`` returns an account's client, and a new one if its key was changed."""
     accounts = {"acme": ACME}
     app = app_of(accounts, tmp_path)
     api = {"domain": "acme.freshdesk.com", "sender": "+4930123456"}
@@ -165,7 +167,7 @@ def make_old(app: Flask, days: int) -> None:
 
 
 def left_after(app: Flask, run_json: RunJSON, days: int) -> set[str]:
-    """Which accounts have events left after pruning, if all of it were so old."""
+    """The accounts that still have events after pruning, if all events were this old."""
     make_old(app, days)
     run_json(app, "prune")
     return {event.account_id for event in ledger_of(app).events()}
@@ -174,7 +176,9 @@ def left_after(app: Flask, run_json: RunJSON, days: int) -> set[str]:
 def test_prune_keeps_an_account_as_long_as_it_says(
     app: Flask, run: RunCommand, run_json: RunJSON, payload: Payload, tmp_path: Path
 ) -> None:
-    """An account's own retention goes before the receiver's, be it longer or shorter."""
+    """An account's own retention takes precedence over the receiver's, whether longer or
+    shorter.
+    """
     accounts = {"acme": ACME, "other": OTHER, "brief": Account({"X": "brief-s3cret"}, ["4"])}
     app = app_of(accounts, tmp_path)
     accounts["brief"] = Account({"X": "brief-s3cret"}, ["4"], retention_days=40)
@@ -190,7 +194,7 @@ def test_prune_keeps_an_account_as_long_as_it_says(
 def test_prune_forgets_what_reached_two_receivers(
     run_json: RunJSON, payload: Payload, tmp_path: Path, empty_ledger_file: Path
 ) -> None:
-    """What two receivers heard of goes, too: when none of them wants to keep its account longer."""
+    """Messages of two receivers are pruned after the longer retention of their account."""
     (tmp_path / "ledger.db").write_bytes(empty_ledger_file.read_bytes())
     brief = Account({"X": "brief-s3cret"}, ["4"], retention_days=40)
     app = app_of({"acme": ACME, "other": OTHER, "brief": brief}, tmp_path)
@@ -217,7 +221,7 @@ def test_prune_forgets_what_reached_two_receivers(
 
 
 def test_account_that_only_sent_is_known_to_the_commands(app: Flask, payload: Payload) -> None:
-    """What the API told of an account counts as its own, though no webhook of it ever came."""
+    """What the API reported about an account counts as its own, even without any webhook."""
     receiver = app.extensions["fd_whatsapp"]["fd_whatsapp"]
     other = receiver.accounts.find("other")
     assert receiver.accounts.keys(receiver.ledger) == []
@@ -227,7 +231,7 @@ def test_account_that_only_sent_is_known_to_the_commands(app: Flask, payload: Pa
 
 
 def test_account_is_noted_before_it_is_answered(app: Flask, payload: Payload) -> None:
-    """With the first answer to an account the ledger knows its key, by which it is pruned."""
+    """After an account's first answer the ledger knows its key, which pruning uses."""
     receiver = app.extensions["fd_whatsapp"]["fd_whatsapp"]
     assert post_to(app, payload, "other", account_id="2") == 200
     assert receiver.accounts.keys(receiver.ledger) == ["other"]
@@ -248,7 +252,7 @@ def of_two(app: Flask, payload: Payload) -> Flask:
 def test_account_is_meant_by_its_key_or_its_id(
     of_two: Flask, run_json: RunJSON, given: str
 ) -> None:
-    """Whatever lists, --account takes the key of an account or one of its ids."""
+    """In all commands that list, --account takes the key of an account or one of its ids."""
     chosen = ("--account", given)
     listed = run_json(of_two, "events", *chosen)["events"]
     assert [one["message_id"] for one in listed] == ["M-other"]
@@ -271,7 +275,7 @@ def messages_of(app: Flask, account: str) -> Any:
 
 
 def test_erasing_for_an_account_by_its_key(of_two: Flask, run: RunCommand) -> None:
-    """``forget`` takes the key of an account, too, and leaves other accounts' messages."""
+    """``forget`` also takes the key of an account, and leaves other accounts' messages."""
     erased = run(of_two, "forget", "--message", "M-other", "--account", "acme", "--yes")
     assert erased.output.startswith("Erased 0 messages")
     erased = run(of_two, "forget", "--message", "M-other", "--account", "other", "--yes")
@@ -279,7 +283,9 @@ def test_erasing_for_an_account_by_its_key(of_two: Flask, run: RunCommand) -> No
 
 
 def test_account_that_may_be_one_of_several(tmp_path: Path, run: RunCommand) -> None:
-    """A key of several ids, or one that is another's id, is an error that says how to choose."""
+    """A key with several ids, or one that is another account's id, is an error that says how to
+    choose.
+    """
     accounts = {
         "several": Account({"X": "a-s3cret"}, ["1", "2"]),
         "3": Account({"X": "b-s3cret"}, ["4"]),
@@ -298,7 +304,7 @@ def test_account_that_may_be_one_of_several(tmp_path: Path, run: RunCommand) -> 
 def test_status_of_an_account_tells_of_its_sends(
     of_two: Flask, run_json: RunJSON, payload: Payload
 ) -> None:
-    """Unknown sends, and events that only the API told of, count for their own account."""
+    """Unknown sends, and events that only the API reported, count for their own account."""
     record = ledger_of(of_two).send_record
     intent = SendIntent(receiver="fd_whatsapp", account_id="2", external_reference_id="R1")
     record.failed(record.intend(intent), SendState.UNKNOWN, "no answer")
@@ -311,7 +317,7 @@ def test_status_of_an_account_tells_of_its_sends(
 
 
 def test_status_names_the_account_that_was_turned_away(of_two: Flask, run: RunCommand) -> None:
-    """Each rejection says which account it was, with what people call it."""
+    """Each rejection names its account."""
     told = run(of_two, "status").output
     assert "403 account of account other (Other Ltd), " in told
     assert "403 account of account acme, " in told
@@ -320,7 +326,7 @@ def test_status_names_the_account_that_was_turned_away(of_two: Flask, run: RunCo
 def test_queries_of_status_do_not_grow_with_accounts(
     tmp_path: Path, run: RunCommand, payload: Payload, empty_ledger_file: Path
 ) -> None:
-    """However many accounts there are, ``status`` and ``check`` ask the ledger as often."""
+    """``status`` and ``check`` query the ledger equally often for any number of accounts."""
     (tmp_path / "ledger.db").write_bytes(empty_ledger_file.read_bytes())
     accounts = {"a0": Account({"X": "s3cret-0"}, ["100"])}
     app = app_of(accounts, tmp_path)

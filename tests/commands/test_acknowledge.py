@@ -22,7 +22,7 @@ def app(make_durable: MakeApp, post: Post, tickets: Tickets) -> Flask:
 def test_every_dead_event_is_acknowledged_without_a_choice(
     app: Flask, run: RunCommand, run_json: RunJSON
 ) -> None:
-    """Without a choice every dead event is acknowledged, and stays dead."""
+    """Without --event every dead event is acknowledged, and stays dead."""
     assert run(app, "acknowledge").stdout == "fd_whatsapp: 3 dead events acknowledged.\n"
     assert ledger_of(app).overview.backlog().dead == 3
     again = run_json(app, "acknowledge")
@@ -33,7 +33,7 @@ def test_every_dead_event_is_acknowledged_without_a_choice(
 def test_acknowledged_rejection_needs_no_attention(
     make_durable: MakeApp, run: RunCommand, run_json: RunJSON
 ) -> None:
-    """A rejection that is acknowledged needs no attention any more; the next one does."""
+    """An acknowledged rejection needs no attention; the next one does."""
     app = make_durable()
 
     def problems_after(body: str) -> list[str]:
@@ -51,7 +51,7 @@ def test_acknowledged_rejection_needs_no_attention(
 
 
 def test_named_events_are_acknowledged(app: Flask, run: RunCommand, run_json: RunJSON) -> None:
-    """Events can be named, and one that has nothing to acknowledge is an error of its own."""
+    """Events can be named, and each that cannot be acknowledged is an error of its own."""
     first, second, third = sorted(event.id for event in ledger_of(app).events())
     found = run_json(app, "acknowledge", "--event", str(first), "--event", str(second))
     assert found["acknowledged"] == {"fd_whatsapp": 2}
@@ -63,6 +63,6 @@ def test_named_events_are_acknowledged(app: Flask, run: RunCommand, run_json: Ru
 
 
 def test_acknowledging_an_unknown_event_is_an_error(app: Flask, run: RunCommand) -> None:
-    """An event that is not there, or no id at all, is an error."""
+    """An unknown event, or something that is not an id, is an error."""
     assert run(app, "acknowledge", "--event", "999").exit_code == 1
     assert run(app, "acknowledge", "--event", "x").exit_code == 2

@@ -27,7 +27,9 @@ from .conftest import Post, RunCommand, RunJSON, ledger_of, states
 def test_backup_has_what_was_acknowledged(
     durable: Flask, run_json: RunJSON, post: Post, make_app: MakeApp, tmp_path: Path
 ) -> None:
-    """A backup has every event, though the file's log was never written back, and opens alone."""
+    """A backup has every event, even those still in the write-ahead log, and can be opened
+    alone.
+    """
     for number in range(5):
         post(durable, data__message_id=f"M{number}")
     made = run_json(durable, "backup", str(tmp_path / "backup.db"))
@@ -44,7 +46,7 @@ def test_backup_has_what_was_acknowledged(
 def test_backup_under_writes_is_of_one_moment(
     durable: Flask, run: RunCommand, post: Post, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is recorded while it copies page by page waits for nothing, and is not in it."""
+    """Events recorded while it copies do not wait, and are not in the backup."""
     post(durable, data__message_id="before")
     monkeypatch.setattr(sqlite_backup, "PAGES", 5)
     answers: list[str] = []
@@ -70,7 +72,7 @@ def test_backup_under_writes_is_of_one_moment(
 
 
 def test_file_that_exists_is_kept(durable: Flask, run: RunCommand, tmp_path: Path) -> None:
-    """No file is overwritten: neither an older backup nor the ledger itself."""
+    """No file is overwritten, neither an older backup nor the ledger itself."""
     ledger_of(durable).events()
     before = (tmp_path / "ledger.db").read_bytes()
     result = run(durable, "backup", str(tmp_path / "ledger.db"))
@@ -91,7 +93,9 @@ def while_backing_up(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object])
 def test_file_that_comes_meanwhile_is_kept(
     durable: Flask, run: RunCommand, post: Post, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of two backups to one name at once the one that is done first stays; nothing is beside it."""
+    """If two backups with one name run at once, the first to finish stays, and nothing is left
+    over.
+    """
     post(durable)
     folder = tmp_path / "backups"
     folder.mkdir()
@@ -104,7 +108,7 @@ def test_file_that_comes_meanwhile_is_kept(
 def test_backup_is_on_disk_before_it_has_its_name(
     durable: Flask, run: RunCommand, post: Post, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file is written through to the disk, then gets its name, and then its folder is."""
+    """The file is synced before it gets its name, and its folder afterwards."""
     post(durable)
     file, steps = tmp_path / "backups" / "one.db", []
     file.parent.mkdir()
@@ -127,7 +131,7 @@ def test_backup_on_a_share_without_hard_links(
     monkeypatch: pytest.MonkeyPatch,
     number: int,
 ) -> None:
-    """Where a file can have one name only, and a folder is not synced, a backup is made too."""
+    """A backup also works without hard links, and where a folder cannot be synced."""
     post(durable)
     fsync = os.fsync
 
@@ -156,7 +160,7 @@ def test_backup_on_a_share_without_hard_links(
 def test_backup_that_is_killed_has_no_name(
     durable: Flask, run: RunCommand, post: Post, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A backup that was killed half way leaves nothing of that name, and can be run again."""
+    """A backup that was killed half way leaves no file with its name, and can be repeated."""
     post(durable)
     file = tmp_path / "backups" / "one.db"
     file.parent.mkdir()
@@ -177,7 +181,7 @@ write_backup(driver, Path(sys.argv[2]), lambda *_: os.kill(os.getpid(), signal.S
 
 
 def test_only_its_owner_reads_a_backup(durable: Flask, run: RunCommand, tmp_path: Path) -> None:
-    """A backup is for its owner alone, since it has people's references; nothing is left beside."""
+    """A backup is readable by its owner only, and leaves nothing else behind."""
     (tmp_path / "backups").mkdir()
     run(durable, "backup", str(tmp_path / "backups" / "one.db"))
     (made,) = (tmp_path / "backups").iterdir()
@@ -192,6 +196,6 @@ def test_folder_that_is_not_there(durable: Flask, run: RunCommand, tmp_path: Pat
 
 
 def test_ledger_in_memory(make_app: MakeApp, run: RunCommand, tmp_path: Path) -> None:
-    """There is nothing to back up in memory, and that is an error."""
+    """An in-memory ledger cannot be backed up, which is an error."""
     result = run(make_app(), "backup", str(tmp_path / "one.db"))
     assert (result.exit_code, "in memory" in result.stderr) == (1, True)

@@ -76,7 +76,7 @@ def test_all_in_place(app: Flask, run: RunCommand) -> None:
 
 @pytest.mark.usefixtures("sync_ticket")
 def test_check_as_json(app: Flask, run: RunCommand) -> None:
-    """With --json the same comes as one JSON object."""
+    """--json prints the same as one JSON object."""
     report = json.loads(run(app, "check", "--json").stdout)
     (receiver,) = report["receivers"]
     assert (receiver["receiver"], receiver["url"]) == ("fd_whatsapp", URL)
@@ -88,7 +88,7 @@ def test_check_as_json(app: Flask, run: RunCommand) -> None:
 
 @pytest.mark.parametrize("form", [(), ("--json",)])
 def test_secrets_are_masked(make_app: MakeApp, run: RunCommand, form: tuple[str, ...]) -> None:
-    """No header's value and no password is shown, though their places are."""
+    """Neither header values nor passwords are shown, only where they are configured."""
     app = make_app(
         FreshdeskWhatsApp(ledger=MemoryLedger()),
         HEADERS={"Authorization": [TOKEN, "0ther"]},
@@ -122,8 +122,9 @@ def test_secrets_are_masked(make_app: MakeApp, run: RunCommand, form: tuple[str,
     ],
 )
 def test_masked_url(url: str, shown: str) -> None:
-    """Of a database's URL all is shown but the password and what is no host in the query, or
-    nothing if that is unsure."""
+    """A database's URL is shown without its password and without the query's parameters other than
+    hosts, or not at all if in doubt.
+    """
     assert masked_url(url) == shown
 
 
@@ -138,7 +139,7 @@ def _raises_with_url(app: Flask) -> Never:
 def test_ledger_that_is_down(
     make_app: MakeApp, run: RunCommand, find: Find, ledger: Any, told: str
 ) -> None:
-    """A ledger that cannot be used is an error; the rest is checked all the same."""
+    """An unusable ledger is an error; everything else is checked nevertheless."""
     app = make_app(FreshdeskWhatsApp(ledger=ledger), LEDGER_URL=DATABASE)
     result = run(app, "check")
     assert result.exit_code == 1
@@ -153,7 +154,7 @@ def test_ledger_that_is_down(
 def test_coroutine_function_without_asgiref(
     app: Flask, find: Find, monkeypatch: pytest.MonkeyPatch, signal: NamedSignal
 ) -> None:
-    """An ``async def`` handler is an error where Flask's extra for them is not installed."""
+    """An ``async def`` handler is an error if Flask's extra for it is not installed."""
 
     @signal.connect
     @handler_name("asynchronous")
@@ -173,7 +174,7 @@ def test_coroutine_function_without_asgiref(
 def test_connected_for_the_proxy(
     app: Flask, find: Find, signal: NamedSignal, is_of_events: bool
 ) -> None:
-    """A handler connected for the proxy ``current_app`` is named as that, and it is an error."""
+    """A handler connected for the proxy ``current_app`` is an error that says so."""
     with app.app_context():
         signal.connect_via(current_app)(handler_name("tickets")(lambda app, **_: None))
     status, ((level, text), *others) = find(app)
@@ -184,7 +185,7 @@ def test_connected_for_the_proxy(
 
 
 def test_connected_for_another_sender(app: Flask, find: Find) -> None:
-    """One connected for some other sender is doubtful; it may be another application's."""
+    """A handler connected for another sender is a warning: it may belong to another application."""
     changed.connect_via("shop")(handler_name("tickets")(lambda app, **_: None))
     changed.connect_via(app)(lambda app, **_: None)
     status, ((level, text),) = find(app)
@@ -193,7 +194,7 @@ def test_connected_for_another_sender(app: Flask, find: Find) -> None:
 
 
 def test_no_handler(app: Flask, find: Find) -> None:
-    """Without any handler the check says how handlers vanish; that is no error."""
+    """Without any handler, the check explains how handlers vanish; that is not an error."""
 
     def connect_in_vain() -> None:
         @changed.connect
@@ -217,7 +218,7 @@ def test_shared_identity(app: Flask, find: Find) -> None:
 
 
 def test_one_name_for_several_statuses(app: Flask, find: Find) -> None:
-    """A name that no two handlers of one event share is nothing to warn of."""
+    """A name shared only by handlers of different events needs no warning."""
 
     @message_read.connect
     @message_sent.connect
@@ -238,7 +239,7 @@ def test_one_name_for_several_statuses(app: Flask, find: Find) -> None:
 def test_doubtful_settings(
     make_app: MakeApp, find: Find, settings: dict[str, Any], told: str
 ) -> None:
-    """Settings that work, but hardly as meant, are warned of."""
+    """Settings that work, but probably not as intended, are warnings."""
     status, found = find(make_app(**settings))
     assert status == 0
     assert [(level, told in text) for level, text in found] == [("warning", True)]
@@ -248,7 +249,7 @@ def test_doubtful_settings(
 def test_memory_outside_debug(
     make_app: MakeApp, find: Find, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The ledger in memory is warned of, unless the application is debugged or tested."""
+    """The in-memory ledger is a warning, except in debug mode and tests."""
     app = make_app()
     app.testing = False
     status, found = find(app)
@@ -261,7 +262,7 @@ def test_memory_outside_debug(
 
 
 def test_a_short_secret_leaves_texts_readable(make_app: MakeApp) -> None:
-    """Only what cannot be a part of words by chance is masked inside texts, and all of it."""
+    """Secrets are masked inside texts unless they could be part of a word by chance."""
     app = make_app(HEADERS={"Authorization": ["a", "test", "test-and-more"]})
     receivers = app.extensions["fd_whatsapp"].values()
     text = "a latest test, test-and-more and xtest-and-morex"

@@ -1,4 +1,4 @@
-"""What ``flask fd-whatsapp check`` finds out about a ledger in a database, and a queue."""
+"""What ``flask fd-whatsapp check`` reports about a ledger in a database, and a queue."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_durable_ledger_is_listed_with_its_file(
 
 
 def test_values_that_are_not_plain(make_durable: MakeApp, run: RunCommand) -> None:
-    """A setting that depends on the ledger is shown with what it comes to, a function as set."""
+    """A setting that depends on the ledger is shown with its effective value."""
     output = run(make_durable(CAMPAIGN=r"^\w+"), "check").output
     assert "REJECT_INVALID = None (False in effect, since the ledger is durable)\n" in output
     assert "CAMPAIGN = (set)\n" in output
@@ -60,7 +60,7 @@ def test_check_names_the_upgrade_command(
 def test_doubts_about_a_hosts_engine_are_warnings(
     make_durable: MakeApp, run_json: RunJSON, tmp_path: Path
 ) -> None:
-    """What is doubtful about a host's own engine is a warning each, and no error."""
+    """Each doubt about a host's own engine is a warning, not an error."""
     ledger = SQLLedger(create_engine(url_in(tmp_path)))
     ledger.upgrade()
     app = make_durable(FreshdeskWhatsApp(ledger=ledger))

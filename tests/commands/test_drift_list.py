@@ -30,7 +30,7 @@ def note(app: Flask, post: Post) -> None:
 
 
 def test_drift_is_listed(durable: Flask, run: RunCommand, post: Post) -> None:
-    """What is not known has a line, with how often and a message's id."""
+    """Each unknown part has a line with its count and a message's id."""
     assert "Nothing unknown has been seen" in run(durable, "drift").stdout
     note(durable, post)
     result = run(durable, "drift", "--receiver", "fd_whatsapp")
@@ -41,7 +41,7 @@ def test_drift_is_listed(durable: Flask, run: RunCommand, post: Post) -> None:
 
 
 def test_drift_as_json(durable: Flask, run_json: RunJSON, post: Post) -> None:
-    """With --json there is all of it."""
+    """--json has everything."""
     note(durable, post)
     assert run_json(durable, "drift") == {
         "drift": [

@@ -24,7 +24,7 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 def filled(make_durable: MakeApp, monkeypatch: pytest.MonkeyPatch) -> Flask:
-    """An application with two campaigns: of spring nearly all is read, of autumn little."""
+    """An application with two campaigns: nearly all of spring is read, and little of autumn."""
     monkeypatch.delenv("TZ", raising=False)
     app = make_durable(CAMPAIGN=r"^(\w+)-")
     ledger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
@@ -52,7 +52,7 @@ def filled(make_durable: MakeApp, monkeypatch: pytest.MonkeyPatch) -> Flask:
 
 
 def test_a_report_for_people(filled: Flask, run: RunCommand) -> None:
-    """Every rate has its denominator, its interval and a bar; failures have what to do."""
+    """Every rate has its denominator, interval and bar; failures say what to do."""
     told = run(filled, "report", "--since", "7d", "--by", "campaign").stdout
     assert "until now (UTC)" in told
     assert "READ depends on read receipts" in told
@@ -63,7 +63,7 @@ def test_a_report_for_people(filled: Flask, run: RunCommand) -> None:
 
 
 def test_a_report_for_programs(filled: Flask, run_json: RunJSON) -> None:
-    """As JSON it is what ``engagement`` gives."""
+    """As JSON it is what ``engagement`` returns."""
     told = run_json(filled, "report", "--by", "campaign")
     assert told["total"]["known"] == 18
     assert {one["group"]: one["read"] for one in told["groups"]} == {"spring": 8, "autumn": 0}
@@ -87,7 +87,7 @@ def test_a_report_as_markdown(filled: Flask, run: RunCommand) -> None:
 
 
 def test_alarm_on_a_rate_past_its_bound(filled: Flask, run: RunCommand) -> None:
-    """A rate past its bound, in any group, is said, and exits 1; others say nothing."""
+    """A rate beyond its bound, in any group, is reported with exit status 1; others are not."""
     result = run(filled, "report", "--by", "campaign", "--alarm", "read_rate<0.4")
     assert result.exit_code == 1
     assert "Alarm: read_rate of autumn is 0% of 5, < 40.0%." in result.stderr
@@ -113,7 +113,7 @@ def test_two_campaigns_compared(filled: Flask, run: RunCommand, run_json: RunJSO
 
 @pytest.mark.parametrize("by", ["day", "account", "template", "failure"])
 def test_two_groups_of_any_kind_compared(filled: Flask, run_json: RunJSON, by: str) -> None:
-    """Two groups of what the report goes by are compared by the names that it prints."""
+    """Two groups of the report's dimension are compared by the names that it prints."""
     names = {
         "day": [(NOW - timedelta(days=ago)).strftime("%Y-%m-%d") for ago in (3, 2)],
         "account": ["1", "2"],
@@ -144,7 +144,7 @@ def test_compared_are_two_groups_of_one_kind(filled: Flask, run: RunCommand) -> 
 
 
 def test_messages_for_people(filled: Flask, run: RunCommand) -> None:
-    """Messages are listed by what became of them, with the failure and whether it arrived."""
+    """Messages are listed with their status, failure, and whether they arrived."""
     result = run(filled, "messages", "--failure-class", "recipient")
     assert result.exit_code == 0, (result.output, result.exception)
     told = result.stdout
@@ -157,7 +157,7 @@ def test_messages_for_people(filled: Flask, run: RunCommand) -> None:
 
 
 def test_a_table_that_is_cut_says_so(filled: Flask, run: RunCommand) -> None:
-    """Of more messages than a table has rows, it says how to get the rest."""
+    """If there are more messages than rows in the table, it says how to get the rest."""
     told = run(filled, "messages", "--limit", "3").stdout.splitlines()
     assert len(told) == 5
     assert told[-1].startswith("The latest 3 of them:")
@@ -167,7 +167,7 @@ def test_a_table_that_is_cut_says_so(filled: Flask, run: RunCommand) -> None:
 def test_messages_for_spreadsheets(
     filled: Flask, run: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As CSV there are all of them, page by page, and none is a formula."""
+    """CSV has all messages, read page by page, and no formulas."""
     monkeypatch.setattr("flask_fd_whatsapp.commands.message_list.PAGE", 3)
     ledger = filled.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
     ledger.record(entry("SENT", message_id="X", reference="=cmd|x", campaign="@x"), POLICY)
@@ -181,7 +181,7 @@ def test_messages_for_spreadsheets(
 
 
 def test_messages_for_programs(filled: Flask, run_json: RunJSON) -> None:
-    """As JSON there are all of them too, or as many as asked for."""
+    """JSON has all messages too, or as many as requested."""
     assert len(run_json(filled, "messages")["messages"]) == 18
     (one,) = run_json(filled, "messages", "--limit", "1")["messages"]
     assert one["source"] == "webhook"
@@ -233,7 +233,7 @@ def test_today_and_yesterday() -> None:
 
 
 def test_no_period(filled: Flask, run: RunCommand) -> None:
-    """What is no period is an error that says how to write one."""
+    """An invalid period is an error that says how to write one."""
     result = run(filled, "report", "--since", "soon")
     assert result.exit_code == 2
     assert "yesterday" in result.output
@@ -245,12 +245,12 @@ def test_no_period(filled: Flask, run: RunCommand) -> None:
     [(0, "0%"), (1, "100%"), (0.0001, "<0.1%"), (0.9999, ">99.9%"), (0.25, "25.0%"), (None, "-")],
 )
 def test_shares_in_words(value: float | None, text: str) -> None:
-    """Only what is exactly none or all is said to be that."""
+    """0 % and 100 % are shown only if exact."""
     assert per_cent(value) == text
 
 
 def test_bars_and_times_in_words() -> None:
-    """A bar of something is seen; times are told in two units."""
+    """A bar above zero is visible; durations have two units."""
     assert bar(0) == ""
     assert bar(0.0001) == "▏"
     assert bar(1) == "█" * 20

@@ -27,7 +27,7 @@ def filled(make_durable: MakeApp, post: Post, tickets: Tickets) -> Flask:
 
 
 def make_pending(app: Flask) -> None:
-    """Revive the last event without trying it."""
+    """Revive the last event without handling it."""
     ledger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
     (last,) = ledger.events(limit=1)
     ledger.dead_events.revive(last.id)
@@ -67,7 +67,7 @@ def test_events_that_meet_every_condition(
 
 
 def test_pages_give_every_event_once(filled: Flask, run: RunCommand, run_json: RunJSON) -> None:
-    """Page after page gives every event once, and says where the next begins."""
+    """The pages list every event once, and say where the next one begins."""
     seen: list[int] = []
     more: tuple[str, ...] = ()
     while True:
@@ -82,7 +82,7 @@ def test_pages_give_every_event_once(filled: Flask, run: RunCommand, run_json: R
 
 
 def test_a_line_an_event(filled: Flask, run: RunCommand) -> None:
-    """A line an event, and the error of those that are not done, without its escapes."""
+    """One line per event, and the error of those that are not done, without escapes."""
     result = run(filled, "events")
     lines = result.stdout.splitlines()
     assert result.exit_code == 0
@@ -93,7 +93,7 @@ def test_a_line_an_event(filled: Flask, run: RunCommand) -> None:
 
 
 def test_late_event_is_marked(durable: Flask, run: RunCommand, post: Post) -> None:
-    """An event that came late is marked."""
+    """A late event is marked."""
     post(durable, "read")
     post(durable, "sent")
     _, late, first = run(durable, "events").stdout.splitlines()
@@ -101,7 +101,7 @@ def test_late_event_is_marked(durable: Flask, run: RunCommand, post: Post) -> No
 
 
 def test_put_off(durable: Flask, run: RunCommand, post: Post, tickets: Tickets) -> None:
-    """Of an event that a handler asked to be called with later it is said, and when."""
+    """A postponed event is shown with the handler's reason and the time of the next attempt."""
     tickets.error = RetryLater(600, "no stock yet")
     post(durable)
     head, row, told = run(durable, "events").stdout.splitlines()
@@ -113,7 +113,7 @@ def test_put_off(durable: Flask, run: RunCommand, post: Post, tickets: Tickets) 
 
 
 def test_no_event_is_said(durable: Flask, run: RunCommand) -> None:
-    """Where there is none, it says so."""
+    """An empty list says so."""
     assert run(durable, "events").stdout == "No events.\n"
 
 
@@ -124,7 +124,7 @@ def test_no_event_is_said(durable: Flask, run: RunCommand) -> None:
 def test_meaningless_filter_is_refused(
     durable: Flask, run: RunCommand, arguments: tuple[str, ...]
 ) -> None:
-    """A value that means nothing is refused, with the option's name."""
+    """An invalid value is refused, naming the option."""
     result = run(durable, "events", *arguments)
     assert result.exit_code == 2
     assert f"'{arguments[0]}'" in result.output

@@ -25,7 +25,7 @@ FLASK = (sys.executable, "-m", "flask", "--app", "tests.commands.deferred_app")
 
 
 class Follower:
-    """A running ``retry --follow``, and what is to be seen of it."""
+    """A running ``retry --follow``, and its output."""
 
     def __init__(self, folder: Path) -> None:
         self._noted = folder / "noted"
@@ -82,7 +82,7 @@ def rename(app: Flask, table: str, name: str) -> None:
 def test_follow_outlives_an_outage(
     host: Flask, follower: Follower, run: RunCommand, post: Post
 ) -> None:
-    """It waits for a ledger that is not there, dispatches what comes, and outlives an outage."""
+    """It waits for a missing ledger, dispatches new events, and survives an outage."""
     follower.wait_for_log("flask fd-whatsapp upgrade")
     assert post(host, data__message_id="M0") == "503"
     assert run(host, "upgrade").exit_code == 0
@@ -105,7 +105,7 @@ def test_follow_outlives_an_outage(
 def test_stops_between_events(
     host: Flask, tmp_path: Path, run: RunCommand, post: Post, number: signal.Signals
 ) -> None:
-    """Asked to end during an event it ends with that event done, and the next one due."""
+    """On SIGTERM during an event it finishes that event, and leaves the next one due."""
     run(host, "upgrade")
     for message_id in ("wait", "next"):
         post(host, data__message_id=message_id)
@@ -123,7 +123,7 @@ def test_stops_between_events(
 
 
 def test_memory_ledger_cannot_be_followed(app: Flask, run: RunCommand) -> None:
-    """A ledger in memory cannot be followed, which is said at once."""
+    """An in-memory ledger cannot be followed, which is reported at once."""
     result = run(app, "retry", "--follow")
     assert result.exit_code == 1
     assert "another process" in result.stderr
@@ -136,7 +136,9 @@ def test_failures_are_no_end(
     monkeypatch: pytest.MonkeyPatch,
     tickets: Any,
 ) -> None:
-    """Handlers that fail neither end it nor its exit status, and its turns take in everything."""
+    """Failing handlers neither end it nor change its exit status, and its turns cover
+    everything.
+    """
     monkeypatch.setattr("flask_fd_whatsapp.commands.follow.ROUND_SECONDS", 0.0)
     monkeypatch.setattr("flask_fd_whatsapp.commands.follow.LEAST_TURN_SECONDS", 0.0)
     app = make_durable(DISPATCH="deferred")
@@ -155,7 +157,7 @@ def test_receivers_take_turns(
     monkeypatch: pytest.MonkeyPatch,
     tickets: Any,
 ) -> None:
-    """A receiver whose time is over leaves the turn to the next, however much is due of it."""
+    """A receiver whose time is over gives the next one its turn, however much is still due."""
     monkeypatch.setattr("flask_fd_whatsapp.commands.follow.ROUND_SECONDS", 0.0)
     monkeypatch.setattr("flask_fd_whatsapp.commands.follow.LEAST_TURN_SECONDS", 0.0)
     app = make_durable(DISPATCH="deferred")
@@ -176,7 +178,7 @@ def test_receivers_take_turns(
 
 
 def test_gives_back_its_batch(deferred: Flask, run_json: RunJSON, post: Post, tickets: Any) -> None:
-    """One that is asked to end leaves what it has not tried to the others, at once."""
+    """On SIGTERM, events not yet attempted are released to others at once."""
     for number in range(5):
         post(deferred, data__message_id=f"M{number}")
     tickets.before = lambda: len(tickets.calls) == 2 and os.kill(os.getpid(), signal.SIGTERM)
@@ -187,7 +189,7 @@ def test_gives_back_its_batch(deferred: Flask, run_json: RunJSON, post: Post, ti
 def test_idle_receivers(
     make_durable: MakeApp, run_json: RunJSON, monkeypatch: pytest.MonkeyPatch, tickets: Any
 ) -> None:
-    """However many receivers have nothing to do, one look at their ledger is all that it costs."""
+    """Any number of idle receivers on one ledger costs a single query."""
     app = make_durable(DISPATCH="deferred")
     ledger = ledger_of(app)
     for number in range(5):

@@ -13,7 +13,7 @@ from .conftest import Post, RunCommand, RunJSON, Tickets, ledger_of
 def test_forget_erases_quarantined_bodies_too(
     durable: Flask, run_json: RunJSON, post: Post, tickets: Tickets
 ) -> None:
-    """Messages and bodies with the reference go, however JSON has written it; others stay."""
+    """Messages and bodies with the reference are erased, however JSON escapes it; others stay."""
     post(durable, data__external_reference_id="Zoë", data__message_id="M1")
     post(durable, data__external_reference_id="T2", data__message_id="M2")
     for body in ('{"ref": "Zoë"}', '{"ref": "Zo\\u00eb"}', '{"ref": "T2"}'):
@@ -25,7 +25,7 @@ def test_forget_erases_quarantined_bodies_too(
 
 
 def test_forget_asks_first(durable: Flask, run: RunCommand, post: Post, tickets: Tickets) -> None:
-    """Nothing goes before somebody has said yes."""
+    """Nothing is erased without confirmation."""
     post(durable, data__message_id="M1")
     assert run(durable, "forget", "--message", "M1", input="n\n").exit_code == 1
     assert len(ledger_of(durable).events()) == 1
@@ -35,7 +35,7 @@ def test_forget_asks_first(durable: Flask, run: RunCommand, post: Post, tickets:
 
 
 def test_forget_wants_one_of_both(durable: Flask, run: RunCommand) -> None:
-    """Neither everything nor a mixture is erased by mistake."""
+    """Neither everything nor a combination is erased by mistake."""
     assert run(durable, "forget").exit_code == 2
     assert run(durable, "forget", "--message", "M1", "--reference", "T1").exit_code == 2
 
@@ -43,7 +43,7 @@ def test_forget_wants_one_of_both(durable: Flask, run: RunCommand) -> None:
 def test_message_that_is_being_handled_has_to_wait(
     durable: Flask, run: RunCommand, post: Post, tickets: Tickets
 ) -> None:
-    """A message whose handler runs is left, with exit status 1 and what to do."""
+    """A message that is being handled stays, with exit status 1 and what to do."""
     results = []
     tickets.before = lambda: results.append(run(durable, "forget", "--message", "M1", "--yes"))
     post(durable, data__message_id="M1")
@@ -56,7 +56,7 @@ def test_message_that_is_being_handled_has_to_wait(
 def test_empty_value_is_refused(
     durable: Flask, run: RunCommand, post: Post, option: str, value: str
 ) -> None:
-    """An empty variable in a script does not match everything: nothing goes."""
+    """An empty variable in a script matches nothing rather than everything."""
     post(durable, b"{")
     result = run(durable, "forget", option, value, "--yes")
     assert (result.exit_code, f"{option} is empty" in result.stderr) == (2, True)
@@ -64,7 +64,7 @@ def test_empty_value_is_refused(
 
 
 def test_bodies_of_other_accounts_stay(durable: Flask, run_json: RunJSON, post: Post) -> None:
-    """With an account, a body that is another's, or of which that is not known, stays."""
+    """With --account, bodies of other or unknown accounts stay."""
     for body in (
         b'{"account_id": "1", "ref": "T1"}',
         b'{"account_id": 1, "ref": "T1"}',
@@ -80,7 +80,7 @@ def test_bodies_of_other_accounts_stay(durable: Flask, run_json: RunJSON, post: 
 
 
 def test_receiver_chooses_the_ledger(run_json: RunJSON, post: Post) -> None:
-    """Of a ledger that receivers share all goes, messages and bodies alike."""
+    """In a ledger shared by receivers, everything is erased, messages and bodies alike."""
     app, ledger = Flask("host"), MemoryLedger()
     for name in ("one", "two"):
         app.config[f"{name.upper()}_HEADERS"] = {"Authorization": TOKEN}
@@ -99,7 +99,7 @@ def test_receiver_chooses_the_ledger(run_json: RunJSON, post: Post) -> None:
 def test_account_that_nobody_knows_is_a_usage_error(
     durable: Flask, run: RunCommand, post: Post
 ) -> None:
-    """A mistyped account is not taken for one without such messages; a recorded one is known."""
+    """A mistyped account is an error; a recorded one is accepted."""
     post(durable, data__message_id="M1")
     (event,) = ledger_of(durable).events()
     result = run(durable, "forget", "--message", "M1", "--account", "nope", "--yes")

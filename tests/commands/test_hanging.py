@@ -86,7 +86,7 @@ def host(tmp_path: Path) -> Iterator[Flask]:
 
 
 def test_three_followers(host: Flask, post: Post, processes: Processes) -> None:
-    """Each follower that a hanging handler has caught says so and ends, and the others go on."""
+    """Each follower with a hanging handler reports it and exits, and the others continue."""
     post(host, data__message_id="wait")
     followers = [processes.start("--follow", handler_seconds="1") for _ in range(3)]
     for number in range(3):
@@ -108,13 +108,13 @@ def test_three_followers(host: Flask, post: Post, processes: Processes) -> None:
 def test_hanging_run_from_cron_ends(
     host: Flask, post: Post, processes: Processes, arguments: tuple[str, ...]
 ) -> None:
-    """From cron, too, the command ends, so that they do not pile up."""
+    """From cron the command exits too, so that runs do not pile up."""
     post(host, data__message_id="wait")
     assert processes.start(*arguments, handler_seconds="0.5").wait(WAIT_SECONDS) == 75
 
 
 def test_hanging_replay_ends(host: Flask, post: Post, processes: Processes) -> None:
-    """A replay whose handler hangs ends, too, and changes nothing of the event."""
+    """A replay whose handler hangs exits too, and does not change the event."""
     post(host, data__message_id="wait")
     (event,) = ledger_of(host).events()
     recorded = ledger_of(host).claim(event.id, POLICY)
@@ -130,7 +130,7 @@ def test_hanging_replay_ends(host: Flask, post: Post, processes: Processes) -> N
 
 
 def test_a_statement_that_ends_late(host: Flask, post: Post, processes: Processes) -> None:
-    """What a hanging handler writes is lost together with its success, though it ends after all."""
+    """What a hanging handler writes is rolled back, even if it ends after all."""
     post(host, data__message_id="write")
     command = processes.start(handler_seconds="0.5")
     wait_for(lambda: "has been running for" in processes.log)
@@ -143,7 +143,7 @@ def test_a_statement_that_ends_late(host: Flask, post: Post, processes: Processe
 
 
 def test_asked_to_end(host: Flask, post: Post, processes: Processes) -> None:
-    """A follower that has been asked to end does so, though its handler never returns."""
+    """On SIGTERM a follower exits even if its handler never returns."""
     post(host, data__message_id="wait")
     follower = processes.start("--follow", handler_seconds="null")
     wait_for(lambda: processes.noted("wait"))

@@ -22,7 +22,7 @@ def test_move_to_another_database(
     tickets: Tickets,
     tmp_path: Path,
 ) -> None:
-    """After a move the new database knows what was recorded, and what was pending is handled."""
+    """After a move, the new database has what was recorded, and pending events are handled."""
     for number in range(3):
         post(deferred, data__message_id=f"M{number}")
     url = f"sqlite:///{tmp_path}/new.db"
@@ -44,7 +44,7 @@ def test_move_to_another_database(
 def test_copy_that_lacks_something_fails(
     deferred: Flask, run: RunCommand, post: Post, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If events came in meanwhile, it says how many, and a script stops there."""
+    """If events were recorded meanwhile, it says how many and exits with 1."""
     post(deferred, data__message_id="M1")
     real = copying._copy_tables
 
@@ -69,14 +69,16 @@ def test_copy_that_lacks_something_fails(
     ],
 )
 def test_target_that_is_no_database(durable: Flask, run: RunCommand, url: str, said: str) -> None:
-    """A URL that no ledger can be kept in is told of, without its password."""
+    """An unsuitable URL is an error that does not contain its password."""
     result = run(durable, "copy", "--to", url)
     assert (result.exit_code, said in result.stderr) == (2, True)
     assert "pa55w" not in result.output
 
 
 def test_password_of_the_target_is_not_shown(durable: Flask, run: RunCommand) -> None:
-    """A target that does not answer is one line, without its password, from the environment too."""
+    """A target that does not answer is a one-line error without its password, which may come from
+    the environment.
+    """
     url = "postgresql+psycopg://me:pa55w@127.0.0.1:1/none"
     result = run(durable, "copy", env={"FD_WHATSAPP_COPY_TO": url})
     assert (result.exit_code, result.stderr.startswith("Error: The ledger cannot be used")) == (
@@ -87,7 +89,7 @@ def test_password_of_the_target_is_not_shown(durable: Flask, run: RunCommand) ->
 
 
 def test_ledger_in_memory_is_not_copied(make_app: MakeApp, run: RunCommand, tmp_path: Path) -> None:
-    """A ledger in memory is another process's, or empty."""
+    """An in-memory ledger cannot be copied: it is another process's, or empty."""
     result = run(make_app(), "copy", "--to", f"sqlite:///{tmp_path}/new.db")
     assert (result.exit_code, "not in a database" in result.stderr) == (1, True)
 
@@ -95,7 +97,7 @@ def test_ledger_in_memory_is_not_copied(make_app: MakeApp, run: RunCommand, tmp_
 def test_ledger_that_receivers_share(
     make_durable: MakeApp, run: RunCommand, tmp_path: Path
 ) -> None:
-    """Receivers with one ledger need no choice; those with several do."""
+    """Receivers that share a ledger need no choice; those with several do."""
     app = make_durable()
     app.config["FD_WHATSAPP_TWO_HEADERS"] = {"Authorization": TOKEN}
     app.config["FD_WHATSAPP_TWO_LEDGER_URL"] = app.config["FD_WHATSAPP_LEDGER_URL"]
@@ -112,7 +114,7 @@ def test_ledger_that_receivers_share(
 
 
 def test_copy_creates_no_folder(durable: Flask, run: RunCommand, tmp_path: Path) -> None:
-    """A folder that is missing is a typing error; the instance folder is created as ever."""
+    """A missing folder is a mistake; the instance folder is created as usual."""
     for path in (f"{tmp_path}/nope/dir/new.db", "nope/new.db"):
         result = run(durable, "copy", "--to", f"sqlite:///{path}")
         assert (result.exit_code, "does not exist" in result.stderr) == (2, True), result.output

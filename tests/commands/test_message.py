@@ -25,7 +25,7 @@ def filled(durable: Flask, post: Post) -> Flask:
 
 @pytest.mark.parametrize("by", [ID, REFERENCE])
 def test_timeline_of_a_message(filled: Flask, run_json: RunJSON, by: str) -> None:
-    """Found by id or reference, its statuses come in the order they were reached, with times."""
+    """A message is found by id or reference, with its statuses in order and their times."""
     (message,) = run_json(filled, "message", by)["messages"]
     assert (message["message_id"], message["status"]) == (ID, "READ")
     assert message["external_reference_id"] == REFERENCE
@@ -45,7 +45,7 @@ def test_timeline_of_a_message(filled: Flask, run_json: RunJSON, by: str) -> Non
 
 
 def test_a_line_a_status(filled: Flask, run: RunCommand) -> None:
-    """As text it is a line a status, the reason of the failure, and that it arrived."""
+    """As text it has one line per status, the reason of the failure, and whether it arrived."""
     printed = run(filled, "message", ID).stdout
     assert printed.startswith(f"Message {ID} of account 11011399037\nReference: {REFERENCE}\n")
     assert "\nStatus: READ\n" in printed
@@ -88,7 +88,7 @@ def test_failure_is_explained(
 
 
 def test_no_failure(durable: Flask, post: Post, run: RunCommand, run_json: RunJSON) -> None:
-    """A message that did not fail has no failure, and lacks nothing but what it lacks."""
+    """A message that did not fail is shown without a failure, and with all else."""
     post(durable, "sent", data__external_reference_id=None)
     (message,) = run_json(durable, "message", ID)["messages"]
     assert (message["failure"], message["external_reference_id"]) == (None, None)
@@ -98,7 +98,7 @@ def test_no_failure(durable: Flask, post: Post, run: RunCommand, run_json: RunJS
 def test_unfinished_handlers_are_told(
     durable: Flask, post: Post, run: RunCommand, tickets: Tickets
 ) -> None:
-    """What the handlers have not done yet is told with the last error."""
+    """Unfinished events are shown with their last error."""
     tickets.error = ValueError("no tickets")
     post(durable, "sent")
     assert "is pending after 1 attempt" in run(durable, "message", ID).stdout
@@ -117,7 +117,7 @@ def test_shared_reference(durable: Flask, post: Post, run: RunCommand, run_json:
 
 
 def test_shared_id(durable: Flask, post: Post, run: RunCommand, run_json: RunJSON) -> None:
-    """Where two accounts share an id, the accounts to choose from are named."""
+    """If two accounts share an id, the accounts to choose from are named."""
     for account in ("8", "9"):
         post(durable, account_id=account)
     result = run(durable, "message", ID)
@@ -132,14 +132,14 @@ def test_shared_id(durable: Flask, post: Post, run: RunCommand, run_json: RunJSO
 def test_unknown_message_is_an_error(
     filled: Flask, run: RunCommand, arguments: tuple[str, ...]
 ) -> None:
-    """A message that is not known is an error in one line."""
+    """An unknown message is a one-line error."""
     result = run(filled, "message", *arguments)
     assert (result.exit_code, result.output.count("\n")) == (1, 1)
     assert f"'{arguments[0]}'" in result.output
 
 
 def test_a_try_that_has_not_ended(durable: Flask, run: RunCommand) -> None:
-    """Of an event whose process died it does not say that no handler failed, which nobody knows."""
+    """For an event whose process died, it does not claim that no handler failed."""
     ledger = durable.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
     ledger.record(entry(message_id="M1"), POLICY)
     printed = run(durable, "message", "M1").stdout

@@ -1,4 +1,4 @@
-"""Arguments that no command can act on: each is refused in a line that names it."""
+"""Arguments that no command can use: each is refused in a line that names it."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_is_a_usage_error(
 def test_period_that_ends_before_it_begins_is_a_usage_error(
     durable: Flask, run: RunCommand, tickets: Tickets, command: tuple[str, ...]
 ) -> None:
-    """Nothing can be in a reversed period, so it is a mistake."""
+    """A reversed period is a mistake."""
     result = run(durable, *command, "--since", "2026-11-02", "--until", "2026-11-01")
     assert (result.exit_code, "--until is before --since" in result.stderr) == (2, True), (
         result.output
@@ -104,7 +104,7 @@ def test_largest_limit_lists_all(durable: Flask, run: RunCommand) -> None:
 def test_unknown_account_is_refused_and_the_known_ones_named(
     durable: Flask, run: RunCommand, tickets: Tickets, post: Post, command: tuple[str, ...]
 ) -> None:
-    """A mistyped account is not taken for one without messages, of which nothing is to be found."""
+    """A mistyped account is an error, not an empty list."""
     post(durable, data__message_id="M1", account_id="11011399037")
     result = run(durable, *command, "--account", "1101139903")
     told = " ".join(result.stderr.split())
@@ -116,7 +116,7 @@ def test_unknown_account_is_refused_and_the_known_ones_named(
 def test_account_of_the_settings_is_known_before_its_first_message(
     make_durable: MakeApp, run: RunCommand
 ) -> None:
-    """A report that runs from the first day on does not fail until there is a message."""
+    """A report without a beginning works even before the first message."""
     app = make_durable(ACCOUNT_IDS=["7", "8"])
     assert run(app, "report", "--account", "7").exit_code == 0
     result = run(app, "report", "--account", "9")

@@ -24,7 +24,7 @@ from ..conftest import MakeApp
 def test_pages_that_strangers_see_are_an_error(
     make_app: MakeApp, guard: Callable[[], Any], told: str | None
 ) -> None:
-    """``check`` calls the pages without a session, and wants anything but a page."""
+    """``check`` requests the pages without a session, and expects anything but a page."""
     app = make_app()
     app.register_blueprint(Dashboard(guard=guard))
     result = app.test_cli_runner().invoke(args=["fd-whatsapp", "check"])

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("sync_ticket")
 
 
 def limited(make_app: MakeApp, *, is_exempt: bool, **limits: list[str]) -> Flask:
-    """An application whose Flask-Limiter exempts the receiver or not."""
+    """An application whose Flask-Limiter does or does not exempt the receiver."""
     blueprint = FreshdeskWhatsApp()
     app = make_app(blueprint)
     limiter = Limiter(lambda: "everybody", app=app, storage_uri="memory://", **limits)  # type: ignore[arg-type]
@@ -43,7 +43,7 @@ def test_a_rate_limit_is_named_until_the_receiver_is_exempt(
     is_exempt: bool,
     limits: dict[str, list[str]],
 ) -> None:
-    """Default limits turn Freshdesk away; with the documented remedy they do not."""
+    """Default limits reject Freshdesk; with the documented remedy they do not."""
     app = limited(make_app, is_exempt=is_exempt, **limits)
     result = run(app, "check")
     assert ("Flask-Limiter limits" in result.output) is not is_exempt
@@ -55,7 +55,7 @@ def test_a_rate_limit_is_named_until_the_receiver_is_exempt(
 def test_a_limit_that_is_used_up_is_named(
     make_app: MakeApp, run: RunCommand, payload: Payload
 ) -> None:
-    """A 429 in the receiver's place is an error with its remedy."""
+    """A 429 instead of the receiver's answer is an error with its remedy."""
     app = limited(make_app, is_exempt=False, default_limits=["1 per hour"])
     client_of(app).post(URL, json=payload())
     result = run(app, "check")

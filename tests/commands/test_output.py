@@ -27,7 +27,7 @@ from .conftest import RunJSON
     ],
 )
 def test_text_cannot_steer_a_terminal(text: str, shown: str) -> None:
-    """What could steer a terminal, or not be encoded, is shown as an escape."""
+    """Text that could control a terminal, or cannot be encoded, is shown with escapes."""
     assert plain(text) == shown
     shown.encode()
 
@@ -36,7 +36,7 @@ def test_text_cannot_steer_a_terminal(text: str, shown: str) -> None:
     "text", ["\x1b[31m", "\ud800", "\x9b\u202e", 'line\n"quoted"', "\U000e0001"]
 )
 def test_json_cannot_steer_a_terminal(text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """JSON comes back as it was, and holds nothing that could steer a terminal."""
+    """JSON round-trips, and contains nothing that could control a terminal."""
     print_json({"text": text})
     printed = capsys.readouterr().out
     assert json.loads(printed) == {"text": text}
@@ -84,7 +84,7 @@ def test_spans_are_shown_by_two_units(seconds: float, shown: str) -> None:
 
 
 def test_json_alone(make_app: MakeApp, tmp_path: Path, run_json: RunJSON) -> None:
-    """With --json, what a handler prints does not get in the way of a program that reads."""
+    """With --json, a handler's output does not disturb a program that reads it."""
     app = make_app(LEDGER_URL=f"sqlite:///{tmp_path}/ledger.db")
 
     @status_received.connect_via(app)

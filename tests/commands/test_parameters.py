@@ -1,4 +1,4 @@
-"""Lengths of time, moments and ids as they are typed."""
+"""Durations, moments and ids as typed on the command line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def convert(kind: click.ParamType, text: str) -> object:  # type: ignore[type-ar
     ],
 )
 def test_reads_a_length_of_time(text: str, length: timedelta) -> None:
-    """A length of time is numbers with their units."""
+    """A duration consists of numbers with units."""
     assert convert(Duration(), text) == length
 
 
@@ -35,7 +35,7 @@ def test_reads_a_length_of_time(text: str, length: timedelta) -> None:
     "text", ["", "2", "h", "2 h", "-2h", "2y", "2.5h", "\u0662h", "999999999w"]
 )
 def test_no_duration(text: str) -> None:
-    """Anything else is refused, with what could be written."""
+    """Anything else is refused with examples of what to write."""
     with pytest.raises(click.BadParameter, match="1d12h"):
         convert(Duration(), text)
 
@@ -56,7 +56,7 @@ def test_reads_a_moment(text: str, moment: datetime) -> None:
 
 
 def test_reads_how_long_ago() -> None:
-    """A length of time is as long ago."""
+    """A duration means that long ago."""
     before = datetime.now(UTC)
     moment = convert(Moment(), "2h")
     assert before - timedelta(hours=2) <= moment <= datetime.now(UTC) - timedelta(hours=2)  # type: ignore[operator]
@@ -66,13 +66,13 @@ def test_reads_how_long_ago() -> None:
     "text", ["", "yesterday", "2025-13-01", "0001-01-01T00:00+23:59", "99999999w", "123456w"]
 )
 def test_no_moment(text: str) -> None:
-    """Anything else is refused, with what could be written."""
+    """Anything else is refused with examples of what to write."""
     with pytest.raises(click.BadParameter, match="2025-11-18T09:30"):
         convert(Moment(), text)
 
 
 def test_reads_an_id() -> None:
-    """An id is a number from 1 to what databases count to."""
+    """An id is a number from 1 to the largest of databases."""
     assert convert(EventId(), "4711") == 4711
     assert convert(EventId(), str(2**63 - 2)) == 2**63 - 2
 

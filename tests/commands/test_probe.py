@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("sync_ticket")
 
 @pytest.fixture
 def errors(run: RunCommand) -> Callable[[Flask], list[str]]:
-    """The errors that a check tells of; its exit status is held against them."""
+    """The errors that a check reports, consistent with its exit status."""
 
     def errors(app: Flask) -> list[str]:
         result = run(app, "check")
@@ -54,7 +54,7 @@ def to_https() -> ResponseReturnValue | None:
 
 @pytest.mark.parametrize("settings", [{}, {"HEADERS": {}, "ALLOW_UNAUTHENTICATED": True}])
 def test_csrf_guard(make_app: MakeApp, errors: Errors, settings: dict[str, Any]) -> None:
-    """A CSRF guard in the way is named with its remedy, and gone once the remedy is taken."""
+    """A CSRF guard in the way is named with its remedy, which works."""
     blueprint = FreshdeskWhatsApp()
     app = make_app(blueprint, **settings)
     app.secret_key = "sessions"
@@ -86,7 +86,7 @@ def test_csrf_guard(make_app: MakeApp, errors: Errors, settings: dict[str, Any])
 def test_hook_that_answers_is_named(
     app: Flask, errors: Errors, hook: Callable[[], Any], told: str
 ) -> None:
-    """Whatever a hook answers in the receiver's place is named."""
+    """Any answer of a hook instead of the receiver's is named."""
     (text,) = errors(with_hook(app, hook))
     assert f"POST {URL}" in text
     assert told in text
@@ -104,7 +104,7 @@ def test_hook_that_passes_the_receiver(app: Flask, errors: Errors) -> None:
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("root", ["/", "/app"])
 def test_https_redirect(app: Flask, errors: Errors, scheme: str, root: str) -> None:
-    """A redirect to HTTPS is named with ProxyFix, which mends it."""
+    """A redirect to HTTPS is reported with ProxyFix as the remedy, which works."""
     app.config.update(PREFERRED_URL_SCHEME=scheme, APPLICATION_ROOT=root)
     with_hook(app, to_https)
     (told,) = errors(app)
@@ -127,7 +127,7 @@ def test_host_route(errors: Errors) -> None:
 
 
 def test_mounted_application(app: Flask, errors: Errors) -> None:
-    """A middleware that hands the receiver's prefix to another application is named."""
+    """A middleware that passes the receiver's prefix to another application is named."""
     other = Flask("other")
     with_middleware(app, lambda inner: DispatcherMiddleware(inner, {"/freshdesk": other}))
     (told,) = errors(app)
@@ -144,7 +144,7 @@ def test_mounted_application(app: Flask, errors: Errors) -> None:
     ],
 )
 def test_hosts_configuration(app: Flask, errors: Errors, config: dict[str, Any]) -> None:
-    """Where and under which name the application is mounted does not disturb the check."""
+    """The application's mount point and host name do not disturb the check."""
     app.config.update(config)
     assert errors(app) == []
 
@@ -174,6 +174,6 @@ def test_nested_receiver_is_found(errors: Errors, run: RunCommand) -> None:
 def test_leaves_no_trace(
     app: Flask, errors: Errors, signals_seen: list[tuple[str, dict[str, Any]]]
 ) -> None:
-    """The check's own post is no rejection that handlers are told of."""
+    """Handlers do not learn of the check's own post as a rejection."""
     assert errors(app) == []
     assert signals_seen == []

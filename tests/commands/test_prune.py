@@ -22,7 +22,7 @@ from .conftest import Post, RunCommand, RunJSON, Tickets, ledger_of, states
 
 
 def age(app: Flask, days: int, *message_ids: str) -> None:
-    """Make messages as old as that."""
+    """Make messages this old."""
     moment = datetime.now(UTC) - timedelta(days=days)
     with ledger_of(app).engine.begin() as connection:  # type: ignore[attr-defined]
         connection.execute(
@@ -50,7 +50,7 @@ def aged(make_durable: MakeApp, post: Post, tickets: Tickets) -> Flask:
 
 
 def test_prune_forgets_what_is_old_and_finished(aged: Flask, run: RunCommand) -> None:
-    """What is older than FD_WHATSAPP_RETENTION_DAYS and finished goes, and nothing else."""
+    """Finished messages older than FD_WHATSAPP_RETENTION_DAYS are pruned, and nothing else."""
     result = run(aged, "prune")
     assert (result.exit_code, result.stdout) == (0, "fd_whatsapp: 2 messages forgotten.\n")
     assert set(states(aged)) == {"young", "unfinished"}
@@ -101,7 +101,9 @@ def test_each_receiver_keeps_for_its_own_time(
     forgotten: list[str],
     of_others: int | None,
 ) -> None:
-    """A receiver's messages go after its own time, those of several last, others' if asked for."""
+    """A receiver's messages are pruned after its own retention, shared ones last, and others' on
+    request.
+    """
     app = two_receivers(make_durable)
     age(app, days, *MESSAGES_OF)
     told = run_json(app, "prune", *arguments)
@@ -117,7 +119,7 @@ def test_each_receiver_keeps_for_its_own_time(
 
 
 def test_tells_of_what_is_left(make_durable: MakeApp, run: RunCommand) -> None:
-    """That messages of receivers which are not registered stay is said, and how they go."""
+    """It reports that messages of unregistered receivers stay, and how to prune them."""
     app = two_receivers(make_durable)
     age(app, 500, *MESSAGES_OF)
     lines = run(app, "prune").stdout.splitlines()
@@ -131,7 +133,7 @@ def test_tells_of_what_is_left(make_durable: MakeApp, run: RunCommand) -> None:
 
 
 def test_unregistered_of_one_receiver(aged: Flask, run: RunCommand) -> None:
-    """One receiver cannot be asked for together with those that are not registered."""
+    """--receiver and --unregistered exclude each other."""
     result = run(aged, "prune", "--unregistered", "--receiver", "fd_whatsapp")
     assert result.exit_code == 2
     assert "remove --receiver" in result.stderr
@@ -149,7 +151,7 @@ def test_prune_goes_on_until_nothing_is_found(
 def test_goes_on_after_a_small_batch(
     aged: Flask, run_json: RunJSON, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A batch that forgets less than it might, since others have locks, is not the last."""
+    """A batch that prunes fewer messages because of locks is not the last."""
     ledger = ledger_of(aged)
     forget = ledger.maintenance.prune
     monkeypatch.setattr(ledger.maintenance, "prune", lambda limit, **rest: forget(limit=1, **rest))
@@ -159,7 +161,7 @@ def test_goes_on_after_a_small_batch(
 def test_prune_stops_after_its_batch(
     aged: Flask, run_json: RunJSON, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Asked to end it does so after the batch it is at."""
+    """On SIGTERM it stops after the current batch."""
     ledger = ledger_of(aged)
     forget = ledger.maintenance.prune
 
@@ -174,7 +176,7 @@ def test_prune_stops_after_its_batch(
 
 
 def test_prune_gives_space_back(aged: Flask, run: RunCommand) -> None:
-    """Asked for it gives the space back, and says whom that locks out."""
+    """On request it returns the space, and says whom that locks out."""
     file = Path(ledger_of(aged).engine.url.database)  # type: ignore[attr-defined]
     with ledger_of(aged).engine.begin() as connection:  # type: ignore[attr-defined]
         connection.execute(update(event).values(payload="x" * 1_000_000))

@@ -56,7 +56,7 @@ def test_entries_are_listed_without_bodies(
 
 
 def test_pages_list_every_entry_once(filled: Flask, run: RunCommand, run_json: RunJSON) -> None:
-    """Page after page lists every entry once, and says where the next begins."""
+    """The pages list every entry once, and say where the next one begins."""
     seen: list[int] = []
     more: tuple[str, ...] = ()
     while True:
@@ -71,7 +71,7 @@ def test_pages_list_every_entry_once(filled: Flask, run: RunCommand, run_json: R
 
 
 def test_bodies_stay_where_they_are(filled: Flask, run: RunCommand) -> None:
-    """Listing, and telling how the ledger stands, loads no body, of which there may be many."""
+    """Listing entries, and showing the ledger's state, loads no bodies, which may be many."""
     statements: list[str] = []
     engine = ledger_of(filled).engine  # type: ignore[attr-defined]
     listen(engine, "before_cursor_execute", lambda *told: statements.append(told[2]))
@@ -84,7 +84,7 @@ def test_bodies_stay_where_they_are(filled: Flask, run: RunCommand) -> None:
 
 
 def test_empty_quarantine_is_told(durable: Flask, run: RunCommand) -> None:
-    """An empty quarantine is told."""
+    """An empty quarantine is reported as such."""
     for arguments in (("list",), ("replay", "--all")):
         result = run(durable, "quarantine", *arguments)
         assert (result.exit_code, result.stdout) == (0, "The quarantine is empty.\n")
@@ -93,7 +93,7 @@ def test_empty_quarantine_is_told(durable: Flask, run: RunCommand) -> None:
 def test_entry_is_shown_with_its_body(
     make_durable: MakeApp, run: RunCommand, run_json: RunJSON
 ) -> None:
-    """An entry is shown with its body and data headers, as text where it is."""
+    """An entry is shown with its body, as text if possible, and its data headers."""
     app = make_durable(DATA_HEADERS=["X-Tenant"])
     headers = {"Authorization": TOKEN, "X-Tenant": "acme"}
     for body in (BAD, '{\n"a": "\u20ac\\ud800"}'.encode()):
@@ -110,14 +110,14 @@ def test_entry_is_shown_with_its_body(
 
 @pytest.mark.parametrize("command", ["show", "replay", "discard"])
 def test_unknown_entry_is_named(filled: Flask, run: RunCommand, command: str) -> None:
-    """An id that is not there is an error that names it."""
+    """An unknown id is an error that names it."""
     result = run(filled, "quarantine", command, "99")
     assert (result.exit_code, "Not in quarantine: 99." in result.stderr) == (1, True)
     assert len(ids(filled)) == 3
 
 
 def test_discarded_entry_is_gone(filled: Flask, run: RunCommand, run_json: RunJSON) -> None:
-    """What is discarded is gone, and what is not there keeps nothing from it."""
+    """Discarded entries are gone, and an unknown id does not prevent that."""
     result = run(filled, "quarantine", "discard", "1", "99", "3")
     assert (result.exit_code, result.stdout) == (1, "2 discarded.\n")
     assert ids(filled) == [2]
@@ -159,7 +159,7 @@ def refusing(
 def test_replayed_body_is_handled_after_a_fix(
     refusing: Flask, picky: PickySchema, run: RunCommand, run_json: RunJSON, tickets: Tickets
 ) -> None:
-    """After a fix what is accepted is handled and leaves; what is refused again stays."""
+    """After a fix, accepted entries are handled and leave; rejected ones stay."""
     picky.refused = ("M2",)
     outcome = run_json(refusing, "quarantine", "replay", "--all", status=1)
     assert outcome["results"] == {"accepted": 1, "quarantined": 1}
@@ -181,7 +181,7 @@ def test_replay_is_no_arrival(
     run_json: RunJSON,
     signals_seen: list[Any],
 ) -> None:
-    """What is replayed and refused again has not come again: nothing was rejected just now."""
+    """A replayed entry that is rejected again counts as no new rejection."""
     another_process = make_durable(FreshdeskWhatsApp(schema=picky))
 
     def told() -> Any:
@@ -197,7 +197,7 @@ def test_replay_is_no_arrival(
 
 
 def has_noted(quarantined: Any, rejections: Any) -> bool:
-    """Whether the last rejection of all is the one that is told of."""
+    """Whether the last rejection is the one that is reported."""
     last = max(one["last_seen"] for one in quarantined["quarantined"])
     return bool(max(one["at"] for one in rejections) >= last)
 
@@ -205,7 +205,7 @@ def has_noted(quarantined: Any, rejections: Any) -> bool:
 def test_replay_in_batches(
     refusing: Flask, picky: PickySchema, run: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """More entries than are read at once are all replayed, each once, though some stay."""
+    """More entries than one page are all replayed, each once, even if some stay."""
     module = import_module("flask_fd_whatsapp.commands.quarantined_bodies")
     monkeypatch.setattr(module, "BATCH", 1)
     picky.refused = ("M1",)
@@ -239,7 +239,9 @@ def test_replay_with_headers(
 def test_replay_whose_handler_fails(
     refusing: Flask, picky: PickySchema, run: RunCommand, tickets: Tickets
 ) -> None:
-    """What is recorded leaves the quarantine, though its handler failed: retry goes on with it."""
+    """A recorded entry leaves the quarantine even if its handler failed: retry continues with
+    it.
+    """
     picky.refused, tickets.error = (), ValueError("no tickets")
     result = run(refusing, "quarantine", "replay", "--all")
     assert (result.exit_code, result.stdout) == (0, "2 unfinished.\n")
@@ -250,7 +252,7 @@ def test_replay_whose_handler_fails(
 def test_replay_keeps_what_is_not_known_to_be_recorded(
     refusing: Flask, run: RunCommand, monkeypatch: pytest.MonkeyPatch, result: Result
 ) -> None:
-    """Whatever comes of a replay, an entry leaves only if its event is in the ledger."""
+    """An entry leaves the quarantine only if its event is in the ledger."""
     monkeypatch.setattr(receiver_of(refusing), "receive", lambda *_, **__: Outcome(result))
     outcome = run(refusing, "quarantine", "replay", "1")
     recorded = ("accepted", "duplicate", "dead", "busy", "unfinished", "postponed")
@@ -262,7 +264,7 @@ def test_replay_keeps_what_is_not_known_to_be_recorded(
 def test_replay_of_another_receivers(
     refusing: Flask, picky: PickySchema, make_durable: MakeApp, run: RunCommand
 ) -> None:
-    """An entry of a receiver that is not there any more stays, and the receiver is named."""
+    """An entry of a receiver that no longer exists stays, and the receiver is named."""
     picky.refused = ()
     other = make_durable(FreshdeskWhatsApp("renamed"))
     result = run(other, "quarantine", "replay", "--all")
@@ -277,7 +279,7 @@ def test_replay_of_another_receivers(
 def test_replay_by_its_own_receiver(
     make_durable: MakeApp, picky: PickySchema, run: RunCommand, post: Post, tmp_path: Path
 ) -> None:
-    """Of two receivers with one ledger, an entry is taken in by the one it came to."""
+    """With two receivers on one ledger, an entry is replayed by the one that received it."""
     app = make_durable()
     app.config["B_HEADERS"] = {"Authorization": TOKEN}
     app.config["B_LEDGER_URL"] = url_in(tmp_path)
@@ -294,5 +296,5 @@ def test_replay_by_its_own_receiver(
 def test_replaying_wants_ids_or_all(
     filled: Flask, run: RunCommand, arguments: tuple[str, ...]
 ) -> None:
-    """Replaying wants to be told what: ids or all."""
+    """Replaying needs ids or --all."""
     assert run(filled, "quarantine", "replay", *arguments).exit_code == 2

@@ -24,7 +24,7 @@ def run(host: System, *arguments: str) -> Any:
 
 
 def test_catching_up() -> None:
-    """The command asks for what is stuck, and says what came of it."""
+    """The command asks about stuck messages, and shows the result."""
     with system() as host:
         for number in range(3):
             host.send(f"R{number}")
@@ -51,7 +51,7 @@ def test_ids_from_a_file(tmp_path: Any) -> None:
 
 
 def test_it_could_not_ask() -> None:
-    """A wrong key is exit 1 with the remedy, and without the key."""
+    """A wrong or missing key is exit status 1 with the remedy."""
     with system(API_KEY="wr0ngwr0ng") as host:
         host.ledger.expect("M1")
         done = run(host, "reconcile", "--stuck-for", "0s")
@@ -79,7 +79,7 @@ def test_the_list_of_sends() -> None:
 
 
 def not_sent(host: System, send_id: object, *arguments: str) -> tuple[int, str]:
-    """Say that a send was not sent; gives the exit code, and what is said."""
+    """Record that a send was not sent; return the exit code and the output."""
     done = run(host, "sends", "--not-sent", str(send_id), *arguments)
     return done.exit_code, done.output
 
@@ -99,7 +99,7 @@ def test_an_unknown_send_is_closed_by_hand() -> None:
 
 
 def test_only_an_unknown_send_is_closed() -> None:
-    """Of any other the error says what became of it, and of another receiver's there is none."""
+    """For any other send the error says its state; another receiver's send is unknown."""
     with system(trouble=["cut-after", "cut-before", None, None]) as host:
         with pytest.raises(SendUnknown):
             host.send("R1", once=True)
@@ -124,7 +124,7 @@ def test_only_an_unknown_send_is_closed() -> None:
 
 
 def test_a_send_whose_message_has_come_is_settled_and_not_closed() -> None:
-    """Nobody is sent to again since somebody closed a send that had gone out after all."""
+    """Closing a send that did go out does not lead to a second message."""
     with system(trouble=["cut-after"]) as host:
         with pytest.raises(SendUnknown):
             host.send("R1", once=True)
@@ -135,7 +135,7 @@ def test_a_send_whose_message_has_come_is_settled_and_not_closed() -> None:
 
 
 def test_json_and_csv_have_every_send(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As JSON a send has all that is known of it, its candidates too; so does CSV."""
+    """JSON and CSV have everything that is known about a send, including candidates."""
     monkeypatch.setattr(send_list, "PAGE", 2)
     with system(trouble=[None] * 4 + ["cut-before"]) as host:
         for number in range(4):
@@ -187,7 +187,7 @@ def test_status_tells_of_a_webhook_that_loses_events() -> None:
 
 
 def test_check_hides_the_key_and_tells_of_another_account() -> None:
-    """The key is masked; a webhook of another account than the one that is asked is an error."""
+    """The key is masked; a webhook from an account other than the API's is an error."""
     with system() as host:
         body = host.simulator.send("R1").posts[0].body()
         host.receiver.receive(body.replace(b"11011399037", b"22222222222"), {})
@@ -199,7 +199,7 @@ def test_check_hides_the_key_and_tells_of_another_account() -> None:
 
 
 def test_check_tells_of_a_webhook_that_is_probably_off() -> None:
-    """What was sent ten minutes ago with no webhook since is a warning, as it is for status."""
+    """A send ten minutes ago without a webhook since is a warning, as in status."""
     with system() as host:
         host.send("R1")
         assert "no webhook has arrived since" not in run(host, "check").output
@@ -213,7 +213,7 @@ def test_check_tells_of_a_webhook_that_is_probably_off() -> None:
 
 
 def test_status_tells_of_reconciliations_that_fail() -> None:
-    """It shows when a run last could ask, and why the last one could not."""
+    """It shows when a run last could ask, and why the last run could not."""
     with system(API_KEY="wr0ngwr0ng") as host:
         host.ledger.expect("M1")
         assert "Reconciled" not in run(host, "status").output
@@ -232,7 +232,7 @@ def test_status_tells_of_reconciliations_that_fail() -> None:
 
 
 def test_status_tells_of_the_account_that_was_reconciled_longest_ago() -> None:
-    """Of many accounts one line, and a few of those that fail."""
+    """With many accounts it shows one line, and a few of those that fail."""
     with system() as host:
         note = host.ledger.asking.note
         for number in range(8):
@@ -250,7 +250,7 @@ def test_status_tells_of_the_account_that_was_reconciled_longest_ago() -> None:
 
 
 def test_following_adds_up_its_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A later pass that asks for nothing does not hide what the earlier ones did."""
+    """A later pass that asks about nothing does not hide the results of earlier ones."""
     passes = 0
 
     def wait(stop: Stop, seconds: float) -> None:
@@ -274,7 +274,7 @@ def test_following_adds_up_its_passes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_following_ends_if_the_key_is_refused() -> None:
-    """Until somebody has seen to it there is no use in asking again."""
+    """It stops, since asking again is useless until somebody has fixed the cause."""
     with system(API_KEY="wr0ngwr0ng") as host:
         host.ledger.expect("M1")
         done = run(host, "reconcile", "--follow", "--stuck-for", "0s")

@@ -1,4 +1,4 @@
-"""What docs/operating.md says to do helps: `status` is green again, and nothing is lost."""
+"""The remedies in docs/operating.md work: `status` is green again, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NEW_TOKEN = "Bearer n3w"
 
 
 class Refusing(OutboundMessageEventSchema):
-    """A schema that has a mistake: it takes nothing."""
+    """A broken schema that rejects everything."""
 
     @validates_schema
     def refuse(self, data: Any, **_: Any) -> None:
@@ -55,7 +55,7 @@ def _some_handler(tickets: Tickets) -> None: ...
 def test_changed_token_is_accepted_beside_the_old_one(
     make_durable: MakeApp, payload: Payload, run: RunCommand
 ) -> None:
-    """A token that Freshdesk has changed is rejected until both stand in a list."""
+    """A changed token is rejected until both values are in a list."""
     before = make_durable()
     assert post(before, payload("sent"), NEW_TOKEN) == 401
     assert "has a wrong value" in run(before, "status").stdout
@@ -67,7 +67,7 @@ def test_changed_token_is_accepted_beside_the_old_one(
 def test_account_that_was_not_listed_is_replayed(
     make_durable: MakeApp, payload: Payload, run: RunCommand
 ) -> None:
-    """What came of an account that was not listed is taken in once it is."""
+    """Events of an unlisted account are accepted once it is listed."""
     before = make_durable(ACCOUNT_IDS=["1"])
     assert post(before, payload("sent")) == 403
     assert not is_green(before, run)
@@ -80,7 +80,7 @@ def test_account_that_was_not_listed_is_replayed(
 def test_payload_that_a_schema_refused_is_replayed(
     make_durable: MakeApp, payload: Payload, run: RunCommand, tmp_path: Any
 ) -> None:
-    """What a schema with a mistake refused is taken in once the mistake is mended."""
+    """Events that a broken schema rejected are accepted once it is fixed."""
     after = make_durable()
     before = make_durable(FreshdeskWhatsApp(schema=Refusing), LEDGER_URL=url_in(tmp_path))
     assert post(before, payload("sent")) == 200
@@ -93,7 +93,7 @@ def test_payload_that_a_schema_refused_is_replayed(
 def test_rejections_that_do_not_matter_are_acknowledged(
     make_durable: MakeApp, payload: Payload, run: RunCommand
 ) -> None:
-    """A body that does not matter is discarded, and acknowledged until the next one comes."""
+    """An unimportant body is discarded, and its rejection acknowledged until the next one."""
     app = make_durable()
     assert post(app, []) == 200
     assert not is_green(app, run)
@@ -107,7 +107,7 @@ def test_rejections_that_do_not_matter_are_acknowledged(
 def test_bodies_that_were_too_large_come_again(
     make_durable: MakeApp, payload: Payload, run: RunCommand
 ) -> None:
-    """With a higher limit what Freshdesk sends again is taken in."""
+    """With a higher limit, events that Freshdesk sends again are accepted."""
     before = make_durable(MAX_BODY_BYTES=100)
     assert post(before, payload("sent")) == 413
     assert "FD_WHATSAPP_MAX_BODY_BYTES" in run(before, "status").stdout
@@ -119,7 +119,7 @@ def test_bodies_that_were_too_large_come_again(
 def test_dead_events_are_handled_once_the_handler_is_fixed(
     make_durable: MakeApp, payload: Payload, run: RunCommand, tickets: Tickets
 ) -> None:
-    """`retry --dead` calls a handler that was mended, and `status` is green again."""
+    """`retry --dead` calls a fixed handler, and `status` is green again."""
     app = make_durable(MAX_ATTEMPTS=1)
     tickets.error = ValueError("no tickets")
     assert post(app, payload("sent")) == 503
@@ -134,7 +134,9 @@ def test_dead_events_are_handled_once_the_handler_is_fixed(
 def test_failing_event_is_tried_at_once(
     make_durable: MakeApp, payload: Payload, run: RunCommand, tickets: Tickets
 ) -> None:
-    """`events --state pending` shows the error, and `retry --event` need not wait for its turn."""
+    """`events --state pending` shows the error, and `retry --event` does not wait for the
+    back-off.
+    """
     app = make_durable()
     tickets.error = ValueError("no tickets")
     assert post(app, payload("sent")) == 503
@@ -148,7 +150,7 @@ def test_failing_event_is_tried_at_once(
 def test_what_nobody_takes_up_is_handled_by_retry(
     deferred: Flask, payload: Payload, run: RunCommand, tickets: Tickets
 ) -> None:
-    """Whatever was to retry, and however long it was down: `retry` handles what is due."""
+    """`retry` handles everything that is due, however long the sweep was down."""
     assert post(deferred, payload("sent")) == 200
     make_due(deferred)
     limits = ("--max-overdue", "0s")
@@ -161,7 +163,7 @@ def test_what_nobody_takes_up_is_handled_by_retry(
 def test_what_piled_up_is_worked_off(
     deferred: Flask, payload: Payload, run: RunCommand, tickets: Tickets
 ) -> None:
-    """One process more that handles events takes what is above the limit."""
+    """One more process works off what is above the limit."""
     for number in range(3):
         post(deferred, payload("sent", data__message_id=f"M{number}"))
     limits = ("--max-pending", "2")
@@ -174,7 +176,7 @@ def test_what_piled_up_is_worked_off(
 def test_handler_that_was_not_connected_is_called_with_past_events(
     make_durable: MakeApp, payload: Payload, run: RunCommand
 ) -> None:
-    """Once it is connected, `check` lists it, and `replay` calls it with what it has missed."""
+    """Once connected, `check` lists it, and `replay` calls it with the events it missed."""
     app = make_durable()
     assert post(app, payload("sent")) == 200
     assert "missing" not in run(app, "check").stdout
@@ -193,7 +195,7 @@ def test_handler_that_was_not_connected_is_called_with_past_events(
 def test_full_memory_has_room_once_the_handler_is_fixed(
     make_app: MakeApp, payload: Payload, tickets: Tickets
 ) -> None:
-    """What Freshdesk sends again is handled, and makes room for what is new."""
+    """Events that Freshdesk sends again are handled, and make room for new ones."""
     app = make_app()
     ledger = ledger_of(app)
     assert isinstance(ledger, MemoryLedger)
@@ -210,7 +212,7 @@ def test_full_memory_has_room_once_the_handler_is_fixed(
 def test_schema_that_refused_recorded_events_is_mended(
     make_durable: MakeApp, payload: Payload, run: RunCommand, tickets: Tickets
 ) -> None:
-    """An event that died of a new schema's mistake is handled once the schema takes it."""
+    """An event that died because of a broken schema is handled once the schema is fixed."""
     before = make_durable(DISPATCH="deferred")
     assert post(before, payload("sent")) == 200
     broken = make_durable(FreshdeskWhatsApp(schema=Refusing), DISPATCH="deferred", MAX_ATTEMPTS=1)

@@ -41,7 +41,7 @@ def past(durable: Flask, post: Post) -> Flask:
 
 
 class Late:
-    """A handler that is connected when the events are past."""
+    """A handler that is connected after the events."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, str]] = []
@@ -57,7 +57,7 @@ class Late:
 
 @pytest.fixture
 def late() -> Late:
-    """A handler called ``late``, connected to nothing yet."""
+    """A handler called ``late``, not yet connected."""
     return handler_name("late")(Late())
 
 
@@ -91,7 +91,7 @@ def test_replay_takes_more_than_a_batch(
 
 
 def test_goes_on(past: Flask, late: Late, run: RunCommand, run_json: RunJSON) -> None:
-    """Where it has succeeded it is not called again, where it failed it is."""
+    """It is not called again where it succeeded, only where it failed."""
     status_received.connect(late)
     late.failing = {"M2"}
     result = run(past, "replay", "--handler", "late", "--yes")
@@ -115,7 +115,7 @@ def test_other_handlers(past: Flask, late: Late, tickets: Tickets, run: RunComma
 def test_replay_asks_before_it_calls(
     past: Flask, late: Late, run: RunCommand, answer: str, calls: int
 ) -> None:
-    """It shows how many events it is for and asks, and calls nothing unless told to."""
+    """It shows how many events there are and asks for confirmation before calling anything."""
     status_received.connect(late)
     result = run(past, "replay", "--handler", "late", input=answer)
     assert "4 events for late to be called with, received from 20" in result.stderr
@@ -124,7 +124,7 @@ def test_replay_asks_before_it_calls(
 
 
 def test_dry_run(past: Flask, late: Late, run: RunCommand, run_json: RunJSON) -> None:
-    """A dry run shows how many, asks nothing and calls nothing."""
+    """A dry run shows how many there are, without asking or calling."""
     status_received.connect(late)
     result = run(past, "replay", "--handler", "late", "--dry-run")
     assert result.exit_code == 0
@@ -136,8 +136,9 @@ def test_dry_run(past: Flask, late: Late, run: RunCommand, run_json: RunJSON) ->
 def test_counts_what_it_would_call(
     durable: Flask, post: Post, late: Late, run_json: RunJSON
 ) -> None:
-    """Counted are events the handler would be called with: not those where it has succeeded, and
-    of status_changed not those its message has moved past."""
+    """It counts the events to call the handler with: not those where it succeeded, and for
+    status_changed not those that their message has moved past.
+    """
     for message_id, status in (("M1", "SENT"), ("M1", "READ"), ("M2", "SENT")):
         post(durable, "sent", data__message_id=message_id, data__status=status)
     status_changed.connect(late)
@@ -176,7 +177,7 @@ def test_replay_of_an_interval(
 def test_replay_leaves_what_is_pending(
     make_durable: MakeApp, post: Post, late: Late, tickets: Tickets, run_json: RunJSON
 ) -> None:
-    """What is pending is left to retry, and what is dead is replayed and stays dead."""
+    """Pending events are left to retry; dead ones are replayed and stay dead."""
     app = make_durable(MAX_ATTEMPTS=2)
     tickets.error = ValueError("no tickets")
     for message_id in ("dead", "dead", "pending"):
@@ -189,7 +190,7 @@ def test_replay_leaves_what_is_pending(
 
 
 def test_nothing_to_replay(durable: Flask, late: Late, run: RunCommand) -> None:
-    """Without a past event there is nothing to ask."""
+    """Without past events it asks nothing."""
     status_received.connect(late)
     result = run(durable, "replay", "--handler", "late")
     assert (result.exit_code, result.stdout) == (
@@ -201,7 +202,7 @@ def test_nothing_to_replay(durable: Flask, late: Late, run: RunCommand) -> None:
 def test_unknown_handler_lists_those_connected(
     past: Flask, late: Late, tickets: Tickets, run: RunCommand
 ) -> None:
-    """A handler that is not connected is an error that lists those that are."""
+    """An unknown handler is an error that lists the connected ones."""
     status_changed.connect(late)
     result = run(past, "replay", "--handler", "lat", "--yes")
     assert result.exit_code == 2
@@ -211,7 +212,7 @@ def test_unknown_handler_lists_those_connected(
 def test_stopped_replay_can_go_on(
     past: Flask, late: Late, run: RunCommand, run_json: RunJSON
 ) -> None:
-    """Asked to end it does so after the event it is at, and can be run again to go on."""
+    """On SIGTERM it stops after the current event, and can be continued."""
     status_received.connect(late)
     late.after = lambda: os.kill(os.getpid(), signal.SIGTERM)
     result = run(past, "replay", "--handler", "late", "--yes")
@@ -225,7 +226,7 @@ def test_stopped_replay_can_go_on(
 def test_handler_that_exits_leaves_the_replay_as_it_was(
     past: Flask, late: Late, run: RunCommand
 ) -> None:
-    """A handler that ends the process leaves what is done as it was."""
+    """A handler that exits the process does not undo what was done."""
     status_received.connect(late)
     late.after = _exit
     result = run(past, "replay", "--handler", "late", "--yes")
@@ -238,7 +239,7 @@ def _exit() -> None:
 
 
 def test_once_at_a_time(past: Flask, late: Late, run: RunCommand, run_json: RunJSON) -> None:
-    """While one replays a handler another is refused, for as long as the first one lives."""
+    """While one process replays a handler, others are refused, as long as it lives."""
     status_received.connect(late)
     holder = {"receiver": "fd_whatsapp", "handler": "late", "token": "t"}
     ledger = ledger_of(past)
@@ -253,7 +254,7 @@ def test_once_at_a_time(past: Flask, late: Late, run: RunCommand, run_json: RunJ
 
 
 def test_gives_its_turn_back(past: Flask, late: Late, run_json: RunJSON) -> None:
-    """A replay that has ended, whichever way, keeps none from another."""
+    """A replay that has ended, in whatever way, does not block the next one."""
     status_received.connect(late)
     late.failing = {"M1"}
     run_json(past, "replay", "--handler", "late", "--yes", status=1)
@@ -264,7 +265,7 @@ def test_gives_its_turn_back(past: Flask, late: Late, run_json: RunJSON) -> None
 def test_lost_replay_ends_after_its_event(
     past: Flask, late: Late, run: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One that was stopped for so long that another has begun ends after its event."""
+    """A replay suspended for so long that another has begun stops after its event."""
     monkeypatch.setattr("flask_fd_whatsapp.commands.replay_lease.RENEW_SECONDS", 0.01)
     status_received.connect(late)
     ledger = ledger_of(past)
@@ -310,7 +311,7 @@ def test_replay_waits_before_each_event(
 def test_new_events_are_left(
     past: Flask, late: Late, post: Post, run_json: RunJSON, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What comes in while it replays is not of the replay."""
+    """Events that arrive during the replay are not part of it."""
     monkeypatch.setattr(import_module("flask_fd_whatsapp.commands.replay"), "BATCH", 1)
     status_received.connect(late)
 
@@ -329,7 +330,7 @@ def test_new_events_are_left(
 def test_renewed_while_it_ends(
     past: Flask, late: Late, run: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A renewal that is under way as a replay ends does not keep the next replay out."""
+    """A renewal in progress when a replay ends does not block the next replay."""
     status_received.connect(late)
     ledger = ledger_of(past)
     hold, end = ledger.replays.hold, ledger.replays.end
@@ -375,7 +376,7 @@ def test_replays_what_meets_every_condition(
     conditions: tuple[str, ...],
     calls: list[tuple[str, str]],
 ) -> None:
-    """Only past events that meet what is given are replayed."""
+    """Only past events that meet the conditions are replayed."""
     status_received.connect(late)
     expect_of(past, "7")
     assert run(past, "replay", "--handler", "late", "--yes", *conditions).exit_code == 0

@@ -22,6 +22,6 @@ def test_batch_has_bounds() -> None:
 
 
 def test_pauses_as_long_as_it_took() -> None:
-    """Others have at least half of the time."""
+    """Others get at least half of the time."""
     assert Pace().pause(0.5) == 0.5
     assert Pace().pause(0) == BATCH_SECONDS

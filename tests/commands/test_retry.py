@@ -19,7 +19,7 @@ from .conftest import Post, RunCommand, RunJSON, Tickets, ledger_of, make_due, s
 def test_retry_handles_what_is_due(
     deferred: Flask, post: Post, run: RunCommand, tickets: Tickets
 ) -> None:
-    """What is due is handled, longest due first, and then there is nothing to do."""
+    """Due events are handled, longest due first, until there is nothing to do."""
     for message_id in ("M1", "M2", "M3"):
         post(deferred, data__message_id=message_id)
     assert tickets.calls == []
@@ -34,7 +34,7 @@ def test_retry_handles_what_is_due(
 def test_failing_handler_exits_with_1(
     deferred: Flask, post: Post, run: RunCommand, run_json: RunJSON, tickets: Tickets
 ) -> None:
-    """A handler that fails makes it exit with 1 and is told; its event is tried again when due."""
+    """A failing handler is reported with exit status 1; its event is retried when due."""
     for message_id in ("M1", "M2"):
         post(deferred, data__message_id=message_id)
     tickets.before = lambda: setattr(tickets, "error", ValueError("no tickets"))
@@ -54,7 +54,7 @@ def test_failing_handler_exits_with_1(
 
 
 def test_one_that_fails(deferred: Flask, post: Post, run: RunCommand, tickets: Tickets) -> None:
-    """One event's failure keeps no other from being handled."""
+    """The failure of one event does not stop the others."""
     for message_id in ("M1", "M2", "M3"):
         post(deferred, data__message_id=message_id)
     errors = iter([None, ValueError("no tickets"), None])
@@ -65,7 +65,7 @@ def test_one_that_fails(deferred: Flask, post: Post, run: RunCommand, tickets: T
 
 
 def test_many_failures(deferred: Flask, post: Post, run: RunCommand, tickets: Tickets) -> None:
-    """Of many failures the first are told, and how many more there are."""
+    """Of many failures the first are shown, with the number of the others."""
     for number in range(23):
         post(deferred, data__message_id=f"M{number}")
     tickets.error = ValueError("no tickets")
@@ -76,7 +76,7 @@ def test_many_failures(deferred: Flask, post: Post, run: RunCommand, tickets: Ti
 def test_retry_calls_later_once_a_run(
     deferred: Flask, post: Post, run_json: RunJSON, tickets: Tickets
 ) -> None:
-    """A handler that asks to be called later has not failed, and is called once a run."""
+    """A handler that postpones has not failed, and is called once per run."""
     post(deferred)
     tickets.error = RetryLater(0, "no stock yet")
     for _ in range(2):
@@ -104,7 +104,7 @@ def test_other_receivers(
 def test_stopped_retry_leaves_the_rest_due(
     deferred: Flask, post: Post, run: RunCommand, tickets: Tickets
 ) -> None:
-    """Asked to end it does so after the event it is at, and leaves the rest due."""
+    """On SIGTERM it stops after the current event, and leaves the rest due."""
     for message_id in ("M1", "M2"):
         post(deferred, data__message_id=message_id)
     tickets.before = lambda: os.kill(os.getpid(), signal.SIGTERM)
@@ -114,7 +114,7 @@ def test_stopped_retry_leaves_the_rest_due(
 
 
 def test_second_interrupt(deferred: Flask, post: Post, run: RunCommand, tickets: Tickets) -> None:
-    """A second Ctrl-C does not wait for the handler, and its event is left to the next run."""
+    """A second Ctrl-C does not wait for the handler; its event is left to the next run."""
     post(deferred, data__message_id="M1")
 
     def interrupt() -> None:
@@ -130,7 +130,7 @@ def test_second_interrupt(deferred: Flask, post: Post, run: RunCommand, tickets:
 def test_retry_goes_on_after_a_surprise(
     deferred: Flask, post: Post, run: RunCommand, tickets: Tickets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An event on which something breaks that should not is left, and the others are handled."""
+    """An unexpected error on one event leaves it, and the others are handled."""
     for message_id in ("M1", "M2"):
         post(deferred, data__message_id=message_id)
     receiver = deferred.extensions["fd_whatsapp"]["fd_whatsapp"]
@@ -156,14 +156,14 @@ def test_retry_goes_on_after_a_surprise(
 def test_retry_refuses_options_that_exclude_each_other(
     durable: Flask, run: RunCommand, arguments: tuple[str, ...]
 ) -> None:
-    """What excludes each other is refused."""
+    """Options that exclude each other are refused."""
     assert run(durable, "retry", *arguments).exit_code == 2
 
 
 def test_retry_of_a_memory_ledger_says_so(
     app: Flask, run: RunCommand, post: Post, tickets: Tickets
 ) -> None:
-    """In memory it works on the process's own ledger, and says that it is no other's."""
+    """With an in-memory ledger it works on its own process's, and says so."""
     tickets.error = ValueError("no tickets")
     post(app)
     tickets.error = None

@@ -24,7 +24,7 @@ def dead(make_durable: MakeApp, post: Post, tickets: Tickets) -> Flask:
 def test_the_dead_are_revived_when_asked_for(
     dead: Flask, run: RunCommand, tickets: Tickets
 ) -> None:
-    """The dead are left alone, and with --dead revived and tried, oldest first."""
+    """Dead events are left alone without --dead, and revived and handled with it, oldest first."""
     assert run(dead, "retry").stdout == "Nothing to do.\n"
     tickets.error = None
     result = run(dead, "retry", "--dead")
@@ -34,7 +34,7 @@ def test_the_dead_are_revived_when_asked_for(
 
 
 def test_dead_again(dead: Flask, run: RunCommand, run_json: RunJSON, tickets: Tickets) -> None:
-    """One that dies again is tried once, told as dead, and can be revived again."""
+    """An event that dies again is attempted once, reported as dead, and can be revived again."""
     outcome = run_json(dead, "retry", "--dead", status=1)
     assert (outcome["failed"], len(tickets.calls)) == (3, 3)
     assert {event["state"] for event in outcome["failures"]} == {"dead"}
@@ -45,13 +45,13 @@ def test_dead_again(dead: Flask, run: RunCommand, run_json: RunJSON, tickets: Ti
 
 
 def test_dead_pages(dead: Flask, run: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
-    """More dead events than are read at once are all tried, each once."""
+    """More dead events than one page are all handled, each once."""
     monkeypatch.setattr("flask_fd_whatsapp.receiving.sweep.BATCH", 2)
     assert run(dead, "retry", "--dead").stdout.splitlines()[-1] == "3 unfinished."
 
 
 def test_one_dead_event_is_revived(dead: Flask, run: RunCommand, tickets: Tickets) -> None:
-    """One dead event is revived and tried, and no other."""
+    """One dead event is revived and handled, and no other."""
     tickets.error = None
     result = run(dead, "retry", "--event", "2")
     assert (result.exit_code, result.stdout) == (0, "1 accepted.\n")
@@ -61,7 +61,7 @@ def test_one_dead_event_is_revived(dead: Flask, run: RunCommand, tickets: Ticket
 def test_event_that_is_not_due(
     deferred: Flask, post: Post, run: RunCommand, tickets: Tickets
 ) -> None:
-    """One event is tried at once, whatever its back-off."""
+    """One event is attempted at once, despite its back-off."""
     post(deferred)
     tickets.error = ValueError("no tickets")
     assert run(deferred, "retry").exit_code == 1
@@ -71,7 +71,7 @@ def test_event_that_is_not_due(
 
 
 def test_event_that_fails(dead: Flask, run_json: RunJSON) -> None:
-    """One event that fails is told, and makes it exit with 1."""
+    """One event that fails is reported with exit status 1."""
     outcome = run_json(dead, "retry", "--event", "3", status=1)
     assert [event["id"] for event in outcome["failures"]] == [3]
 
@@ -109,7 +109,7 @@ def test_event_that_is_not_there(durable: Flask, run: RunCommand) -> None:
 def test_dead_ones_that_meet_every_condition(
     dead: Flask, run: RunCommand, tickets: Tickets, conditions: tuple[str, ...], revived: list[str]
 ) -> None:
-    """Of the dead those are revived that meet what is given, and no other is touched."""
+    """Only dead events that meet the conditions are revived."""
     tickets.error = None
     expect_of(dead, "7")
     assert run(dead, "retry", "--dead", *conditions).exit_code == 0
@@ -120,7 +120,7 @@ def test_dead_ones_that_meet_every_condition(
 def test_pending_ones_that_meet_a_condition(
     deferred: Flask, post: Post, run: RunCommand, tickets: Tickets
 ) -> None:
-    """With a condition, pending events that meet it are tried now, due or not."""
+    """With a condition, pending events that meet it are attempted now, due or not."""
     for message_id in ("M1", "M2"):
         post(deferred, data__message_id=message_id)
     tickets.error = ValueError("a time-out")
@@ -135,6 +135,6 @@ def test_pending_ones_that_meet_a_condition(
 
 @pytest.mark.parametrize("other", ["--follow", "--event=1"])
 def test_conditions_go_with_a_single_run(dead: Flask, run: RunCommand, other: str) -> None:
-    """Whoever follows, or names an event, cannot choose events too."""
+    """--follow and --event cannot be combined with conditions."""
     result = run(dead, "retry", other, "--status", "READ")
     assert (result.exit_code, "cannot be combined" in result.output) == (2, True)

@@ -15,7 +15,7 @@ ESCAPED = [
 
 @pytest.mark.parametrize(("body", "text"), ESCAPED)
 def test_text_is_found_however_it_is_escaped(body: str, text: str) -> None:
-    """JSON has several ways to write a text, also in a body that was cut off."""
+    """A text is found however JSON escapes it, even in a body that was cut off."""
     assert stands_in(body.encode(), text, None)
     assert stands_in(body[:-1].encode(), text, None)
 
@@ -33,7 +33,7 @@ def test_text_is_found_however_it_is_escaped(body: str, text: str) -> None:
     ],
 )
 def test_value_is_found_wherever_it_stands(body: str) -> None:
-    """Whatever is around it, and also where the same name comes again."""
+    """A value is found anywhere, even under a repeated name."""
     assert stands_in(body.encode(), "T1", None)
 
 
@@ -60,5 +60,7 @@ def test_number_is_found_as_its_text() -> None:
 
 
 def test_text_is_found_as_the_ledger_keeps_it() -> None:
-    """What the lists show of a reference that no database holds is found in the body."""
+    """A reference is found in the body by the text that lists show for it, even if no database
+    could store it.
+    """
     assert stands_in(rb'{"ref": "T\u0000"}', "T\ufffd", None)

@@ -61,7 +61,7 @@ def test_toggle_comes_last(app: Flask, run: RunCommand) -> None:
 def test_configuration_matches(
     app: Flask, run: RunCommand, monkeypatch: pytest.MonkeyPatch, source: str
 ) -> None:
-    """An application set up with the printed line takes what Freshdesk sends by the form."""
+    """An application configured with the printed line accepts what Freshdesk sends by the form."""
     arguments = ["setup", "--url", DESTINATION, *(["--json"] if source == "json" else [])]
     output = run(app, *arguments).stdout
     ready = Flask("ready")
@@ -89,7 +89,7 @@ def test_configuration_matches(
 
 
 def test_new_token_each_time(app: Flask, run: RunCommand) -> None:
-    """Each run makes another token, and shows none that is in use."""
+    """Each run generates a new token, and shows no token in use."""
     first, second = (run(app, "setup", "--url", DESTINATION).output for _ in range(2))
     assert _line(first, "Header") != _line(second, "Header")
     assert TOKEN.removeprefix("Bearer ") not in first + second
@@ -133,7 +133,7 @@ def test_setup_offers_an_authorization_header(make_app: MakeApp, run: RunCommand
 def test_setup_refuses_what_the_form_would(
     app: Flask, run: RunCommand, arguments: list[str], told: str
 ) -> None:
-    """What Freshdesk's form would refuse is refused by naming the option, and prints no token."""
+    """Values that Freshdesk's form refuses are refused naming the option, without a token."""
     result = run(app, "setup", *arguments)
     assert result.exit_code == 2
     assert told in result.output
@@ -160,14 +160,14 @@ def test_refuses_a_fourth_header(make_app: MakeApp, run: RunCommand) -> None:
 )
 @pytest.mark.parametrize("form", [[], ["--json"]])
 def test_other_path(app: Flask, run: RunCommand, form: list[str], url: str, warns: bool) -> None:
-    """A destination that is not the receiver's path, prefix apart, is warned of."""
+    """A destination with another path than the receiver's, apart from a prefix, is a warning."""
     result: Any = run(app, "setup", "--url", url, *form)
     assert result.exit_code == 0
     assert (f"does not end in {URL}" in result.output) is warns
 
 
 def test_before_there_is_a_token(tmp_path: Path) -> None:
-    """Without an application it makes the first token, and a setting that lets one start."""
+    """Without an application it generates the first token, with a setting that lets one start."""
     with pytest.raises(ConfigurationError, match="`python -m flask_fd_whatsapp setup --url"):
         Flask("host").register_blueprint(FreshdeskWhatsApp())
     done = subprocess.run(

@@ -32,7 +32,7 @@ def two() -> Flask:
 
 
 def test_check_covers_all(two: Flask, run: RunCommand) -> None:
-    """Without --receiver the check covers every receiver, and one's error is enough to fail."""
+    """Without --receiver, check covers all receivers, and one error is enough to fail."""
     result = run(two, "check", "--json")
     receivers = json.loads(result.stdout)["receivers"]
     assert [receiver["receiver"] for receiver in receivers] == ["up", "down"]
@@ -65,7 +65,7 @@ def test_setup_is_told_which(two: Flask, run: RunCommand) -> None:
     ],
 )
 def test_wrong_choice(two: Flask, run: RunCommand, arguments: tuple[str, ...]) -> None:
-    """A receiver that has to be named, or is not known, is asked for with those there are."""
+    """If a receiver has to be named, or is unknown, the error lists the known ones."""
     result = run(two, *arguments)
     assert result.exit_code == 2
     assert "up, down" in result.output
@@ -95,7 +95,7 @@ def test_help_lists_every_command(app: Flask, run: RunCommand) -> None:
 
 
 def test_a_command_that_does_not_exist(app: Flask, run: RunCommand) -> None:
-    """A name that is no command's is refused, a module's among them too."""
+    """A name that is not a command is refused, even if a module has it."""
     for name in ("chek", "probe"):
         result = run(app, name)
         assert result.exit_code == 2

@@ -39,7 +39,7 @@ def table(output: str) -> dict[str, str]:
 
 
 def test_in_process(app: Flask, ledger: Ledger, run: RunCommand) -> None:
-    """Without a URL events go through the application itself, whose ledger then agrees."""
+    """Without --url, events go through the application itself, whose ledger then agrees."""
     result = run(app, "simulate", "--messages", "20", "--campaign", "autumn", *FAST)
     assert result.exit_code == 0, result.output
     shown = table(result.output)
@@ -53,7 +53,7 @@ def test_in_process(app: Flask, ledger: Ledger, run: RunCommand) -> None:
 
 
 def test_every_fault(app: Flask, run: RunCommand) -> None:
-    """With every fault on, what is sent is explained and the ledger agrees."""
+    """With all faults the ledger still agrees."""
     result = run(
         app, "simulate", "--messages", "40", "--fault", "all", "--json", "--speed", "864000"
     )
@@ -68,7 +68,7 @@ def test_every_fault(app: Flask, run: RunCommand) -> None:
 
 
 def test_same_seed(make_app: MakeApp, run: RunCommand) -> None:
-    """The same seed posts the same bodies, byte for byte; another seed others."""
+    """The same seed posts the same bodies, byte for byte; another seed does not."""
 
     def bodies(*options: str) -> list[bytes]:
         app = make_app()
@@ -81,7 +81,7 @@ def test_same_seed(make_app: MakeApp, run: RunCommand) -> None:
 
 
 def test_last_line_repeats_the_run(make_app: MakeApp, run: RunCommand) -> None:
-    """The last line says how to make the same events again."""
+    """The last line says how to repeat the same events."""
     app = make_app()
     with noted(app) as first:
         output = run(app, "simulate", "--messages", "3", *FAST).output
@@ -94,7 +94,7 @@ def test_last_line_repeats_the_run(make_app: MakeApp, run: RunCommand) -> None:
 
 
 def test_headers_of_the_configuration(make_app: MakeApp, run: RunCommand) -> None:
-    """The configured headers are sent, of several values the first, and those for data too."""
+    """The configured headers are sent, with the first of several values, and data headers too."""
     app = make_app(
         HEADERS={"Authorization": [TOKEN, "Bearer old"], "X-A": "1", "X-B": "2"},
         DATA_HEADERS=["X-Tenant"],
@@ -109,7 +109,7 @@ def test_headers_of_the_configuration(make_app: MakeApp, run: RunCommand) -> Non
 
 
 def test_over_http(app: Flask, make_app: MakeApp, run: RunCommand) -> None:
-    """With a URL events go there; of one without a path the receiver's own is taken."""
+    """With --url, events go there, by default to the receiver's path."""
     with serving(make_app()) as url:
         for destination in (url, f"{url}/", f"{url}{URL}"):
             result = run(app, "simulate", "--messages", "3", "--url", destination, *FAST)
@@ -122,7 +122,7 @@ def test_over_http(app: Flask, make_app: MakeApp, run: RunCommand) -> None:
 def test_simulate_reads_a_durable_ledger(
     make_app: MakeApp, run: RunCommand, tmp_path: Path
 ) -> None:
-    """A durable ledger is read, wherever the application that writes it runs."""
+    """A durable ledger is compared, wherever the application that writes it runs."""
     pytest.importorskip("sqlalchemy")
     apps = [make_app(LEDGER_URL=f"sqlite:///{tmp_path}/ledger.db") for _ in range(2)]
     ledgers = [app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger for app in apps]
@@ -147,7 +147,7 @@ def test_several_receivers(make_app: MakeApp, run: RunCommand) -> None:
 
 
 def test_simulate_sends_alerts(app: Flask, run: RunCommand) -> None:
-    """Events that are given up are told of by e-mail."""
+    """An e-mail reports events that were given up."""
     pytest.importorskip("aiosmtpd")
     mailbox = Mailbox()
     with smtp(mailbox) as port:

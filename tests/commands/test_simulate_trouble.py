@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_given_headers_are_sent_besides_the_configured_ones(app: Flask, run: RunCommand) -> None:
-    """A gateway's header does not take the token away."""
+    """A gateway's header does not replace the token."""
     with noted(app) as seen:
         result = run(app, "simulate", "--messages", "2", *FAST, "--header", "X-Key: a:b")
     assert result.exit_code == 0, result.output
@@ -61,7 +61,7 @@ def test_a_destination_that_redirects_is_named_with_where_to(
 
 
 def test_simulate_names_disagreements(app: Flask, run: RunCommand) -> None:
-    """A message of which the ledger says something else is named, and the exit status is 1."""
+    """A message on which the ledger disagrees is named, with exit status 1."""
     ledger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
     known = ledger.messages
     ledger.messages = lambda **_: []
@@ -74,7 +74,7 @@ def test_simulate_names_disagreements(app: Flask, run: RunCommand) -> None:
 
 
 def test_handlers_that_fail(app: Flask, run: RunCommand) -> None:
-    """A handler that fails at first makes events be tried again, and all agrees."""
+    """Events are retried after a handler failed at first, and everything agrees."""
     failed = set()
 
     @status_received.connect_via(app)
@@ -113,7 +113,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
 def test_simulate_tells_of_mistakes(
     app: Flask, run: RunCommand, options: list[str], message: str
 ) -> None:
-    """A mistake on the command line is told of, and nothing is posted."""
+    """A mistake on the command line is reported, and nothing is posted."""
     with noted(app) as seen:
         result = run(app, "simulate", *options)
     assert result.exit_code == 2
@@ -122,7 +122,7 @@ def test_simulate_tells_of_mistakes(
 
 
 def test_nobody_listens(app: Flask, run: RunCommand) -> None:
-    """A URL that nobody listens at is told of after the first tries."""
+    """A URL that nobody listens at is reported after the first attempts."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     url = f"http://127.0.0.1:{port}"

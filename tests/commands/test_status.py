@@ -20,7 +20,7 @@ from .conftest import Post, RunCommand, RunJSON, Tickets, receiver_of, url_in
 
 
 def test_status_of_a_new_ledger(durable: Flask, run: RunCommand, run_json: RunJSON) -> None:
-    """A new ledger has nothing to tell, and that is no error."""
+    """A new ledger has nothing to report, which is not an error."""
     (standing,) = run_json(durable, "status")["receivers"]
     assert standing == {
         "receiver": "fd_whatsapp",
@@ -66,7 +66,7 @@ def test_status_of_a_new_ledger(durable: Flask, run: RunCommand, run_json: RunJS
 def test_status_tells_what_came_last(
     make_durable: MakeApp, post: Post, tickets: Tickets, run: RunCommand, run_json: RunJSON
 ) -> None:
-    """It tells what came last, what was refused last and why, and what is left."""
+    """It shows the last event, the last rejection with its reason, and what is pending."""
     app = make_durable(MAX_ATTEMPTS=2)
     post(app, "queued")
     tickets.error = ValueError("no tickets")
@@ -95,7 +95,7 @@ def test_status_tells_what_came_last(
 def test_rejected_without_a_trace_in_quarantine(
     make_durable: MakeApp, post: Post, run: RunCommand, run_json: RunJSON
 ) -> None:
-    """A wrong token and a body that is too large are told too, with the setting to look at."""
+    """A wrong token and an oversized body are reported with the setting to look at."""
     app = make_durable(MAX_BODY_BYTES=10)
     post(app, b"x" * 11)
     app.test_client().post("/freshdesk/whatsapp", headers={"Authorization": "Bearer old"})
@@ -114,7 +114,7 @@ def test_rejected_without_a_trace_in_quarantine(
 def test_each_receivers_own(
     make_durable: MakeApp, post: Post, run_json: RunJSON, tmp_path: Path
 ) -> None:
-    """Of receivers that share a ledger each is told what came to it: one is not the other's."""
+    """Receivers that share a ledger are reported separately."""
     app = make_durable(DISPATCH="deferred")
     app.config.update(B_HEADERS={"Authorization": TOKEN}, B_LEDGER_URL=url_in(tmp_path))
     app.register_blueprint(FreshdeskWhatsApp("b", config_prefix="B", url_prefix="/b"))
@@ -145,7 +145,7 @@ def test_passed_limit_exits_with_1(
     limits: tuple[str, ...],
     problems: list[str],
 ) -> None:
-    """A limit that is passed is told, and makes the exit status 1."""
+    """An exceeded limit is reported, with exit status 1."""
     for name in ("sent", "read"):
         post(deferred, name)
     (standing,) = run_json(deferred, "status", *limits, status=bool(problems))["receivers"]
@@ -158,7 +158,7 @@ def test_passed_limit_exits_with_1(
 
 
 def test_silence_from_the_beginning(durable: Flask, run_json: RunJSON) -> None:
-    """Where no event has come at all, a limit of silence is passed."""
+    """Without any event, a limit on silence is exceeded."""
     (standing,) = run_json(durable, "status", "--max-silence", "1d", status=1)["receivers"]
     assert standing["problems"] == ["no event has been accepted yet."]
 
@@ -166,7 +166,7 @@ def test_silence_from_the_beginning(durable: Flask, run_json: RunJSON) -> None:
 def test_dead_events(
     make_durable: MakeApp, post: Post, tickets: Tickets, run_json: RunJSON
 ) -> None:
-    """A dead event is a problem until it is acknowledged, and again once it died another time."""
+    """A dead event is a problem until it is acknowledged, and again if it dies once more."""
     app = make_durable(MAX_ATTEMPTS=1)
     tickets.error = ValueError("no tickets")
     post(app)
@@ -191,7 +191,7 @@ def test_dead_events(
 
 
 def test_rejected_since(make_durable: MakeApp, post: Post, run_json: RunJSON) -> None:
-    """A wrong token is a problem until an event is accepted; whoever has none at all is not."""
+    """A wrong token is a problem until an event is accepted; a missing one is not."""
     app = make_durable()
     stranger = app.test_client()
     stranger.post("/freshdesk/whatsapp")
@@ -215,7 +215,7 @@ def test_rejected_since(make_durable: MakeApp, post: Post, run_json: RunJSON) ->
 def test_read_only_database_is_a_problem(
     make_durable: MakeApp, post: Post, run_json: RunJSON, tmp_path: Path
 ) -> None:
-    """A database that can be read but not written is a problem, unless it is not tried."""
+    """A read-only database is a problem, unless the trial write is switched off."""
     app = make_durable()
     post(app)
     engine = receiver_of(app).ledger.engine  # type: ignore[attr-defined]
@@ -252,7 +252,7 @@ def test_full_database_is_a_problem(make_durable: MakeApp, post: Post, run_json:
 def test_status_tells_token_uses_by_position(
     make_durable: MakeApp, payload: Payload, run: RunCommand, run_json: RunJSON
 ) -> None:
-    """The last use of each entry of a header's list is told by position, and no value."""
+    """The last use of each entry of a header's list is shown by position, without values."""
     app = make_durable(HEADERS={"Authorization": ["Bearer new", "Bearer old"], "X-Key": "key"})
     headers = {"Authorization": "Bearer old", "X-Key": "key"}
     app.test_client().post("/freshdesk/whatsapp", json=payload(), headers=headers)
@@ -294,7 +294,7 @@ def test_being_handled(
 def test_status_shows_what_handlers_have_put_off_and_why(
     make_durable: MakeApp, post: Post, tickets: Tickets, run: RunCommand, run_json: RunJSON
 ) -> None:
-    """How many events wait because a handler asked to be called later, and the worst of them."""
+    """It shows how many events are postponed, and the one postponed most often."""
     app = make_durable()
     tickets.error = RetryLater(600, "no stock yet")
     post(app, "sent", data__message_id="M1")
@@ -321,7 +321,7 @@ def test_status_shows_what_handlers_have_put_off_and_why(
 def test_meaningless_limit_is_refused(
     durable: Flask, run: RunCommand, limit: tuple[str, ...], wanted: str
 ) -> None:
-    """A limit that means nothing is refused, with what is wanted."""
+    """An invalid limit is refused, with what to write."""
     result = run(durable, "status", *limit)
     assert result.exit_code == 2
     assert wanted in result.output

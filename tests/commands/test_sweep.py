@@ -27,7 +27,7 @@ def due(deferred: Flask, post: Post) -> Flask:
 def test_sweep_handles_every_event_once(
     due: Flask, tickets: Tickets, batch: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many are read at once, every event is handled, each once and in turn."""
+    """Every event is handled once and in order, whatever the batch size."""
     monkeypatch.setattr("flask_fd_whatsapp.receiving.sweep.BATCH", batch)
     swept = list(sweep(receiver_of(due)))
     assert [result for _, result in swept] == [Result.ACCEPTED] * 5
@@ -35,7 +35,7 @@ def test_sweep_handles_every_event_once(
 
 
 def test_due_at_once_again(due: Flask, tickets: Tickets, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Events that are due again at once are left to the next sweep, and keep none from its turn."""
+    """Events that are due again at once are left to the next sweep, and delay no others."""
     monkeypatch.setattr("flask_fd_whatsapp.receiving.sweep.BATCH", 2)
     tickets.error = RetryLater(0)
     assert [result for _, result in sweep(receiver_of(due))] == [Result.POSTPONED] * 5
@@ -43,7 +43,7 @@ def test_due_at_once_again(due: Flask, tickets: Tickets, monkeypatch: pytest.Mon
 
 
 def test_two_at_once(due: Flask, tickets: Tickets, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of two sweeps at once each event is taken up by one, and not even looked at by the other."""
+    """With two concurrent sweeps, each event is handled by one, and not even read by the other."""
     monkeypatch.setattr("flask_fd_whatsapp.receiving.sweep.BATCH", 2)
     both = zip_longest(sweep(receiver_of(due)), sweep(receiver_of(due)))
     results = [swept.result for pair in both for swept in pair if swept]
@@ -52,7 +52,7 @@ def test_two_at_once(due: Flask, tickets: Tickets, monkeypatch: pytest.MonkeyPat
 
 
 def test_forgotten_in_between(due: Flask, tickets: Tickets) -> None:
-    """An event that is gone before its turn is passed over."""
+    """An event that disappears before its turn is skipped."""
     sweeping = sweep(receiver_of(due))
     next(sweeping)
     with ledger_of(due).engine.begin() as connection:  # type: ignore[attr-defined]
@@ -61,14 +61,14 @@ def test_forgotten_in_between(due: Flask, tickets: Tickets) -> None:
 
 
 def test_sweep_asks_whether_to_stop(due: Flask, tickets: Tickets) -> None:
-    """It asks before each event whether to stop."""
+    """It checks before each event whether to stop."""
     swept = list(sweep(receiver_of(due), should_stop=lambda: len(tickets.calls) == 2))
     assert len(swept) == 2
     assert list(states(due).values()) == ["done"] * 2 + ["pending"] * 3
 
 
 def test_ledger_goes_down(due: Flask, tickets: Tickets) -> None:
-    """A ledger that goes down ends the sweep with its error."""
+    """If the ledger goes down, the sweep raises its error."""
     engine = ledger_of(due).engine  # type: ignore[attr-defined]
 
     def rename() -> None:

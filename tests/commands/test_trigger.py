@@ -47,7 +47,7 @@ def test_events_with_one_reference_are_of_one_message(durable: Flask, run_json: 
 
 
 def test_failure_has_the_code_that_is_given(durable: Flask, run: RunCommand) -> None:
-    """FAILED brings an error, with the code one wants to see handled."""
+    """FAILED has an error with the chosen code."""
     codes: list[str | None] = []
 
     def note(app: Flask, event: object) -> None:
@@ -59,7 +59,7 @@ def test_failure_has_the_code_that_is_given(durable: Flask, run: RunCommand) -> 
 
 
 def test_event_of_an_account(tmp_path: Path, run: RunCommand, empty_ledger_file: Path) -> None:
-    """Of many accounts one is chosen, whose token and id the event has."""
+    """With many accounts one is chosen, whose token and id the event has."""
     (tmp_path / "ledger.db").write_bytes(empty_ledger_file.read_bytes())
     app = Flask("host", instance_path=str(tmp_path))
     app.testing = True
@@ -73,7 +73,7 @@ def test_event_of_an_account(tmp_path: Path, run: RunCommand, empty_ledger_file:
 
 
 def test_event_that_is_refused(make_durable: MakeApp, run: RunCommand) -> None:
-    """What the application does not take makes the command fail, and says where to look."""
+    """A rejected event makes the command fail, and it says where to look."""
     app = make_durable()
     app.before_request(lambda: ("no entry", 418))
     result = run(app, "trigger", "READ")

@@ -1,4 +1,4 @@
-"""Every command where its ledger is down, not up to date, or in memory."""
+"""Every command with a ledger that is down, outdated, or in memory."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def down(make_app: MakeApp, tickets: Tickets) -> Flask:
 
 @every_command
 def test_ledger_down_is_one_line(down: Flask, run: RunCommand, command: tuple[str, ...]) -> None:
-    """A ledger that is down is one clear line and exit status 1."""
+    """A ledger that is down is a one-line error with exit status 1."""
     result = run(down, *command)
     assert result.exit_code == 1
     assert isinstance(result.exception, SystemExit)
@@ -82,7 +82,7 @@ def test_a_ledger_that_cannot_be_made_is_one_line(make_app: MakeApp, run: RunCom
 
 @pytest.mark.parametrize("command", ["events", "upgrade", "status"])
 def test_errors_hide_a_databases_password(make_app: MakeApp, run: RunCommand, command: str) -> None:
-    """An error that tells a database's URL does so without its password."""
+    """An error that contains a database's URL hides its password."""
 
     def make_ledger(app: Flask) -> Never:
         raise RuntimeError(f"cannot reach {DOWN} with {TOKEN}")
@@ -98,7 +98,7 @@ def test_errors_hide_a_databases_password(make_app: MakeApp, run: RunCommand, co
 def test_memory_ledger_is_the_processs_own(
     app: Flask, run: RunCommand, tickets: Tickets, command: tuple[str, ...]
 ) -> None:
-    """Of a ledger in memory it is said that another process's cannot be seen."""
+    """For an in-memory ledger, commands say that other processes' ledgers cannot be seen."""
     result = run(app, *command)
     assert result.stderr.count("another process") == 1
 
@@ -111,7 +111,9 @@ def test_memory_is_said_once(
     caplog: pytest.LogCaptureFixture,
     command: tuple[str, ...],
 ) -> None:
-    """What a server logs of a ledger in memory is not said again by a command, which says it."""
+    """The server's warning about an in-memory ledger is not logged by commands, which say it
+    themselves.
+    """
     app = make_app()
     app.testing = False
     assert run(app, *command).stderr.count("is in memory") == 1
@@ -122,7 +124,7 @@ def test_memory_is_said_once(
 def test_one_of_two_down(
     run: RunCommand, post: Post, tmp_path: Path, tickets: Tickets, command: tuple[str, ...]
 ) -> None:
-    """What works on all receivers works on those it can, and fails for the other."""
+    """A command for all receivers works on those it can, and fails for the others."""
     app = Flask("host")
     app.testing = True
     for name, url in (("down", DOWN), ("up", url_in(tmp_path))):
@@ -158,7 +160,7 @@ def test_one_of_two_down(
 def test_progress_bar_leaves_json_alone(
     tmp_path: Path, run: RunCommand, post: Post, command: str, label: str, key: str
 ) -> None:
-    """On a terminal there is a progress bar, which leaves the JSON on standard output alone."""
+    """A terminal shows a progress bar, which leaves the JSON on standard output alone."""
     app = create_app(str(tmp_path))
     run(app, "upgrade")
     post(app)

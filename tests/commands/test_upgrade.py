@@ -37,14 +37,14 @@ def test_upgrade_creates_the_ledger(own_engine: Flask, run: RunCommand, post: Po
 
 
 def test_upgrade_as_json(own_engine: Flask, run_json: RunJSON) -> None:
-    """With --json it tells the result of each receiver."""
+    """--json has the result of each receiver."""
     (report,) = run_json(own_engine, "upgrade")["receivers"]
     assert (report["receiver"], report["is_error"]) == ("fd_whatsapp", False)
     assert (report["from"], report["to"]) == (None, HEAD)
 
 
 def test_step_by_step(own_engine: Flask, run: RunCommand) -> None:
-    """--to stops at a revision, tells on standard error what it does, and never goes back."""
+    """--to stops at a revision, reports progress on standard error, and never downgrades."""
     first = run(own_engine, "upgrade", "--to", "0002")
     assert first.stdout == "fd_whatsapp: the ledger was created at revision 0002.\n"
     second = run(own_engine, "upgrade", "--to", "0004")
@@ -59,7 +59,7 @@ def test_step_by_step(own_engine: Flask, run: RunCommand) -> None:
 
 
 def test_revision_that_does_not_exist(own_engine: Flask, run: RunCommand) -> None:
-    """A revision that is not known is refused, with those that are, and nothing is done."""
+    """An unknown revision is refused with the known ones, and nothing is done."""
     result = run(own_engine, "upgrade", "--to", "0815")
     assert result.exit_code == 1
     assert "no revision '0815': this version of the package knows 0001, 0002" in result.stdout
@@ -68,7 +68,7 @@ def test_revision_that_does_not_exist(own_engine: Flask, run: RunCommand) -> Non
 
 
 def test_newer_ledger_is_left_alone(durable: Flask, run: RunCommand) -> None:
-    """A ledger that a later version has upgraded, and this one works with, is left alone."""
+    """A ledger upgraded by a later, compatible version is left alone."""
     run(durable, "upgrade")
     engine = ledger_of(durable).engine  # type: ignore[attr-defined]
     with engine.begin() as connection:
@@ -79,13 +79,13 @@ def test_newer_ledger_is_left_alone(durable: Flask, run: RunCommand) -> None:
 
 
 def test_memory_ledger_needs_no_upgrade(app: Flask, run: RunCommand) -> None:
-    """For a ledger in memory there is nothing to do."""
+    """An in-memory ledger needs no upgrade."""
     result = run(app, "upgrade")
     assert (result.exit_code, "nothing to do" in result.stdout) == (0, True)
 
 
 def test_unknown_revision(durable: Flask, run: RunCommand) -> None:
-    """A ledger that a later version has changed for good is one line, and left alone."""
+    """An incompatible ledger of a later version is a one-line error, and left alone."""
     run(durable, "upgrade")
     engine = ledger_of(durable).engine  # type: ignore[attr-defined]
     with engine.begin() as connection:
@@ -99,7 +99,7 @@ def test_unknown_revision(durable: Flask, run: RunCommand) -> None:
 
 
 def test_all_ledgers_are_upgraded_though_one_is_down(run: RunCommand, tmp_path: Path) -> None:
-    """All receivers' ledgers are upgraded though one is down, which is enough to fail."""
+    """All ledgers are upgraded even if one is down, which makes it fail."""
     app = Flask("host")
     app.testing = True
     for name, url in (("down", DOWN), ("up", url_in(tmp_path))):

@@ -38,7 +38,7 @@ def app(tmp_path: Path) -> Iterator[Flask]:
 
 
 class Client:
-    """In place of ``current_client``: sends nothing, and gives the ids that the test wants."""
+    """Replaces ``current_client``: sends nothing, and returns the ids that the test wants."""
 
     def __init__(self) -> None:
         self.ids: dict[str, str] = {}

@@ -16,7 +16,7 @@ from .conftest import NewMessage, ReadTicket
 def test_read(
     fd_whatsapp_client: WhatsAppClient, fd_whatsapp_events: EventBuilder, read_ticket: ReadTicket
 ) -> None:
-    """A ticket follows its message until that is read."""
+    """A ticket follows its message until it is read."""
     seen = []
     for payload in fd_whatsapp_events.journey():
         fd_whatsapp_client.play([payload])
@@ -27,7 +27,9 @@ def test_read(
 def test_failure(
     fd_whatsapp_client: WhatsAppClient, fd_whatsapp_events: EventBuilder, read_ticket: ReadTicket
 ) -> None:
-    """A failure opens the ticket, and says why, though it comes alone and has no reference."""
+    """A failure opens the ticket with its reason, even if it is the only event and has no
+    reference.
+    """
     failed = fd_whatsapp_events.failed(code="131026", message="Message undeliverable")
     fd_whatsapp_client.play([failed])
     assert read_ticket(fd_whatsapp_events) == {
@@ -40,7 +42,7 @@ def test_failure(
 def test_failed_on_one_device(
     fd_whatsapp_client: WhatsAppClient, fd_whatsapp_events: EventBuilder, read_ticket: ReadTicket
 ) -> None:
-    """A message that arrives all the same closes its ticket again."""
+    """A message that arrives nevertheless closes its ticket again."""
     fd_whatsapp_client.play(fd_whatsapp_events.journey("SENT", "FAILED"))
     assert read_ticket(fd_whatsapp_events)["is_open"]
     fd_whatsapp_client.play([fd_whatsapp_events.delivered()])
@@ -77,7 +79,7 @@ def test_wrong_token(
 def test_every_order(
     fd_whatsapp_client: WhatsAppClient, new_message: NewMessage, read_ticket: ReadTicket
 ) -> None:
-    """In whatever order its events arrive, a message leaves its ticket the same.
+    """A message leaves its ticket in the same state for every order of its events.
 
     All but the notes, which say in what order they arrived.
     """
