@@ -17,6 +17,14 @@ def plain(text: str) -> str:
     return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
 
 
+def short(text: str, most: int = 255) -> str:
+    """Return *text* :func:`plain`, ending in an ellipsis if it has more characters than *most*.
+
+    Codes and messages of failures, and references, may have any length.
+    """
+    return plain(text if len(text) <= most else text[: most - 1] + "…")
+
+
 def quoted(text: object) -> str:
     """Return *text* in quotes and :func:`plain`, for a message.
 

@@ -15,7 +15,7 @@ from ..ledger import Event, Ledger, State
 from ..receiving.receiver import Receiver
 from .account_options import account_filter, account_id_of
 from .options import chosen_ledger, json_option, receiver_option
-from .output import many, plain, print_json, print_table, when
+from .output import many, plain, print_json, print_table, short, when
 from .parameters import EventId, Moment
 from .periods import in_order
 
@@ -119,7 +119,7 @@ def _failures(ledger: Ledger, receiver: Receiver, page: Sequence[Event]) -> dict
 
 def _in_words(event: Event, failure: dict[str, Any]) -> str:
     """Why a message failed, in one line."""
-    said = ": ".join(text for text in (failure["code"], failure["message"]) if text)
+    said = ": ".join(short(text) for text in (failure["code"], failure["message"]) if text)
     arrived = " It arrived all the same." if failure["arrived_all_the_same"] else ""
     return plain(
         f"Event {event.id} (FAILED of {event.message_id}) is of class {failure['class']} "

@@ -15,7 +15,7 @@ from ..ledger import Event, Ledger, Message, State
 from .account_options import account_filter, account_id_of
 from .event_list import describe
 from .options import chosen_ledger, json_option, receiver_option
-from .output import plain, print_json, print_table, quoted, when
+from .output import plain, print_json, print_table, quoted, short, when
 
 _MAX_EVENTS = 1000
 
@@ -141,8 +141,8 @@ def _row(event: Event, first: Event) -> tuple[object, ...]:
 
 
 def _explain(one: Message, error: DeliveryError, failure_class: FailureClass) -> None:
-    said = ": ".join(text for text in (error.code, error.message) if text)
-    click.echo(plain(f"Failed: {said}"))
+    said = ": ".join(short(text) for text in (error.code, error.message) if text)
+    click.echo(f"Failed: {said}")
     click.echo(f"  {failure_class.value}: {failure_class.advice}")
     if is_ahead(one.status, of="FAILED"):
         click.echo(f"Despite that, it is {one.status}.")

@@ -20,9 +20,10 @@ from ..ledger import Ledger
 from ..ledger.listing import UNHEARD, ListedMessage, MessageFilter
 from .account_options import account_filter, account_id_of
 from .options import chosen_ledger, json_option, one_format, receiver_option
-from .output import print_json_rows, print_table, when
+from .output import print_json_rows, print_table, short, when
 from .parameters import AT_MOST, Duration
 from .periods import period, zone_option
+from .report_text import CODE
 
 PAGE: Final = 1000
 """Messages per query, each a transaction of its own, so that memory stays flat."""
@@ -160,7 +161,7 @@ def _print(found: list[ListedMessage], most: int, own_classes: Mapping[str, Fail
     rows = []
     for listed in found[:most]:
         one, row = listed.message, exported(listed, own_classes)
-        failure = f"{row['failure_class']} ({row['failure_code'] or 'no code'})"
+        failure = f"{row['failure_class']} ({short(row['failure_code'] or 'no code', CODE)})"
         if row["arrived_all_the_same"]:
             failure += ", arrived all the same"
         rows.append(

@@ -14,6 +14,7 @@ import click
 
 from ..escaping import plain as plain
 from ..escaping import quoted as quoted
+from ..escaping import short as short
 from ..monitoring.wording import many as many
 from ..monitoring.wording import span as span
 
@@ -73,8 +74,8 @@ def when(moment: datetime | None) -> str:
 
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows as a table."""
-    texts = [list(head), *([plain(str(cell)) for cell in row] for row in rows)]
+    """Print rows as a table; ids of any length fit, and longer cells are cut."""
+    texts = [list(head), *([short(str(cell)) for cell in row] for row in rows)]
     widths = [max(len(row[column]) for row in texts) for column in range(len(head))]
     for row in texts:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))

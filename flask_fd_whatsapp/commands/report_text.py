@@ -8,8 +8,11 @@ from typing import Any, Final
 
 from ..engagement import Comparison, Engagement, Figures, Rate, Times
 from ..engagement.definitions import YOUNG
-from ..escaping import plain
+from ..escaping import plain, short
 from .periods import period_in_words
+
+CODE: Final = 40
+"""The characters of a failure's code that a table shows: the vendor's have six."""
 
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 
@@ -156,7 +159,7 @@ def _groups(engagement: Engagement) -> Table:
     )
     rows = [
         (
-            name_of(key, engagement.by),
+            short(name_of(key, engagement.by)),
             f"{one.known:,}",
             f"{per_cent(one.delivery_rate.value)} of {one.submitted:,}",
             bar(one.delivery_rate.value),
@@ -208,7 +211,7 @@ def _failures(one: Figures) -> Table:
     rows = [
         (
             str(failure.failure_class),
-            plain(failure.code or "-"),
+            short(failure.code or "-", CODE),
             f"{failure.count.numerator:,}",
             per_cent(failure.count.value),
             _short(failure.advice)
@@ -226,7 +229,7 @@ def _short(advice: str) -> str:
 
 
 def _unknown(text: str | None) -> str:
-    return f"Freshdesk says: {plain(text)}" if text else "Nothing more is known about it."
+    return f"Freshdesk says: {short(text)}" if text else "Nothing more is known about it."
 
 
 def comparisons(compared: Iterable[Comparison], a: str, b: str) -> Table:

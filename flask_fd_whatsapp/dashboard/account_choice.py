@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Final
 
 from ..receiving.account_lookup import AccountsUnavailable
@@ -17,27 +18,67 @@ NAMES_SECONDS: Final = 600.0
 
 def accounts(visit: Visit) -> list[tuple[str, str]]:
     """Ids and labels of the accounts to choose from, where there are several."""
-    known = {one for receiver in visit.shown for one in receiver.settings.account_ids or ()}
-    if not known:
-        found = visit.shared(
-            ("accounts", visit.narrowed),
-            lambda: visit.ledger.reports.accounts(visit.narrowed),
-            seconds=SECONDS,
-        )
-        known = set(found)
+    known = _ids(visit)
     if visit.account:
         known.add(visit.account)
     labels = [(one, account_label(visit, one)) for one in known] if len(known) > 1 else []
     return sorted(labels, key=lambda pair: (pair[1].casefold(), pair[0]))
 
 
+def _ids(visit: Visit) -> set[str]:
+    known = {one for receiver in visit.shown for one in receiver.settings.account_ids or ()}
+    if known:
+        return known
+    found = visit.shared(
+        ("accounts", visit.narrowed),
+        lambda: visit.ledger.reports.accounts(visit.narrowed),
+        seconds=SECONDS,
+    )
+    return set(found)
+
+
+def resolve_account(visit: Visit) -> None:
+    """Turn an account's key, name or label, as typed into the field, into its id.
+
+    One that is not found, or is several's, stays as it is, with a note.
+    """
+    given = visit.account
+    if given is None or given.isdecimal():
+        return
+    wanted = given.casefold()
+    found = set(_ids_of_key(visit, given)) or {
+        account_id
+        for account_id, name in _shared_names(visit).items()
+        if wanted in (name.casefold(), _labelled(account_id, name).casefold())
+    }
+    if len(found) == 1:
+        (visit.account,) = found
+    elif found:
+        visit.notes.append(f"“{given}” has several ids: choose one of {', '.join(sorted(found))}.")
+    elif given not in _ids(visit):
+        visit.notes.append(f"There is no account “{given}”: type its id, its key or its name.")
+
+
+def _ids_of_key(visit: Visit, key: str) -> Iterator[str]:
+    for receiver in visit.shown:
+        with suppress(AccountsUnavailable):  # it is logged
+            one = None if receiver.accounts is None else receiver.accounts.find(key)
+            yield from (one and one.settings.account_ids) or ()
+
+
 def account_label(visit: Visit, account_id: str) -> str:
     """``Acme (11011399037)``, or only the id of an account without a name."""
-    names = visit.shared(
+    return _labelled(account_id, _shared_names(visit).get(account_id))
+
+
+def _labelled(account_id: str, name: str | None) -> str:
+    return account_id if name is None else f"{name} ({account_id})"
+
+
+def _shared_names(visit: Visit) -> Mapping[str, str]:
+    return visit.shared(
         ("account names", visit.receiver), lambda: _names(visit), seconds=NAMES_SECONDS
     )
-    name = names.get(account_id)
-    return account_id if name is None else f"{name} ({account_id})"
 
 
 def _names(visit: Visit) -> Mapping[str, str]:

@@ -16,7 +16,7 @@ from ..ledger.patience import PAGE_SECONDS, waiting_at_most
 from ..ledger_urls import MEMORY_URL
 from ..log_fields import get_logger
 from ..monitoring.masking import masked_url, without_secrets
-from .account_choice import account_label
+from .account_choice import account_label, resolve_account
 from .campaign_views import campaign, campaigns, campaigns_csv
 from .failure_views import failures, failures_csv
 from .guarding import Gatekeeper, Guard
@@ -117,6 +117,7 @@ class Dashboard(Blueprint):
             visit = Visit.begin(self._options, self._results)
             try:
                 with waiting_at_most(PAGE_SECONDS):
+                    resolve_account(visit)
                     made = view(visit)
                     # Templates need the names of accounts, which others may be looking up.
                     return made if isinstance(made, Response) else self._rendered(visit, *made)

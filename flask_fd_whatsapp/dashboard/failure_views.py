@@ -21,6 +21,9 @@ from .overview_page import classes_of
 from .shared_figures import engagement
 from .visit import Visit, argument
 
+LONGEST_CODE: Final = 255
+"""The characters of a code that is linked; the vendor's have six."""
+
 LISTS: Final = {
     "all": frozenset(FailureClass),
     "do-not-send": frozenset({FailureClass.RECIPIENT}),
@@ -67,6 +70,7 @@ def failures(visit: Visit) -> tuple[str, dict[str, Any]]:
         "classes": classes,
         "days": days,
         "codes": total.failures[:50],
+        "can_link": _can_link,
         "of_lists": of_lists,
         "class_of": classes_of(visit),
         "page": visit.shared(listed, lambda: paged(visit, wanted, only=chosen)),
@@ -112,6 +116,11 @@ def _wanted(visit: Visit) -> MessageFilter:
         account_id=visit.account,
         receiver=visit.narrowed,
     )
+
+
+def _can_link(code: str | None) -> bool:
+    """Whether a URL can ask for the messages with *code*: codes may have any length."""
+    return code is not None and 0 < len(code) <= LONGEST_CODE and code == code.strip()
 
 
 def _campaign() -> Any:

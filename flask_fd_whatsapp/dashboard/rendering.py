@@ -13,7 +13,7 @@ from markupsafe import Markup
 from ..engagement.groups import local_time
 from . import wordings
 from .charts.axes import across
-from .visible_text import seen, visible
+from .visible_text import exact, harmless, seen, visible
 
 _STATE: Final = "fd_whatsapp_dashboard_jinja"
 
@@ -36,7 +36,7 @@ def _environment() -> Environment:
     environment = current_app.jinja_env.overlay(
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=None,
+        finalize=harmless,
         trim_blocks=True,
         lstrip_blocks=True,
         block_start_string="{%",
@@ -78,6 +78,7 @@ FILTERS: Final[Mapping[str, Any]] = {
     "day": wordings.day,
     "visible": visible,
     "seen": seen,
+    "exact": exact,
     "cut_id": cut_id,
     "counted": wordings.counted,
     "across": across,

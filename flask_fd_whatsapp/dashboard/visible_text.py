@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Final
+from typing import Any, Final
 
 from markupsafe import Markup, escape
 
@@ -70,6 +70,29 @@ def seen(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(f"[{_number(char)}]" if is_unseen(char) else char for char in text)
+
+
+def harmless(value: Any) -> Any:
+    """Return *value*; if it is text that is not escaped yet, as :func:`seen`, with its lines.
+
+    For all that a template puts out, so that none can be forgotten.
+    """
+    if not isinstance(value, str) or isinstance(value, Markup) or value.isprintable():
+        return value
+    return "".join(char if char in "\n\t" else seen(char) for char in value)
+
+
+def exact(text: object) -> Markup:
+    """*text* for the value of a field, which comes back as it was: references for what is unseen.
+
+    Control characters stay, since HTML has no references for all of them; they reverse nothing.
+    """
+    return Markup("").join(
+        Markup("&#x{:X};").format(ord(char))
+        if is_unseen(char) and unicodedata.category(char) != "Cc"
+        else escape(char)
+        for char in str(text)
+    )
 
 
 def _number(char: str) -> str:

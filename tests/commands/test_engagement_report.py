@@ -16,7 +16,7 @@ from flask_fd_whatsapp.events import DeliveryError
 
 from ..conftest import MakeApp
 from ..ledger.entries import POLICY, entry
-from .conftest import RunCommand, RunJSON
+from .conftest import Post, RunCommand, RunJSON
 
 NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)
@@ -262,3 +262,24 @@ def test_bars_and_times_in_words() -> None:
         "5 h 3 min",
         "1 d 5 h",
     ]
+
+
+def test_a_code_of_any_length_leaves_the_tables_small(
+    durable: Flask, run: RunCommand, run_json: RunJSON, post: Post
+) -> None:
+    """Tables cut it; JSON has all of it."""
+    code, message = "2" * 5000, "y" * 5000
+    post(durable, "failed", data__message_id="M1", data__error={"code": code, "message": message})
+    for command in (
+        ("report",),
+        ("report", "--by", "failure"),
+        ("report", "--markdown"),
+        ("messages",),
+        ("events",),
+        ("message", "M1"),
+    ):
+        told = run(durable, *command).output
+        assert "2" * 39 in told
+        assert max(map(len, told.splitlines())) < 1000, command
+    (failure,) = run_json(durable, "report")["total"]["failures"]
+    assert failure["code"] == code

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -326,3 +327,28 @@ def test_nonsense_in_the_url_is_no_error(make_pages: MakePages, query: str) -> N
     client = app.test_client()
     for view in ("/", "/campaigns", "/failures", "/messages", "/operations"):
         assert client.get(f"{PAGES}{view}?{query}").status_code == 200, view
+
+
+def test_a_code_of_any_length_leaves_the_page_small(make_pages: MakePages) -> None:
+    """It is cut, and not linked: no URL could ask for it."""
+    app = make_pages()
+    fill(app)
+    failed = EventBuilder(start=datetime.now(UTC) - timedelta(days=1))
+    error = {"code": "2" * 5000, "message": "no"}
+    WhatsAppClient(app).post(failed.event("FAILED", error=error))
+    text = app.test_client().get(f"{PAGES}/failures").text
+    assert f"{'2' * 39}…" in text
+    assert "2" * 1001 not in text
+    assert "code=131026" in text
+    assert "code=222" not in text
+
+
+@pytest.mark.parametrize("view", ["/", "/campaigns", "/failures", "/messages", "/operations"])
+def test_no_filter_comes_back_with_what_reverses_text(pages: FlaskClient, view: str) -> None:
+    """Not even in a hidden field, where it would reach whoever reads the source."""
+    fill(pages.application)
+    for field in ("campaign", "account", "receiver", "class", "name", "q", "code", "sort"):
+        query = {field: "a\u202eb\u2066", "since": "7d"}
+        answer = pages.get(f"{PAGES}{view}", query_string=query)
+        assert (answer.status_code, field) == (200, field)
+        assert not {"\u202e", "\u2066"} & set(answer.text), field

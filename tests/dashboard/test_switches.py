@@ -112,3 +112,49 @@ def test_accounts_are_called_by_their_names(is_callable: bool) -> None:
     assert "account Acme &lt;UK&gt; (1)" in client.get(f"{PAGES}/messages?account=1").text
     for view in ("campaigns", "campaign?without=campaign", "failures", "operations"):
         assert client.get(f"{PAGES}/{view}").status_code == 200
+
+
+@pytest.fixture
+def many() -> FlaskClient:
+    """Pages of a receiver with 500 accounts, one of which has had an event."""
+    known = {
+        f"a{n}": Account({"Authorization": f"Bearer a{n}"}, [str(1000 + n)], name=f"Shop {n}")
+        for n in range(500)
+    }
+    app = Flask("host")
+    app.register_blueprint(FreshdeskWhatsApp(accounts=known))
+    app.register_blueprint(Dashboard(guard=let_in))
+    for key, account_id in (("a7", "1007"), ("a8", "1008")):
+        start = datetime.now(UTC) - timedelta(hours=2)
+        message = EventBuilder(account_id=account_id, start=start)
+        WhatsAppClient(app, account=key).post(message.queued())
+    finish_writes(TIMEOUT)
+    lookup = app.extensions["fd_whatsapp"]["fd_whatsapp"].accounts
+    ledger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
+    assert len(lookup.keys(ledger)) == 500
+    for number in range(60):
+        ledger.expect(f"M{number}", account_id=str(1000 + number))
+    return app.test_client()
+
+
+def test_of_hundreds_of_accounts_one_is_typed(many: FlaskClient) -> None:
+    """The page has a field with the first of them, not a list of all."""
+    text = many.get(f"{PAGES}/").text
+    assert text.count("<option") == 50
+    assert '<input id="account" name="account"' in text
+    assert '<select id="account"' not in text
+
+
+@pytest.mark.parametrize("given", ["1007", "a7", "Shop 7", "shop 7", "Shop 7 (1007)"])
+def test_an_account_is_typed_by_its_id_its_key_or_its_name(many: FlaskClient, given: str) -> None:
+    """Whatever people call it, the page is of that account alone."""
+    text = many.get(f"{PAGES}/", query_string={"account": given}).text
+    assert "What became of 2 messages" in text
+    assert 'name="account" size="14"' in text
+    assert 'value="Shop 7 (1007)" autocomplete' in text
+
+
+def test_an_account_that_is_typed_wrong_is_told(many: FlaskClient) -> None:
+    """A name that none has is not taken for an account without messages."""
+    text = many.get(f"{PAGES}/?account=Shopp").text
+    assert "There is no account “Shopp”" in text

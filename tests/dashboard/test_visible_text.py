@@ -1,8 +1,11 @@
 from __future__ import annotations
 
-import pytest
+from html import unescape
 
-from flask_fd_whatsapp.dashboard.visible_text import CUT, seen, visible
+import pytest
+from markupsafe import Markup
+
+from flask_fd_whatsapp.dashboard.visible_text import CUT, exact, harmless, seen, visible
 
 
 @pytest.mark.parametrize(
@@ -50,3 +53,17 @@ def test_marks_do_not_pile_up() -> None:
     """A letter keeps a few marks, not the hundreds that would cover the lines above."""
     assert len(seen("e" + "\u0301" * 300)) == 4
     assert seen("a\u200fb") == "a[U+200F]b"
+
+
+def test_a_value_of_a_field_comes_back_as_it_was() -> None:
+    """What reverses text is not in the page itself, though the field has it."""
+    written = exact('a\u202e"\u2028<b')
+    assert written == "a&#x202E;&#34;&#x2028;&lt;b"
+    assert unescape(written) == 'a\u202e"\u2028<b'
+
+
+def test_what_a_template_puts_out_is_harmless_by_itself() -> None:
+    """Only what is not escaped yet is changed, and lines stay lines."""
+    assert harmless("a\u202eb\n") == "a[U+202E]b\n"
+    assert harmless(Markup("\u202e")) == "\u202e"
+    assert harmless(7) == 7
