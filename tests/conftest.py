@@ -79,7 +79,7 @@ def _engines() -> Iterator[WeakSet[Engine]]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _compiled_templates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Templates are compiled once for all applications: that takes longer than to fill them in."""
+    """Compile templates once for all applications: that takes longer than rendering them."""
     cache = FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(Flask, "jinja_options", {"bytecode_cache": cache})
@@ -122,7 +122,9 @@ def make_app(tmp_path: Path) -> MakeApp:
 
 @pytest.fixture(scope="session")
 def empty_ledger_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file with an empty ledger, to be copied: to make one takes a quarter of a second."""
+    """A SQLite file with an empty ledger, to be copied: creating one takes a quarter of a
+    second.
+    """
     from flask_fd_whatsapp.ledger.sql import SQLLedger
 
     path = tmp_path_factory.mktemp("empty") / "ledger.db"

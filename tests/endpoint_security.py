@@ -1,4 +1,4 @@
-"""What every URL that takes events has to stand: one class, run against each of them."""
+"""The security tests for every URL that accepts events: one class, run against each of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Sent = list[tuple[str, str]]
 
 
 class Endpoint(NamedTuple):
-    """A URL that takes events, and the receiver behind it."""
+    """A URL that accepts events, and its receiver."""
 
     app: Flask
     url: str
@@ -86,7 +86,7 @@ NOT_HTTP = {
 
 
 class EndpointSecurity:
-    """Nobody without all the configured headers gets anything in, or anything out.
+    """Without all configured headers nothing gets in, and nothing gets out.
 
     A subclass gives the endpoint, which has to be configured with :data:`HEADERS`.
     """
@@ -121,17 +121,17 @@ class EndpointSecurity:
 
     @pytest.mark.parametrize("authorization", [NEW, OLD])
     def test_right_credentials(self, endpoint: Endpoint, authorization: str) -> None:
-        """Each entry of a list opens the door, so that a token can be changed at leisure."""
+        """Each entry of a list is accepted, so that a token can be rotated."""
         answer = endpoint.send(credentials(authorization))
         assert (answer.status_code, answer.get_json()) == (200, {"result": "accepted"})
 
     def test_header_names_have_no_case(self, endpoint: Endpoint) -> None:
-        """The case in which the sender writes a header's name does not matter."""
+        """The case of a header's name does not matter."""
         answer = endpoint.send([(name.upper(), value) for name, value in credentials()])
         assert answer.status_code == 200
 
     def test_credentials_count_in_headers_alone(self, endpoint: Endpoint) -> None:
-        """Credentials in the query, a cookie or the body are none."""
+        """Credentials in the query, a cookie or the body do not count."""
         given = dict(credentials())
         body = json.dumps(json.loads(BODY) | given).encode()
         answer = endpoint.send([("Cookie", f"X-Second={SECOND}")], query_string=given, data=body)
@@ -139,7 +139,7 @@ class EndpointSecurity:
 
     @pytest.mark.parametrize("length", [str(len(BODY)), "10000000", "0", "-1", "x", None])
     def test_body_of_a_stranger_is_not_read(self, endpoint: Endpoint, length: str | None) -> None:
-        """A request is authenticated before its body is read, however long it says it is."""
+        """A request is authenticated before its body is read, whatever length it states."""
         environ = {"wsgi.input": UnreadableBody(), "wsgi.input_terminated": True}
         if length is None:
             environ["HTTP_TRANSFER_ENCODING"] = "chunked"
@@ -149,7 +149,7 @@ class EndpointSecurity:
         assert answer.status_code == 401
 
     def test_every_refusal_is_the_same(self, endpoint: Endpoint) -> None:
-        """The answer does not tell what was wrong, or whether the body would have been right."""
+        """The answer does not reveal what was wrong, or whether the body would have been valid."""
         bodies = (BODY, b"", b"{", 70_000 * b" ")
         answers = {
             (answer.data, tuple(sorted(answer.headers)))
@@ -162,20 +162,20 @@ class EndpointSecurity:
     @pytest.mark.parametrize("method", ["GET", "HEAD"])
     @pytest.mark.parametrize("headers", [[], credentials()], ids=["stranger", "Freshdesk"])
     def test_probe_records_nothing(self, endpoint: Endpoint, method: str, headers: Sent) -> None:
-        """A probe gets an empty 204 with credentials or without, and nothing is recorded."""
+        """A probe gets an empty 204 with or without credentials, and nothing is recorded."""
         answer = endpoint.send(headers, method, data=b"")
         assert (answer.status_code, answer.data) == (204, b"")
         assert endpoint.ledger.quarantined() == []
 
     @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "TRACE", "QUERY"])
     def test_other_methods(self, endpoint: Endpoint, method: str) -> None:
-        """Every other method is Flask's own 405, with credentials too."""
+        """Every other method gets Flask's own 405, even with credentials."""
         answer = endpoint.send(credentials(), method)
         assert answer.status_code == 405
         assert {"GET", "HEAD", "POST"} <= set(answer.headers["Allow"].split(", "))
 
     def test_method_override_is_none(self, endpoint: Endpoint) -> None:
-        """A header that names another method does not get a stranger past the door."""
+        """A method-override header does not bypass authentication."""
         assert endpoint.send([("X-HTTP-Method-Override", "GET")]).status_code == 401
 
     def test_nothing_holds_a_configured_value(

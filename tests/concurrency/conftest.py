@@ -56,7 +56,7 @@ def gate() -> Iterator[Gate]:
 
 @pytest.fixture
 def handled() -> list[tuple[str, str]]:
-    """Handler and status of every call, of a handler before and one after the gate."""
+    """Handler and status of every call, from a handler before and one after the gate."""
     handled: list[tuple[str, str]] = []
 
     def listen(name: str, signal: Any) -> None:

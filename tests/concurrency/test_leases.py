@@ -20,7 +20,7 @@ def test_hanging_handler(
     handled: list[tuple[str, str]],
     gate: Gate,
 ) -> None:
-    """A hanging handler is a 503 for others until its lease ends; then it is fenced off."""
+    """A hanging handler is a 503 for others until its lease expires; then it is fenced off."""
     wait_at_most(app)
     late = pool.submit(post)
     assert gate.entered.wait(TIMEOUT)
@@ -41,7 +41,7 @@ def test_hanging_handler(
 def test_late_holder_does_not_let_go_of_what_is_not_its_own(
     app: Flask, post: Post, pool: ThreadPoolExecutor, clock: Clock, gate: Gate
 ) -> None:
-    """A holder that comes back late does not free the message for a third one."""
+    """A holder that returns late does not release the message of the next one."""
     wait_at_most(app)
     second = Gate()
     message_sent.connect(second)
@@ -67,7 +67,7 @@ def test_waiter_takes_over_when_the_lease_ends(
     clock: Clock,
     gate: Gate,
 ) -> None:
-    """A lease that ends while another waits gives the message to the one that waits."""
+    """If a lease expires while another waits, that one gets the message."""
     wait_at_most(app, 0.1)
     late = pool.submit(post)
     assert gate.entered.wait(TIMEOUT)
@@ -79,7 +79,7 @@ def test_waiter_takes_over_when_the_lease_ends(
 
 
 def test_lease_is_renewed_by_each_handler(app: Flask, post: Post, clock: Clock) -> None:
-    """Handlers that each end within the lease keep the message, however many they are."""
+    """Handlers that each finish within the lease keep the message, however many there are."""
     wait_at_most(app)
     answers: list[TestResponse] = []
 

@@ -96,7 +96,7 @@ def test_messages_do_not_wait_for_each_other(post: Post, pool: ThreadPoolExecuto
 def test_waiting_ends_in_duplicate(
     app: Flask, post: Post, pool: ThreadPoolExecutor, ledger: WatchedLedger, gate: Gate
 ) -> None:
-    """A duplicate that comes while the event is handled waits, and is a duplicate then."""
+    """A duplicate that arrives while the event is handled waits, and is then a duplicate."""
     wait_at_most(app, TIMEOUT)
     holder = pool.submit(post)
     assert gate.entered.wait(TIMEOUT)
@@ -138,7 +138,7 @@ def test_waiter_takes_over_what_failed(
     handled: list[tuple[str, str]],
     gate: Gate,
 ) -> None:
-    """Where the holder fails, a waiting duplicate calls what has not succeeded, and only that."""
+    """If the holder fails, a waiting duplicate calls only the handlers that have not succeeded."""
     wait_at_most(app, TIMEOUT)
     gate.error = ConnectionError("down")
     holder = pool.submit(post)

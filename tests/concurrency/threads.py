@@ -1,4 +1,4 @@
-"""Handlers that stop, a clock that is moved by hand, and a ledger that tells who waits."""
+"""Handlers that block, a clock that is moved by hand, and a ledger that reports who waits."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Clock:
 
 
 class WatchedLedger(MemoryLedger):
-    """A ledger that tells when somebody begins to wait for a message."""
+    """A ledger that reports when somebody begins to wait for a message."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock=clock)
@@ -44,7 +44,7 @@ class WatchedLedger(MemoryLedger):
 
 
 class Gate:
-    """A handler that stops at its first call until it is let through."""
+    """A handler that blocks at its first call until it is let through."""
 
     def __init__(self) -> None:
         self.calls = itertools.count(1)

@@ -1,4 +1,4 @@
-"""A real Chromium, and a server for it to look at."""
+"""A real Chromium, and a server for it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class _Silent(WSGIRequestHandler):
 
 @contextmanager
 def served(app: Flask) -> Generator[str]:
-    """Serve *app* on a free port; gives its URL."""
+    """Serve *app* on a free port; yield its URL."""
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Silent)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

@@ -43,12 +43,12 @@ def make_pages(tmp_path: Any) -> MakePages:
 
 @pytest.fixture
 def pages(make_pages: MakePages) -> FlaskClient:
-    """A client of pages that everybody may see."""
+    """A client of pages that are open to everybody."""
     return make_pages().test_client()
 
 
 def fill(app: Flask, name: str | None = None) -> EventBuilder:
-    """Post a few messages of the last days, two campaigns, of which some failed.
+    """Post a few messages of the last days in two campaigns, some of which failed.
 
     :return: that of the message ``spring-1``, which was read.
     """

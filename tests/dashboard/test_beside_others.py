@@ -14,7 +14,7 @@ from .conftest import PAGES, MakePages, fill
 
 
 def test_flask_login_guards_them(make_pages: MakePages) -> None:
-    """Who is not logged in goes to the login, and the documented guard lets in who is."""
+    """Visitors who are not logged in are redirected; the documented guard admits those who are."""
 
     class User(UserMixin):
         id = "1"
@@ -40,14 +40,16 @@ def test_flask_login_guards_them(make_pages: MakePages) -> None:
 
 
 def test_csrf_guards_leave_them_alone(make_pages: MakePages) -> None:
-    """Nothing on them is posted, so that nothing has to be exempted."""
+    """The pages post nothing, so they need no exemption."""
     app = make_pages()
     CSRFProtect(app)
     assert app.test_client().get(f"{PAGES}/").status_code == 200
 
 
 def test_talisman_does_not_replace_their_headers(make_pages: MakePages) -> None:
-    """Its policy is that of the host's pages; theirs stays as strict, errors and files included."""
+    """Flask-Talisman's policy applies to the host's pages; the dashboard's stays as strict, errors
+    and files included.
+    """
     app = make_pages()
     policy = {"default-src": "*", "script-src": "'unsafe-inline'"}
     Talisman(app, force_https=False, content_security_policy=policy)
@@ -68,7 +70,7 @@ def test_talisman_does_not_replace_their_headers(make_pages: MakePages) -> None:
 
 
 def test_the_hosts_own_responses_stay_its_own(make_pages: MakePages) -> None:
-    """What the host does to its kind of response afterwards still works."""
+    """What the host does to its own response class afterwards still works."""
 
     class HostResponse(Response):
         def sign(self) -> None:

@@ -19,7 +19,7 @@ FIRST = date(2026, 3, 1)
     ],
 )
 def test_labels_are_dropped_evenly(days: int, everywhere: list[int], narrower: list[int]) -> None:
-    """Where there is not room for all, those left are as far apart as can be; the last stays."""
+    """If there is no room for all, the remaining labels are evenly spread, and the last stays."""
     bars = bars_by_day({}, FIRST, FIRST + timedelta(days=days - 1))
     styles = [bar["labels"][0]["style"] for bar in outcomes(bars, "o", "", "", unit="day")["bars"]]
     assert [place for place, style in enumerate(styles) if style == ""] == everywhere
@@ -27,6 +27,6 @@ def test_labels_are_dropped_evenly(days: int, everywhere: list[int], narrower: l
 
 
 def test_a_rate_of_nothing_is_not_drawn() -> None:
-    """A stage that nothing has reached has a count and no rate."""
+    """A stage that no message has reached has a count but no rate."""
     total = MemoryLedger().engagement().total
     assert [row["rate"] for row in funnel(total, "f", "", "")["rows"]] == [None] * 4

@@ -84,7 +84,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
-    """Pages of a few messages, which all tests can share: looking changes nothing."""
+    """Pages with a few messages, shared by all tests: looking changes nothing."""
     app = application()
     message = fill(app)
     WhatsAppClient(app).post("{}")
@@ -124,7 +124,7 @@ def views(message_id: str) -> list[str]:
 
 
 def serious(page: Any) -> list[str]:
-    """What axe-core finds that keeps somebody out."""
+    """The accessibility problems that axe-core finds."""
     from axe_playwright_python.sync_playwright import Axe
 
     found = Axe().run(page).response["violations"]
@@ -160,7 +160,7 @@ def stops_of(page: Any, most: int) -> list[list[str]]:
 def test_pages_are_accessible_and_fit(
     browser: Any, site: Site, scheme: str, width: int, tmp_path: Path
 ) -> None:
-    """axe-core finds nothing serious, nothing is wider than the window, and none is blank."""
+    """axe-core finds nothing serious, nothing is wider than the window, and no page is blank."""
     folder = Path(os.environ.get("FD_WHATSAPP_SCREENSHOTS", tmp_path))
     folder.mkdir(parents=True, exist_ok=True)
     viewport = {"width": width, "height": 900}
@@ -176,7 +176,9 @@ def test_pages_are_accessible_and_fit(
 
 
 def test_hostile_text_runs_nothing_and_breaks_nothing(browser: Any) -> None:
-    """Filled with scripts, markup, control characters and long words, each page stays itself."""
+    """Each page stays intact when filled with scripts, markup, control characters and long
+    words.
+    """
     app = application(title="Ours")
     message = post_hostile(app)
     viewport = {"width": 360, "height": 900}
@@ -221,7 +223,7 @@ def test_pages_work_without_javascript(browser: Any, site: Site) -> None:
 
 
 def test_sorting_needs_no_reload_with_javascript(browser: Any, site: Site) -> None:
-    """A click sorts where the table stands, and the address says how."""
+    """A click sorts the table in place, and the address shows how."""
     with looking(browser) as (page, wrong):
         page.goto(f"{site.url}/campaigns")
         asked: list[str] = []
@@ -239,7 +241,7 @@ def test_sorting_needs_no_reload_with_javascript(browser: Any, site: Site) -> No
 
 
 def test_pages_are_used_by_keyboard_alone(browser: Any, site: Site) -> None:
-    """On each page every link and control is a stop, each stop can be seen, and Tab leads out."""
+    """On each page Tab reaches every link and control, visibly, and then leaves the page."""
     with looking(browser) as (page, _):
         for view in views(site.message_id):
             page.goto(site.url + view)
@@ -253,7 +255,7 @@ def test_pages_are_used_by_keyboard_alone(browser: Any, site: Site) -> None:
 
 
 def test_the_keyboard_leads_past_the_head_and_opens_tables(browser: Any, site: Site) -> None:
-    """The first Tab leads to the page itself, and Enter follows each stop."""
+    """The first Tab leads to the content, and Enter follows each link."""
     with looking(browser) as (page, _):
         page.goto(f"{site.url}/")
         page.keyboard.press("Tab")

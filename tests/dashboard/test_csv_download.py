@@ -24,7 +24,7 @@ def test_downloads_are_named_and_typed(make_pages: MakePages) -> None:
 
 
 def test_hostile_references_and_names_of_agents_stay_out(make_pages: MakePages) -> None:
-    """A reference that is a formula comes as text; nobody's name comes at all."""
+    """A reference that is a formula is exported as text; names are not exported."""
     app = make_pages(show_actors=True, show_payloads=True)
     message = EventBuilder(external_reference_id='=cmd|"/c calc"!A1')
     actor = {"id": 1, "name": "Ada Lovelace", "type": "agent"}
@@ -41,7 +41,7 @@ def test_hostile_references_and_names_of_agents_stay_out(make_pages: MakePages) 
 
 
 def test_a_large_download_is_whole(make_pages: MakePages, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It goes on from batch to batch until the last message."""
+    """It continues from batch to batch until the last message."""
     from flask_fd_whatsapp.dashboard import message_paging
 
     monkeypatch.setattr(message_paging, "BATCH", 2)
@@ -52,7 +52,7 @@ def test_a_large_download_is_whole(make_pages: MakePages, monkeypatch: pytest.Mo
 
 
 def test_lists_to_take_away_hold_their_classes(make_pages: MakePages) -> None:
-    """Whom not to write to again, and what is worth another try, are apart."""
+    """Recipients not to write to again and messages worth sending again are separate lists."""
     app = make_pages()
     fill(app)
     client = app.test_client()

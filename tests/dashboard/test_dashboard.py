@@ -73,7 +73,7 @@ def test_nothing_can_be_written(make_pages: MakePages) -> None:
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_pages_of_an_empty_ledger_say_so(pages: FlaskClient, view: str) -> None:
-    """Each page says that nothing is there, and none is an error."""
+    """Each page of an empty ledger says so, without errors."""
     answer = pages.get(PAGES + view)
     assert answer.status_code == 200
     if not view.endswith(".csv"):
@@ -82,7 +82,7 @@ def test_pages_of_an_empty_ledger_say_so(pages: FlaskClient, view: str) -> None:
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_pages_of_a_few_messages_are_whole(make_pages: MakePages, view: str) -> None:
-    """Each page is made of what there is."""
+    """Each page shows what is there."""
     app = make_pages()
     fill(app)
     answer = app.test_client().get(PAGES + view)
@@ -91,7 +91,7 @@ def test_pages_of_a_few_messages_are_whole(make_pages: MakePages, view: str) -> 
 
 
 def test_all_pages_are_linked_from_the_first(pages: FlaskClient) -> None:
-    """Even of an empty ledger the first page leads to at least five others' URLs."""
+    """Even with an empty ledger, the first page links to at least five others."""
     found = set(re.findall(rf'href="({PAGES}/[a-z]*)"', pages.get(f"{PAGES}/").text))
     assert {
         f"{PAGES}/{name}" for name in ("", "campaigns", "failures", "messages", "operations")
@@ -111,7 +111,7 @@ def test_there_is_no_inline_script_or_style() -> None:
 def test_a_ledger_that_is_down_is_a_page_with_the_remedy(
     make_pages: MakePages, tmp_path: Path
 ) -> None:
-    """503 on every page, which names the command, and neither password nor path of a traceback."""
+    """Every page is a 503 that names the command, without a password or a traceback."""
     url = "postgresql+psycopg://fdw:s3cr3tpw@127.0.0.1:9/none"
     app = make_pages({"FD_WHATSAPP_LEDGER_URL": url})
     app.testing = False
@@ -141,14 +141,14 @@ def test_tables_that_are_not_upgraded_are_no_error(make_pages: MakePages, tmp_pa
 
 
 def test_the_memory_ledger_is_named_as_that(pages: FlaskClient) -> None:
-    """Who looks at one process's memory is told so, with the key that mends it."""
+    """For an in-memory ledger the pages say so, with the setting to change."""
     for view in ("/", "/operations"):
         assert "forgotten with it" in pages.get(PAGES + view).text
         assert "FD_WHATSAPP_LEDGER_URL" in pages.get(PAGES + view).text
 
 
 def test_what_is_not_known_in_payloads_is_listed(make_pages: MakePages) -> None:
-    """Drift has a line with its place, and leads to a message that has it."""
+    """Each drift has a line with its place, and a link to a message that has it."""
     app = make_pages()
     message = EventBuilder()
     event = message.event("SENT")
@@ -192,7 +192,9 @@ def test_pages_work_wherever_they_are_mounted(make_pages: MakePages) -> None:
 
 
 def test_several_dashboards_stand_beside_each_other(make_pages: MakePages) -> None:
-    """Each has its own name, URL, guard and receiver, and shows nothing of the other's."""
+    """Each dashboard has its own name, URL, guard and receiver, and shows nothing of the
+    other's.
+    """
     app = make_pages(receiver="fd_whatsapp")
     app.config["UK_HEADERS"] = {"Authorization": "Bearer uk"}
     app.register_blueprint(FreshdeskWhatsApp("uk", config_prefix="UK", url_prefix="/uk"))
@@ -208,7 +210,7 @@ def test_several_dashboards_stand_beside_each_other(make_pages: MakePages) -> No
 
 
 def test_receivers_on_one_ledger_keep_to_their_own(tmp_path: Path) -> None:
-    """Of a ledger that two receivers share, a dashboard of one shows that one's alone."""
+    """On a ledger that two receivers share, a dashboard for one shows only that one's."""
     app = Flask("host")
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
     for prefix in ("FD_WHATSAPP", "UK"):
@@ -253,13 +255,13 @@ def test_receivers_on_one_ledger_keep_to_their_own(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_options_are_refused_at_once(options: dict[str, Any]) -> None:
-    """A mistake is told when the blueprint is made, with the name of the option."""
+    """A mistake is reported when the blueprint is created, with the name of the option."""
     with pytest.raises(ConfigurationError, match=next(iter(options))):
         Dashboard(guard=let_in, **options)
 
 
 def test_a_host_overrides_a_block(make_pages: MakePages, tmp_path: Path) -> None:
-    """A template of the host's own may extend ours and change what it wants."""
+    """A template of the host may extend the package's and change blocks."""
     own = tmp_path / "templates" / "fd_whatsapp"
     own.mkdir(parents=True)
     own.joinpath("base.html").write_text(
@@ -321,7 +323,7 @@ def test_time_is_shown_in_the_chosen_zone(make_pages: MakePages) -> None:
     ],
 )
 def test_nonsense_in_the_url_is_no_error(make_pages: MakePages, query: str) -> None:
-    """Whatever a filter is, each page is shown."""
+    """Every page works with any value of a filter."""
     app = make_pages()
     fill(app)
     client = app.test_client()

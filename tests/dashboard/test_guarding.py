@@ -49,7 +49,7 @@ def urls(app: Flask) -> list[str]:
     ("guard", "status"), [one[1:] for one in REFUSED], ids=[o[0] for o in REFUSED]
 )
 def test_only_true_lets_in(make_pages: MakePages, guard: Callable[[], Any], status: int) -> None:
-    """Whatever else a guard gives, nobody sees a page or a static file."""
+    """If a guard returns anything else, nobody sees a page or a static file."""
     app = make_pages(guard=guard)
     app.testing = False
     found = urls(app)
@@ -62,7 +62,7 @@ def test_only_true_lets_in(make_pages: MakePages, guard: Callable[[], Any], stat
 
 
 def test_the_guard_is_asked_before_every_request_in_its_context(make_pages: MakePages) -> None:
-    """It is called once for each URL, static files included, and knows which it is."""
+    """The guard is called once for each URL, static files included, and knows which it is."""
     asked: list[str] = []
 
     def guard() -> bool:
@@ -79,7 +79,7 @@ def test_the_guard_is_asked_before_every_request_in_its_context(make_pages: Make
 def test_a_guard_that_gives_something_else_is_logged_once_a_minute(
     make_pages: MakePages, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The log says what the guard gave, and what it should."""
+    """The log says what the guard returned, and what it should return."""
     client = make_pages(guard=lambda: None).test_client()
     with caplog.at_level(logging.ERROR, "flask_fd_whatsapp"):
         client.get(f"{PAGES}/")
@@ -91,7 +91,7 @@ def test_a_guard_that_gives_something_else_is_logged_once_a_minute(
 def test_a_guard_that_raises_is_logged_with_its_traceback(
     make_pages: MakePages, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The log has the exception, and the visitor has not."""
+    """The exception is logged, and not shown to the visitor."""
     client = make_pages(guard=fails).test_client()
     with caplog.at_level(logging.ERROR, "flask_fd_whatsapp"):
         answer = client.get(f"{PAGES}/")
@@ -100,7 +100,7 @@ def test_a_guard_that_raises_is_logged_with_its_traceback(
 
 
 def test_the_hosts_own_error_pages_are_shown(make_pages: MakePages) -> None:
-    """A host's handler of 403 is asked for the answer, which carries the pages' headers."""
+    """A host's error handler for 403 renders the answer, which has the pages' headers."""
     app = make_pages(guard=lambda: False)
 
     @app.errorhandler(HTTPException)
@@ -113,7 +113,7 @@ def test_the_hosts_own_error_pages_are_shown(make_pages: MakePages) -> None:
 
 
 def test_there_is_no_way_without_a_guard() -> None:
-    """Neither leaving it out nor giving no function makes pages."""
+    """Pages without a guard function cannot be created."""
     with pytest.raises(TypeError, match="guard"):
         Dashboard()  # type: ignore[call-arg]
     with pytest.raises(ConfigurationError, match="guard has to be a function"):

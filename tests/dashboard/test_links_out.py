@@ -19,14 +19,14 @@ MESSAGE = Message(
 
 
 def test_fields_are_percent_encoded() -> None:
-    """A reference cannot leave its place in the URL."""
+    """A reference cannot escape its place in the URL."""
     links = LinksOut("https://example.com/t/{external_reference_id}?m={message_id}")
     assert links.of(MESSAGE) == "https://example.com/t/a%2Fb%3Fc%3D1%26d%23e%20%C3%A9?m=M1"
 
 
 @pytest.mark.parametrize("reference", [None, "", "."[:0], ".."])
 def test_what_makes_no_url_is_no_link(reference: str | None) -> None:
-    """Without a reference, or with one that would climb out of its folder, there is no link."""
+    """Without a reference, or with one that would leave its folder, there is no link."""
     links = LinksOut("/tickets/{external_reference_id}")
     assert links.of(replace(MESSAGE, external_reference_id=reference)) is None
 
@@ -51,7 +51,7 @@ def test_what_makes_no_url_is_no_link(reference: str | None) -> None:
     ],
 )
 def test_only_safe_urls_are_linked(url: str, is_taken: bool) -> None:
-    """http, https and relative ones: nothing that runs, and no host in disguise."""
+    """Only http, https and relative URLs are allowed: no scripts, and no disguised host."""
     assert is_safe(url) is is_taken
     assert (LinksOut(lambda _: url).of(MESSAGE) == url) is is_taken
 
@@ -67,6 +67,6 @@ def test_a_callable_that_raises_costs_its_link_alone(caplog: pytest.LogCaptureFi
 
 
 def test_labels_take_the_fields_too() -> None:
-    """A label says the reference, or what the host wants."""
+    """A label shows the reference, or the host's text."""
     assert LinksOut("/{message_id}").label(MESSAGE) == "Open a/b?c=1&d#e é"
     assert LinksOut("/{message_id}", "Ticket {message_id}").label(MESSAGE) == "Ticket M1"

@@ -22,7 +22,7 @@ def references(client: FlaskClient, url: str) -> list[str]:
 
 
 def test_pages_lead_forth_and_back(make_pages: MakePages) -> None:
-    """The links of a list lead through all messages once, and back the same way."""
+    """The links of a list lead through all messages once, forwards and backwards."""
     app = make_pages()
     client, start = WhatsAppClient(app), datetime.now(UTC) - timedelta(hours=3)
     for number in range(60):
@@ -59,7 +59,7 @@ def test_pages_lead_forth_and_back(make_pages: MakePages) -> None:
     ],
 )
 def test_filters_are_in_the_url(make_pages: MakePages, query: str, found: list[str]) -> None:
-    """What is asked for is shown, and the CSV has the same."""
+    """The list shows what matches the filters, and the CSV has the same."""
     app = make_pages()
     fill(app)
     client = app.test_client()
@@ -69,7 +69,7 @@ def test_filters_are_in_the_url(make_pages: MakePages, query: str, found: list[s
 
 
 def test_a_message_is_found_by_its_id_and_its_day(make_pages: MakePages) -> None:
-    """By the whole of its id, and by the days from and up to which it was sent, both included."""
+    """A message is found by its full id, and by the days on which it was sent, both inclusive."""
     app = make_pages()
     message = fill(app)
     client = app.test_client()
@@ -83,7 +83,7 @@ def test_a_message_is_found_by_its_id_and_its_day(make_pages: MakePages) -> None
 
 
 def test_a_messages_page_tells_its_way(make_pages: MakePages) -> None:
-    """Its events are told with what there is to note, and whether it arrived in one sentence."""
+    """Its events are listed with notes, and one sentence says whether it arrived."""
     app = make_pages(message_url="https://example.com/t/{external_reference_id}")
     message = fill(app)
     text = app.test_client().get(f"{PAGES}/message?id={message.message_id}").text
@@ -107,7 +107,7 @@ def test_stale_and_late_events_are_marked(make_pages: MakePages) -> None:
 
 
 def test_an_unknown_message_is_told_as_that(pages: FlaskClient) -> None:
-    """The page says what that can mean; without an id there is no page."""
+    """The page says what an unknown id can mean; without an id there is no page."""
     assert "No message has this id" in pages.get(f"{PAGES}/message?id=M%2F%2F..").text
     assert pages.get(f"{PAGES}/message").status_code == 404
 
@@ -156,7 +156,7 @@ def test_names_and_payloads_are_shown_if_allowed(
 
 
 def test_each_handlers_failed_attempts_are_shown(make_pages: MakePages) -> None:
-    """How often it failed, and with what if allowed; after it has succeeded too."""
+    """It shows how often a handler failed, and if allowed with what error, even after a success."""
     app, answers = make_pages(show_payloads=True), iter([True, False])
 
     def fails_once(sender: Flask, event: object) -> None:

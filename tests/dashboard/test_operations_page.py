@@ -18,14 +18,14 @@ API = {
 
 
 def section(text: str, name: str) -> str:
-    """What a section of the page says, in words."""
+    """The text of a section of the page."""
     found = re.search(rf'<section id="{name}".*?</section>', text, re.DOTALL)
     assert found is not None
     return " ".join(re.sub(r"<[^>]*>", " ", found[0]).split())
 
 
 def test_the_calls_that_are_left_are_told(make_pages: MakePages) -> None:
-    """For each purpose how many calls are free, and whether anybody has reconciled."""
+    """It shows how many calls are free for each purpose, and whether reconcile has ever run."""
     app = make_pages(API)
     text = app.test_client().get(f"{PAGES}/operations").text
     told = section(text, "api")
@@ -36,7 +36,9 @@ def test_the_calls_that_are_left_are_told(make_pages: MakePages) -> None:
 
 
 def test_the_last_reconciliation_is_told(make_pages: MakePages) -> None:
-    """What came of it, why it ended early, and for how long the API wants no calls."""
+    """It shows the result of the last run, why it ended early, and how long the API has asked to
+    pause.
+    """
     app = make_pages(API)
     ledger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
     ledger.asking.note("fd_whatsapp", asked=12, changed=3, stopped="a 429", is_good=True)
@@ -49,7 +51,7 @@ def test_the_last_reconciliation_is_told(make_pages: MakePages) -> None:
 
 
 def test_a_reconciliation_that_could_not_ask_is_told(make_pages: MakePages) -> None:
-    """Beside the time of the last one that could."""
+    """A failed run is shown next to the time of the last successful one."""
     app = make_pages(API)
     note = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger.asking.note
     note("fd_whatsapp", asked=3, changed=3, stopped=None, is_good=True)
@@ -62,7 +64,7 @@ def test_a_reconciliation_that_could_not_ask_is_told(make_pages: MakePages) -> N
 def test_each_accounts_reconciliation_is_told(
     make_pages: MakePages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a receiver with accounts each has a row: when it was last reconciled, or why not."""
+    """Each account of a receiver has a row: when it was last reconciled, or why not."""
     app = make_pages(API)
     receiver = app.extensions["fd_whatsapp"]["fd_whatsapp"]
     monkeypatch.setattr(receiver, "accounts", {"any": "lookup"})
@@ -75,7 +77,7 @@ def test_each_accounts_reconciliation_is_told(
 
 
 def test_entries_of_a_token_list_that_nobody_used_are_told(make_pages: MakePages) -> None:
-    """Of a rotated token the page says which entry may go: each, used or not, and no value."""
+    """The page shows which entry of a rotated token is still used, without values."""
     app = make_pages({"FD_WHATSAPP_HEADERS": {"Authorization": ["Bearer s3cret", "Bearer 0ld"]}})
     fill(app)
     told = section(app.test_client().get(f"{PAGES}/operations").text, "settings")

@@ -17,7 +17,7 @@ from .conftest import PAGES, MakePages, fill
 
 
 def test_nothing_needs_attention_where_status_is_content(make_pages: MakePages) -> None:
-    """Of a feed that is well the page says so, with figures and their denominators."""
+    """A healthy feed is reported as such, with figures and their denominators."""
     app = make_pages()
     fill(app)
     text = app.test_client().get(f"{PAGES}/").text
@@ -27,7 +27,7 @@ def test_nothing_needs_attention_where_status_is_content(make_pages: MakePages) 
 
 
 def test_what_needs_attention_is_what_status_says(make_pages: MakePages) -> None:
-    """Each problem of ``status`` is on the page, with what helps, and no other."""
+    """The page has each problem of ``status`` with its remedy, and no other."""
     app = make_pages()
 
     def gives_up(sender: Flask, event: object) -> None:
@@ -50,7 +50,7 @@ def test_what_needs_attention_is_what_status_says(make_pages: MakePages) -> None
 def test_times_of_many_messages_are_worked_out_when_asked(
     make_pages: MakePages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Counts come first; a link asks for the times."""
+    """Counts are shown first; a link requests the times."""
     monkeypatch.setattr(shared_figures, "MOST_TIMED", 3)
     app = make_pages()
     fill(app)
@@ -63,7 +63,7 @@ def test_times_of_many_messages_are_worked_out_when_asked(
 def test_a_minutes_visitors_share_one_computation(
     make_pages: MakePages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The messages are read once for all pages, and each page says as of when."""
+    """The messages are read once for all pages, and each page says when."""
     app = make_pages()
     fill(app)
     ledger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
@@ -89,7 +89,7 @@ def test_a_minutes_visitors_share_one_computation(
 def test_a_list_of_failures_is_shared_too(
     make_pages: MakePages, monkeypatch: pytest.MonkeyPatch, view: str
 ) -> None:
-    """Where few messages failed all of a period are looked through: once a minute at most."""
+    """If few messages failed, a whole period is scanned: at most once a minute."""
     app = make_pages()
     fill(app)
     browser = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger.browser
@@ -143,7 +143,7 @@ def test_campaigns_are_sorted_and_found(make_pages: MakePages) -> None:
 def test_every_column_of_campaigns_sorts_both_ways(
     make_pages: MakePages, column: str, least: str
 ) -> None:
-    """Its head says which way, and its link leads to the other one."""
+    """The sorted column's heading shows the direction, and links to the reverse."""
     app = make_pages()
     fill(app)
     client = app.test_client()
@@ -156,7 +156,7 @@ def test_every_column_of_campaigns_sorts_both_ways(
 
 
 def test_two_campaigns_are_compared(make_pages: MakePages) -> None:
-    """The page says who did better, and whether that may be chance."""
+    """The page says which campaign did better, and whether it may be chance."""
     app = make_pages()
     fill(app)
     client = app.test_client()

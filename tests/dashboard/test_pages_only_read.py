@@ -109,7 +109,7 @@ def everything(ledger: Ledger) -> Any:
 
 
 def test_looking_changes_nothing(ledger: Ledger) -> None:
-    """Whatever page is looked at, the ledger holds what it held: no send is settled by it."""
+    """Looking at pages changes nothing in the ledger: no send is settled by it."""
     app = application(ledger)
     before = everything(ledger)
     for url in views(app, ledger):
@@ -120,7 +120,7 @@ def test_looking_changes_nothing(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("ledger", KINDS, indirect=True)
 def test_pages_of_a_database_that_takes_no_writes_are_whole(ledger: SQLLedger) -> None:
-    """Each page is shown where nothing can be written, and the first one says so."""
+    """Every page works on a read-only ledger, and the first one says so."""
     app = application(ledger)
     _make_read_only(ledger.engine)
     for url in views(app, ledger):
@@ -129,7 +129,7 @@ def test_pages_of_a_database_that_takes_no_writes_are_whole(ledger: SQLLedger) -
 
 
 def _make_read_only(engine: Engine) -> None:
-    """Whoever connects from now on can only read."""
+    """From now on, new connections can only read."""
     statement = READ_ONLY[engine.dialect.name.replace("mysql", "mariadb")]
 
     @event.listens_for(engine, "connect")

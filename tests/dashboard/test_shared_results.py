@@ -34,7 +34,7 @@ def test_a_result_lasts_a_minute() -> None:
 
 
 def test_who_asks_meanwhile_waits_for_it() -> None:
-    """Several at once compute it once."""
+    """Concurrent requests compute it once."""
     results, numbers, barrier = SharedResults(), count(), Barrier(4)
     given: list[int] = []
 
@@ -51,7 +51,7 @@ def test_who_asks_meanwhile_waits_for_it() -> None:
 
 
 def test_nobody_waits_longer_than_until_the_deadline() -> None:
-    """Whoever asks then computes nothing either: it is still computed once."""
+    """Late requests compute nothing either: it is still computed once."""
     results, numbers, began, may_end = SharedResults(), count(), Event(), Event()
 
     def takes_long() -> int:
@@ -72,7 +72,7 @@ def test_nobody_waits_longer_than_until_the_deadline() -> None:
 def test_a_page_that_waits_too_long_says_what_to_do(
     make_pages: MakePages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """503 with when to come back, while the ledger is asked once and by one visitor alone."""
+    """A 503 says when to come back, while a single visit queries the ledger."""
     app = make_pages()
     fill(app)
     ledger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
@@ -111,7 +111,7 @@ def test_errors_are_not_kept() -> None:
 
 
 def test_old_keys_make_room() -> None:
-    """Filters that nobody asks for any more are forgotten."""
+    """Results of filters that are no longer requested are evicted."""
     results, numbers = SharedResults(), count()
     for key in range(MOST + 1):
         ask(results, key, lambda: next(numbers))
@@ -119,7 +119,7 @@ def test_old_keys_make_room() -> None:
 
 
 def test_expired_results_do_not_stay_in_memory() -> None:
-    """They may have erased messages: the next who asks for anything drops them."""
+    """Expired results may contain erased messages: the next request evicts them."""
     now = [0.0]
     results = SharedResults(60, lambda: now[0])
     shown = ref(ask(results, "old", set))
@@ -133,7 +133,7 @@ def test_expired_results_do_not_stay_in_memory() -> None:
 def test_message_page_that_waits_for_the_names_of_accounts(
     make_pages: MakePages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the template waits for ends as what the view waits for: nothing is said of a ledger."""
+    """A timeout while the template waits ends like one in the view, without blaming the ledger."""
     app = make_pages()
     fill(app)
     ledger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
@@ -150,7 +150,7 @@ def test_message_page_that_waits_for_the_names_of_accounts(
 
 
 def test_names_of_accounts_are_looked_up_until_the_deadline() -> None:
-    """A callable that is slow for many accounts holds no page up: ids are shown instead."""
+    """A slow callable for accounts does not delay a page: ids are shown instead."""
     now = [0.0]
 
     def find(key: str) -> Any:

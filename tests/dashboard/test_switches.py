@@ -54,7 +54,9 @@ def client(tmp_path: Path) -> FlaskClient:
 def test_receiver_and_account_narrow_every_page(
     client: FlaskClient, query: str, known: set[tuple[str, str]]
 ) -> None:
-    """Figures, lists and CSV are of what is chosen alone, and links keep the choice."""
+    """Figures, lists and CSV cover only the chosen receiver or account, and links keep the
+    choice.
+    """
     count = sum(SENT[one] for one in known)
     campaigns = {f"of{account}" for _, account in known}
     overview = client.get(f"{PAGES}/?{query}").text

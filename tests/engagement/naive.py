@@ -1,4 +1,4 @@
-"""Journeys of messages, and their figures straight from the words of the definitions."""
+"""Journeys of messages, and their figures directly from the definitions' wording."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _journey(chance: random.Random, number: int, now: datetime) -> Journey:
 
 
 def figures_of(known: Iterable[Journey], now: datetime = NOW) -> dict[str, Any]:
-    """All figures of journeys, each counted for itself."""
+    """All figures of journeys, each counted separately."""
     known = list(known)
     reached = [set(journey.times) for journey in known]
     delivered = [bool(one & {"DELIVERED", "READ"}) for one in reached]

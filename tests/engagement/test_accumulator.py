@@ -49,7 +49,7 @@ def test_all_figures_are_those_of_the_definitions(seed: int) -> None:
 
 
 def test_of_many_thousand_too() -> None:
-    """So they do where the times are sorted in several pieces."""
+    """The same holds if durations are sorted in several runs."""
     known = journeys(1, 5_000)
     assert told(accumulate(known).tally(None).figures(read)) == figures_of(known)
 
@@ -115,7 +115,7 @@ def test_times_as_text_give_the_same() -> None:
 
 
 def test_what_returned_is_counted_nowhere_else() -> None:
-    """A message that had been pruned is in one figure alone."""
+    """A returned message is in one figure only."""
     known = journeys(5, 50)
     back = Journey("M", times={"SENT": NOW, "FAILED": NOW}, code="131026", is_returned=True)
     figures = accumulate([*known, back]).tally(None).figures(read)
@@ -134,7 +134,7 @@ def test_the_hosts_own_classes_count() -> None:
 
 
 def test_without_times_there_are_none() -> None:
-    """Counts are the same without times, which are then not told at all."""
+    """Counts are the same without times, which are then absent."""
     known = journeys(9, 100)
     figures = accumulate(known, times=False).tally(None).figures(read)
     expected = accumulate(known).tally(None).figures(read)

@@ -13,7 +13,7 @@ DAY = timedelta(hours=24)
 
 
 def figures(sent: timedelta, took: timedelta, *, times: bool = True) -> Figures:
-    """Of one message, sent so long ago and delivered after so long."""
+    """Figures of one message, sent this long ago and delivered after this long."""
     at = NOW - sent
     known = [Journey("M", times={"SENT": at, "DELIVERED": at + took})]
     return accumulate(known, times=times).tally(None).figures(read)
@@ -27,7 +27,7 @@ def test_two_groups_are_compared() -> None:
 
 
 def test_at_equal_age() -> None:
-    """With an age, what had become of the messages by then is compared, of those as old."""
+    """With an age, the messages' states at that age are compared, for those at least that old."""
     quick, slow = figures(3 * DAY, timedelta(seconds=5)), figures(3 * DAY, 2 * DAY)
     compared = compare(quick, slow, "delivery_rate", age=DAY)
     assert (compared.a, compared.b) == (Rate(1, 1), Rate(0, 1))
@@ -37,7 +37,7 @@ def test_at_equal_age() -> None:
 
 
 def test_what_cannot_be_compared_is_an_error() -> None:
-    """The error names the rates, or the ages, that there are."""
+    """The error names the known rates or ages."""
     one = figures(3 * DAY, DAY)
     with pytest.raises(ValueError, match="the rates are submission_rate, delivery_rate"):
         compare(one, one, "luck")

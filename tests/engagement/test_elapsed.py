@@ -56,6 +56,6 @@ def test_folded_are_within_five_per_cent(kept: int) -> None:
 
 
 def test_of_none_there_are_no_percentiles() -> None:
-    """Without times there is nothing to tell."""
+    """Without durations there are no figures."""
     times = Elapsed().times()
     assert (times.n, times.p50, times.p99) == (0, None, None)

@@ -13,7 +13,7 @@ FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n1", "\uff1d1", "|
 @pytest.mark.parametrize("blank", BLANKS)
 @pytest.mark.parametrize("text", FORMULAS)
 def test_formulas_are_text(blank: str, text: str) -> None:
-    """What a spreadsheet would run begins with an apostrophe, whatever blanks stand before it."""
+    """A formula is prefixed with an apostrophe, whatever whitespace precedes it."""
     assert cell(blank + text) == f"'{blank}{text}"
 
 

@@ -10,7 +10,7 @@ SUMMER_ENDS = datetime(2026, 10, 25, 1, tzinfo=UTC)  # in Berlin
 
 
 def test_hours_that_come_twice_stay_apart() -> None:
-    """In autumn the hour that comes twice is two hours, an hour each."""
+    """The hour that is repeated in autumn is two hours."""
     calendar = Calendar("hour", zone_of("Europe/Berlin"))
     before = calendar.span_of(SUMMER_ENDS - timedelta(microseconds=1))
     after = calendar.span_of(SUMMER_ENDS)

@@ -39,7 +39,7 @@ def test_newcombes_interval() -> None:
 
 
 def test_a_difference_may_be_chance() -> None:
-    """Where the interval holds 0, or there is nothing to compare with, that is said."""
+    """It says if the interval contains 0, or there is nothing to compare."""
     assert Comparison("read_rate", Rate(5, 10), Rate(4, 10)).may_be_chance
     nothing = Comparison("read_rate", Rate(5, 10), Rate(0, 0))
     assert nothing.difference is nothing.low is nothing.high is None

@@ -1,4 +1,4 @@
-"""The services of an example's ``compose.yaml``, started on this machine with the very commands."""
+"""The services of an example's ``compose.yaml``, started on this machine with the same commands."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Composed:
         self._changes = changes
 
     def environment(self, service: str) -> dict[str, str]:
-        """What a service's processes see."""
+        """The environment of a service's processes."""
         own = self.services[service]["environment"]
         return {
             **os.environ,
@@ -50,7 +50,7 @@ class Composed:
         }
 
     def run(self, service: str) -> None:
-        """Run a service that ends by itself, and has to do so well."""
+        """Run a service that exits by itself, which has to succeed."""
         done = subprocess.run(self._command(service), **self._options(service), check=False)
         assert done.returncode == 0, done.stdout
 
@@ -66,7 +66,7 @@ class Composed:
 
     @contextmanager
     def running(self, service: str) -> Generator[subprocess.Popen[str]]:
-        """A service, started, and ended as Compose ends it."""
+        """A service, started, and stopped as Compose does it."""
         with (self._folder / f"{service}.log").open("w") as log:
             options = self._options(service) | {"stdout": log}
             del options["timeout"]

@@ -23,7 +23,7 @@ from ..processes.waiting import wait_until
 
 
 class _Ledger:
-    """The ledger, halting whoever has read a message."""
+    """The ledger, which blocks after reading a message."""
 
     def message(self, message_id: str) -> Any:
         found = current_ledger.message(message_id)

@@ -22,7 +22,7 @@ ADA, GRACE = "C1,+447700900100,Ada", "C2,+447700900101,Grace"
 
 @pytest.mark.slow
 def test_killed_half_way_and_run_again(capfd: pytest.CaptureFixture[str]) -> None:
-    """Nobody is sent to twice or left out, and what is not known is left alone and listed."""
+    """Every customer gets one message, and unknown sends are left alone and listed."""
     assert main() == 0
     lines = capfd.readouterr().out.splitlines()
     assert lines[1:3] == ["It was killed. Once more:", f"{KILLED} before, {40 - KILLED} sent"]
@@ -46,7 +46,7 @@ class Campaign:
         return [one.external_reference_id for one in self._simulator.messages.values()]
 
     def run(self, *rows: str) -> Result:
-        """Run the command with these rows, in an application that is made anew."""
+        """Run the command with these rows, in a new application."""
         self._file.write_text("\n".join([HEAD, *rows]))
         sys.modules.pop("examples.campaign.app", None)
         app = importlib.import_module("examples.campaign.app").app
@@ -83,7 +83,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 
 
 def test_refused_row_is_sent_once_it_is_right(start: Callable[..., Campaign]) -> None:
-    """It is told with the reason, without the number, and holds up nobody else."""
+    """A refused row is shown with the reason, without the number, and delays nobody else."""
     campaign = start()
     done = campaign.run("C1,+44\t7700900100,Ada", GRACE)
     assert (done.exit_code, campaign.sent) == (1, ["spring-C2"])
@@ -95,7 +95,7 @@ def test_refused_row_is_sent_once_it_is_right(start: Callable[..., Campaign]) ->
 
 
 def test_added_and_sorted_rows(start: Callable[..., Campaign]) -> None:
-    """A customer is known by the number, wherever the row stands, and if it stands there twice."""
+    """A customer is identified by number, wherever the row is, even if it is there twice."""
     campaign = start()
     assert campaign.run(GRACE).exit_code == 0
     done = campaign.run(ADA, GRACE, ADA)
@@ -106,7 +106,7 @@ def test_added_and_sorted_rows(start: Callable[..., Campaign]) -> None:
 def test_key_that_is_not_taken_ends_the_run(
     start: Callable[..., Campaign], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the right key the next run goes on at the row where it ended."""
+    """With the right key the next run continues at the row where it ended."""
     campaign = start()
     with monkeypatch.context() as changed:
         changed.setenv("FLASK_FD_WHATSAPP_API_KEY", "an0therk3y")
@@ -118,7 +118,7 @@ def test_key_that_is_not_taken_ends_the_run(
 
 
 def test_lost_answer_is_listed_in_every_run(start: Callable[..., Campaign]) -> None:
-    """Whether it was sent is not known: it is not sent again, and stays in the list."""
+    """An unknown send is not repeated, and stays in the list."""
     campaign = start("cut-before")
     for outcomes in ("1 unknown, 1 sent", "2 before"):
         done = campaign.run(ADA, GRACE)

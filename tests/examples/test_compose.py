@@ -55,7 +55,7 @@ def test_there_are_examples_with_a_queue_and_without() -> None:
 
 @each_example
 def test_services_are_started_again_and_looked_at_and_ended_in_good_order(example: str) -> None:
-    """What runs for ever has restart:, a health check with a time-out, and time to end."""
+    """Long-running services have restart:, a health check with a time-out, and a grace period."""
     running = {key: one for key, one in services(example).items() if not is_one_shot(one)}
     assert len(running) >= 2
     for name, service in running.items():
@@ -66,7 +66,7 @@ def test_services_are_started_again_and_looked_at_and_ended_in_good_order(exampl
 
 @each_example
 def test_gunicorn_is_given_longer_than_it_gives_its_requests(example: str) -> None:
-    """Whoever stops a receiver waits until the requests that have begun are answered."""
+    """Stopping a receiver waits until its requests are answered."""
     (receiver,) = [
         one for one in services(example).values() if "gunicorn" in str(one.get("command"))
     ]
@@ -77,7 +77,7 @@ def test_gunicorn_is_given_longer_than_it_gives_its_requests(example: str) -> No
 
 @each_example
 def test_tables_are_upgraded_before_anything_is_started(example: str) -> None:
-    """One service upgrades and ends, and all others of the application wait until it has."""
+    """One service upgrades and exits, and all others of the application wait for it."""
     own = own_services(example)
     (upgrading,) = [name for name, one in own.items() if "fd-whatsapp upgrade" in one["command"]]
     assert is_one_shot(own.pop(upgrading))
@@ -89,7 +89,7 @@ def test_tables_are_upgraded_before_anything_is_started(example: str) -> None:
 
 @each_example
 def test_images_and_packages_are_pinned(example: str) -> None:
-    """Two builds are alike: each image has a full version, each package exactly one."""
+    """Builds are reproducible: each image has a full version, each package exactly one."""
     images = [one["image"] for one in services(example).values() if "image" in one]
     dockerfile = (EXAMPLES / example / "Dockerfile").read_text()
     images += re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)
@@ -180,7 +180,7 @@ def test_environment_has_settings_that_exist(example: str) -> None:
 
 @each_example
 def test_docker_takes_the_file(example: str) -> None:
-    """Docker Compose, where it is installed, has nothing to say against the file."""
+    """Docker Compose, if installed, accepts the file."""
     command = ["docker", "compose"]
     if shutil.which("docker") is None:
         pytest.skip("docker is not installed.")
@@ -203,7 +203,7 @@ def post(port: int, sample: str) -> tuple[int, Any]:
 
 @pytest.mark.slow
 def test_web_container_and_follower_run(tmp_path: Path) -> None:
-    """The services of `docker` start with their commands; they are healthy, and handle events."""
+    """The services of `docker` start with their commands, become healthy, and handle events."""
     port = free_port()
     changes = {"FLASK_FD_WHATSAPP_LEDGER_URL": f"sqlite:///{tmp_path}/ledger.db"}
     composed = Composed("docker", tmp_path, port, changes)
@@ -220,7 +220,7 @@ def test_web_container_and_follower_run(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_receiver_worker_and_beat_run(tmp_path: Path) -> None:
-    """The services of `scale` start with their commands, and each one's health check sees it."""
+    """The services of `scale` start with their commands, and each health check passes."""
     port = free_port()
     with fresh_database("postgresql", tmp_path) as url, fresh_queue("rabbitmq") as broker:
         broker = {**broker, "worker_enable_remote_control": True}

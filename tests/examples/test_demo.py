@@ -27,7 +27,7 @@ TIMEOUT = 120
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """The repository, as far as the demonstration needs it, where it can be broken."""
+    """The parts of the repository that the demonstration needs, where they can be broken."""
     clone = tmp_path / "clone"
     for folder in ("examples/demo", "examples/quickstart", "examples/tickets", "tests/payloads"):
         shutil.copytree(ROOT / folder, clone / folder)
@@ -44,7 +44,7 @@ def scratch(tmp_path: Path) -> Path:
 
 @contextmanager
 def started(clone: Path, scratch: Path) -> Generator[subprocess.Popen[str]]:
-    """The demonstration, under way; it has to end by itself."""
+    """The running demonstration, which has to end by itself."""
     process = subprocess.Popen(
         [sys.executable, "-u", "-m", "examples.demo"],
         cwd=clone,
@@ -62,7 +62,7 @@ def started(clone: Path, scratch: Path) -> Generator[subprocess.Popen[str]]:
 
 
 def ended(process: subprocess.Popen[str], begun: str = "") -> subprocess.CompletedProcess[str]:
-    """How it ended; *begun* is what has been read of its output."""
+    """The outcome; *begun* is the output read so far."""
     stdout, stderr = process.communicate(timeout=TIMEOUT)
     return subprocess.CompletedProcess([], process.returncode, begun + stdout, stderr)
 
@@ -73,7 +73,7 @@ def run(clone: Path, scratch: Path) -> subprocess.CompletedProcess[str]:
 
 
 def assert_nothing_left(output: str, servers: int, scratch: Path) -> None:
-    """No server that it started is there any more, and no file."""
+    """No server that it started is still running, and no file is left."""
     ports = re.findall(r" at http://127\.0\.0\.1:(\d+)/", output)
     assert len(ports) == servers
     for port in ports:
@@ -90,7 +90,7 @@ def replace(path: Path, old: str, new: str) -> None:
 
 @pytest.mark.slow
 def test_demo_handles_everything_once(clone: Path, scratch: Path) -> None:
-    """Samples and campaign are handled once, over a crash too, and nothing stays behind."""
+    """Samples and campaign are handled once, despite a crash, and nothing is left behind."""
     done = run(clone, scratch)
     assert done.returncode == 0, done.stdout + done.stderr
     answers = [line.split()[1] for line in done.stdout.splitlines() if "  answer " in line]
@@ -123,7 +123,7 @@ BROKEN = {
 def test_samples_not_as_expected(
     clone: Path, scratch: Path, old: str, new: str, mistakes: int
 ) -> None:
-    """An answer or a line of the handlers that is not as expected ends it with exit 1."""
+    """An unexpected answer or handler output ends it with exit 1."""
     replace(clone / "examples/quickstart/app.py", old, new)
     replace(clone / "examples/demo/__main__.py", " + campaign.play(folder)", "")
     done = run(clone, scratch)
@@ -135,7 +135,7 @@ def test_samples_not_as_expected(
 
 @pytest.mark.slow
 def test_campaign_not_as_expected(clone: Path, scratch: Path) -> None:
-    """A ledger or a ticket that is not as the simulator says ends it with exit 1."""
+    """A ledger or ticket that differs from the simulator ends it with exit 1."""
     replace(
         clone / "examples/tickets/__init__.py",
         "db.init_app(app)",
@@ -175,7 +175,7 @@ def test_does_not_start(clone: Path, scratch: Path, file: str) -> None:
 def test_interrupted_demo_leaves_nothing(
     clone: Path, scratch: Path, line: str, number: signal.Signals, servers: int
 ) -> None:
-    """Ctrl-C, or the end of the terminal, ends it wherever it is, and nothing stays behind."""
+    """Ctrl-C, or closing the terminal, ends it at any point, and nothing is left behind."""
     begun = ""
     with started(clone, scratch) as process:
         assert process.stdout is not None
@@ -214,7 +214,7 @@ def perfect(messages: Iterable[SimulatedMessage]) -> dict[SimulatedMessage, dict
     ],
 )
 def test_wrong_tickets_are_told(changes: dict[str, Any], told: str | None) -> None:
-    """A ticket that has another status, is wrongly open or notes an event twice is told of."""
+    """A ticket with another status, wrongly open, or with a duplicate note is reported."""
     simulator = FreshdeskSimulator()
     tickets = perfect(simulator.send(f"T{number}") for number in range(20))
     for message in tickets:

@@ -67,7 +67,7 @@ def test_factory_failure_reopens_the_ticket(app: Flask, payload: Payload) -> Non
 
 
 def test_failed_on_one_device(app: Flask, payload: Payload) -> None:
-    """A message that arrives all the same takes the mark off its ticket."""
+    """A message that arrives nevertheless removes the mark from its ticket."""
     for name in ("sent", "failed", "delivered"):
         post(app, payload(name))
     assert ticket(app) == {"status": "DELIVERED"}
@@ -75,7 +75,7 @@ def test_failed_on_one_device(app: Flask, payload: Payload) -> None:
 
 @pytest.mark.parametrize("check", [assert_same_in_every_order, assert_same_under_duplicates])
 def test_whatever_the_order(app: Flask, check: Callable[..., None]) -> None:
-    """In whatever order events arrive, and however often, the ticket ends the same."""
+    """The ticket ends up the same for any order of events and any duplicates."""
     client = WhatsAppClient(app, "freshdesk_europe")
     check(client, lambda message: ticket(app, message.message_id))
 

@@ -11,7 +11,7 @@ PAGES = "/freshdesk/whatsapp/dashboard"
 
 
 def test_a_simulated_week_is_shown_to_who_has_logged_in(tmp_path: Path) -> None:
-    """A stranger gets the login, and the lead the week."""
+    """A visitor gets the login, and the lead the week."""
     app = create_app(tmp_path)
     assert receive_a_week(app, tmp_path, messages=20) > 40
     client = app.test_client()

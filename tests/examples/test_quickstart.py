@@ -36,7 +36,7 @@ def post(module: ModuleType, name: str, token: str = TOKEN) -> int:
 def test_quickstart_prints_each_step_once(
     quickstart: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each step forward is printed once, and the FAILED after READ is told apart."""
+    """Each step forward is printed once, and the stale FAILED is ignored."""
     twice = [name for name in SAMPLES for _ in range(2)]
     assert {post(quickstart, name) for name in twice} == {200}
     assert capsys.readouterr().out.splitlines() == [
@@ -51,7 +51,7 @@ def test_quickstart_prints_each_step_once(
 def test_quickstart_tells_why_a_message_failed(
     quickstart: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A message that failed before it arrived is told with the reason."""
+    """A message that failed before it arrived is printed with the reason."""
     assert [post(quickstart, name) for name in ("sent", "failed")] == [200, 200]
     assert capsys.readouterr().out.splitlines() == [
         "MM-T1-00001: new -> SENT",

@@ -54,7 +54,7 @@ class Running:
             return answer.status, json.loads(text) if answer.status == 200 else None
 
     def is_ready(self) -> bool:
-        """Whether receivers and workers are there; fails if it has ended."""
+        """Whether receivers and workers are running; fails if the example has ended."""
         assert self.process.poll() is None, self.log.read_text()
         with suppress(OSError):
             return self.log.read_text().count(" ready.") == 2 and self.request("GET", URL)[0] == 204

@@ -69,7 +69,7 @@ def ticket(app: Flask) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_ticket_notes_each_step_once(app: Flask, payload: Payload) -> None:
-    """A ticket follows its message, each step noted once, and the stale failure opens nothing."""
+    """A ticket follows its message, each step is noted once, and a stale failure opens nothing."""
     names = ("queued", "sent", "delivered", "read", "failed")
     assert [post(app, payload(name)) for name in names] == ["accepted"] * 5
     assert [post(app, payload(name)) for name in names] == ["duplicate"] * 5
@@ -87,7 +87,7 @@ def test_ticket_notes_each_step_once(app: Flask, payload: Payload) -> None:
 
 
 def test_failure_opens_the_ticket(app: Flask, payload: Payload) -> None:
-    """A failure opens the ticket, and a message that arrives all the same closes it."""
+    """A failure opens the ticket, and a message that arrives nevertheless closes it."""
     for name in ("sent", "failed"):
         post(app, payload(name))
     assert ticket(app)["status"] == "FAILED"
@@ -101,7 +101,7 @@ def test_failure_opens_the_ticket(app: Flask, payload: Payload) -> None:
 
 
 def test_message_id(app: Flask, payload: Payload) -> None:
-    """A FAILED that comes first, without a reference, finds its ticket by the message's id."""
+    """A FAILED that arrives first, without a reference, finds its ticket by the message's id."""
     with app.app_context():
         sending.store(REFERENCE, payload("failed")["data"]["message_id"])
     post(app, payload("failed"))
@@ -113,7 +113,7 @@ def test_message_id(app: Flask, payload: Payload) -> None:
 
 
 def test_not_ours(app: Flask, payload: Payload) -> None:
-    """An event of a message that no ticket was made for is taken, and changes none."""
+    """An event of a message without a ticket is accepted, and changes none."""
     assert post(app, payload("sent", data__external_reference_id="other")) == "accepted"
     assert ticket(app)["notes"] == []
 

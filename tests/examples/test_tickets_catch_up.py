@@ -1,4 +1,4 @@
-"""Statuses that come while the host is storing what the API answered, with real processes."""
+"""Statuses that arrive while the host is storing the API's answer, with real processes."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Host:
             thread.join(TIMEOUT)
 
     def post(self, number: int, *names: str) -> None:
-        """Post a message's events, each of which is taken and handled at once."""
+        """Post a message's events, each of which is accepted and handled at once."""
         for name in names:
             changes = {"data__message_id": f"M{number}"}
             if name != "failed":
@@ -121,7 +121,7 @@ def start(url: str, tmp_path: Path, payload: Payload) -> Iterator[Callable[[str]
 
 @pytest.mark.parametrize("gate", GATES)
 def test_no_ticket_stays_without_a_status(start: Callable[[str], Host], gate: str) -> None:
-    """Whatever step of storing a message's id its events come at, the ticket has its status.
+    """A ticket has its status, at whatever step of storing the message's id the events arrive.
 
     Every other message gets a FAILED, which has no reference.
     """

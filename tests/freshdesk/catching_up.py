@@ -36,7 +36,7 @@ MANY = 1_000_000
 
 
 class SkippingClock(Clock):
-    """Stands, until it is told how far to go."""
+    """A clock that stands still until it is moved."""
 
     ahead = 0
 
@@ -80,14 +80,14 @@ class System:
         return client_for("fd_whatsapp")
 
     def send(self, reference: str | None = None, **options: Any) -> str:
-        """Send a message; gives its id."""
+        """Send a message; return its id."""
         sent = self.client.send(
             to=TO, template=TEMPLATE, external_reference_id=reference, **options
         )
         return sent.message_id
 
     def disagreeing(self) -> dict[str, tuple[str | None, str]]:
-        """The messages of which ledger and Freshdesk say different statuses."""
+        """The messages on which ledger and Freshdesk disagree."""
         known = {message_id: one.status for message_id, one in self.known().items()}
         return {
             message.id: (known.get(message.id), message.status)
@@ -105,12 +105,12 @@ class System:
 
 
 def settings_of(host: System) -> dict[str, Any]:
-    """By which another process can set up the same host."""
+    """The settings with which another process can set up the same host."""
     return {key: value for key, value in host.app.config.items() if key.startswith("FD_WHATSAPP_")}
 
 
 def let_turns_come(host: System) -> None:
-    """Let every message be asked for again, as if its next step had come."""
+    """Make every message due again, as if its next step had come."""
     if isinstance(host.ledger, SQLLedger):
         with host.ledger.engine.begin() as connection:
             connection.execute(update(message_table).values(ask_at=None))

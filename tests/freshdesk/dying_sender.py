@@ -1,4 +1,4 @@
-"""A process that sends one message, and is killed with SIGKILL on the way, where it is told to."""
+"""A process that sends one message, and is killed with SIGKILL at a given point."""
 
 from __future__ import annotations
 

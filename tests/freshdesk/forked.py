@@ -1,4 +1,4 @@
-"""Processes that start at once, since what they need is loaded, and that can be killed."""
+"""Processes that start quickly, since their imports are loaded, and that can be killed."""
 
 from __future__ import annotations
 

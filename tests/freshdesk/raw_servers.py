@@ -1,4 +1,4 @@
-"""Servers that send what they like, byte by byte, with or without TLS, and a proxy."""
+"""Servers that send anything, byte by byte, with or without TLS, and a proxy."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class Authority:
 
 @contextmanager
 def proxying(seen: list[bytes], port: int) -> Generator[int]:
-    """A proxy that takes every tunnel to *port* of this machine, and notes what is asked of it."""
+    """A proxy that opens every tunnel to *port* on this machine, and notes the requests."""
 
     def converse(connection: socket.socket) -> None:
         asked = request_of(connection)

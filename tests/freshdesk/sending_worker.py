@@ -1,4 +1,4 @@
-"""A process that sends a campaign with ``once=True``, until it is through."""
+"""A process that sends a campaign with ``once=True`` to its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processes of a host that send and catch up, set up by ``FD_WHATSAPP_...`` settings."""
+"""Processes of a host that send and reconcile, configured by ``FD_WHATSAPP_...`` settings."""
 
 from __future__ import annotations
 

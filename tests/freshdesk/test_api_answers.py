@@ -39,7 +39,7 @@ def answer_with(status: int, body: Any = None, **headers: str) -> Answer:
 
 @pytest.mark.parametrize("status", [200, 201, 202, 299])
 def test_any_success_with_an_id_is_sent(status: int) -> None:
-    """The code of the answer to a POST is not documented: any 2xx does."""
+    """The status of the answer to a POST is not documented: any 2xx counts."""
     told = read_sent(answer_with(status, {"success": True, "message_id": ID}), "T1")
     assert told == Sent(ID, "T1")
 
@@ -74,14 +74,14 @@ def test_what_says_nothing_certain_is_unknown(answer: Answer | NoAnswer) -> None
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308, 400, 404, 405, 408, 409, 415, 422, 499])
 def test_redirects_and_client_errors_are_refusals(status: int) -> None:
-    """What is not followed, or not taken, was not sent."""
+    """A redirect or a refusal means that nothing was sent."""
     told = read_sent(answer_with(status, b"<html>"), "T1")
     assert isinstance(told, Refused)
     assert (told.status_code, told.errors) == (status, ())
 
 
 def test_no_success_is_a_refusal() -> None:
-    """An answer that says ``success: false`` is one, whatever its code, with its sentence."""
+    """An answer with ``success: false`` is a refusal, whatever its status, with its message."""
     body = {"success": False, "description": "The channel is not connected."}
     told = read_sent(answer_with(200, body), "T1")
     assert isinstance(told, Refused)
@@ -89,7 +89,7 @@ def test_no_success_is_a_refusal() -> None:
 
 
 def test_errors_are_told_field_by_field() -> None:
-    """A refusal has each field with code and sentence, and shows what are words."""
+    """A refusal has each field with code and message, and shows only words."""
     errors = [
         {"field": "to.recipient_identifier", "message": "no +4930123456", "code": "invalid_value"},
         {"field": "+4930123456", "message": 7, "code": None},
@@ -114,7 +114,7 @@ def test_not_allowed(status: int, code: str | None) -> None:
 
 
 def test_no_connection_is_not_sent() -> None:
-    """What has not gone out was not sent."""
+    """A request that did not go out was not sent."""
     assert isinstance(read_sent(NoAnswer("Connection refused", went_out=False), "T1"), Unreachable)
 
 
@@ -156,7 +156,7 @@ def limit_of(total: str, remaining: str) -> Allowance | None:
 
 
 def test_limit_that_an_answer_tells_is_read() -> None:
-    """The limit that an answer tells is read, if it is one."""
+    """The rate limit in an answer is read, if valid."""
     assert limit_of("1000", "200") == Allowance(1000, 200)
     assert not Allowance(1000, 200).is_low
     assert Allowance(1000, 199).is_low
@@ -197,7 +197,7 @@ def test_statuses_are_read_like_those_of_webhooks(given: str, status: str) -> No
 
 @pytest.mark.parametrize("created", [None, True, "yesterday", [], 1e300, float("inf"), "9" * 30])
 def test_creation_that_cannot_be_read(created: Any) -> None:
-    """When it was taken is a detail: what cannot be read is ``None``."""
+    """The time of acceptance is a detail: ``None`` if it cannot be read."""
     assert message_with(created_on=created).created_at is None
 
 

@@ -44,7 +44,7 @@ def client_of(url: str, key: str = KEY, **options: Any) -> FreshdeskClient:
 
 
 def test_send_and_retrieve(url: str, simulator: FreshdeskSimulator) -> None:
-    """A message is sent with its reference, and then can be asked for."""
+    """A message is sent with its reference, and can then be retrieved."""
     client = client_of(url)
     sent = client.send(to=TO, template=TEMPLATE, external_reference_id="spring-00001")
     message = simulator.messages[sent.message_id]
@@ -75,7 +75,7 @@ def test_unknown_message(url: str) -> None:
 
 
 def test_wrong_key(url: str) -> None:
-    """A key that is not taken is an error that says what to check."""
+    """A rejected key is an error that says what to check."""
     with pytest.raises(NotAllowed, match="API key") as caught:
         client_of(url, "other").send(to=TO, template=TEMPLATE)
     assert caught.value.code == "invalid_credentials"
@@ -105,7 +105,9 @@ def test_client_takes_what_is_documented() -> None:
 
 @pytest.mark.parametrize("option", [{"once": True}, {"campaign": "spring"}])
 def test_what_needs_a_record(option: dict[str, Any]) -> None:
-    """A client that records nothing does not take what needs a record, and says which one does."""
+    """A client that records nothing refuses arguments that need a record, and says which client
+    accepts them.
+    """
     with pytest.raises(ValueError, match="current_client"):
         client_of("acme.freshdesk.com").send(to=TO, template=TEMPLATE, **option)
 

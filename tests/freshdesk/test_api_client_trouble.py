@@ -1,4 +1,4 @@
-"""What the client makes of an API that is in trouble, over HTTP."""
+"""The client with a failing API, over HTTP."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ SENDS: dict[str, tuple[type[Exception], int]] = {
 def test_failed_send_is_not_repeated(
     name: str, kind: type[Exception], made: int, stack: ExitStack
 ) -> None:
-    """What fails is posted once, and called not sent only if that is certain."""
+    """A failed call is posted once, and reported as not sent only if that is certain."""
     double = Double(stack, name)
     with pytest.raises(kind) as caught:
         double.send(external_reference_id="T1")
@@ -94,7 +94,7 @@ def test_failed_send_is_not_repeated(
 
 @pytest.mark.parametrize("name", ["slow", "dripping"])
 def test_send_ends_in_time(name: str, stack: ExitStack) -> None:
-    """An answer that is slow, or drips, is one too many to wait for."""
+    """A slow or trickling answer times out."""
     double = Double(stack, name, timeout=0.3)
     with pytest.raises(SendUnknown, match=r"0\.3 s"):
         double.send(external_reference_id="T1")
@@ -109,7 +109,7 @@ def test_any_success_of_the_api_is_sent(name: str, stack: ExitStack) -> None:
 
 
 def test_send_waits_and_is_repeated_after_429(stack: ExitStack) -> None:
-    """A 429 means that nothing was sent: after its pause the message is, once."""
+    """After a 429 and its pause, the message is sent once."""
     double = Double(stack, limit=1)
     double.send(external_reference_id="T1")
     double.send(external_reference_id="T2", wait=70)
@@ -118,7 +118,7 @@ def test_send_waits_and_is_repeated_after_429(stack: ExitStack) -> None:
 
 
 def test_send_does_not_wait_for_long(stack: ExitStack) -> None:
-    """If the pause is longer than it may wait, it says for how long, and calls no more."""
+    """If the pause is longer than allowed, the error says for how long, and no call is made."""
     double = Double(stack, limit=1)
     double.send()
     for _ in range(3):
@@ -129,7 +129,7 @@ def test_send_does_not_wait_for_long(stack: ExitStack) -> None:
 
 
 def test_storm_of_429_ends(stack: ExitStack) -> None:
-    """However odd their pauses, 429s are answered by so many calls and no more."""
+    """429s with odd pauses lead to a limited number of calls."""
     double = Double(stack, *["limited"] * 50, retries=3)
     with pytest.raises(RateLimited):
         double.send(wait=1e6)
@@ -159,7 +159,7 @@ def test_calls_keep_the_pace(stack: ExitStack) -> None:
     ],
 )
 def test_asking_is_repeated(name: str, stack: ExitStack) -> None:
-    """A question may be asked again: after an answer that is none it is."""
+    """A retrieval is repeated after an unusable answer."""
     double = Double(stack, None, name, name)
     sent = double.send()
     assert double.client.retrieve(sent.message_id, wait=1000).status == Status.QUEUED
@@ -181,7 +181,7 @@ ASKED: dict[str, tuple[type[Exception], int]] = {
 
 @pytest.mark.parametrize(("name", "kind", "calls"), [(n, *a) for n, a in ASKED.items()])
 def test_asking_ends(name: str, kind: type[Exception], calls: int, stack: ExitStack) -> None:
-    """After so many calls it is over, and at once where asking again is no use."""
+    """It stops after a limited number of calls, and at once if repeating is useless."""
     double = Double(stack, None, *[name] * 10)
     sent = double.send()
     with pytest.raises(kind):
@@ -190,7 +190,7 @@ def test_asking_ends(name: str, kind: type[Exception], calls: int, stack: ExitSt
 
 
 def test_asking_does_not_wait_for_long(stack: ExitStack) -> None:
-    """It is not asked again later than one wants to wait."""
+    """It is not repeated after the time to wait is over."""
     double = Double(stack, *["error"] * 10)
     with pytest.raises(UnusableAnswer):
         double.client.retrieve("x", wait=0.1)
@@ -198,14 +198,14 @@ def test_asking_does_not_wait_for_long(stack: ExitStack) -> None:
 
 
 def test_unknown_status_is_told(stack: ExitStack) -> None:
-    """A status that is not documented is a text."""
+    """An undocumented status is a text."""
     double = Double(stack, None, "unknown-status")
     assert double.client.retrieve(double.send().message_id).status == "ACCEPTED"
 
 
 @pytest.mark.parametrize("message_id", ["", ".", "..", "\ud800"])
 def test_what_can_be_no_id_is_not_asked_for(message_id: str, stack: ExitStack) -> None:
-    """An id that would name another path is none of a message."""
+    """An id that would name another path cannot be a message's."""
     double = Double(stack)
     with pytest.raises(MessageNotFound):
         double.client.retrieve(message_id)
@@ -222,7 +222,7 @@ def test_what_can_be_no_id_is_not_asked_for(message_id: str, stack: ExitStack) -
     ],
 )
 def test_ids_are_percent_encoded(message_id: str, path: str) -> None:
-    """Whatever an id holds, it stays one part of the path."""
+    """Any id stays one segment of the path."""
     seen: list[bytes] = []
     body = json.dumps({"message_id": message_id, "status": "SENT"}).encode()
     with listening(answering(answer_of(body), seen=seen)) as port:
@@ -241,7 +241,7 @@ def test_half_a_head_is_unknown() -> None:
 
 
 def test_campaign_of_threads_in_trouble(stack: ExitStack) -> None:
-    """Of many messages, sent by threads at once, each outcome says what is true of its message."""
+    """For many messages sent by concurrent threads, each outcome is true."""
     trouble = at_random(40, ["cut-before", "cut-after", "half-json", "error", "redirect"], seed=7)
     faults = [next(trouble) for _ in range(200)]
     double = Double(stack, *faults, calls_a_minute=100_000)

@@ -39,7 +39,7 @@ UNSAFE = [
 
 
 def test_what_is_safe_to_send_again() -> None:
-    """One class tells what may be sent again, one has them all."""
+    """One class says what can be sent again, and one covers all."""
     assert all(isinstance(error, NotSent) for error in SAFE)
     assert not any(isinstance(error, NotSent) for error in UNSAFE)
     assert issubclass(NotSent, FreshdeskAPIError)
@@ -49,7 +49,7 @@ def test_what_is_safe_to_send_again() -> None:
 
 @pytest.mark.parametrize("error", [*SAFE, *UNSAFE], ids=lambda error: type(error).__name__)
 def test_api_errors_travel(error: FreshdeskAPIError) -> None:
-    """An error survives a task queue, with all that it says."""
+    """An error can be pickled with all its attributes."""
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is type(error)
     assert str(again) == str(error)
@@ -57,7 +57,7 @@ def test_api_errors_travel(error: FreshdeskAPIError) -> None:
 
 
 def test_already_sent_tells_of_the_send() -> None:
-    """Who would send again learns which message there is."""
+    """AlreadySent says which message there is."""
     assert AlreadySent(SEND).send.message_id == "M1"
     assert str(AlreadySent(SEND)) == "'T1' was already used for a message (sent)."
 
@@ -76,7 +76,7 @@ def test_redirect_says_what_to_look_at() -> None:
 
 @pytest.mark.parametrize("code", ["+4930123456", "tel4930123456", "a b", "x" * 101])
 def test_what_is_no_word_is_not_shown(code: str) -> None:
-    """A code that may hold somebody's number is in the attribute alone."""
+    """A code that may contain a phone number is only in the attribute."""
     error = NotAllowed(code)
     assert error.code == code
     assert code not in str(error)

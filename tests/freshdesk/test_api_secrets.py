@@ -1,4 +1,4 @@
-"""The API key is nowhere: no text, no log, no frame of any exception."""
+"""The API key appears nowhere: in no text, no log, and no frame of any exception."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_key_is_in_no_error(
 
 
 def test_key_is_in_no_error_of_connecting() -> None:
-    """Nor without a connection."""
+    """The same holds without a connection."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(Unreachable) as caught:
@@ -126,7 +126,7 @@ def test_key_is_in_no_error_of_connecting() -> None:
 
 
 def test_key_is_in_no_error_of_time() -> None:
-    """Nor when the deadline passes."""
+    """The same holds when the deadline passes."""
     with listening(_drain) as port, pytest.raises(SendUnknown) as caught:
         client_of(port, timeout=0.2).send(to=TO, template=TEMPLATE)
     assert key_is_in(caught.value) == []
@@ -143,7 +143,7 @@ class Interruption(BaseException):
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, Interruption, MemoryError])
 def test_key_is_in_no_interruption(kind: type[BaseException]) -> None:
-    """What interrupts a call passes as it is, without the frames in which the key stood."""
+    """An interruption passes through unchanged, without the frames that contained the key."""
     raised = kind("stop")
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -194,7 +194,7 @@ def test_key_is_in_no_error_of_making_a_client(make: Callable[[], object]) -> No
 
 
 def test_key_is_in_no_attribute() -> None:
-    """Nor can it be read off the client, after a call neither."""
+    """The key cannot be read from the client, even after a call."""
     with listening(answering(answer_of(b'{"success": true, "message_id": "M1"}'))) as port:
         client = client_of(port)
         client.send(to=TO, template=TEMPLATE)

@@ -70,7 +70,7 @@ def test_any_https_url_is_a_destination(url: str) -> None:
     ],
 )
 def test_no_destination(url: object) -> None:
-    """What is no HTTPS URL with a host, or holds credentials, is refused."""
+    """Anything but an HTTPS URL with a host and without credentials is refused."""
     assert list(errors(destination_url=url)) == ["destination_url"]
 
 
@@ -103,7 +103,7 @@ def test_no_header(header: dict[str, Any]) -> None:
 
 
 def test_header_value() -> None:
-    """A value that is none is refused by its header's name, and not repeated."""
+    """An invalid value is refused by its header's name, and not repeated."""
     headers = {"X-A": "1", "X-B": "s3cret\n"}
     assert errors(headers=headers) == {
         "headers": ["X-B needs a value: visible ASCII without outer spaces."]

@@ -105,7 +105,7 @@ def dripping(first: bytes) -> Converse:
 def test_a_dripping_answer_ends(
     first: bytes, secure: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An answer that drips for ever ends by the deadline, in its head and in its body."""
+    """An endlessly trickling answer ends at the deadline, in headers and body."""
     authority = Authority(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
     tls = authority.server("localhost") if secure else None
@@ -116,7 +116,7 @@ def test_a_dripping_answer_ends(
 
 
 def test_a_dripping_handshake_ends() -> None:
-    """So does TLS that is never agreed upon; nothing has gone out then."""
+    """A TLS handshake that never finishes ends there too; nothing has been sent then."""
 
     def converse(connection: socket.socket) -> None:
         connection.recv(65536)
@@ -131,7 +131,7 @@ def test_a_dripping_handshake_ends() -> None:
 
 
 def test_a_dripping_proxy_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So does a proxy that never says whether there is a tunnel."""
+    """A proxy that never answers ends there too."""
     with listening(dripping(b"HTTP/1.1 200 OK\r\nX-Long: ")) as port:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
         told = failure(calls_of("acme.freshdesk.com", SHORT).call("POST", PATH, b"{}"))
@@ -166,14 +166,14 @@ BROKEN = {
 
 @pytest.mark.parametrize("sent", BROKEN.values(), ids=BROKEN)
 def test_an_answer_that_breaks_off(sent: bytes) -> None:
-    """What comes after the request has gone out, and is not whole, is no answer."""
+    """An incomplete answer after the request went out is no answer."""
     with listening(answering(sent)) as port:
         told = failure(calls_of(port).call("POST", PATH, b"{}"))
     assert told.went_out
 
 
 def test_a_body_without_end() -> None:
-    """Of a body no more is read than 1 MiB."""
+    """At most 1 MiB of a body is read."""
 
     def converse(connection: socket.socket) -> None:
         request_of(connection)
@@ -187,7 +187,7 @@ def test_a_body_without_end() -> None:
 
 
 def test_a_body_of_the_very_bound() -> None:
-    """One of just 1 MiB is read."""
+    """A body of exactly 1 MiB is read."""
     with listening(answering(answer_of(bytes(MAX_BODY)))) as port:
         assert len(whole(calls_of(port).call("GET", PATH)).body) == MAX_BODY
 
@@ -207,14 +207,16 @@ def test_redirects_are_not_followed(status: str) -> None:
 
 
 def test_tls_is_verified(authority: Authority) -> None:
-    """A server whose name stands in a certificate of a trusted authority is talked to."""
+    """A server with a certificate for its name from a trusted authority is accepted."""
     with listening(answering(answer_of(b"{}")), authority.server("localhost")) as port:
         assert whole(calls_of(f"localhost:{port}").call("GET", PATH)).status == 200
 
 
 @pytest.mark.parametrize("wrong", ["name", "authority"])
 def test_a_wrong_certificate(wrong: str, authority: Authority, tmp_path: Path) -> None:
-    """A certificate of another name, or of an unknown authority, ends it before all else."""
+    """A certificate for another name or from an unknown authority ends the call before anything is
+    sent.
+    """
     other = tmp_path / "other"
     other.mkdir()
     shown = (
@@ -232,7 +234,9 @@ def test_a_wrong_certificate(wrong: str, authority: Authority, tmp_path: Path) -
 
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
 def test_a_proxy(variable: str, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment's proxy is asked for a tunnel, with its own password, and sees no key."""
+    """The environment's proxy is used through a tunnel, with its own password, and does not see the
+    key.
+    """
     asked: list[bytes] = []
     seen: list[bytes] = []
     server = listening(
@@ -261,7 +265,7 @@ def test_a_proxy_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_proxy(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What NO_PROXY names, and this machine itself, is called straight."""
+    """Hosts in NO_PROXY, and this machine, are called directly."""
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     with listening(answering(answer_of(b"{}"))) as port:
         assert whole(calls_of(port).call("GET", PATH)).status == 200
@@ -327,7 +331,7 @@ def test_an_idle_connection_is_not_used(
 
 
 def test_a_closed_connection_is_not_used() -> None:
-    """One that the server has closed in the meantime is not used again."""
+    """A connection that the server has closed is not used again."""
     with listening(answering(answer_of(b"{}"))) as port:  # which closes after one request
         calls = calls_of(port)
         whole(calls.call("POST", PATH, b"{}"))
@@ -339,7 +343,7 @@ def test_a_closed_connection_is_not_used() -> None:
 
 
 def test_a_connection_that_is_to_be_closed() -> None:
-    """One whose answer says so is closed."""
+    """A connection whose answer says so is closed."""
     server = Counted("Connection: close")
     with listening(server) as port:
         calls = calls_of(port)
@@ -352,7 +356,7 @@ def test_a_connection_that_is_to_be_closed() -> None:
 def test_a_parents_connection_is_not_used(
     counted: tuple[Counted, HTTPSCalls], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A process that was forked opens its own connections, whatever hooks its server runs."""
+    """A forked process opens its own connections, whatever hooks its server runs."""
     server, calls = counted
     whole(calls.call("GET", PATH))
     monkeypatch.setattr(os, "getpid", lambda: 7)
@@ -361,7 +365,7 @@ def test_a_parents_connection_is_not_used(
 
 
 def test_not_all_connections_are_kept(counted: tuple[Counted, HTTPSCalls]) -> None:
-    """Of many calls at once some connections are kept, and all the others closed."""
+    """After many concurrent calls some connections are kept, and the others closed."""
     server, calls = counted
     barrier = threading.Barrier(KEPT + 5)
 

@@ -1,4 +1,4 @@
-"""A process that is killed while it sends leaves what is promised, wherever it was."""
+"""A process killed during a send leaves the documented state, at any point."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def states(host: System) -> list[tuple[str, str | None]]:
 
 
 def told_again(host: System) -> tuple[str, str | None]:
-    """What another attempt with the same reference is told."""
+    """The result of another attempt with the same reference."""
     with pytest.raises(AlreadySent) as caught:
         host.send("R1", once=True)
     return caught.value.send.state, caught.value.send.message_id
 
 
 def test_killed_before_the_intent(host: System) -> None:
-    """Nothing was sent, and nothing is kept: it is sent when it is tried again."""
+    """Nothing was sent and nothing is recorded: the next attempt sends it."""
     kill_at(host, "before the intent")
     assert (states(host), host.limit.calls) == ([], [])
     message_id = host.send("R1", once=True)
@@ -55,7 +55,7 @@ def test_killed_before_the_intent(host: System) -> None:
 
 
 def test_killed_after_the_intent(host: System) -> None:
-    """Nothing was sent, which nobody can know: it is unknown, until somebody says so."""
+    """Nothing was sent, but nobody can know: the send is unknown until it is closed."""
     kill_at(host, "intent committed")
     assert not host.limit.calls
     assert told_again(host) == ("sending", None)
@@ -70,7 +70,7 @@ def test_killed_after_the_intent(host: System) -> None:
 
 @pytest.mark.parametrize("point", ["request out", "answer read"])
 def test_killed_with_the_request_out(host: System, point: str) -> None:
-    """It may have been sent: nobody is sent to again, and its webhook settles it."""
+    """It may have been sent: it is not sent again, and its webhook settles it."""
     kill_at(host, point)
     wait_until(lambda: len(host.simulator.messages) == 1, "it was sent")
     assert states(host) == [("sending", None)]
@@ -85,7 +85,7 @@ def test_killed_with_the_request_out(host: System, point: str) -> None:
 
 @pytest.mark.parametrize("point", ["id stored", "host not committed"])
 def test_killed_before_the_host_has_stored_the_id(host: System, point: str) -> None:
-    """Whoever tries again is told the id, and can read what has become of it."""
+    """Another attempt gets the id, and can read the message's status."""
     kill_at(host, point)
     (message,) = host.simulator.messages.values()
     host.receiver.receive(message.posts[0].body(), {})

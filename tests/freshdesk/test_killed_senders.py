@@ -40,7 +40,9 @@ LONG = 10 * TIMEOUT
 def test_nobody_is_sent_to_twice(
     kind: str, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    """Whatever is killed and cut: at most one message each, and every send ends as what it was."""
+    """Despite kills and cut connections, each customer gets at most one message, and every send
+    ends in its true state.
+    """
     trouble = at_random(10, ["cut-before", "cut-after"], seed=1)
     with (
         fresh_database(kind, tmp_path) as url,

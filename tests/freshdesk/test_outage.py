@@ -1,4 +1,6 @@
-"""Two days without webhooks: what was lost is asked for, and what comes late changes only times."""
+"""Two days without webhooks: reconcile recovers what was lost, and late webhooks change only
+times.
+"""
 
 from __future__ import annotations
 
@@ -47,8 +49,9 @@ FAULTS = (
 
 @pytest.mark.parametrize("kind", LEDGERS)
 def test_an_outage_of_two_days(kind: str, tmp_path: Path) -> None:
-    """A recheck puts every message right, and the webhooks that come late after all call nobody
-    twice, take nothing back, and bring WhatsApp's times."""
+    """A recheck corrects every message, and late webhooks call nobody twice, revert nothing, and
+    supply WhatsApp's times.
+    """
     with ExitStack() as stack:
         url = "memory://"
         if kind != "memory":

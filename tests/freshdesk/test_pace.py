@@ -14,7 +14,7 @@ from flask_fd_whatsapp.freshdesk.pace import LocalRateStore, Pace, Rate, RateSta
 
 
 class Clock:
-    """Seconds that pass only while somebody sleeps."""
+    """A clock that advances only during sleeps."""
 
     def __init__(self, now: float = 1000.0) -> None:
         self.now = now
@@ -73,7 +73,7 @@ def test_it_is_used() -> None:
 
 
 def test_too_long_a_wait() -> None:
-    """A turn that takes longer than one may wait is an error with the time, and is not taken."""
+    """A turn that would take longer than allowed is an error with the time, and is not taken."""
     clock = Clock()
     pace = pace_of(1, clock)
     pace.take_turn(0)
@@ -95,7 +95,7 @@ def test_what_is_left_to_wait() -> None:
 
 
 def test_a_pause_holds_everybody_up() -> None:
-    """After a 429 nobody calls until the pause is over, and no burst follows it."""
+    """After a 429 no call is made until the pause is over, and no burst follows."""
     clock = Clock()
     pace = pace_of(600, clock)
     pace.pause(30)
@@ -118,7 +118,7 @@ def test_a_shorter_pause_ends_no_longer_one() -> None:
 
 
 def test_a_pause_while_one_waits() -> None:
-    """Whoever waits for a turn when a pause begins waits for its end, too."""
+    """A caller waiting for a turn when a pause begins waits for its end, too."""
     clock = Clock()
 
     def sleep(seconds: float) -> None:
@@ -133,7 +133,7 @@ def test_a_pause_while_one_waits() -> None:
 
 
 def test_what_is_free_may_be_called_at_once() -> None:
-    """So many calls as are free wait for nothing, one more does, and in a pause none is free."""
+    """Free calls do not wait, one more does, and in a pause none is free."""
     rate, state, now = Rate(600), RateState(), 1000.0
     assert rate.free(state, now) == rate.burst == 60
     for left in range(59, -1, -1):

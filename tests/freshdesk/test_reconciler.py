@@ -1,4 +1,4 @@
-"""``reconcile``: what the webhook did not tell is asked for, once each, within the limits."""
+"""``reconcile``: asks about what the webhook missed, once each, within the limits."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def post(host: System, number: int, step: int = 0) -> Any:
 
 
 def test_what_the_webhook_did_not_tell(tmp_path: Path) -> None:
-    """After an outage every message is asked for once, and handlers are called as ever."""
+    """After an outage every message is asked about once, and handlers are called as usual."""
     with system() as host:
         for number in range(30):
             host.send(f"R{number}")
@@ -75,7 +75,7 @@ def test_what_the_api_told_is_no_more_than_ids_and_status() -> None:
 
 
 def test_a_later_webhook_is_a_duplicate_with_the_right_time() -> None:
-    """It calls nobody, and its time replaces that of asking."""
+    """A late webhook calls nobody, and its time replaces the estimate."""
     with system() as host:
         message_id = host.send("R1")
         host.clock.skip(TWO_DAYS)
@@ -92,7 +92,7 @@ def test_a_later_webhook_is_a_duplicate_with_the_right_time() -> None:
 
 
 def test_a_recheck_finds_the_reads_that_were_lost() -> None:
-    """Only a recheck asks for what is DELIVERED or FAILED; READ needs no asking."""
+    """Only a recheck asks about DELIVERED and FAILED messages; READ needs no asking."""
     with system() as host:
         for number in range(30):
             host.send(f"R{number}")
@@ -111,7 +111,7 @@ def test_a_recheck_finds_the_reads_that_were_lost() -> None:
 
 
 def test_ids_of_a_host_that_registered_nothing() -> None:
-    """Messages that the ledger has never heard of are asked for by their ids."""
+    """Messages unknown to the ledger are asked about by their ids."""
     with system() as host:
         ids = [host.simulator.send(f"R{number}").id for number in range(3)]
         assert reconcile(ids=ids, dry_run=True).counts[Told.WOULD_ASK] == 3
@@ -125,7 +125,7 @@ def test_ids_of_a_host_that_registered_nothing() -> None:
 
 
 def test_a_dry_run_asks_for_nothing() -> None:
-    """It counts what would be asked for, and takes no turn."""
+    """A dry run counts what would be asked about, and takes no turn."""
     with system() as host:
         host.send("R1")
         calls = len(host.limit.calls)
@@ -137,7 +137,7 @@ def test_a_dry_run_asks_for_nothing() -> None:
 
 
 def test_what_is_not_found_counts_only_where_something_is() -> None:
-    """With a wrong domain every message is unknown: that gives none of them up."""
+    """With a wrong domain no message is found, and none is given up."""
     with system() as host:
         for _ in range(4):
             host.ledger.send_record.expect(Expected(account_id=ACCOUNT, message_id="M404"))
@@ -165,7 +165,7 @@ def test_what_is_not_found_counts_only_where_something_is() -> None:
     ("key", "trouble"), [("wr0ngwr0ng", None), (KEY, "suspended")], ids=["401", "403"]
 )
 def test_a_call_that_is_not_allowed_stops_the_run(key: str, trouble: str | None) -> None:
-    """401 and 403 stop it with the remedy, and the turn is given back."""
+    """401 and 403 stop the run with the remedy, and the turn is given back."""
     with system(API_KEY=key, trouble=[trouble]) as host:
         host.ledger.expect("M1")
         host.ledger.expect("M2")
@@ -191,7 +191,7 @@ def test_five_unreadable_answers_stop_the_run(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_run_without_any_answer_could_not_ask(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where fewer than five are due, too; an answer to one of them is enough."""
+    """The same with fewer than five due messages; a single answer is enough."""
     monkeypatch.setattr("flask_fd_whatsapp.freshdesk.pace.Pace.rest", lambda *_: None)
     four_calls = ["html"] * 4  # of each message
     with system(trouble=[None, *four_calls, *four_calls, None, *four_calls]) as host:
@@ -208,7 +208,7 @@ def test_a_run_without_any_answer_could_not_ask(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_run_that_gets_only_429_could_not_ask(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It ends early, and does not count as one that has reconciled anything."""
+    """A rate-limited run ends early, and does not count as successful."""
     monkeypatch.setattr("flask_fd_whatsapp.freshdesk.reconciler.WAIT_SECONDS", 0)
     with system(trouble=[None, "limited"]) as host:
         host.send("R1")
@@ -246,7 +246,7 @@ def test_a_limit_says_that_there_is_more() -> None:
 
 
 def test_what_the_schema_refuses_is_no_news() -> None:
-    """An answer that the host's schema does not take is counted as that, and in quarantine."""
+    """An answer that the host's schema rejects is counted as such, and in quarantine."""
 
     class Fussy(OutboundMessageEventSchema):
         @validates("data")
@@ -262,7 +262,7 @@ def test_what_the_schema_refuses_is_no_news() -> None:
 
 
 def test_each_account_of_a_receiver_is_reconciled_by_itself() -> None:
-    """Its messages are asked for by its key, and its last run is kept beside the others'."""
+    """An account's messages are asked about by its key, and its last run is recorded separately."""
     with system() as host:
         api = {"domain": host.client.domain, "sender": "+14155550100"}
         accounts = {
@@ -290,7 +290,7 @@ def _all(host: System) -> Any:
 
 
 def test_a_webhook_of_another_account_stops_the_run() -> None:
-    """What is asked for must be the account whose webhooks come in."""
+    """The API's account has to be the one whose webhooks arrive."""
     with system() as host:
         host.send("R1")
         body = host.simulator.send("R2").posts[0].body().replace(ACCOUNT.encode(), b"22222222222")
@@ -302,7 +302,7 @@ def test_a_webhook_of_another_account_stops_the_run() -> None:
 
 
 def test_calls_run_low() -> None:
-    """Below a fifth of what the account may call, the run ends and leaves the rest to the host."""
+    """Below a fifth of the account's calls, the run ends and leaves the rest to the host."""
     with system(calls_a_minute=10, CALLS_A_MINUTE=1_000_000) as host:
         for number in range(20):
             host.ledger.expect(host.simulator.send(f"R{number}").id)
@@ -315,7 +315,7 @@ def test_calls_run_low() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.slow
 def test_three_at_once_ask_once(kind: str, tmp_path: Path) -> None:
-    """Of several reconcilers at once each message is asked for by one."""
+    """With several concurrent reconcilers, each message is asked about by one."""
     with fresh_database(kind, tmp_path) as url, system(ledger_url=url) as host:
         host.ledger.upgrade()
         for number in range(20):

@@ -1,4 +1,4 @@
-"""Reconcilers as processes of their own: killed, side by side, and asked to stop."""
+"""Reconcilers as separate processes: killed, concurrent, and asked to stop."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ FOLLOW = f"-m flask --app {served_host.__name__} fd-whatsapp reconcile --follow 
 
 
 def expect_many(host: System) -> None:
-    """Messages that were sent, and of which nothing was heard."""
+    """Messages that were sent, without any event."""
     host.ledger.upgrade()
     for number in range(MESSAGES):
         host.ledger.expect(host.simulator.send(f"R{number}").id)
@@ -61,8 +61,9 @@ def run(host: System) -> BaseProcess:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_reconcilers_that_are_killed(kind: str, tmp_path: Path) -> None:
-    """Three processes that send and catch up, killed at random: nothing is asked for twice in a
-    step, a killed one costs one message its step, and all together keep the account's limit."""
+    """Three processes that send and reconcile, killed at random: no message is asked about twice in
+    a step, a kill costs one message its step, and together they keep the account's limit.
+    """
     scale = 60 / MINUTE
     with (
         fresh_database(kind, tmp_path) as url,
@@ -94,7 +95,7 @@ def test_reconcilers_that_are_killed(kind: str, tmp_path: Path) -> None:
 
 
 def test_two_follow(tmp_path: Path) -> None:
-    """``reconcile --follow`` works until SIGTERM, and several share what there is to ask."""
+    """``reconcile --follow`` runs until SIGTERM, and several share the work."""
     with system(ledger_url=f"sqlite:///{tmp_path / 'ledger.db'}") as host:
         both, number = Barrier(2), count()
 

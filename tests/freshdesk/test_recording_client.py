@@ -47,7 +47,7 @@ def states(host: System) -> list[tuple[str, str | None]]:
 
 
 def test_send_store_and_read(host: System) -> None:
-    """What was sent is there with its id, its campaign and its message, before any webhook."""
+    """A sent message is recorded with its id and campaign before any webhook."""
     sent = current_client.send(
         to=TO, template=TEMPLATE, external_reference_id="R1", campaign="spring"
     )
@@ -60,14 +60,14 @@ def test_send_store_and_read(host: System) -> None:
 
 
 def test_the_campaign_is_that_of_the_reference() -> None:
-    """Where no campaign is given, ``FD_WHATSAPP_CAMPAIGN`` takes it out of the reference."""
+    """Without a campaign, ``FD_WHATSAPP_CAMPAIGN`` extracts it from the reference."""
     with system(CAMPAIGN=r"^\w+") as host:
         host.send("spring-0001")
         assert [one.campaign for one in host.ledger.sends(campaign="spring")] == ["spring"]
 
 
 def test_once_sends_with_a_reference_once(host: System) -> None:
-    """With ``once`` a reference is sent with once, and the earlier send is told."""
+    """With ``once`` a reference is used once, and the error has the earlier send."""
     message_id = host.send("R1", once=True)
     with pytest.raises(AlreadySent) as caught:
         host.send("R1", once=True)
@@ -98,7 +98,7 @@ def test_what_goes_wrong_is_kept(trouble: str, error: type[Exception], state: st
 
 
 def test_a_wrong_key_is_refused(host: System) -> None:
-    """A key that is not taken refuses the send, which may be made again."""
+    """A rejected key refuses the send, which can be repeated."""
     with system(API_KEY="wr0ngwr0ng") as other:
         with pytest.raises(NotAllowed):
             other.send("R1", once=True)
@@ -129,7 +129,7 @@ def test_an_unknown_send_is_settled_by_its_webhook() -> None:
 
 
 def test_before_the_intent_nothing_is_posted(host: System, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If it cannot be kept that it is about to be sent, it is not."""
+    """If the intent cannot be recorded, nothing is sent."""
     monkeypatch.setattr(host.ledger.send_record, "intend", failing)
     with pytest.raises(LedgerUnavailable, match="Nothing was sent"):
         host.send("R1")
@@ -139,7 +139,7 @@ def test_before_the_intent_nothing_is_posted(host: System, monkeypatch: pytest.M
 def test_a_host_with_an_open_transaction_sends_nothing_on_sqlite(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The intent cannot be written beside it, and the error says what to do."""
+    """An open transaction blocks the intent, and the error says what to do."""
     file = tmp_path / "ledger.db"
     with system(ledger_url=f"sqlite:///{file}?timeout=0.05") as host:
         host.ledger.upgrade()
@@ -152,7 +152,7 @@ def test_a_host_with_an_open_transaction_sends_nothing_on_sqlite(
 
 
 def test_a_host_that_has_begun_to_read_cannot_write_after_a_send_on_sqlite(tmp_path: Path) -> None:
-    """Which is why sending wants no transaction open: what was sent is kept all the same."""
+    """This is why sending needs no open transaction: what was sent is recorded nevertheless."""
     file = tmp_path / "ledger.db"
     with system(ledger_url=f"sqlite:///{file}") as host:
         host.ledger.upgrade()
@@ -169,7 +169,7 @@ def test_a_host_that_has_begun_to_read_cannot_write_after_a_send_on_sqlite(tmp_p
 def test_after_the_answer_it_was_sent(
     host: System, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """If the ledger fails after the call, ``Sent`` is given, and id and reference are logged."""
+    """If the ledger fails after the call, ``Sent`` is returned, and id and reference are logged."""
     monkeypatch.setattr(host.ledger.send_record, "sent", failing)
     message_id = host.send("R1")
     (record,) = [one for one in caplog.records if one.levelno == logging.ERROR]
@@ -193,7 +193,7 @@ def test_what_cannot_be_kept_of_a_failure_is_unknown_later(
 def test_a_dead_process_leaves_what_is_settled_later(
     host: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A process that dies with the request out leaves a send that is under way."""
+    """A process that dies during the request leaves a send in progress."""
     monkeypatch.setattr(host.client, "post", dying)
     with pytest.raises(KeyboardInterrupt):
         host.send("R1", once=True)
@@ -201,7 +201,7 @@ def test_a_dead_process_leaves_what_is_settled_later(
 
 
 def test_the_rate_is_the_ledgers(host: System) -> None:
-    """Calls of all processes go by one pace: with none left there is no call, nor a message."""
+    """All processes share one pace: without a free call nothing is sent."""
     with system(CALLS_A_MINUTE=1) as slow:
         slow.send("R1")
         with pytest.raises(RateLimited):
@@ -256,7 +256,7 @@ def test_which_client_is_meant(make_app: Callable[..., Flask]) -> None:
 
 
 def test_accounts_of_several_receivers_that_have_one_key(make_app: Callable[..., Flask]) -> None:
-    """Which of them is meant has to be said: sending in another's name cannot be taken back."""
+    """The receiver has to be named: sending on another's behalf cannot be undone."""
     app = make_app()
     for name in ("europe", "america"):
         account = Account({"X": f"{name}-s3cret"}, [name], domain="acme.freshdesk.com", api_key=KEY)
@@ -278,7 +278,9 @@ def test_accounts_of_several_receivers_that_have_one_key(make_app: Callable[...,
 
 
 def test_a_handler_of_an_accounts_event_names_its_client() -> None:
-    """A retry knows the id of the account alone, not its key; so nobody guesses at first either."""
+    """A retry knows only the account's id, not its key, so the first attempt does not guess
+    either.
+    """
     told: list[Exception] = []
     with system() as host:
         api = {"domain": host.client.domain, "sender": "+14155550100"}

@@ -59,7 +59,7 @@ def assert_nowhere(error: BaseException, log: str = "") -> None:
 def test_a_failed_send_has_no_key(
     sent: bytes, kind: type[Exception], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Neither the error of a send nor what is recorded of it has the key or the recipient."""
+    """Neither a send's error nor its record contains the key or the recipient."""
     caplog.set_level(logging.DEBUG)
     with listening(answering(sent)) as port, host(port):
         with pytest.raises(kind) as caught:
@@ -69,7 +69,7 @@ def test_a_failed_send_has_no_key(
 
 
 def test_a_used_reference_has_no_key() -> None:
-    """Nor has the error of a reference that has been used."""
+    """The error for a used reference contains neither, too."""
     with host(1):
         current_ledger.send_record.intend(
             SendIntent(
@@ -82,7 +82,7 @@ def test_a_used_reference_has_no_key() -> None:
 
 
 def test_a_ledger_that_is_down_shows_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor has that of a ledger which could not keep what was about to be sent."""
+    """The error of a ledger that could not record the intent contains neither, too."""
 
     def fail(*_: object) -> None:
         raise LedgerUnavailable("The database does not answer.")
@@ -97,7 +97,7 @@ def test_a_ledger_that_is_down_shows_no_key(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, Interruption])
 @pytest.mark.parametrize("what", ["send", "reconcile"])
 def test_an_interrupted_call_has_no_key(kind: type[BaseException], what: str) -> None:
-    """What interrupts a send or a reconciliation carries no frame in which the key stood."""
+    """An interruption of a send or a reconciliation carries no frame with the key."""
     raised = kind("stop")
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -123,7 +123,9 @@ def test_an_interrupted_call_has_no_key(kind: type[BaseException], what: str) ->
 
 
 def test_the_recipient_is_kept_nowhere(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Neither in the database, nor in what commands print, whatever became of a send."""
+    """The recipient is neither in the database nor in commands' output, whatever the send's
+    state.
+    """
     caplog.set_level(logging.DEBUG)
     number = TO.strip("+")
     refusal = {"field": "to", "code": number, "message": f"{TO} is no number"}
@@ -156,7 +158,7 @@ def test_the_recipient_is_kept_nowhere(tmp_path: Path, caplog: pytest.LogCapture
 
 
 def test_a_refused_reconciliation_has_no_key(caplog: pytest.LogCaptureFixture) -> None:
-    """A key that Freshdesk does not take is in neither the reason nor the log."""
+    """A rejected key appears neither in the reason nor in the log."""
     caplog.set_level(logging.DEBUG)
     with listening(answering(FAILURES["401"][0])) as port, host(port):
         done = reconcile(ids=["M1"])

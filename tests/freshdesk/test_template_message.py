@@ -1,4 +1,4 @@
-"""Templates, and how the API is told of them."""
+"""Templates, and their form in the API."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ WRONG: dict[str, tuple[type[Exception], dict[str, Any]]] = {
 
 @pytest.mark.parametrize(("kind", "parts"), WRONG.values(), ids=WRONG)
 def test_wrong_parts(kind: type[Exception], parts: dict[str, Any]) -> None:
-    """What the API would refuse is an error where it is written."""
+    """What the API would refuse is an error when the template is created."""
     with pytest.raises(kind):
         TemplateMessage(**{"name": "order_update", "language": "en", **parts})
 
@@ -74,7 +74,7 @@ def test_wrong_index(index: Any) -> None:
 
 
 def test_content_is_not_shown() -> None:
-    """What a message says to a person is in no repr."""
+    """The text of a message is in no repr."""
     message = TemplateMessage(
         "order_update",
         "en",

@@ -24,7 +24,7 @@ def test_the_samples() -> None:
 
 @pytest.mark.parametrize("text", ["", "01KAB4HHTBE081898E432RCMA", "8" + 25 * "0", 26 * "I"])
 def test_no_ulid(text: str) -> None:
-    """What is no ULID is refused."""
+    """Anything but a ULID is refused."""
     with pytest.raises(ValueError, match="not a ULID"):
         ulid_time(text)
 
