@@ -1,4 +1,4 @@
-"""Optional packages, installed or not as a test wants it."""
+"""Optional packages, installed or not as a test needs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Installed = Callable[..., None]
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> Installed:
-    """Make exactly these optional packages importable, whatever is installed here."""
+    """Make exactly these optional packages importable, whatever is installed."""
 
     def install(*names: str) -> None:
         for name in OPTIONAL:

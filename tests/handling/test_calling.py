@@ -1,4 +1,4 @@
-"""Handlers are called as in a retry: the webhook's request does not show through."""
+"""Handlers are called as in a retry: the webhook's request is not visible."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def post(app: Flask, body: object) -> int:
 def test_inline_handler_sees_nothing_of_the_request(
     hosts: MakeApp, payload: Payload, look: Any, looks: list[Any], expected: dict[str, Any]
 ) -> None:
-    """A handler called in the webhook's request sees nothing of it, and nothing of the last one."""
+    """A handler called during the webhook's request sees nothing of it, or of an earlier one."""
     app = hosts()
     status_received.connect(look)
 
@@ -121,7 +121,7 @@ def test_inline_handler_sees_nothing_of_the_request(
 def test_retried_handler_sees_nothing_of_a_request(
     hosts: MakeApp, payload: Payload, look: Any, looks: list[Any], expected: dict[str, Any]
 ) -> None:
-    """A retry sees the same."""
+    """A handler called in a retry sees the same."""
     app = hosts(DISPATCH="deferred", LEDGER_URL="sqlite:///events.db")
     status_received.connect(look)
     assert post(app, payload()) == 200
@@ -134,7 +134,7 @@ def test_retried_handler_sees_nothing_of_a_request(
 def test_notices_see_nothing_of_the_request(
     hosts: MakeApp, payload: Payload, look: Any, looks: list[Any], expected: dict[str, Any]
 ) -> None:
-    """Those who are told of a rejection, a failure or a death see the same."""
+    """Handlers of rejections, failures and deaths see the same."""
     app = hosts(MAX_ATTEMPTS=1)
     for signal in (webhook_rejected, handler_failed, event_dead):
         signal.connect(look)
@@ -165,7 +165,7 @@ def test_handlers_thread_sees_nothing_of_the_request(
 
 @pytest.mark.parametrize("in_request", [True, False])
 def test_context_variables(app: Flask, in_request: bool) -> None:
-    """Other context variables stay, and what one handler sets its neighbours do not see."""
+    """Other context variables stay, and what one handler sets is not visible to others."""
     found: list[str] = []
 
     def handler(app: Flask) -> None:
@@ -191,7 +191,7 @@ def test_context_variables(app: Flask, in_request: bool) -> None:
 
 
 def test_request_goes_on(hosts: MakeApp, payload: Payload) -> None:
-    """After the handlers the request is what it was, for the application's own hooks."""
+    """After the handlers the request is unchanged for the application's own hooks."""
     app, paths = hosts(), []
     status_received.connect_via(app)(lambda *_, **__: None)
 

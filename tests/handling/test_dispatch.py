@@ -51,7 +51,7 @@ def test_context_is_torn_down(app: Flask, client: FlaskClient, payload: Payload)
 
 
 def test_failing_teardown(app: Flask, client: FlaskClient, payload: Payload) -> None:
-    """A handler whose context cannot be torn down has failed."""
+    """A handler fails if its context cannot be torn down."""
     errors: list[Exception | None] = [OSError("commit failed"), None]
 
     @app.teardown_appcontext
@@ -67,7 +67,7 @@ def test_failing_teardown(app: Flask, client: FlaskClient, payload: Payload) -> 
 
 
 def test_own_session(app: Flask, client: FlaskClient, payload: Payload) -> None:
-    """What a handler that fails left in its Flask-SQLAlchemy session no neighbour commits."""
+    """What a failing handler left in its Flask-SQLAlchemy session is not committed by another."""
     flask_sqlalchemy = pytest.importorskip("flask_sqlalchemy")
     app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite://"
     db = flask_sqlalchemy.SQLAlchemy(app)
@@ -103,7 +103,7 @@ def test_own_session(app: Flask, client: FlaskClient, payload: Payload) -> None:
 def test_failing_handler_keeps_none_from_running(
     client: FlaskClient, payload: Payload, error: Exception
 ) -> None:
-    """A handler that fails keeps none from running, and alone is called again."""
+    """A failing handler does not stop the others, and only it is called again."""
     before, broken, after = Scripted("before"), Scripted("broken", error), Scripted("after")
     for handler in (before, broken, after):
         status_received.connect(handler)
@@ -115,7 +115,7 @@ def test_failing_handler_keeps_none_from_running(
 
 
 def test_isolation_over_signals(client: FlaskClient, payload: Payload) -> None:
-    """A failure under one signal keeps no handler of the next from running."""
+    """A failure in one signal does not stop the handlers of the next."""
     broken, after = Scripted("broken", ValueError(), ValueError()), Scripted("after")
     message_queued.connect(broken)
     status_changed.connect(after)
@@ -126,7 +126,7 @@ def test_isolation_over_signals(client: FlaskClient, payload: Payload) -> None:
 
 
 def test_endless_recursion_is_a_failure(app: Flask, client: FlaskClient, payload: Payload) -> None:
-    """A handler that recurses without end has failed, and its neighbour runs."""
+    """A handler with infinite recursion has failed, and the next one runs."""
 
     @status_received.connect_via(app)
     def recurse(app: Flask, event: StatusEvent) -> None:
@@ -139,7 +139,7 @@ def test_endless_recursion_is_a_failure(app: Flask, client: FlaskClient, payload
 
 
 def test_posting_its_own_event(app: Flask, client: FlaskClient, payload: Payload) -> None:
-    """A handler that posts the event it is handling gets 503, and is not called within itself."""
+    """A handler that posts the event it is handling gets 503, and is not called recursively."""
     app.extensions["fd_whatsapp"]["fd_whatsapp"].wait_seconds = 0
     answers: list[int] = []
 
@@ -152,7 +152,7 @@ def test_posting_its_own_event(app: Flask, client: FlaskClient, payload: Payload
 
 
 def test_same_event_at_the_retry(client: FlaskClient, payload: Payload) -> None:
-    """At a retry a handler gets the event with the state it was recorded with."""
+    """In a retry a handler gets the event in the state in which it was recorded."""
     broken = Scripted("broken", None, ValueError())
     status_changed.connect(broken)
     client.post(URL, json=payload("queued"))

@@ -1,4 +1,4 @@
-"""Handlers that raise what the ledger raises, or what cannot even be shown."""
+"""Handlers that raise the ledger's exceptions, or exceptions that cannot be shown."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Seen = list[tuple[str, dict[str, Any]]]
 
 
 class CannotBeShown(Exception):
-    """An exception that fails when it is asked what it says."""
+    """An exception whose text cannot be obtained."""
 
     def __str__(self) -> str:
         raise RuntimeError("no message")
 
 
 class AsksAnotherLedger:
-    """A handler that uses a ledger of its own: it is full at first, or its claim is lost."""
+    """A handler that uses another ledger: it is full at first, or its claim is lost."""
 
     def __init__(self, error: type[Exception]) -> None:
         self.error: type[Exception] | None = error
@@ -60,7 +60,7 @@ def test_error_of_another_ledger(
     error: type[Exception],
     is_last: bool,
 ) -> None:
-    """What a handler's own use of another ledger raises is that handler's failure alone."""
+    """What using another ledger raises is only that handler's failure."""
     asks, neighbour = AsksAnotherLedger(error), Scripted("neighbour")
     for handler in (neighbour, asks) if is_last else (asks, neighbour):
         status_received.connect(handler)
@@ -89,7 +89,7 @@ def test_error_of_another_ledger(
 def test_every_error_is_counted(
     make_app: MakeApp, payload: Payload, signals_seen: Seen, error: Exception
 ) -> None:
-    """Whatever error a handler raises is counted, so that its event is dead in the end."""
+    """Any error of a handler counts, so that its event finally dies."""
     app = make_app(MAX_ATTEMPTS=2)
     broken = Scripted("broken", error, error)
     status_received.connect(broken)
@@ -105,7 +105,7 @@ def test_every_error_is_counted(
 def test_error_that_cannot_be_shown(
     app: Flask, payload: Payload, signals_seen: Seen, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An exception that cannot say what it is about is a failure that names its type."""
+    """An exception that cannot be shown is a failure with the name of its type."""
     broken, neighbour = Scripted("broken", CannotBeShown()), Scripted("neighbour")
     for handler in (broken, neighbour):
         status_received.connect(handler)
@@ -120,7 +120,7 @@ def test_error_that_cannot_be_shown(
 
 
 def assert_failed(app: Flask, error: str) -> None:
-    """The only event is pending after one failed try, and *error* is what went wrong."""
+    """The only event is pending after one failed attempt, with this error."""
     (event,) = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger.events()
     assert (event.state, event.attempts) == (State.PENDING, 1)
     assert error in event.last_error

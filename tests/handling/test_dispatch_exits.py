@@ -1,4 +1,4 @@
-"""Handlers that leave by an unusual way: exits, coroutines, awaitables."""
+"""Handlers that end in unusual ways: exits, coroutines, awaitables."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ async def gives_coroutine(app: Flask, event: StatusEvent) -> Any:
 def test_exits_pass_through(
     app: Flask, client: FlaskClient, payload: Payload, leaving: BaseException
 ) -> None:
-    """What is no ``Exception`` passes through, and gives the message back for the next try."""
+    """What is not an ``Exception`` passes through, and releases the message for the next
+    attempt.
+    """
     app.extensions["fd_whatsapp"]["fd_whatsapp"].wait_seconds = 0
     before, after = Scripted("before"), Scripted("after")
     exits = Scripted("exits", leaving)
@@ -63,7 +65,9 @@ def test_other_events_after_an_exit(app: Flask, client: FlaskClient, payload: Pa
 
 
 def test_exits_count(make_app: MakeApp, payload: Payload) -> None:
-    """An exit counts as a failed try, so that none repeats for ever, and the death is told."""
+    """An exit counts as a failed attempt, so that none repeats for ever, and the death is
+    signalled.
+    """
     told: list[str] = []
     app = make_app(MAX_ATTEMPTS=2)
     event_dead.connect_via(app)(lambda app, event: told.append(event.status))
@@ -136,7 +140,7 @@ def test_coroutine_objects(
 def test_raising_coroutine_fails(
     client: FlaskClient, payload: Payload, error: BaseException, is_async: bool
 ) -> None:
-    """A coroutine that raises, ``CancelledError`` included, fails as any handler does."""
+    """A coroutine that raises, even ``CancelledError``, fails like any handler."""
     script = Scripted("script", error)
 
     async def handler(app: Flask, event: StatusEvent) -> None:
@@ -157,7 +161,7 @@ def test_raising_coroutine_fails(
 def test_exits_of_coroutines(
     app: Flask, client: FlaskClient, payload: Payload, leaving: BaseException
 ) -> None:
-    """An exit passes through a coroutine as well, and gives the message back."""
+    """An exit passes through a coroutine too, and releases the message."""
     app.extensions["fd_whatsapp"]["fd_whatsapp"].wait_seconds = 0
     exits = Scripted("exits", leaving)
 
@@ -178,7 +182,7 @@ def test_exits_of_coroutines(
 def test_awaitable_nobody_awaits(
     client: FlaskClient, payload: Payload, caplog: pytest.LogCaptureFixture, handler: Any
 ) -> None:
-    """A handler that returns an awaitable, which nobody awaits, has failed."""
+    """A handler that returns an awaitable that is never awaited has failed."""
     after = Scripted("after")
     status_received.connect(handler, weak=False)
     status_received.connect(after)

@@ -1,4 +1,4 @@
-"""Handlers that give up, or put an event off, as the sender and the host see it."""
+"""Handlers that give up or postpone, as seen by the sender and the host."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ def ledger_of(app: Flask) -> Any:
 def test_the_only_handler_gives_up(
     client: FlaskClient, payload: Payload, signals_seen: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The event is dead by the first try, is answered so, and told of once, with the reason."""
+    """The event is dead after the first attempt, answered as dead, and signalled once with the
+    reason.
+    """
     shop = Scripted("shop", GiveUp("no such order"))
     status_received.connect(shop)
     for _ in range(2):
@@ -40,7 +42,7 @@ def test_the_only_handler_gives_up(
 
 @pytest.mark.parametrize("error", [ValueError("no"), RetryLater(7)])
 def test_another_is_left(app: Flask, payload: Payload, signals_seen: Any, error: Exception) -> None:
-    """Until the others have come through it is tried again without the one that gave up."""
+    """Until the others have succeeded it is retried without the handler that gave up."""
     shop, mails = Scripted("shop", GiveUp("no such order")), Scripted("mails", error)
     status_received.connect(shop)
     status_received.connect(mails)
@@ -78,7 +80,7 @@ def test_handler_that_gave_up_can_be_replayed(app: Flask, payload: Payload) -> N
 
 
 def test_put_off_is_seen(app: Flask, payload: Payload, caplog: pytest.LogCaptureFixture) -> None:
-    """The log says who put an event off, why and how often, and the ledger keeps it."""
+    """The log and the ledger say which handler postponed an event, why and how often."""
     caplog.set_level(logging.INFO)
     shop = Scripted("shop", *[RetryLater(60, "no stock yet")] * 2)
     status_received.connect(shop)
@@ -93,7 +95,9 @@ def test_put_off_is_seen(app: Flask, payload: Payload, caplog: pytest.LogCapture
 
 
 def test_put_off_too_long(make_app: MakeApp, payload: Payload, signals_seen: Any) -> None:
-    """A handler that always asks for later is called once more past the limit; then it is dead."""
+    """A handler that always postpones is called once more after the limit; then its event is
+    dead.
+    """
     app = make_app(GIVE_UP_AFTER="2h")
     shop = Scripted("shop", *[RetryLater(60)] * 9)
     status_received.connect(shop)

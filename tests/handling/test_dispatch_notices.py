@@ -23,7 +23,7 @@ ERROR = ValueError("no such ticket")
 
 
 class Telling:
-    """A handler of a notice, that raises what it is given."""
+    """A handler of a notification-only signal that raises a given exception."""
 
     def __init__(self, error: BaseException | None = None) -> None:
         self.error = error
@@ -46,7 +46,7 @@ def break_down(app: Flask, event: StatusEvent) -> None:
 
 
 def test_handler_failed(client: FlaskClient, payload: Payload) -> None:
-    """``handler_failed`` tells event, handler and exception, at each failure."""
+    """``handler_failed`` has event, handler and exception, at each failure."""
     telling = Telling()
     handler_failed.connect(telling)
     status_received.connect(break_down)
@@ -61,7 +61,7 @@ def test_handler_failed(client: FlaskClient, payload: Payload) -> None:
 
 
 def test_told_at_once(client: FlaskClient, payload: Payload) -> None:
-    """A failure is told before the next handler runs."""
+    """A failure is signalled before the next handler runs."""
     steps: list[str] = []
     failing, after = Scripted("failing", ERROR), Scripted("after")
     handler_failed.connect(
@@ -77,7 +77,7 @@ def test_told_at_once(client: FlaskClient, payload: Payload) -> None:
 def test_notices_that_fail(
     mortal: Flask, payload: Payload, caplog: pytest.LogCaptureFixture, error: BaseException
 ) -> None:
-    """A notice's handler that fails does no harm: it is logged, and the next one is told."""
+    """A failing handler of a notification is logged, and the next one is called."""
     failing, telling = Telling(error), Telling()
     for signal in (handler_failed, event_dead):
         signal.connect(failing)
@@ -106,7 +106,7 @@ def test_rejection_notices_that_fail(app: Flask, caplog: pytest.LogCaptureFixtur
 
 
 def test_context_of_notices(mortal: Flask, payload: Payload) -> None:
-    """A notice's handler has an application context of its own as well."""
+    """A notification's handler has an application context of its own, too."""
     contexts: list[Any] = []
 
     def look(app: Flask, **arguments: Any) -> None:
@@ -124,7 +124,7 @@ def test_context_of_notices(mortal: Flask, payload: Payload) -> None:
 
 
 def test_coroutine_notices(mortal: Flask, payload: Payload) -> None:
-    """A notice's handler may be a coroutine function."""
+    """A notification's handler may be a coroutine function."""
     told: list[str] = []
 
     async def tell(app: Flask, event: StatusEvent, **arguments: Any) -> None:
@@ -138,7 +138,9 @@ def test_coroutine_notices(mortal: Flask, payload: Payload) -> None:
 
 
 def test_notices_come_in_order(mortal: Flask, payload: Payload, signals_seen: Any) -> None:
-    """``handler_failed`` comes before ``event_dead``, which comes when all handlers have run."""
+    """``handler_failed`` is sent before ``event_dead``, which is sent when all handlers have
+    run.
+    """
     after = Scripted("after")
     status_received.connect(break_down)
     status_received.connect(after)
@@ -153,7 +155,7 @@ def test_notices_come_in_order(mortal: Flask, payload: Payload, signals_seen: An
 def test_leaving_from_a_notice(
     make_app: MakeApp, payload: Payload, signal: Any, leaving: BaseException
 ) -> None:
-    """``SystemExit`` and the like pass through a notice, and the message is free again."""
+    """``SystemExit`` and the like pass through a notification, and the message is released."""
     app = make_app(MAX_ATTEMPTS=2 if signal is handler_failed else 1)
     app.extensions["fd_whatsapp"]["fd_whatsapp"].wait_seconds = 0
     failing, telling = Scripted("failing", ERROR), Telling(leaving)

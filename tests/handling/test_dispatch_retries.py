@@ -36,7 +36,7 @@ def test_gone_at_the_retry(client: FlaskClient, payload: Payload) -> None:
 
 
 def test_new_at_the_retry(client: FlaskClient, payload: Payload) -> None:
-    """A handler connected between two tries is called, and one connected after them is not."""
+    """A handler connected between two attempts is called; one connected after them is not."""
     broken, between, after = Scripted("broken", ValueError()), Scripted("b"), Scripted("a")
     status_received.connect(broken)
     client.post(URL, json=payload())
@@ -51,7 +51,7 @@ def test_new_at_the_retry(client: FlaskClient, payload: Payload) -> None:
 def test_disconnects_itself(
     app: Flask, client: FlaskClient, payload: Payload, error: Exception | None
 ) -> None:
-    """A handler that disconnects itself makes nobody else be skipped, whether it fails or not."""
+    """A handler that disconnects itself causes no other to be skipped, whether it fails or not."""
     seen: list[str] = []
 
     def once(app: Flask, event: StatusEvent) -> None:
@@ -69,7 +69,7 @@ def test_disconnects_itself(
 
 
 def test_disconnects_its_neighbour(app: Flask, client: FlaskClient, payload: Payload) -> None:
-    """A neighbour disconnected by a handler gets this event still, and none after it."""
+    """A handler disconnected by another still gets this event, and none after it."""
     neighbour = Scripted("neighbour")
     status_received.connect_via(app)(lambda app, event: status_received.disconnect(neighbour))
     status_received.connect(neighbour)
@@ -106,7 +106,7 @@ def test_retry_later(
 def test_retry_later_is_no_failure(
     make_app: MakeApp, payload: Payload, caplog: pytest.LogCaptureFixture, signals_seen: Any
 ) -> None:
-    """``RetryLater`` counts for nothing, gives no notice and is no error in the log."""
+    """``RetryLater`` is not a failed attempt, sends no notification and logs no error."""
     later, neighbour = Scripted("later", *[RetryLater(1)] * 5), Scripted("neighbour")
     status_received.connect(later)
     status_received.connect(neighbour)
@@ -120,7 +120,7 @@ def test_retry_later_is_no_failure(
 
 @pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), 2592001, 10**400])
 def test_wrong_retry_later(seconds: float) -> None:
-    """A wait that no ``Retry-After`` could say is an error where it is raised."""
+    """A delay that does not fit ``Retry-After`` is an error where it is raised."""
     with pytest.raises(ValueError, match="RetryLater takes 0 to 2592000"):
         RetryLater(seconds)
 
@@ -129,14 +129,14 @@ def test_wrong_retry_later(seconds: float) -> None:
     "error", [RetryLater(60, "busy"), RetryLater(1.5), GiveUp("gone")], ids=repr
 )
 def test_requests_of_a_handler_can_be_pickled(error: Exception) -> None:
-    """What a handler raises comes unchanged out of the pool of processes that it may work in."""
+    """A handler's exceptions survive the process pool that it may work in."""
     copied = pickle.loads(pickle.dumps(error))
     assert (type(copied), str(copied), vars(copied)) == (type(error), str(error), vars(error))
 
 
 @pytest.mark.parametrize("seconds", ["60", None, True])
 def test_retry_later_of_no_number(seconds: Any) -> None:
-    """A wait that is no number is an error where it is raised."""
+    """A delay that is not a number is an error where it is raised."""
     with pytest.raises(TypeError, match="RetryLater takes a number"):
         RetryLater(seconds)
 
@@ -144,7 +144,7 @@ def test_retry_later_of_no_number(seconds: Any) -> None:
 def test_dead_event_is_told_once_and_rests(
     make_app: MakeApp, payload: Payload, signals_seen: Any
 ) -> None:
-    """After as many failed tries as are allowed an event is dead, is told once, and rests."""
+    """After the maximum of failed attempts an event is dead, signalled once, and left alone."""
     broken, neighbour = Scripted("broken", *[ValueError()] * 9), Scripted("neighbour")
     status_received.connect(broken)
     status_received.connect(neighbour)
@@ -162,7 +162,7 @@ def test_dead_event_is_told_once_and_rests(
 
 
 def test_dead_alone(make_app: MakeApp, payload: Payload) -> None:
-    """A dead event keeps no other event of its message from being handled."""
+    """A dead event does not block other events of its message."""
     broken, changed = Scripted("broken", ValueError()), Scripted("changed")
     status_received.connect(broken)
     status_changed.connect(changed)
@@ -187,7 +187,7 @@ def test_attempts_of_different_handlers(make_app: MakeApp, payload: Payload) -> 
 
 @pytest.mark.parametrize("failures", [1, 2])
 def test_success_at_the_last_attempt(make_app: MakeApp, payload: Payload, failures: int) -> None:
-    """A success at the last attempt that is allowed is a success."""
+    """A success in the last attempt is a success."""
     told: list[StatusEvent] = []
     broken = Scripted("broken", *[ValueError()] * failures)
     app = make_app(MAX_ATTEMPTS=failures + 1)
@@ -235,7 +235,7 @@ def test_not_superseded(
 
 
 def test_superseded_is_recorded(client: FlaskClient, ledger: Ledger, payload: Payload) -> None:
-    """What was superseded is recorded so, and not called though another handler has to be."""
+    """A superseded handler is recorded as such, and not called even if another has to be."""
     changed = Scripted("changed", ValueError())
     received = Scripted("received", ValueError(), None, ValueError())
     status_changed.connect(changed)

@@ -115,7 +115,9 @@ def test_identity_has_the_signal(app: Flask) -> None:
 
 
 def test_identity_is_bounded(app: Flask) -> None:
-    """A very long identity keeps its end, which tells most, and two of them stay apart."""
+    """A very long identity keeps its end, which is the most distinctive part, and two of them stay
+    distinct.
+    """
     for letter in "ab":
         handler = closure()
         handler.__qualname__ = "x" * 500 + letter
@@ -127,14 +129,14 @@ def test_identity_is_bounded(app: Flask) -> None:
 
 @pytest.mark.parametrize("name", ["", "x" * 201, "two\nlines", "nul\0", 7, None])
 def test_wrong_name(name: Any) -> None:
-    """A name that is no short printable text is an error."""
+    """A name that is not a short printable text is an error."""
     with pytest.raises(ValueError, match="A handler's name is 1 to 200"):
         handler_name(name)
 
 
 @pytest.mark.parametrize("name", ["x", "x" * 200, "Größe der Kampagne"])
 def test_right_name(app: Flask, name: str) -> None:
-    """A name of up to 200 printable characters is taken, and the function comes back itself."""
+    """A name of up to 200 printable characters is accepted, and the function itself is returned."""
     handler = closure()
     assert handler_name(name)(handler) is handler
     status_changed.connect(handler)
@@ -142,7 +144,7 @@ def test_right_name(app: Flask, name: str) -> None:
 
 
 def test_shared_identities_are_numbered(app: Flask) -> None:
-    """Handlers that share an identity are told apart by order of connection, and marked."""
+    """Handlers that share an identity are numbered in order of connection, and marked."""
     handlers = [closure() for _ in range(3)]
     for handler in handlers:
         status_changed.connect(handler)
@@ -164,6 +166,6 @@ def test_given_names_are_numbered_over_signals(app: Flask) -> None:
 
 
 def test_numbers_never_meet_names() -> None:
-    """A name that could be a numbered namesake's is refused."""
+    """A name that looks like a numbered one is refused."""
     with pytest.raises(ValueError, match="other than #"):
         handler_name("x#1/2")

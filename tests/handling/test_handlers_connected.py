@@ -35,7 +35,7 @@ def functions(app: Flask) -> list[Callable[..., None]]:
 
 
 def test_shared_identity_skips_none(client: FlaskClient, payload: Payload) -> None:
-    """Of handlers that share an identity each is called, and only the failed one again."""
+    """Each handler with a shared identity is called, and only the failed one again."""
     first, second = Scripted("shared"), Scripted("shared", ValueError())
     status_received.connect(first)
     status_received.connect(second)
@@ -45,7 +45,7 @@ def test_shared_identity_skips_none(client: FlaskClient, payload: Payload) -> No
 
 
 def test_shared_identity_after_a_neighbour_has_gone(client: FlaskClient, payload: Payload) -> None:
-    """One that failed is called again though its namesake, which succeeded, has gone."""
+    """A failed handler is called again even if its namesake, which succeeded, is gone."""
     first, second = Scripted("shared"), Scripted("shared", ValueError())
     status_received.connect(first)
     status_received.connect(second)
@@ -68,7 +68,7 @@ def test_order_of_connection(app: Flask) -> None:
 
 
 def test_order_without_those_gone(app: Flask) -> None:
-    """The order stays when handlers held weakly have vanished or were disconnected."""
+    """The order stays when weakly held handlers have vanished or were disconnected."""
     handlers = [closure() for _ in range(30)]
     for handler in handlers:
         status_changed.connect(handler)
@@ -79,7 +79,7 @@ def test_order_without_those_gone(app: Flask) -> None:
 
 
 def test_signals_in_turn(app: Flask) -> None:
-    """The signals' order comes before that of connection."""
+    """The order of signals takes precedence over that of connection."""
     handler = closure()
     for signal in reversed(EVENT_SIGNALS):
         signal.connect(handler)
@@ -117,7 +117,7 @@ def test_muted_handlers_are_not_called(client: FlaskClient, payload: Payload) ->
 
 @pytest.mark.parametrize("signal", [handler_failed, event_dead])
 def test_muted_notices(make_app: MakeApp, payload: Payload, signal: Any) -> None:
-    """A muted notice is not given."""
+    """A muted notification is not sent."""
     told: list[Any] = []
     app, broken = make_app(MAX_ATTEMPTS=1), Scripted("broken", ValueError())
     status_received.connect(broken)
@@ -129,7 +129,7 @@ def test_muted_notices(make_app: MakeApp, payload: Payload, signal: Any) -> None
 
 
 def test_connect_via_stays(make_app: MakeApp, payload: Payload) -> None:
-    """In a factory ``connect_via`` holds a handler, and ``connect`` lets it vanish."""
+    """In a factory ``connect_via`` keeps a handler, and ``connect`` lets it vanish."""
     stays: list[Any] = []
     vanishes: list[Any] = []
 
@@ -161,7 +161,7 @@ def unheard(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_nobody_listens(
     client: FlaskClient, payload: Payload, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The first event that reaches no handler at all is warned of, with its signals, once."""
+    """The first event that reaches no handler at all logs one warning with its signals."""
     sent = Scripted("sent")
     message_sent.connect(sent)
     client.post(URL, json=payload("sent"))
@@ -176,7 +176,7 @@ def test_nobody_listens(
 def test_nobody_listens_to_what_is_stale(
     client: FlaskClient, payload: Payload, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A stale event that ``status_changed`` skips is not warned of, the next event is."""
+    """A stale event skipped by ``status_changed`` logs no warning; the next event does."""
     changed = Scripted("changed")
     status_changed.connect(changed)
     for name in ("delivered", "sent"):
@@ -191,7 +191,7 @@ def test_nobody_listens_to_what_is_stale(
 def test_somebody_listened(
     client: FlaskClient, payload: Payload, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An event whose only handler has succeeded before, or failed, has reached one."""
+    """An event whose only handler has succeeded before, or failed, has reached a handler."""
     first = Scripted("first")
     failing = Scripted("failing", ValueError())
     message_sent.connect(first)
@@ -205,7 +205,7 @@ def test_somebody_listened(
 def test_listening_to_another_sender(
     app: Flask, client: FlaskClient, payload: Payload, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A handler that is connected for the proxy of the application is called by no event."""
+    """A handler connected for the proxy of the application is never called."""
     with app.app_context():
         handler = Scripted("proxy")
         status_received.connect(handler, sender=current_app)

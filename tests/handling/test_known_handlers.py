@@ -22,7 +22,7 @@ def second(app: Flask, event: Any) -> None: ...
 
 
 def functions(app: Flask) -> list[Callable[..., Any]]:
-    """The functions that are known, which are those that are connected."""
+    """The known handlers are those that are connected."""
     known = known_handlers_of(SIGNALS, app)
     assert known == handlers_of(SIGNALS, app) == known_handlers_of(SIGNALS, app)
     return [handler.function for handler in known]
@@ -30,7 +30,7 @@ def functions(app: Flask) -> list[Callable[..., Any]]:
 
 @pytest.fixture
 def app() -> Flask:
-    """An application one of whose handlers is known already."""
+    """An application with one handler in the cache."""
     app = Flask("known")
     status_changed.connect(first)
     assert functions(app) == [first]
@@ -38,7 +38,7 @@ def app() -> Flask:
 
 
 def test_one_that_connects_later_is_known(app: Flask) -> None:
-    """However it connects, to whichever of the signals, and in its place."""
+    """A change is noticed however a handler connects, and to whichever signal."""
     status_changed.connect(second)
     assert functions(app) == [first, second]
     message_sent.connect(second, weak=False)
@@ -51,14 +51,14 @@ def test_one_that_connects_later_is_known(app: Flask) -> None:
 
 
 def test_one_that_is_connected_for_a_while_is_known_for_so_long(app: Flask) -> None:
-    """What a context manager connects goes with it."""
+    """A handler connected by a context manager ends with it."""
     with status_changed.connected_to(second, sender=app):
         assert functions(app) == [first, second]
     assert functions(app) == [first]
 
 
 def test_one_of_another_sender_is_known_once_it_is_of_this_one(app: Flask) -> None:
-    """Senders are told apart, and a function may get one more."""
+    """Senders are distinguished, and a function may be connected to another."""
     other = Flask("other")
     status_changed.connect(second, sender=other)
     assert functions(app) == [first]
@@ -68,7 +68,7 @@ def test_one_of_another_sender_is_known_once_it_is_of_this_one(app: Flask) -> No
 
 
 def test_one_that_is_disconnected_is_not_known(app: Flask) -> None:
-    """Whether from all senders, or from this one alone."""
+    """A disconnection is noticed, from all senders or from this one only."""
     status_changed.disconnect(first)
     assert functions(app) == []
     status_changed.connect(second, sender=app)
@@ -78,14 +78,14 @@ def test_one_that_is_disconnected_is_not_known(app: Flask) -> None:
 
 
 def test_one_in_place_of_another_is_known(app: Flask) -> None:
-    """Also where there are as many as before."""
+    """A change is noticed even if the number stays the same."""
     status_changed.disconnect(first)
     status_changed.connect(second)
     assert functions(app) == [second]
 
 
 def test_a_function_that_is_collected_is_not_known(app: Flask) -> None:
-    """What is connected weakly is not kept alive by being known."""
+    """A weakly connected handler is not kept alive by the cache."""
 
     def collected(app: Flask, event: Any) -> None: ...
 
@@ -113,7 +113,9 @@ def test_a_method_of_an_object_that_is_collected_is_not_known(app: Flask) -> Non
 
 
 def test_a_muted_signal_has_no_handlers(app: Flask) -> None:
-    """For so long, whether its handlers were known before or are looked for meanwhile."""
+    """A muted signal stays muted for as long as it is, whether its handlers were cached before or
+    looked up meanwhile.
+    """
     with status_changed.muted():
         assert functions(app) == []
         status_received.connect(second)
@@ -122,13 +124,13 @@ def test_a_muted_signal_has_no_handlers(app: Flask) -> None:
 
 
 def test_all_that_is_cleared_without_a_word_is_not_known(app: Flask) -> None:
-    """blinker's own means for tests tells nobody."""
+    """blinker's own helpers for tests notify nobody."""
     status_changed._clear_state()
     assert functions(app) == []
 
 
 def test_an_application_is_not_kept_alive(app: Flask) -> None:
-    """What is known of an application goes with it."""
+    """An application's cache goes with it."""
     other = Flask("other")
     assert functions(other) == [first]
     is_alive = ref(other)
@@ -138,7 +140,7 @@ def test_an_application_is_not_kept_alive(app: Flask) -> None:
 
 
 def test_namesakes_are_numbered_anew(app: Flask) -> None:
-    """Two of one name are told apart, and one that stays alone has its name again."""
+    """Two handlers of one name are numbered, and a single one left has its name again."""
 
     def made() -> Callable[..., Any]:
         def namesake(app: Flask, event: Any) -> None: ...

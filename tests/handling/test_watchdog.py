@@ -1,4 +1,4 @@
-"""What watches over running handlers."""
+"""The watchdog of running handlers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EVENT = StatusEvent(account_id="1", message_id="M1", status="SENT", timestamp=MO
 
 
 class Renewed:
-    """A claim that tells when it is renewed."""
+    """A claim that reports when it is renewed."""
 
     def __init__(self, *errors: Exception) -> None:
         self.errors = list(errors)
@@ -76,7 +76,7 @@ def dog() -> Iterator[Watchdog]:
 
 
 def test_one_thread_renews_all_leases(dog: Watchdog) -> None:
-    """Leases of all that runs are renewed again and again, by one thread, until it has ended."""
+    """The leases of all running handlers are renewed by one thread, until they have ended."""
     claims = [Renewed(), Renewed()]
     attempts = [an_attempt(claim) for claim in claims]
     for attempt in attempts:
@@ -94,7 +94,7 @@ def test_one_thread_renews_all_leases(dog: Watchdog) -> None:
 
 
 def test_a_short_lease_after_a_long_one(dog: Watchdog) -> None:
-    """The lease that comes last is renewed in time though the thread sleeps for a longer one."""
+    """The last lease is renewed in time even if the thread is sleeping for a longer one."""
     dog.enter(an_attempt(Renewed(), lease=3600))
     claim = Renewed()
     dog.enter(an_attempt(claim))
@@ -102,7 +102,7 @@ def test_a_short_lease_after_a_long_one(dog: Watchdog) -> None:
 
 
 def test_a_ledger_that_is_down(dog: Watchdog, caplog: pytest.LogCaptureFixture) -> None:
-    """A renewal that fails is tried again, and an outage said once, without a traceback."""
+    """A failed renewal is retried, and an outage logged once, without a traceback."""
     claims = [Renewed(*[LedgerUnavailable("Down.")] * 3) for _ in range(3)]
     for claim in claims:
         dog.enter(an_attempt(claim))
@@ -116,7 +116,7 @@ def test_a_ledger_that_is_down(dog: Watchdog, caplog: pytest.LogCaptureFixture) 
 
 
 def test_a_fault_of_one(dog: Watchdog, caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever else goes wrong with one attempt keeps no other from being renewed."""
+    """Any other problem with one attempt does not stop others from being renewed."""
     broken, other = Renewed(ValueError("broken")), Renewed()
     dog.enter(an_attempt(broken))
     dog.enter(an_attempt(other))
@@ -126,7 +126,7 @@ def test_a_fault_of_one(dog: Watchdog, caplog: pytest.LogCaptureFixture) -> None
 
 
 class Silent(Renewed):
-    """A claim whose ledger does not answer until it is let go."""
+    """A claim whose ledger does not answer until it is released."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -151,7 +151,7 @@ def test_a_silent_ledger(dog: Watchdog) -> None:
 
 
 def test_a_shorter_limit_with_the_same_lease(dog: Watchdog) -> None:
-    """A handler's limit is kept though the thread sleeps for an attempt that has a longer one."""
+    """A handler's limit is observed even if the thread is sleeping for a longer one."""
     hanging = Event()
     dog.on_hanging = lambda attempt: hanging.set()
     dog.enter(an_attempt(Renewed(), lease=3600))
@@ -164,7 +164,7 @@ def test_a_shorter_limit_with_the_same_lease(dog: Watchdog) -> None:
 def test_no_thread(
     dog: Watchdog, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If no thread can be started that is said, and the next attempt tries again, for all."""
+    """If no thread can be started, that is logged, and the next attempt retries for all."""
 
     def start(self: Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -180,7 +180,7 @@ def test_no_thread(
 
 
 def test_idle_thread_ends(dog: Watchdog, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thread that has nothing to watch over ends, and the next attempt gets another."""
+    """A thread with nothing to watch ends, and the next attempt starts another."""
     threads: list[Thread] = []
     start = Thread.start
 
@@ -200,7 +200,7 @@ def test_idle_thread_ends(dog: Watchdog, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_claim_that_is_lost(dog: Watchdog, caplog: pytest.LogCaptureFixture) -> None:
-    """What another has taken is not asked for again."""
+    """A lost claim is not renewed again."""
     lost, other = Renewed(ClaimLost("taken")), Renewed()
     dog.enter(an_attempt(lost))
     dog.enter(an_attempt(other))
@@ -209,7 +209,7 @@ def test_a_claim_that_is_lost(dog: Watchdog, caplog: pytest.LogCaptureFixture) -
 
 
 def test_quick_handlers_are_not_renewed(dog: Watchdog) -> None:
-    """A attempt that is over before half its lease costs no renewal."""
+    """An attempt that ends before half its lease costs no renewal."""
     quick, slow = Renewed(), Renewed()
     for _ in range(100):
         attempt = an_attempt(quick, lease=600)
@@ -226,7 +226,7 @@ def waits_here(entered: Event, let_go: Event) -> None:
 
 
 def test_reports_what_hangs(dog: Watchdog, caplog: pytest.LogCaptureFixture) -> None:
-    """Past its time a handler is reported once, with its event, its stack and the log's fields."""
+    """A hanging handler is reported once, with its event, its stack and the log's fields."""
     entered, let_go, hanging = Event(), Event(), Event()
     claim = Renewed()
     dog.on_hanging = lambda attempt: hanging.set()
@@ -260,7 +260,7 @@ def test_reports_what_hangs(dog: Watchdog, caplog: pytest.LogCaptureFixture) -> 
 
 
 def test_no_limit(dog: Watchdog, caplog: pytest.LogCaptureFixture) -> None:
-    """Without a limit nothing is reported, and leases are renewed as ever."""
+    """Without a limit nothing is reported, and leases are renewed as usual."""
     claim = Renewed()
     attempt = an_attempt(claim, handler_seconds=None)
     dog.enter(attempt)
@@ -271,7 +271,7 @@ def test_no_limit(dog: Watchdog, caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="There is no fork here.")
 def test_forked_process(dog: Watchdog) -> None:
-    """A forked process has a thread of its own, and does not renew what its parent is doing."""
+    """A forked process has its own thread, and does not renew its parent's claims."""
     parents = Renewed()
     dog.enter(an_attempt(parents))
     assert parents.often.wait(TIMEOUT)

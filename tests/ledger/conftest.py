@@ -89,7 +89,7 @@ def bare(bare_url: str) -> Iterator[Engine]:
 
 
 def wipe(ledger: SQLLedger) -> None:
-    """Take out whatever an earlier test left."""
+    """Remove whatever an earlier test left."""
     with ledger.database.writing() as connection:
         full = set(connection.scalars(FULL_TABLES))
         for table in reversed(metadata.sorted_tables):

@@ -50,14 +50,14 @@ def fresh_database(kind: str, directory: Path) -> Generator[str]:
 
 
 def server_url(kind: str) -> URL:
-    """Where the server of *kind* is, with a database to log in to."""
+    """The URL of the server of *kind*, with a database to log in to."""
     return make_url(
         os.environ.get(f"FD_WHATSAPP_TEST_{kind.upper()}_URL") or _DEFAULT_URLS[kind],
     )
 
 
 def require(kind: str) -> None:
-    """Skip the test if there is no server of *kind*, or fail it where there has to be one."""
+    """Skip the test if there is no server of *kind*, or fail it where one is required."""
     trouble = None if kind == "sqlite" else _trouble(kind)
     if trouble is None:
         return

@@ -1,4 +1,4 @@
-"""Events to record, and what a test does to a ledger from outside: time passes, a process dies."""
+"""Events to record, and ways to change a ledger from outside: time passes, a process dies."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FAILED = Tried(failed={"handler": "ValueError: no"})
 
 
 def new_memory_ledger() -> MemoryLedger:
-    """A ledger in memory whose leases end when :func:`end_leases` says so."""
+    """An in-memory ledger whose leases end when :func:`end_leases` says so."""
     return MemoryLedger(clock=Clock())
 
 
@@ -71,21 +71,21 @@ def entry(
 
 
 def claimed(ledger: Ledger, status: str = "QUEUED", **fields: Any) -> tuple[Recorded, Claim]:
-    """Record an event, and give it with its claim."""
+    """Record an event, and return it with its claim."""
     recorded = ledger.record(entry(status, **fields), POLICY)
     assert recorded.claim is not None
     return recorded, recorded.claim
 
 
 def handle(ledger: Ledger, status: str = "QUEUED", **fields: Any) -> Any:
-    """Record an event and handle it to the end; gives its id."""
+    """Record an event and complete it; return its id."""
     recorded, claim = claimed(ledger, status, **fields)
     assert claim.finish(Tried()) is State.DONE
     return recorded.id
 
 
 def kill(ledger: Ledger, status: str = "QUEUED", *, times: int = 1, **fields: Any) -> Any:
-    """Let as many processes as *times* die while they handle an event; gives its id."""
+    """Let this many processes die while they handle an event; return its id."""
     for _ in range(times):
         recorded, _ = claimed(ledger, status, **fields)
         end_leases(ledger)
@@ -93,7 +93,7 @@ def kill(ledger: Ledger, status: str = "QUEUED", *, times: int = 1, **fields: An
 
 
 def exhaust(ledger: Ledger, status: str = "QUEUED", **fields: Any) -> Any:
-    """Let every attempt at an event fail until it is dead; gives its id."""
+    """Let every attempt at an event fail until it is dead; return its id."""
     for _ in range(POLICY.max_attempts):
         recorded, claim = claimed(ledger, status, **fields)
         state = claim.finish(FAILED)
@@ -114,7 +114,7 @@ def the_event(ledger: Ledger, event_id: Any) -> Event:
 
 
 def end_leases(ledger: Ledger) -> None:
-    """Every claim's time is over."""
+    """Let every claim expire."""
     if isinstance(ledger, SQLLedger):
         with ledger.engine.begin() as connection:
             connection.execute(
@@ -129,7 +129,7 @@ def end_leases(ledger: Ledger) -> None:
 
 
 def make_due(ledger: Ledger, *, ago: timedelta = timedelta(hours=1), event_id: Any = None) -> None:
-    """Every pending event, or the one given, came due some time ago."""
+    """Make every pending event, or the given one, due since some time ago."""
     moment = datetime.now(UTC) - ago
     if isinstance(ledger, SQLLedger):
         pending = update(event_table).where(event_table.c.due_at.is_not(None))
@@ -145,7 +145,7 @@ def make_due(ledger: Ledger, *, ago: timedelta = timedelta(hours=1), event_id: A
 
 
 def make_old(ledger: Ledger, age: timedelta) -> None:
-    """Every event was recorded so long ago."""
+    """Make every event recorded this long ago."""
     moment = datetime.now(UTC) - age
     if isinstance(ledger, SQLLedger):
         with ledger.engine.begin() as connection:

@@ -1,4 +1,4 @@
-"""How many rows a database goes through to answer a statement, as it tells itself."""
+"""How many rows a database reads to answer a statement, according to itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A PgBouncer of the test's own, in front of the server of the tests."""
+"""A PgBouncer for one test, in front of the tests' server."""
 
 from __future__ import annotations
 

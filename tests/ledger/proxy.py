@@ -1,4 +1,4 @@
-"""A port that leads to a database server, until the network between them goes silent."""
+"""A port that forwards to a database server, until the network goes silent."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Network:
         self._thread.start()
 
     def go_silent(self) -> None:
-        """Give nothing any more to those who are connected, or to those who connect."""
+        """Stop forwarding to existing and new connections."""
         self._is_silent.set()
 
     def come_back(self) -> None:
-        """Pass on what comes on new connections; those of before stay silent."""
+        """Forward on new connections; earlier ones stay silent."""
         self._is_silent.clear()
 
     def close(self) -> None:
@@ -76,7 +76,7 @@ class Network:
 
 @contextmanager
 def network(server: tuple[str, int]) -> Generator[Network]:
-    """A network to *server*, taken down at the end."""
+    """A network to *server*, closed at the end."""
     found = Network(server)
     try:
         yield found

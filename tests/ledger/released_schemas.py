@@ -35,7 +35,7 @@ def create(engine: Engine, release: str) -> str:
 
 
 def write(release: str) -> None:
-    """Write down the tables of the metadata, which are those that migrations make."""
+    """Write the tables of the metadata, which are those that the migrations create."""
     for kind, url in URLS.items():
         dialect = make_url(url).get_dialect()()
         statements = []

@@ -14,7 +14,7 @@ from .entries import FAILED, claimed, the_event
 
 
 def test_the_handler_is_late(ledger: Ledger) -> None:
-    """The attempt has failed, and the handler's thread can record nothing after that."""
+    """The attempt has failed, and the handler's thread can record nothing afterwards."""
     recorded, claim = claimed(ledger)
     with ThreadPoolExecutor(1) as another:
         assert another.submit(claim.abandon, FAILED).result(TIMEOUT) is State.PENDING
@@ -28,7 +28,7 @@ def test_the_handler_is_late(ledger: Ledger) -> None:
 
 
 def test_its_success_was_first(ledger: Ledger) -> None:
-    """A handler whose success is recorded does not hang, nor does one whose try has ended."""
+    """A handler whose success is recorded does not hang, nor one whose attempt has ended."""
     recorded, claim = claimed(ledger)
     claim.succeeded("handler")
     assert claim.abandon(FAILED) is None

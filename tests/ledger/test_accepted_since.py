@@ -1,4 +1,4 @@
-"""Whether the webhook of an account has brought anything since, in every ledger."""
+"""Whether an account's webhook has brought an event since a moment, in every ledger."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .entries import POLICY, entry, handle
 
 
 def test_whether_an_account_was_heard_of_since(ledger: Ledger) -> None:
-    """An event of one of the account's ids counts, that came to the receiver, after the moment."""
+    """An event counts if it is for one of the account's ids, reached the receiver, and is later."""
     handle(ledger, message_id="M1", account_id="1", receiver="a")
     handle(ledger, message_id="M2", account_id="2", receiver="b")
     (first,) = ledger.events(message_id="M1")
@@ -27,7 +27,7 @@ def test_whether_an_account_was_heard_of_since(ledger: Ledger) -> None:
 
 
 def test_what_the_api_told_is_not_the_webhooks(ledger: Ledger) -> None:
-    """A message that is asked for, or sent, says nothing of the account's webhook."""
+    """A message that was asked about, or sent, says nothing about the account's webhook."""
     of_webhook = entry(message_id="M1", account_id="1", receiver="a")
     ledger.record(of_webhook._replace(event=replace(of_webhook.event, source=API)), POLICY)
     ledger.expect("M2", account_id="1")

@@ -42,7 +42,7 @@ HOUR = timedelta(hours=1)
 
 
 def make_messages(ledger: Ledger, **ages: timedelta) -> None:
-    """Set moments of every message to so long ago."""
+    """Set times of every message to this long ago."""
     moments = {name: datetime.now(UTC) - age for name, age in ages.items()}
     if isinstance(ledger, SQLLedger):
         with ledger.engine.begin() as connection:
@@ -59,13 +59,15 @@ def due(ledger: Ledger, wanted: AskFilter = STUCK, **options: Any) -> list[str]:
 
 
 def told(ledger: Ledger, status: str, **fields: Any) -> Any:
-    """Record what the API told."""
+    """Record what the API reported."""
     given = entry(status, **fields)
     return ledger.record(given._replace(event=replace(given.event, source="api")), POLICY)
 
 
 def test_what_is_stuck(ledger: Ledger) -> None:
-    """Asked for is what has no status, or is QUEUED or SENT, and was not heard of for so long."""
+    """Messages are asked about that have no status, or are QUEUED or SENT, without a recent
+    event.
+    """
     ledger.expect("M0", account_id="1")
     for number, status in enumerate(("QUEUED", "SENT", "DELIVERED", "READ", "FAILED", "PLAYED"), 1):
         handle(ledger, status, message_id=f"M{number}")
@@ -80,7 +82,7 @@ def test_what_is_stuck(ledger: Ledger) -> None:
 
 
 def test_windows_and_pages(ledger: Ledger) -> None:
-    """The oldest come first, within a window, and a page goes on where the last one ended."""
+    """The oldest come first, within a period, and a page continues where the last one ended."""
     for number in range(3):
         handle(ledger, "SENT", message_id=f"M{number}")
     make_messages(ledger, last_seen=2 * HOUR)
@@ -95,7 +97,7 @@ def test_windows_and_pages(ledger: Ledger) -> None:
 
 
 def test_one_turn_for_one_process(ledger: Ledger) -> None:
-    """Of threads that claim one message's turn at once, one gets it."""
+    """Of several threads that claim a message at once, one succeeds."""
     handle(ledger, "SENT")
     make_messages(ledger, last_seen=2 * HOUR)
     (asked,) = ledger.asking.due(STUCK, limit=1)
@@ -111,7 +113,7 @@ def test_one_turn_for_one_process(ledger: Ledger) -> None:
 
 
 def test_turns_come_again_later_each_time(ledger: Ledger) -> None:
-    """After a turn the next one comes in 15 minutes, an hour, six hours, and then daily."""
+    """A message is due again after 15 minutes, an hour, six hours, and then daily."""
     ledger.expect("M1", account_id="1")
     gaps = []
     for _ in range(6):
@@ -127,7 +129,7 @@ def test_turns_come_again_later_each_time(ledger: Ledger) -> None:
 
 
 def test_a_turn_is_given_back(ledger: Ledger) -> None:
-    """A turn that brought no answer is put back as it was, unless another has gone on."""
+    """A claim without an answer is put back, unless another process has continued."""
     ledger.expect("M1", account_id="1")
     make_messages(ledger, last_seen=2 * HOUR)
     (asked,) = ledger.asking.due(STUCK, limit=1)
@@ -144,7 +146,7 @@ def test_a_turn_is_given_back(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("asks", range(1, 7))
 def test_a_recheck_asks_once_in_the_shortest_step(ledger: Ledger, asks: int) -> None:
-    """A recheck asks again for what was asked for a quarter of an hour ago, however often."""
+    """A recheck asks again about messages asked about a quarter of an hour ago, however often."""
     handle(ledger, "DELIVERED")
     asked = ledger.asking.find("1", "M1")
     for _ in range(asks):
@@ -158,7 +160,7 @@ def test_a_recheck_asks_once_in_the_shortest_step(ledger: Ledger, asks: int) -> 
 
 
 def test_the_steps_of_the_rule_and_of_the_query_agree() -> None:
-    """What the query asks for is what the rule says, with and without a recheck."""
+    """The query finds what the rule says, with and without a recheck."""
     now = datetime.now(UTC)
     asked = Asked(1, "1", "M1", "SENT", now + HOUR, 2, 0, now)
     assert not is_due(asked, STUCK, now)
@@ -168,7 +170,7 @@ def test_the_steps_of_the_rule_and_of_the_query_agree() -> None:
 
 
 def test_what_is_not_found_three_times_is_given_up(ledger: Ledger) -> None:
-    """A message that Freshdesk has not known three times is asked for no more."""
+    """A message that Freshdesk did not find three times is no longer asked about."""
     ledger.expect("M1", account_id="1")
     make_messages(ledger, last_seen=2 * HOUR)
     (asked,) = ledger.asking.due(STUCK, limit=1)
@@ -182,7 +184,7 @@ def test_what_is_not_found_three_times_is_given_up(ledger: Ledger) -> None:
 
 
 def test_what_the_api_told_is_marked(ledger: Ledger) -> None:
-    """An event that the API told says so, and its time is no time of WhatsApp's."""
+    """An event from the API says so, and its time is not WhatsApp's."""
     handle(ledger, "QUEUED")
     recorded = told(ledger, "DELIVERED", timestamp=MOMENT)
     assert recorded.source == "api"
@@ -210,7 +212,7 @@ def test_of_queued_the_api_tells_the_time(ledger: Ledger) -> None:
 
 
 def test_a_later_webhook_replaces_what_the_api_told(ledger: Ledger) -> None:
-    """It is a duplicate that brings payload, time and source; a known error stays."""
+    """A late webhook is a duplicate that supplies payload, time and source; a known error stays."""
     error = DeliveryError("131026", "undeliverable")
     recorded = told(ledger, "FAILED", error=error, timestamp=MOMENT, body='{"told": 1}')
     recorded.claim.finish(Tried())
@@ -227,7 +229,7 @@ def test_a_later_webhook_replaces_what_the_api_told(ledger: Ledger) -> None:
 
 
 def test_what_the_api_tells_again_changes_nothing(ledger: Ledger) -> None:
-    """What a webhook has told stays, whatever the API tells of it later."""
+    """What a webhook reported stays, whatever the API reports later."""
     handle(ledger, "SENT", timestamp=MOMENT)
     again = told(ledger, "SENT", timestamp=MOMENT + HOUR, body='{"told": 1}')
     assert again.source == "webhook"
@@ -236,7 +238,7 @@ def test_what_the_api_tells_again_changes_nothing(ledger: Ledger) -> None:
 
 
 def test_the_account_of_the_last_webhook(ledger: Ledger) -> None:
-    """It is that of the last event which the API has not told."""
+    """The last webhook is that of the last event not from the API."""
     assert ledger.asking.last_webhook(receiver=RECEIVER) is None
     handle(ledger, "SENT", account_id="1")
     handle(ledger, "SENT", account_id="2")
@@ -258,7 +260,7 @@ def runs(ledger: Ledger, receiver: str = RECEIVER) -> list[str]:
 
 
 def test_the_last_reconciliation_of_each_receiver_is_kept(ledger: Ledger) -> None:
-    """A later run takes the place of the one before."""
+    """A later run replaces the previous one."""
     assert runs(ledger) == []
     ledger.asking.note(RECEIVER, asked=9, changed=9, stopped="few calls left", is_good=True)
     note(ledger, RECEIVER)
@@ -272,7 +274,7 @@ def test_the_last_reconciliation_of_each_receiver_is_kept(ledger: Ledger) -> Non
 def test_a_reconciliation_that_could_not_ask_leaves_the_time_of_the_last_good_one(
     ledger: Ledger,
 ) -> None:
-    """A job that fails again and again does not look as if it had reconciled anything."""
+    """A job that keeps failing does not look as if it had reconciled anything."""
     note(ledger, RECEIVER, is_good=False)
     (never,) = ledger.asking.runs(receiver=RECEIVER)
     assert (never.good_at, never.is_good, never.stopped) == (None, False, "a wrong key")
@@ -285,7 +287,7 @@ def test_a_reconciliation_that_could_not_ask_leaves_the_time_of_the_last_good_on
 
 
 def test_reconciliations_of_accounts_are_kept_apart(ledger: Ledger) -> None:
-    """Those that never succeeded come first, then those that did longest ago."""
+    """Runs that never succeeded come first, then the longest ago."""
     keys = ["a", "b", "c"]
     for key in keys:
         note(ledger, name_of_account(RECEIVER, key), is_good=key != "c")
@@ -297,7 +299,7 @@ def test_reconciliations_of_accounts_are_kept_apart(ledger: Ledger) -> None:
 def test_runs_of_a_receiver_that_has_accounts_now_are_those_of_its_accounts(
     ledger: Ledger,
 ) -> None:
-    """What was kept under its own name before does not look like a run that never comes again."""
+    """A receiver's former run does not look like one that is overdue."""
     note(ledger, RECEIVER, is_good=False)
     note(ledger, "other")
     note(ledger, name_of_account(RECEIVER, "acme"))
@@ -312,7 +314,9 @@ def test_runs_of_a_receiver_that_has_accounts_now_are_those_of_its_accounts(
 def test_a_run_of_the_previous_version_is_good_unless_it_was_stopped(
     sql_ledger: SQLLedger, good_before: datetime | None
 ) -> None:
-    """It does not write when it was good, and runs beside this version during an upgrade."""
+    """The previous version does not write the time of success, and runs beside this one during an
+    upgrade.
+    """
     note(sql_ledger, RECEIVER)
     with sql_ledger.engine.begin() as connection:
         connection.execute(update(run_table).values(good_at=good_before))
@@ -353,7 +357,7 @@ def test_receivers_whose_names_differ_only_in_case_are_different(ledger: Ledger)
 def test_reconciliations_of_accounts_that_are_gone_are_pruned(
     ledger: Ledger, receiver: str | None
 ) -> None:
-    """With what is as old: an account that was taken away does not alarm for ever."""
+    """Runs are pruned by age: a removed account does not raise an alert for ever."""
     names = [name_of_account(RECEIVER, "gone"), RECEIVER, name_of_account("other", "acme")]
     for name in names:
         note(ledger, name)
@@ -366,7 +370,7 @@ def test_reconciliations_of_accounts_that_are_gone_are_pruned(
 
 
 def test_paces_are_compared_and_set(ledger: Ledger) -> None:
-    """What a pace remembers is replaced only by who knows it, to the microsecond."""
+    """A pace's state is replaced only by compare-and-set, to the microsecond."""
     assert ledger.rates.read("a/send").moments is None
     first = PaceMoments(MOMENT)
     second = PaceMoments(MOMENT + timedelta(microseconds=1), MOMENT)

@@ -1,4 +1,4 @@
-"""What a ledger tells those who operate it: what waits, what fails, and what is dead."""
+"""What a ledger reports to operators: pending, failing and dead events."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SLACK = timedelta(minutes=1)
 
 
 def test_acknowledge_all(ledger: Ledger) -> None:
-    """Dead events are new until somebody takes note of them, and stay dead."""
+    """Dead events are new until acknowledged, and stay dead."""
     for number in range(3):
         exhaust(ledger, message_id=f"M{number}")
     handle(ledger, message_id="done")
@@ -34,7 +34,7 @@ def test_acknowledge_all(ledger: Ledger) -> None:
 
 
 def test_acknowledge_by_receiver_and_id(ledger: Ledger) -> None:
-    """Those of one receiver, or one event, can be acknowledged, and no other is."""
+    """Dead events of one receiver, or one event, can be acknowledged, and no others are."""
     first, second = (exhaust(ledger, message_id=name) for name in ("M1", "M2"))
     exhaust(ledger, message_id="M3", receiver="other")
     assert ledger.dead_events.acknowledge(receiver="other", event_id=first) == 0
@@ -47,7 +47,7 @@ def test_acknowledge_by_receiver_and_id(ledger: Ledger) -> None:
 
 
 def test_what_is_not_dead_is_not_acknowledged(ledger: Ledger) -> None:
-    """An event that is pending cannot be acknowledged for the day on which it may die."""
+    """A pending event cannot be acknowledged in advance."""
     recorded, claim = claimed(ledger)
     claim.finish(FAILED)
     assert ledger.dead_events.acknowledge(event_id=recorded.id) == 0
@@ -66,7 +66,7 @@ def test_revived_and_dead_again(ledger: Ledger) -> None:
 
 
 def test_oldest_due(ledger: Ledger) -> None:
-    """What has been due longest is told, unless somebody is handling it."""
+    """The event that has been due longest is reported, unless it is being handled."""
     ledger.record(entry("QUEUED", message_id="M1"), POLICY, claim=False)
     _, claim = claimed(ledger, message_id="M2")
     make_due(ledger, ago=timedelta(hours=1))
@@ -85,7 +85,7 @@ def test_oldest_due(ledger: Ledger) -> None:
 
 
 def test_failing_since(ledger: Ledger) -> None:
-    """An event at which a handler failed is told until it is done; one that never failed is not."""
+    """An event with a failed handler is reported until it is done; others are not."""
     ledger.record(entry("QUEUED", message_id="M0"), POLICY, claim=False)
     recorded, claim = claimed(ledger)
     assert ledger.overview.backlog().failing_since is None
@@ -100,13 +100,13 @@ def test_failing_since(ledger: Ledger) -> None:
 
 
 def test_asking_to_be_called_later_is_no_failure(ledger: Ledger) -> None:
-    """What waits since its handler asked for that is not failing."""
+    """A postponed event is not failing."""
     claimed(ledger)[1].finish(Tried(retry_after=60))
     assert ledger.overview.backlog().failing_since is None
 
 
 def test_failing_since_it_was_revived(ledger: Ledger) -> None:
-    """What was revived has been failing since then, not since it was recorded."""
+    """A revived event has been failing since it was revived, not since it was recorded."""
     event_id = exhaust(ledger)
     ledger.dead_events.revive(event_id)
     assert ledger.overview.backlog().failing_since is None

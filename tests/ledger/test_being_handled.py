@@ -1,4 +1,4 @@
-"""What the ledger tells of the events that are being handled right now."""
+"""What the ledger reports about events being handled right now."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ def the_one(ledger: Ledger) -> BeingHandled:
 
 
 def test_fresh_event(ledger: Ledger) -> None:
-    """An event is being handled from its record to the end of its try, and since when is told."""
+    """An event is being handled from being recorded to the end of its attempt, with the time
+    since.
+    """
     before = datetime.now(UTC) - SLACK
     recorded, held = claimed(ledger, "SENT")
     found = the_one(ledger)
@@ -39,7 +41,7 @@ def test_fresh_event(ledger: Ledger) -> None:
 
 
 def test_only_what_is_claimed(ledger: Ledger) -> None:
-    """Of a message's pending events the one that is being handled is told, not those that wait."""
+    """Of a message's pending events only the one being handled is reported."""
     ledger.record(entry("QUEUED"), POLICY, claim=False)
     recorded, held = claimed(ledger, "SENT")
     ledger.record(entry("READ"), POLICY)
@@ -50,7 +52,7 @@ def test_only_what_is_claimed(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("by", ["delivery", "sweep"])
 def test_next_try(ledger: Ledger, by: str) -> None:
-    """A later try is told as the first one is, since it began."""
+    """A later attempt is reported like the first one, with its own beginning."""
     recorded, held = claimed(ledger, "SENT")
     first = the_one(ledger).since
     held.finish(FAILED)
@@ -65,14 +67,14 @@ def test_next_try(ledger: Ledger, by: str) -> None:
 
 
 def test_lease_ended(ledger: Ledger) -> None:
-    """What a process handled that died is not being handled once its lease is over."""
+    """An event of a dead process is not being handled once its lease has expired."""
     claimed(ledger)
     end_leases(ledger)
     assert ledger.overview.being_handled() == []
 
 
 def test_replayed_event_is_not_told(ledger: Ledger) -> None:
-    """A settled event that is replayed is not told: it has been handled."""
+    """A settled event that is being replayed is not reported."""
     recorded, held = claimed(ledger)
     held.finish(Tried())
     claim(ledger, recorded.id, settled=True)
@@ -80,7 +82,7 @@ def test_replayed_event_is_not_told(ledger: Ledger) -> None:
 
 
 def test_by_receiver(ledger: Ledger) -> None:
-    """The events of one receiver can be asked for, and those handled longest come first."""
+    """The events of one receiver can be selected, those handled longest first."""
     for number, receiver in enumerate(["a", "b", "a"]):
         claimed(ledger, message_id=f"M{number}", receiver=receiver)
     assert [one.message_id for one in ledger.overview.being_handled()] == ["M0", "M1", "M2"]

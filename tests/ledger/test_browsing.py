@@ -23,20 +23,20 @@ def record(ledger: Ledger, status: str = "QUEUED", **fields: object) -> None:
 
 
 def test_a_code_that_no_database_takes_is_of_no_message(ledger: Ledger) -> None:
-    """NUL and lone surrogates in what is looked for find nothing, and are no error."""
+    """Searching for NUL and lone surrogates finds nothing, and is not an error."""
     for code in ("\0", "\ud800"):
         assert ledger.browser.page(MessageFilter(failed=True, codes=[code]), limit=5) == []
 
 
 def test_messages_are_listed_by_when_they_were_sent(ledger: Ledger) -> None:
-    """The latest sent comes first, whenever its events were received."""
+    """The most recently sent message comes first, whenever its events were received."""
     for number, minutes in (("a", 5), ("b", 1), ("c", 9)):
         record(ledger, message_id=number, timestamp=MOMENT + timedelta(minutes=minutes))
     assert listed(ledger) == ["c", "a", "b"]
 
 
 def test_pages_go_on_both_ways_without_a_gap(ledger: Ledger) -> None:
-    """Pages before and after a place hold every message once, those of one moment too."""
+    """Pages before and after a position contain every message once, even with equal times."""
     for number in range(7):
         record(ledger, message_id=f"M{number}", timestamp=MOMENT + timedelta(seconds=number // 3))
     whole = ledger.browser.page(MessageFilter(), limit=100)
@@ -99,7 +99,7 @@ def test_filters_are_met_together(ledger: Ledger, wanted: MessageFilter, found: 
 
 
 def test_unheard_is_what_has_no_event_at_all(ledger: Ledger) -> None:
-    """What has reached undocumented statuses alone was heard of, and is listed with them."""
+    """A message with undocumented statuses only is listed with them."""
     fill(ledger)
     ledger.expect("M6", account_id="1")
     assert listed(ledger, MessageFilter(status=UNHEARD)) == ["M6"]
@@ -110,7 +110,7 @@ def test_unheard_is_what_has_no_event_at_all(ledger: Ledger) -> None:
 
 
 def test_details_of_a_message_hold_its_payloads_and_handlers(ledger: Ledger) -> None:
-    """Each event is told with its body, its headers, and which handlers have succeeded."""
+    """Each event has its body, its headers, and the handlers that have succeeded."""
     body = '{"data": "as it came"}'
     recorded = ledger.record(
         entry("SENT", body=body, headers={"X-Tenant": "7"}), POLICY, claim=True
@@ -126,7 +126,7 @@ def test_details_of_a_message_hold_its_payloads_and_handlers(ledger: Ledger) -> 
 
 
 def test_each_handler_is_told_with_what_it_failed_with(ledger: Ledger) -> None:
-    """How often, with what and when; of one that has succeeded since, too."""
+    """Each handler's failures are kept with count, error and time, even after it succeeds."""
     event = ledger.record(entry("SENT"), POLICY)
     assert event.claim is not None
     event.claim.finish(Tried(failed={"crm": "OSError: no", "mail": "OSError: 1"}))
@@ -151,7 +151,7 @@ def test_each_handler_is_told_with_what_it_failed_with(ledger: Ledger) -> None:
 
 
 def test_what_handlers_failed_with_is_pruned_with_the_message(ledger: Ledger) -> None:
-    """Nothing of a message that is forgotten keeps it from being forgotten."""
+    """Handler errors do not prevent a message from being pruned."""
     event = ledger.record(entry("SENT"), POLICY)
     assert event.claim is not None
     event.claim.finish(Tried(gave_up={"bill": "GiveUp: paid"}))

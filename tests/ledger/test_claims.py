@@ -31,7 +31,7 @@ def due(ledger: Ledger) -> list[Any]:
 
 
 def test_one_holder(ledger: Ledger) -> None:
-    """While an event is handled no event of its message is claimed, those of others are."""
+    """While an event is handled, no event of its message can be claimed, but others can."""
     recorded, _ = claimed(ledger, "QUEUED")
     for status in ("QUEUED", "SENT", "SENT"):
         other = ledger.record(entry(status), POLICY)
@@ -45,7 +45,7 @@ def test_one_holder(ledger: Ledger) -> None:
 
 
 def test_finish_lets_go(ledger: Ledger) -> None:
-    """A finished try lets the message go: its next event is claimed, the first one is done."""
+    """A finished attempt releases the message: its next event is claimed, the first one is done."""
     first, claim = claimed(ledger, "QUEUED")
     second = ledger.record(entry("SENT"), POLICY)
     assert claim.finish(Tried()) is State.DONE
@@ -59,7 +59,7 @@ def test_finish_lets_go(ledger: Ledger) -> None:
 
 
 def test_success_by_handler(ledger: Ledger) -> None:
-    """Each handler's success is recorded, and comes back with the next claim of that event."""
+    """Each handler's success is recorded, and returned with the next claim on that event."""
     recorded, claim = claimed(ledger)
     assert recorded.succeeded == frozenset()
     for handler in ("first", "First", "first "):
@@ -86,7 +86,7 @@ def test_success_by_handler(ledger: Ledger) -> None:
 )
 @pytest.mark.parametrize("status", ["QUEUED", "SENT"])
 def test_lost_claim_changes_nothing(ledger: Ledger, status: str, write: Any) -> None:
-    """Whose lease is over and message taken by another can change nothing any more."""
+    """A holder whose message was taken over can change nothing."""
     first, late = claimed(ledger, "QUEUED")
     end_leases(ledger)
     second, claim = claimed(ledger, status)
@@ -106,7 +106,7 @@ def test_lost_claim_changes_nothing(ledger: Ledger, status: str, write: Any) -> 
 
 
 def test_late_but_not_taken(ledger: Ledger) -> None:
-    """A lease that is over costs nothing as long as nobody else takes the message."""
+    """An expired lease does no harm until somebody else claims the message."""
     recorded, claim = claimed(ledger)
     end_leases(ledger)
     claim.succeeded("first")
@@ -117,7 +117,7 @@ def test_late_but_not_taken(ledger: Ledger) -> None:
 
 
 def test_finished_claim_is_over(ledger: Ledger) -> None:
-    """A claim that was finished is lost, though nobody has taken the message."""
+    """A finished claim is lost, even if nobody has claimed the message since."""
     recorded, claim = claimed(ledger)
     claim.finish(FAILED)
     for write in (lambda: claim.succeeded("late"), lambda: claim.finish(Tried())):
@@ -138,7 +138,7 @@ def test_lease_is_that_of_the_policy(ledger: Ledger) -> None:
 
 
 def test_waiting_gets_the_message_next(ledger: Ledger) -> None:
-    """Who waits for the holder gets the message when the holder lets go."""
+    """A waiter gets the message when the holder releases it."""
     _, holder = claimed(ledger)
     second = ledger.record(entry("SENT"), POLICY)
     with ThreadPoolExecutor(1) as pool:
@@ -151,7 +151,7 @@ def test_waiting_gets_the_message_next(ledger: Ledger) -> None:
 
 
 def test_waiting_for_the_same_event(ledger: Ledger) -> None:
-    """Who waits for an event that is being handled learns that it is done."""
+    """A waiter for an event being handled learns that it is done."""
     recorded, holder = claimed(ledger)
     with ThreadPoolExecutor(1) as pool:
         waiter = pool.submit(ledger.claim, recorded.id, POLICY, wait=TIMEOUT)
@@ -162,7 +162,7 @@ def test_waiting_for_the_same_event(ledger: Ledger) -> None:
 
 
 def test_waiting_in_vain(ledger: Ledger) -> None:
-    """Who waits for a holder that does not let go gets no claim."""
+    """A waiter gets no claim from a holder that keeps it."""
     recorded, _ = claimed(ledger)
     found = ledger.claim(recorded.id, POLICY, wait=0.05)
     assert found is not None
@@ -181,7 +181,7 @@ def test_no_such_event(ledger: Ledger, settled: bool) -> None:
 
 
 def test_due_events_come_longest_due_first(ledger: Ledger) -> None:
-    """What is due comes longest due first, by receiver, at most as many as asked for."""
+    """Due events are returned longest due first, by receiver, up to the limit."""
     ids = [
         ledger.record(entry(message_id=f"M{number}"), POLICY, claim=False).id for number in range(4)
     ]
@@ -196,7 +196,7 @@ def test_due_events_come_longest_due_first(ledger: Ledger) -> None:
 
 
 def test_held_messages_are_not_due(ledger: Ledger) -> None:
-    """While a message is handled none of its events is due; its lease over, all of them are."""
+    """While a message is handled none of its events is due; after its lease, all are."""
     first, _ = claimed(ledger, "QUEUED")
     second = ledger.record(entry("SENT"), POLICY, claim=False)
     assert due(ledger) == []
@@ -206,7 +206,9 @@ def test_held_messages_are_not_due(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 def test_claim_of_a_clock_that_was_ahead(sql_ledger: SQLLedger) -> None:
-    """On SQLite a claim of hours ahead, left by a crash before the clock was set right, is over."""
+    """On SQLite a claim dated hours ahead, left by a crash before the clock was corrected, has
+    expired.
+    """
     recorded, _ = claimed(sql_ledger)
     now = datetime.now(UTC)
     with sql_ledger.engine.begin() as connection:
@@ -225,7 +227,7 @@ def test_claim_of_a_clock_that_was_ahead(sql_ledger: SQLLedger) -> None:
 
 @pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 def test_claim_of_a_clock_that_differs_a_little(sql_ledger: SQLLedger) -> None:
-    """On SQLite a clock that is set back by some seconds ends nobody's claim."""
+    """On SQLite a clock set back by seconds expires nobody's claim."""
     recorded, _ = claimed(sql_ledger)
     now = datetime.now(UTC)
     with sql_ledger.engine.begin() as connection:

@@ -1,4 +1,4 @@
-"""Connections: those that the server ends, those that fail, and those in another time zone."""
+"""Connections: ended by the server, failing, and in another time zone."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def make_ledger(make_app: MakeApp) -> Iterator[Callable[[str], tuple[Flask, SQLL
 
 @pytest.fixture
 def administrator(bare_url: str) -> Iterator[Engine]:
-    """An engine of another's, who keeps no connection."""
+    """A separate engine that keeps no connection."""
     engine = create_engine(bare_url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
     yield engine
     engine.dispose()
@@ -71,7 +71,7 @@ def fill_pool(engine: Engine) -> None:
 
 
 def end_all(administrator: Engine, kind: str) -> None:
-    """End every connection but one's own, as a restart of the server does."""
+    """End all other connections, as a restart of the server does."""
     with administrator.connect() as connection:
         numbers = connection.exec_driver_sql(OTHERS[kind]).scalars().all()
         assert len(numbers) >= POOLED
@@ -90,7 +90,7 @@ def test_ended_by_the_server(
     payload: Payload,
     kind: str,
 ) -> None:
-    """When the server has ended all connections, as for being idle, no event is a 503."""
+    """If the server has ended all connections, for example for being idle, no event is a 503."""
     app, ledger = make_ledger(bare_url)
     client = client_of(app)
     assert_result(client.post(URL, json=payload("queued")), "accepted")
@@ -109,7 +109,7 @@ def test_ended_while_pooled(
     payload: Payload,
     kind: str,
 ) -> None:
-    """What the server has ended is replaced for questions and handlers' transactions, too."""
+    """Ended connections are replaced for queries and handlers' transactions, too."""
     app, ledger = make_ledger(bare_url)
 
     @status_received.connect_via(app)
@@ -155,7 +155,7 @@ BEGIN SELECT RAISE(ABORT, 'not now'); END"""
 
 @pytest.mark.parametrize("kind", ["sqlite"])
 def test_kept_error(bare_url: str, make_ledger: Callable[[str], tuple[Flask, SQLLedger]]) -> None:
-    """An error of the database that somebody keeps, traceback and all, keeps no lock."""
+    """A database error that is kept with its traceback holds no lock."""
     _, ledger = make_ledger(bare_url)
     _, claim = claimed(ledger)
     with ledger.engine.begin() as connection:
@@ -211,7 +211,7 @@ def test_time_zone(
 def test_kept_connections_are_bounded(
     bare_url: str, make_ledger: Callable[[str], tuple[Flask, SQLLedger]], kind: str
 ) -> None:
-    """Of the connections for events a bounded number is kept; more come out of the pool."""
+    """A bounded number of connections for events is kept; further ones come from the pool."""
     _, ledger = make_ledger(bare_url)
     database, pool = ledger.database, ledger.engine.pool
     taken = [database.connect() for _ in range(MOST + 2)]
@@ -227,7 +227,7 @@ def test_kept_connections_are_bounded(
 
 
 def keep_two(ledger: SQLLedger) -> list[Any]:
-    """Two kept connections that are idle, the one that was used first before the other."""
+    """Two kept idle connections, the longer idle one first."""
     kept = [ledger.database.connect() for _ in range(2)]
     for connection in kept:
         connection.close()
@@ -238,7 +238,7 @@ def keep_two(ledger: SQLLedger) -> list[Any]:
 def test_in_turns(
     bare_url: str, make_ledger: Callable[[str], tuple[Flask, SQLLedger]], kind: str
 ) -> None:
-    """Kept connections take turns, so that a server ends none for having been idle."""
+    """Kept connections are used in rotation, so that a server ends none for being idle."""
     _, ledger = make_ledger(bare_url)
     first, second = keep_two(ledger)
     for expected in (first, second, first):
@@ -251,7 +251,7 @@ def test_in_turns(
 def test_refused_statement_costs_its_own_connection(
     bare_url: str, make_ledger: Callable[[str], tuple[Flask, SQLLedger]], kind: str
 ) -> None:
-    """A statement that the server refuses costs its own connection, and no other."""
+    """A refused statement costs its own connection, and no other."""
     _, ledger = make_ledger(bare_url)
     _, idle = keep_two(ledger)
     with pytest.raises(LedgerUnavailable), ledger.database.reading() as cursor:
@@ -265,7 +265,7 @@ def test_refused_statement_costs_its_own_connection(
 def test_interrupted_commit(
     bare_url: str, make_ledger: Callable[[str], tuple[Flask, SQLLedger]], kind: str
 ) -> None:
-    """However often committing is interrupted, no connection stays open for it."""
+    """Interrupted commits leave no connection open."""
     _, ledger = make_ledger(bare_url)
     database = ledger.database
 
@@ -289,7 +289,7 @@ def test_disposed_engine_opens_new_connections(
     make_ledger: Callable[[str], tuple[Flask, SQLLedger]],
     kind: str,
 ) -> None:
-    """An engine that is disposed of has no connection left, and opens new ones when asked."""
+    """A disposed engine has no connections left, and opens new ones on demand."""
     _, ledger = make_ledger(bare_url)
     claimed(ledger)
     ledger.engine.dispose()
@@ -303,7 +303,7 @@ def test_disposed_engine_opens_new_connections(
 def test_given_back_after_all_were_renewed(
     make_ledger: Callable[[str], tuple[Flask, SQLLedger]], bare_url: str
 ) -> None:
-    """A kept connection that was in use as all were renewed is closed when it is given back."""
+    """A kept connection in use during a renewal is closed when it is returned."""
     _, ledger = make_ledger(bare_url)
     connection = ledger.database.connect()
     assert isinstance(connection, KeptConnection)

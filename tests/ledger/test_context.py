@@ -59,7 +59,7 @@ def ledger_of(app: Flask, name: str = "fd_whatsapp") -> Any:
 def test_in_handlers(
     two: Flask, payload: Payload, found: list[Any], handler: Any, name: str
 ) -> None:
-    """In a handler it is the ledger of the receiver that is handling the event."""
+    """In a handler, ``current_ledger`` is the ledger of the receiver that is handling the event."""
     status_received.connect(handler)
     assert authorized(two).post(URLS[name], json=payload()).status_code == 200
     assert found == [ledger_of(two, name)]
@@ -103,7 +103,7 @@ def test_of_another_app(two: Flask, make_app: MakeApp, payload: Payload, found: 
 
 
 def test_nested_event(two: Flask, payload: Payload, found: list[Any]) -> None:
-    """After a handler has itself posted to the other receiver it has its own ledger again."""
+    """After a handler has posted to the other receiver, it has its own ledger again."""
 
     @message_queued.connect_via(two)
     def handler(app: Flask, event: Any) -> None:
@@ -124,7 +124,7 @@ def test_the_only_one(app: Flask) -> None:
 
 
 def test_after_a_handler(two: Flask, payload: Payload) -> None:
-    """Nothing is left of a receiver once its event is handled, not even after a failure."""
+    """Nothing is left of the context once an event is handled, not even after a failure."""
     broken = Scripted("broken", ValueError(), KeyboardInterrupt())
     status_received.connect(broken)
     client = authorized(two)
@@ -155,7 +155,7 @@ def test_no_application() -> None:
 
 
 def test_no_transaction(app: Flask, payload: Payload) -> None:
-    """In memory there is no transaction, and the error names the setting to change."""
+    """An in-memory ledger has no transaction, and the error names the setting to change."""
     errors: list[str] = []
 
     @status_received.connect_via(app)

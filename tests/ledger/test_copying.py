@@ -44,7 +44,7 @@ def nothing(done: int, total: int) -> None: ...
 
 
 def fill(ledger: SQLLedger) -> None:
-    """A row of nearly every table, and text and bytes that databases differ in."""
+    """A row in nearly every table, with text and bytes that databases treat differently."""
     for number, reference in enumerate(REFERENCES):
         handle(ledger, message_id=f"M{number}", reference=reference, campaign="Frühling")
     handle(ledger, "FAILED", message_id="m1", error=DeliveryError(code="131026", message="\x00"))
@@ -62,7 +62,7 @@ def fill(ledger: SQLLedger) -> None:
 
 
 def keep_and_send(ledger: SQLLedger, body: bytes, reference: str) -> None:
-    """Keep a body in quarantine, and note that something is sent."""
+    """Keep a body in quarantine, and record a send."""
     unusable = Unusable(receiver=RECEIVER, body=body, reason="not_json", detail="no", headers={})
     ledger.quarantine.keep(unusable, at_most=10)
     ledger.send_record.intend(
@@ -124,7 +124,7 @@ def test_target_that_is_not_empty_is_left_alone(source: SQLLedger, target: SQLLe
 
 
 def test_old_ledger_with_events_is_left_as_it_was(source: SQLLedger, target: SQLLedger) -> None:
-    """A target that is not empty is not even upgraded, so that its old version goes on with it."""
+    """A non-empty target is not even upgraded, so that its old version can continue."""
     target.upgrade("0003")
     with target.engine.begin() as connection:
         connection.exec_driver_sql(
@@ -138,7 +138,7 @@ def test_old_ledger_with_events_is_left_as_it_was(source: SQLLedger, target: SQL
 
 @pytest.mark.parametrize("target_kind", KINDS)
 def test_old_ledger_that_is_empty_is_upgraded(source: SQLLedger, target: SQLLedger) -> None:
-    """Tables that an older version made, and never used, are as good as none."""
+    """Empty tables of an older version count as empty."""
     target.upgrade("0003")
     copy_ledger(source, target, tell=nothing)
     assert rows(target) == rows(source)
@@ -172,7 +172,7 @@ copying.copy_ledger(*(SQLLedger.from_url(url, Flask("host")) for url in sys.argv
 
 
 def test_copy_that_fails_leaves_nothing(source: SQLLedger, target: SQLLedger) -> None:
-    """A copy that ends half way leaves an empty target, so that it can be run again."""
+    """A copy that fails half way leaves an empty target, and can be repeated."""
 
     def interrupt(done: int, total: int) -> None:
         if done > len(REFERENCES):
@@ -199,7 +199,7 @@ def test_rows_that_got_lost_are_noticed(source: SQLLedger, target: SQLLedger) ->
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_comes_in_meanwhile_is_told(sql_ledger: SQLLedger, target: SQLLedger) -> None:
-    """What is recorded while it copies is not in the target, and is counted."""
+    """Rows recorded during the copy are not in the target, and are counted."""
     fill(sql_ledger)
     before = rows(sql_ledger)
 
@@ -218,7 +218,7 @@ def test_what_comes_in_meanwhile_is_told(sql_ledger: SQLLedger, target: SQLLedge
 def test_what_took_a_lower_id_and_ended_later_is_told(
     sql_ledger: SQLLedger, target: SQLLedger
 ) -> None:
-    """Of transactions at once the first to take an id may be the last to commit: it is counted."""
+    """Concurrent transactions may commit in another order than their ids: all are counted."""
     handle(sql_ledger, message_id="M1")
     slow = sql_ledger.engine.connect()
     begun = slow.begin()
@@ -244,7 +244,7 @@ def test_what_took_a_lower_id_and_ended_later_is_told(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_pruned_meanwhile_hides_nothing(sql_ledger: SQLLedger, target: SQLLedger) -> None:
-    """What went while it copied does not make up for what came."""
+    """Rows deleted during the copy do not offset those added."""
     for number in range(3):
         handle(sql_ledger, message_id=f"M{number}")
 

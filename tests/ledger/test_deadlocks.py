@@ -1,4 +1,4 @@
-"""A transaction that the database gives up for a deadlock is done again."""
+"""A transaction aborted because of a deadlock is repeated."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ UNDONE: dict[str, tuple[str, ...]] = {
 
 @contextmanager
 def deadlocks(ledger: SQLLedger, kind: str, write: str, *, times: int) -> Generator[None]:
-    """The first writes of a kind, such as ``UPDATE message``, are given up by the database."""
+    """The first writes of a kind, such as ``UPDATE message``, are aborted by the database."""
     operation, table = write.split()
     values = {"operation": operation, "table": f"fd_whatsapp_{table}", "times": times}
 
@@ -96,7 +96,7 @@ def prepare_erasure(ledger: SQLLedger) -> None:
 
 
 def erase(ledger: SQLLedger) -> None:
-    """The messages went before the deadlock, and are counted all the same."""
+    """Messages deleted before the deadlock are counted nevertheless."""
     erased = ledger.maintenance.erase(reference="T1")
     assert erased == Erased(messages=1, sends=1, held=0)
 
@@ -130,7 +130,7 @@ def test_done_again(
     write: str,
     work: Callable[[SQLLedger], None],
 ) -> None:
-    """What was given up is done again, as a whole and once."""
+    """An aborted transaction is repeated as a whole, once."""
     prepare(sql_ledger)
     with deadlocks(sql_ledger, kind, write, times=2):
         work(sql_ledger)
@@ -138,7 +138,7 @@ def test_done_again(
 
 @pytest.mark.parametrize("kind", SERVERS)
 def test_in_vain(sql_ledger: SQLLedger, kind: str) -> None:
-    """What is given up again and again is an error, in the end."""
+    """A transaction that is always aborted is an error in the end."""
     deadlocking = deadlocks(sql_ledger, kind, "INSERT quarantine", times=100)
     with deadlocking, pytest.raises(LedgerUnavailable):
         sql_ledger.quarantine.keep(UNUSABLE, at_most=10)
@@ -147,7 +147,7 @@ def test_in_vain(sql_ledger: SQLLedger, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", SERVERS)
 def test_claimed_once(sql_ledger: SQLLedger, kind: str) -> None:
-    """A delivery that claims what was recorded before keeps the claim if it has to try again."""
+    """A delivery that claims a recorded event keeps the claim if it has to be repeated."""
     event_id = claimed(sql_ledger)[0].id
     end_leases(sql_ledger)
     with deadlocks(sql_ledger, kind, "UPDATE event", times=1):
@@ -158,7 +158,9 @@ def test_claimed_once(sql_ledger: SQLLedger, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", SERVERS)
 def test_claimed_in_the_end(sql_ledger: SQLLedger, kind: str) -> None:
-    """Who goes on with an event has its message, and one try more, also at a second attempt."""
+    """Resuming an event claims its message and counts one attempt, even if the transaction is
+    repeated.
+    """
     event_id = claimed(sql_ledger)[0].id
     end_leases(sql_ledger)
     with deadlocks(sql_ledger, kind, "UPDATE event", times=1):

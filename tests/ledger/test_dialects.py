@@ -1,4 +1,4 @@
-"""What differs between databases stands in each one's own module, and nowhere else."""
+"""Differences between databases are in each database's module, and nowhere else."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Types(SQLiteTypeCompiler):
 
 
 class MadeUp(SQLiteDialect_pysqlite):
-    """A database that nobody has heard of; it understands what SQLite does."""
+    """A made-up database, which understands what SQLite does."""
 
     name = "made_up"
     supports_statement_cache = True
@@ -64,7 +64,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_unknown_dialect_is_refused_and_the_known_ones_are_named(tmp_path: Path) -> None:
-    """Who gives an engine of another database learns which there are."""
+    """An engine for another database is an error that lists the known ones."""
     engine = create_engine(f"made_up:///{tmp_path}/ledger.db")
     with pytest.raises(ConfigurationError) as raised:
         SQLLedger(engine)
@@ -75,7 +75,7 @@ def test_an_unknown_dialect_is_refused_and_the_known_ones_are_named(tmp_path: Pa
 
 
 def test_an_upgrade_of_an_unknown_dialect_is_refused(tmp_path: Path) -> None:
-    """Nothing is made in a database that a ledger cannot be kept in."""
+    """Nothing is created in an unsuitable database."""
     with pytest.raises(ConfigurationError, match="made_up"):
         upgrade(create_engine(f"made_up:///{tmp_path}/ledger.db"))
 
@@ -99,7 +99,7 @@ def test_a_new_database_is_one_class_and_its_name_in_the_registry(
 
 
 def names_in(path: Path) -> Iterator[str]:
-    """Where code, not what is said for people, depends on which database it is.
+    """The places where code, not messages, depends on the database.
 
     That is an identifier with a database's name in it, or a text that is one.
     """
@@ -120,7 +120,7 @@ def names_in(path: Path) -> Iterator[str]:
 
 
 def test_no_other_module_depends_on_which_database_it_is() -> None:
-    """A database's name stands in its own modules, the registry, and types of columns."""
+    """A database's name appears in its own modules, the registry, and column types only."""
     for path in FOLDER.rglob("*.py"):
         place = path.relative_to(FOLDER).as_posix()
         is_own = place.startswith("ledger/sql/dialects/") and path.name.startswith(OWN)
@@ -130,7 +130,7 @@ def test_no_other_module_depends_on_which_database_it_is() -> None:
 
 
 def test_names_of_databases_are_found(tmp_path: Path) -> None:
-    """The search finds one that is compared with, imported, or part of an identifier."""
+    """The search finds a name that is compared with, imported, or part of an identifier."""
     path = tmp_path / "module.py"
     path.write_text(
         "from sqlalchemy.dialects import mysql\n"

@@ -21,7 +21,7 @@ DRIFT = Drift(
 
 
 def test_drift_is_counted_and_dated(ledger: Ledger) -> None:
-    """What is seen again is counted on, keeps its first time, and has its latest example."""
+    """A drift seen again is counted, keeps its first time, and gets the latest example."""
     for message_id in ("M1", "M2"):
         handle(ledger, message_id=message_id)
     later = MOMENT + timedelta(1)
@@ -32,7 +32,7 @@ def test_drift_is_counted_and_dated(ledger: Ledger) -> None:
 
 
 def test_drift_of_each_kind_place_value_and_receiver_is_apart(ledger: Ledger) -> None:
-    """What differs in any of these is a line of its own, newest first."""
+    """Drifts that differ in any key field are separate, newest first."""
     handle(ledger, message_id="M1")
     lines = [
         replace(DRIFT, last_seen=MOMENT + timedelta(hours=5)),
@@ -49,7 +49,7 @@ def test_drift_of_each_kind_place_value_and_receiver_is_apart(ledger: Ledger) ->
 
 
 def test_what_was_not_seen_for_longest_makes_room(ledger: Ledger) -> None:
-    """So much is kept of each receiver and no more: the newest."""
+    """A limited number is kept for each receiver: the newest."""
     ledger.drift.note([replace(DRIFT, receiver="other", last_seen=MOMENT - timedelta(1))])
     for first in (0, MOST // 2, MOST):
         ledger.drift.note(
@@ -66,13 +66,13 @@ def test_what_was_not_seen_for_longest_makes_room(ledger: Ledger) -> None:
 
 
 def test_message_that_is_not_recorded_is_no_example(ledger: Ledger) -> None:
-    """Only a message that can be looked at is an example."""
+    """Only a message in the ledger is an example."""
     ledger.drift.note([DRIFT])
     assert ledger.drift.seen() == [replace(DRIFT, example=None)]
 
 
 def test_note_that_comes_after_an_erasure_names_no_erased_message(ledger: Ledger) -> None:
-    """What a process has found before an erasure, and writes after it, brings no id back."""
+    """A drift found before an erasure and written after it does not bring an id back."""
     handle(ledger, message_id="M1")
     ledger.drift.note([DRIFT])
     ledger.maintenance.erase(message_id="M1")
@@ -81,7 +81,7 @@ def test_note_that_comes_after_an_erasure_names_no_erased_message(ledger: Ledger
 
 
 def test_pruned_message_is_no_example(ledger: Ledger) -> None:
-    """A message that is pruned is named nowhere, and others stay examples."""
+    """A pruned message is no longer an example, and others stay."""
     handle(ledger, message_id="M1")
     ledger.drift.note([DRIFT])
     assert ledger.prune(before=datetime.now(UTC) + timedelta(1), limit=10) == 1
@@ -95,7 +95,7 @@ def test_pruned_message_is_no_example(ledger: Ledger) -> None:
 
 
 def test_message_of_another_account_stays_an_example(ledger: Ledger) -> None:
-    """Where two accounts have the id, it is named until both their messages are gone."""
+    """An id that two accounts have stays an example until both messages are gone."""
     for account_id in ("1", "2"):
         handle(ledger, message_id="M1", account_id=account_id)
     ledger.drift.note([DRIFT])

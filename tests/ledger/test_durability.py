@@ -1,4 +1,4 @@
-"""What waits for the disk, as the databases tell it."""
+"""What waits for the disk, according to the databases."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def ledger(bare_url: str) -> Iterator[SQLLedger]:
 
 @pytest.fixture
 def waits(ledger: SQLLedger) -> Waits:
-    """Gives the tables that rows went into, and whether their commit waited for the disk."""
+    """Return the tables written, and whether the commit waited for the disk."""
     noted = noted_by_sqlite if ledger.engine.dialect.name == "sqlite" else noted_by_postgresql
     return noted(ledger.engine, ledger.upgrade)
 

@@ -29,7 +29,9 @@ def erased(messages: int = 0, sends: int = 0, held: int = 0) -> Erased:
 
 
 def test_messages_of_a_reference_are_erased(ledger: Ledger) -> None:
-    """Of a reference nothing is left, whatever its state, and of others all; the counts stay."""
+    """Nothing is left of an erased reference, whatever its state; others stay, and so do the
+    counts.
+    """
     long = "line\n" * 300
     handle(ledger, message_id="M1", reference=long, campaign="spring")
     handle(ledger, "DELIVERED", message_id="M1")
@@ -48,7 +50,7 @@ def test_messages_of_a_reference_are_erased(ledger: Ledger) -> None:
 
 
 def test_message_of_one_account_is_erased(ledger: Ledger) -> None:
-    """An id that two accounts have is erased of the one that is named."""
+    """An id that two accounts have is erased only for the named one."""
     for account_id in ("1", "2"):
         handle(ledger, message_id="M1", account_id=account_id)
     assert ledger.maintenance.erase(message_id="M1", account_id="2") == erased(messages=1)
@@ -57,7 +59,7 @@ def test_message_of_one_account_is_erased(ledger: Ledger) -> None:
 
 
 def test_message_that_is_being_handled_is_left(ledger: Ledger) -> None:
-    """What is being handled is told of, and erased once its claim is over."""
+    """A message being handled is reported, and erased once its claim has expired."""
     claimed(ledger, message_id="M1", reference="T1")
     assert ledger.maintenance.erase(reference="T1") == erased(held=1)
     end_leases(ledger)
@@ -74,13 +76,13 @@ def test_event_after_the_erasure_is_of_a_message_that_was_counted(ledger: Ledger
 
 
 def test_erasure_says_of_whom(ledger: Ledger) -> None:
-    """Without an id and a reference nothing is erased: it would be everything."""
+    """Without an id or a reference nothing is erased: it would be everything."""
     with pytest.raises(TypeError):
         ledger.maintenance.erase(account_id="1")
 
 
 def test_drift_names_no_erased_message(ledger: Ledger) -> None:
-    """What was seen in an erased message stays counted, without its id; others keep theirs."""
+    """Drift in an erased message stays counted, without its id; other examples stay."""
     for number in (1, 2, 3):
         handle(ledger, message_id=f"M{number}", reference=f"T{number}")
         seen = replace(DRIFT, place=f"data.f{number}", example=f"M{number}")
@@ -94,7 +96,7 @@ def test_drift_names_no_erased_message(ledger: Ledger) -> None:
 def test_message_that_another_process_pruned_is_not_held(
     sql_ledger: SQLLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What went between the look at it and its lock is not told of as being handled."""
+    """A message that disappears before it is locked is not reported as being handled."""
     handle(sql_ledger, message_id="M1")
     fold_and_delete = forgetting._fold_and_delete
 
@@ -118,7 +120,7 @@ ONCE = SendIntent(
 
 
 def state_once(ledger: Ledger, **changes: Any) -> str:
-    """What an attempt to send once more is told of the earlier send, or that it may."""
+    """The result of another send with ``once``: the earlier send, or permission."""
     told = ledger.send_record.intend(replace(ONCE, **changes))
     return told.state if isinstance(told, Send) else "may send"
 
@@ -126,7 +128,7 @@ def state_once(ledger: Ledger, **changes: Any) -> str:
 @pytest.mark.parametrize("once", [True, False])
 @pytest.mark.parametrize("by", ["message_id", "reference"])
 def test_nobody_is_sent_to_again_after_an_erasure(ledger: Ledger, by: str, once: bool) -> None:
-    """Of what was sent a digest of the reference is left, which keeps it used; nothing else is."""
+    """Only a digest of the reference is left of an erased send, which keeps it used."""
     record = ledger.send_record
     record.sent(record.intend(replace(ONCE, once=once)), "M1")
     wanted = {"message_id": "M1", "reference": "customer-4711"}[by]
@@ -147,7 +149,7 @@ def test_nobody_is_sent_to_again_after_an_erasure(ledger: Ledger, by: str, once:
 def test_an_erased_send_is_stored_in_a_state_that_the_previous_version_knows(
     sql_ledger: SQLLedger,
 ) -> None:
-    """Its processes list sends, and refuse to send with a ``once`` again, during an upgrade."""
+    """Processes of the previous version list sends and honour ``once`` during an upgrade."""
     record = sql_ledger.send_record
     record.sent(record.intend(ONCE), "M1")
     record.intend(replace(ONCE, external_reference_id="unknown"))
@@ -159,7 +161,7 @@ def test_an_erased_send_is_stored_in_a_state_that_the_previous_version_knows(
 
 
 def test_erased_sends_do_not_count_as_sent(ledger: Ledger) -> None:
-    """They are not listed as sent or unheard, and no webhook of theirs is missed."""
+    """Erased sends are not listed as sent or unheard, and no webhook of theirs is missed."""
     record = ledger.send_record
     record.sent(record.intend(ONCE), "M1")
     ledger.maintenance.erase(message_id="M1")
@@ -181,7 +183,9 @@ def test_erased_sends_do_not_count_as_sent(ledger: Ledger) -> None:
 def test_an_erased_send_that_became_no_message(
     ledger: Ledger, state: SendState | None, then: str
 ) -> None:
-    """It keeps its reference only if it may have been sent, and no answer brings it back."""
+    """An erased send blocks its reference only if it may have been sent, and no answer restores
+    it.
+    """
     send_id = ledger.send_record.intend(ONCE)
     if state is not None:
         ledger.send_record.failed(send_id, state, "why")
@@ -193,7 +197,7 @@ def test_an_erased_send_that_became_no_message(
 
 
 def test_what_is_left_of_an_erased_send_is_pruned(ledger: Ledger) -> None:
-    """The digest goes when the send would have."""
+    """The digest is pruned when the send would have been."""
     record = ledger.send_record
     record.sent(record.intend(ONCE), "M1")
     ledger.maintenance.erase(message_id="M1")
@@ -206,7 +210,7 @@ def test_what_is_left_of_an_erased_send_is_pruned(ledger: Ledger) -> None:
 def test_an_event_that_is_erased_while_it_comes_again_is_new(
     sql_ledger: SQLLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Erased after it was found, and before it is read, it is recorded once more."""
+    """An event erased between being found and being read is recorded anew."""
     sql_ledger.record(entry(), POLICY, claim=False)
     database = sql_ledger.unprepared
     step = database.step

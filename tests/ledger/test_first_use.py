@@ -31,7 +31,9 @@ def test_not_upgraded(
     payload: Payload,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A server's ledger without tables is a 503, a CRITICAL line names the command, which mends."""
+    """A server's ledger without tables is a 503, and a CRITICAL line names the command, which
+    helps.
+    """
     app = make_app(LEDGER_URL=bare_url)
     client = client_of(app)
     assert_problem(client.post(URL, json=payload()), 503, "30")
@@ -47,7 +49,7 @@ def test_not_upgraded(
 
 
 def be_newer(engine: Engine, oldest: str) -> None:
-    """Have the tables say that a later version upgraded them, for code from *oldest* on."""
+    """Mark the tables as upgraded by a later version, for code from *oldest* on."""
     with engine.begin() as connection:
         connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
         connection.execute(
@@ -71,7 +73,7 @@ def test_newer_tables_that_this_code_works_with_are_used(bare: Engine, upgrades:
 def test_newer_tables_that_this_code_does_not_work_with_say_so(
     bare: Engine, upgrades: bool
 ) -> None:
-    """Tables that a later version has changed for good are not used, and the message says so."""
+    """Incompatible tables of a later version are not used, and the message says so."""
     upgrade(bare)
     be_newer(bare, oldest="9999")
     ledger = SQLLedger(bare, upgrades=upgrades)
@@ -85,7 +87,7 @@ def test_newer_tables_that_this_code_does_not_work_with_say_so(
 def test_own_file_at_first_use(
     bare_url: str, bare: Engine, make_app: MakeApp, payload: Payload, start: str
 ) -> None:
-    """A SQLite file of the blueprint's own is made, or upgraded, by the first event."""
+    """The blueprint's own SQLite file is created, or upgraded, by the first event."""
     if start != "base":
         upgrade(bare, start)
     app = make_app(LEDGER_URL=bare_url)
@@ -98,7 +100,7 @@ def test_own_file_at_first_use(
 def test_sqlite_path_is_relative_to_the_instance(
     tmp_path: Path, payload: Payload, is_absolute: bool
 ) -> None:
-    """A SQLite path is relative to the instance folder, and nothing is made before first use."""
+    """A SQLite path is relative to the instance folder, and nothing is created before first use."""
     instance = tmp_path / "instance"
     app = Flask("host", instance_path=str(instance))
     path = tmp_path / "elsewhere" / "l.db" if is_absolute else Path("ledger") / "l.db"
@@ -113,7 +115,7 @@ def test_sqlite_path_is_relative_to_the_instance(
 
 
 def test_new_file_that_several_use_at_once_refuses_none(tmp_path: Path) -> None:
-    """Of several that use a new SQLite file at once, none is refused."""
+    """Several processes can use a new SQLite file at once."""
     barrier = Barrier(4)
     app = Flask("host")  # not in the threads: Python 3.11's ast.parse, which it needs, has races
 

@@ -21,13 +21,13 @@ def intent(reference: str) -> SendIntent:
 
 
 def test_empty_ledger_has_empty_gauges(ledger: Ledger) -> None:
-    """Of a receiver that nothing came to everything is zero, or not there."""
+    """For a receiver without events everything is zero or missing."""
     assert ledger.gauges.read(["one", "two"]) == {"one": Gauges(), "two": Gauges()}
     assert ledger.gauges.read([]) == {}
 
 
 def test_gauges_tell_receivers_apart(ledger: Ledger) -> None:
-    """Each receiver has its own events, bodies and rejections; others are not asked for."""
+    """Each receiver has its own events, bodies and rejections; others are not read."""
     handle(ledger, "SENT", receiver="one")
     handle(ledger, "PLAYED", receiver="one", message_id="M2")
     ledger.record(entry("SENT", receiver="one", message_id="M3"), POLICY, claim=False)
@@ -66,7 +66,7 @@ def test_gauges_tell_receivers_apart(ledger: Ledger) -> None:
 
 
 def test_gauges_count_dead_events(ledger: Ledger) -> None:
-    """Dead events are counted, and are pending no more."""
+    """Dead events are counted, and no longer pending."""
     policy = Policy(lease_seconds=60, max_attempts=1)
     recorded = ledger.record(entry("SENT", receiver="one"), policy)
     assert recorded.claim is not None
@@ -76,7 +76,7 @@ def test_gauges_count_dead_events(ledger: Ledger) -> None:
 
 
 def test_gauges_tell_of_reconciliation_and_drift(ledger: Ledger) -> None:
-    """When it was last reconciled, how much was rejected, and what of late was not known."""
+    """The gauges have the last reconciliation, the rejections, and recent drift."""
     for name, is_good in (
         ("one", True),
         ("one/acme", True),
@@ -108,7 +108,7 @@ def test_gauges_tell_of_reconciliation_and_drift(ledger: Ledger) -> None:
 
 
 def test_gauges_count_sends(ledger: Ledger) -> None:
-    """A send that nobody knows the end of is counted, and a young one is not missed yet."""
+    """An unknown send is counted, and a recent one is not missed yet."""
     known, lost = ledger.send_record.intend(intent("R1")), ledger.send_record.intend(intent("R2"))
     ledger.send_record.sent(known, "M1")
     ledger.send_record.failed(lost, SendState.UNKNOWN, "no answer")
@@ -117,7 +117,7 @@ def test_gauges_count_sends(ledger: Ledger) -> None:
 
 
 def test_unheard_sends_are_counted(sql_ledger: SQLLedger, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A send of whose message no event has come for long is counted, until one comes."""
+    """A send without an event for long is counted, until one arrives."""
     monkeypatch.setattr(
         "flask_fd_whatsapp.ledger.sql.gauge_rows.UNHEARD_AFTER", -timedelta(hours=1)
     )
@@ -129,7 +129,7 @@ def test_unheard_sends_are_counted(sql_ledger: SQLLedger, monkeypatch: pytest.Mo
 
 
 def test_gauges_take_one_query(sql_ledger: SQLLedger) -> None:
-    """However many receivers there are, all is read in one statement."""
+    """Any number of receivers is read in one statement."""
     sql_ledger.gauges.read(["one"])
     statements: list[str] = []
 

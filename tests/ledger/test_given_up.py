@@ -1,4 +1,4 @@
-"""Events that are given up since their process died or their schema changed, on every ledger."""
+"""Events that die because their process died or their schema changed, on every ledger."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SETTINGS = {
 
 
 class Picky(OutboundMessageEventSchema):
-    """A schema that takes no failures any more, once it is told to."""
+    """A schema that rejects failures once told to."""
 
     refuses = False
 
@@ -78,7 +78,7 @@ def failure(app: Flask, ledger: Ledger, payload: Payload) -> tuple[Any, dict[str
 def test_process_died(
     app: Flask, ledger: Ledger, failure: tuple[Any, dict[str, Any]], by: str
 ) -> None:
-    """``event_dead`` of an event whose process died tells what the ledger knows, once."""
+    """``event_dead`` for an event whose process died has what the ledger knows, once."""
     told: list[StatusEvent] = []
     event_dead.connect_via(app)(lambda app, event: told.append(event))
     handler = Scripted("handler")
@@ -106,7 +106,7 @@ def test_schema_changed(
     payload: Payload,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A recorded event that the schema does not take any more is tried, told of, and dead at last.
+    """A recorded event that the schema no longer accepts is retried, logged, and finally dead.
 
     Handlers, ``event_dead``'s too, cannot be given what does not load: the log alone tells.
     """
@@ -134,7 +134,7 @@ def test_schema_changed(
 
 
 def test_schema_mended(app: Flask, ledger: Ledger, schema: Picky, payload: Payload) -> None:
-    """Once the schema takes the event again, it is handled as if nothing had been."""
+    """Once the schema accepts the event again, it is handled normally."""
     handler = Scripted("handler", ValueError("no"))
     status_received.connect(handler)
     assert client_of(app).post(URL, json=payload("failed")).status_code == 503
