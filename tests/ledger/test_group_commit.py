@@ -78,7 +78,7 @@ def fail(_: Any) -> None:
 
 @contextmanager
 def held_up(transactions: Transactions, batches: Batches) -> Generator[Callable[..., Future[Any]]]:
-    """While the first transaction lasts, others put their work down."""
+    """While the first transaction lasts, others queue their work."""
     with ThreadPoolExecutor(2 * MOST) as pool:
 
         def put_down(*works: Work, is_durable: bool = True) -> list[Future[Any]]:
@@ -105,13 +105,13 @@ def results(futures: list[Future[Any]]) -> list[Any]:
 def test_single_threads_work_is_committed_at_once(
     transactions: Transactions, batches: Batches
 ) -> None:
-    """A single thread's work is committed at once, and gives what it gave."""
+    """A single thread's work is committed at once, and returns its result."""
     assert batches.run(write("a"), is_durable=False) == "A"
     assert (transactions.committed, transactions.waited) == ([["a"]], [False])
 
 
 def test_threads_share_a_transaction(transactions: Transactions, batches: Batches) -> None:
-    """What several threads put down meanwhile is one transaction, and each gets its own result."""
+    """Work queued meanwhile is one transaction, and each thread gets its own result."""
     with held_up(transactions, batches) as put_down:
         futures = put_down(*map(write, "abc"), is_durable=False)
         futures += put_down(write("d"))
@@ -121,7 +121,7 @@ def test_threads_share_a_transaction(transactions: Transactions, batches: Batche
 
 
 def test_batch_has_its_bound(transactions: Transactions, batches: Batches) -> None:
-    """However many threads wait, a batch has its bound, and none goes without."""
+    """A batch is bounded however many threads wait, and all of them are served."""
     texts = [str(number) for number in range(2 * MOST - 2)]
     with held_up(transactions, batches) as put_down:
         futures = put_down(*map(write, texts))
@@ -130,7 +130,7 @@ def test_batch_has_its_bound(transactions: Transactions, batches: Batches) -> No
 
 
 def test_goes_on_when_done(transactions: Transactions, batches: Batches) -> None:
-    """Whose work is committed goes on at once, while others are still writing theirs."""
+    """A thread continues as soon as its work is committed, while others are still writing."""
     with held_up(transactions, batches) as put_down:
         done = put_down(*[write("a")] * MOST)
         (waiting,) = put_down(write("b"))
@@ -142,7 +142,7 @@ def test_goes_on_when_done(transactions: Transactions, batches: Batches) -> None
 
 
 def test_while_waiting_for_the_turn(transactions: Transactions) -> None:
-    """What is put down while another process is writing is committed with the first to wait."""
+    """Work queued while another process is writing is committed with the first waiter's."""
     turn = Turn(None, TIMEOUT)
     batches = Batches(turn, transactions.begin, TIMEOUT)
     with ThreadPoolExecutor() as pool:
@@ -157,7 +157,7 @@ def test_while_waiting_for_the_turn(transactions: Transactions) -> None:
 def test_interrupted_thread_takes_its_work_back(
     transactions: Transactions, batches: Batches
 ) -> None:
-    """A thread that is interrupted as it waits takes its work back, and holds up nobody."""
+    """A thread interrupted while waiting withdraws its work, and delays nobody."""
 
     def interrupt(_number: int, _frame: object) -> NoReturn:
         raise KeyboardInterrupt
@@ -181,7 +181,7 @@ def test_interrupted_thread_takes_its_work_back(
 
 
 class PutDownMeanwhile(Turn):
-    """A turn for which one waits until others have put down their work."""
+    """A turn that is granted once others have queued their work."""
 
     def __init__(self, pool: ThreadPoolExecutor, *, is_free: bool = True) -> None:
         super().__init__(None, TIMEOUT)
@@ -201,7 +201,7 @@ class PutDownMeanwhile(Turn):
 
 
 def test_no_turn(transactions: Transactions) -> None:
-    """If there is no turn to be had, all who wait are told so, and the next may try again."""
+    """If no turn can be had, all waiters get the error, and the next one may retry."""
     with ThreadPoolExecutor() as pool:
         turn = PutDownMeanwhile(pool, is_free=False)
         turn.batches = batches = Batches(turn, transactions.begin, TIMEOUT)
@@ -215,8 +215,9 @@ def test_no_turn(transactions: Transactions) -> None:
 
 
 def test_leader_interrupted_anywhere_holds_up_nobody() -> None:
-    """Wherever a leader is interrupted, nobody waits for it, what was told to be done is done, and
-    nothing twice."""
+    """Wherever a leader is interrupted, nobody keeps waiting, and all reported work is done exactly
+    once.
+    """
     for at in itertools.count(1):
         transactions = Transactions()
         with ThreadPoolExecutor() as pool:
@@ -239,7 +240,7 @@ def test_leader_interrupted_anywhere_holds_up_nobody() -> None:
 
 
 def test_one_fails(transactions: Transactions, batches: Batches) -> None:
-    """Work that fails fails its own thread alone; the others' is done without it."""
+    """Failing work fails only its own thread; the others' is done without it."""
     with held_up(transactions, batches) as put_down:
         (failed,) = put_down(fail)
         others = put_down(*map(write, "ab"))
@@ -262,7 +263,7 @@ def test_not_committed(transactions: Transactions, batches: Batches) -> None:
 
 
 def test_waits_so_long(transactions: Transactions) -> None:
-    """A thread that waits too long gives up, and its work is not done after that."""
+    """A thread that waits too long gets an error, and its work is not done later."""
     batches = Batches(Turn(None, TIMEOUT), transactions.begin, 0.01)
     with held_up(transactions, batches), pytest.raises(LedgerUnavailable, match=r"0\.01 seconds"):
         batches.run(write("late"), is_durable=True)
@@ -271,7 +272,7 @@ def test_waits_so_long(transactions: Transactions) -> None:
 
 
 def test_process_ends(transactions: Transactions, batches: Batches) -> None:
-    """A process that is told to end in the middle leaves nobody waiting."""
+    """A process asked to exit in the middle leaves nobody waiting."""
 
     def leave(_: Any) -> None:
         raise SystemExit
@@ -285,7 +286,7 @@ def test_process_ends(transactions: Transactions, batches: Batches) -> None:
 
 
 def test_in_sqlite(tmp_path: Any) -> None:
-    """With a real database, what failed has left nothing behind."""
+    """With a real database, failed work leaves nothing behind."""
     database = sqlite3.connect(tmp_path / "x.db", isolation_level=None)
     database.execute("CREATE TABLE t (x UNIQUE)")
 

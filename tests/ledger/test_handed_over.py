@@ -1,4 +1,4 @@
-"""A message whose lease is over, claimed in the moment in which its late holder lets it go."""
+"""A message whose lease has expired, claimed at the moment when its late holder releases it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WAITING = text(
 def claiming_while_let_go(
     ledger: SQLLedger, event_id: int, *, is_done: bool
 ) -> Generator[Future[Recorded | None]]:
-    """One claims the event while its holder is committing the success of a handler."""
+    """A process claims the event while its holder is committing a handler's success."""
     end_leases(ledger)
     now = datetime.now(UTC)
     success = {"event_id": event_id, "handler": "a", "is_superseded": False, "handled_at": now}
@@ -50,7 +50,7 @@ def claiming_while_let_go(
 
 
 def test_sees_successes(sql_ledger: SQLLedger) -> None:
-    """The other knows which handlers have succeeded, and does not call them again."""
+    """The new holder knows which handlers have succeeded, and does not call them again."""
     event_id = claimed(sql_ledger)[0].id
     with claiming_while_let_go(sql_ledger, event_id, is_done=False) as claiming:
         recorded = claiming.result(TIMEOUT)
@@ -60,7 +60,7 @@ def test_sees_successes(sql_ledger: SQLLedger) -> None:
 
 
 def test_sees_end(sql_ledger: SQLLedger) -> None:
-    """If the event is done by that, it is not handled again, and its message is free."""
+    """If that completes the event, it is not handled again, and its message is released."""
     event_id = claimed(sql_ledger)[0].id
     with claiming_while_let_go(sql_ledger, event_id, is_done=True) as claiming:
         recorded = claiming.result(TIMEOUT)

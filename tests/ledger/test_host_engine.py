@@ -50,7 +50,7 @@ def db() -> SQLAlchemy:
 
 @pytest.fixture
 def app(db: SQLAlchemy, bare_url: str) -> Iterator[Flask]:
-    """A host with Flask-SQLAlchemy, whose engine is the ledger's too."""
+    """A host with Flask-SQLAlchemy that shares its engine with the ledger."""
     app = Flask("host")
     app.testing = True
     app.config["FD_WHATSAPP_HEADERS"] = {"Authorization": TOKEN}
@@ -132,7 +132,7 @@ def test_connections_go_back(app: Flask, db: SQLAlchemy, payload: Payload) -> No
 
 
 def test_not_upgraded_by_itself(app: Flask, payload: Payload) -> None:
-    """In a database of the host's no table is made that nobody asked for, on SQLite neither."""
+    """No table is created unasked in the host's database, not even on SQLite."""
     for _ in range(2):
         assert_problem(client_of(app).post(URL, json=payload()), 503, "30")
 
@@ -171,7 +171,7 @@ def engine_with(tmp_path: Path) -> Iterator[Callable[..., Engine]]:
 def test_pragmas_that_are_not_durable_are_named(
     engine_with: Callable[..., Engine], name: str, value: str
 ) -> None:
-    """Each pragma of the host's with which SQLite is not durable is named, with the remedy."""
+    """Each of the host's pragmas that makes SQLite less than durable is named, with the remedy."""
     (doubt,) = database_of(engine_with(**{**PRAGMAS, name: value})).doubts()
     assert f"PRAGMA {name}" in doubt
     assert "set it to" in doubt
@@ -179,12 +179,12 @@ def test_pragmas_that_are_not_durable_are_named(
 
 @pytest.mark.parametrize("synchronous", ["FULL", "EXTRA"])
 def test_no_doubts(engine_with: Callable[..., Engine], synchronous: str) -> None:
-    """Durable pragmas raise no doubt."""
+    """Durable pragmas cause no warning."""
     assert database_of(engine_with(**{**PRAGMAS, "synchronous": synchronous})).doubts() == []
 
 
 def test_plain_engine(engine_with: Callable[..., Engine]) -> None:
-    """An engine as SQLAlchemy makes it works, and is doubted in what it does not keep."""
+    """SQLAlchemy's default engine works, with warnings about its durability."""
     ledger = SQLLedger(engine_with())
     ledger.upgrade()
     recorded = ledger.record(entry(), POLICY)
@@ -196,7 +196,7 @@ def test_plain_engine(engine_with: Callable[..., Engine]) -> None:
 
 @pytest.mark.parametrize("kind", ["postgresql"])
 def test_autocommit_engine(bare_url: str) -> None:
-    """An engine that commits by itself still does so after the ledger has used its connection."""
+    """An autocommit engine still is one after the ledger has used its connection."""
     engine = create_engine(bare_url, isolation_level="AUTOCOMMIT", pool_size=1, max_overflow=0)
     ledger = SQLLedger(engine)
     ledger.upgrade()
@@ -211,7 +211,7 @@ def test_autocommit_engine(bare_url: str) -> None:
 @pytest.mark.parametrize("kind", SERVERS)
 @pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE", "AUTOCOMMIT"])
 def test_tables_are_made_at_the_level_of_any_engine(bare_url: str, level: str) -> None:
-    """Whatever isolation level the host's engine has, the ledger's tables are made with it."""
+    """The tables are created with any isolation level of the host's engine."""
     engine = create_engine(bare_url, isolation_level=level)
     ledger = SQLLedger(engine)
     ledger.upgrade()
@@ -221,7 +221,7 @@ def test_tables_are_made_at_the_level_of_any_engine(bare_url: str, level: str) -
 
 @pytest.mark.parametrize("kind", ["postgresql"])
 def test_listener_that_queries(bare_url: str) -> None:
-    """An engine whose listener speaks to the database at every checkout works."""
+    """An engine works with a listener that queries the database at every checkout."""
     engine = create_engine(bare_url)
 
     @event.listens_for(engine, "checkout")

@@ -1,4 +1,4 @@
-"""What the ledger in memory drops when it is full, and what it keeps."""
+"""What the in-memory ledger evicts when it is full, and what it keeps."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def messages(ledger: MemoryLedger) -> set[str]:
 
 
 def test_oldest_finished_goes(ledger: MemoryLedger) -> None:
-    """At the bound the message that was finished longest ago makes room, done or dead."""
+    """At the limit the message that was finished longest ago is evicted, done or dead."""
     exhaust(ledger, message_id="M1")
     for message_id in ("M2", "M3"):
         handle(ledger, message_id=message_id)
@@ -32,7 +32,7 @@ def test_oldest_finished_goes(ledger: MemoryLedger) -> None:
 
 
 def test_pending_events_are_never_dropped(ledger: MemoryLedger) -> None:
-    """What is pending is never dropped; with nothing else left there is no room."""
+    """Pending events are never evicted; with nothing else left there is no room."""
     claimed(ledger, message_id="M1")
     for message_id in ("M2", "M3"):
         handle(ledger, message_id=message_id)
@@ -44,7 +44,7 @@ def test_pending_events_are_never_dropped(ledger: MemoryLedger) -> None:
 
 
 def test_revived_stays(ledger: MemoryLedger) -> None:
-    """A dead event that was revived is pending: it is not dropped until it is finished again."""
+    """A revived event is pending, and not evicted until it is finished again."""
     revived = exhaust(ledger, message_id="M1")
     assert ledger.dead_events.revive(revived)
     for message_id in ("M2", "M3"):
@@ -60,7 +60,7 @@ def test_revived_stays(ledger: MemoryLedger) -> None:
 
 
 def test_replayed_stays(ledger: MemoryLedger) -> None:
-    """A finished message that is being replayed is held: it is not dropped meanwhile."""
+    """A finished message that is being replayed is held, and not evicted meanwhile."""
     event_id = handle(ledger, message_id="M1")
     replay = ledger.claim(event_id, POLICY, settled=True)
     assert replay is not None
@@ -76,7 +76,7 @@ def test_replayed_stays(ledger: MemoryLedger) -> None:
 
 @pytest.mark.parametrize("is_recorded_again", [True, False])
 def test_late_replay(ledger: MemoryLedger, is_recorded_again: bool) -> None:
-    """A replay that outlives its lease and its message changes nothing any more."""
+    """A replay that outlives its lease and its message changes nothing."""
     event_id = handle(ledger, message_id="M1")
     replay = ledger.claim(event_id, POLICY, settled=True)
     assert replay is not None

@@ -124,7 +124,7 @@ def shape(engine: Engine) -> dict[str, Any]:
 
 
 def assert_upgrade(bare: Engine, start: str) -> None:
-    """Upgrade tables at a revision, and look whether what was in them still works."""
+    """Upgrade tables from a revision, and check that their data still works."""
     upgrade(bare)
     assert revision(bare) == HEAD
     with bare.connect() as connection:
@@ -189,7 +189,7 @@ def test_upgrading_again_changes_nothing(bare: Engine) -> None:
 
 
 def test_upgrade_that_died(bare: Engine) -> None:
-    """Where a process died half way through an upgrade, the next one does the rest."""
+    """If a process died half way through an upgrade, the next one completes it."""
     metadata.tables["fd_whatsapp_message"].create(bare)
     upgrade(bare)
     assert set(inspect(bare).get_table_names()) == {*metadata.tables, VERSION_TABLE}
@@ -197,7 +197,7 @@ def test_upgrade_that_died(bare: Engine) -> None:
 
 
 def test_failed_upgrade_lets_go(bare: Engine) -> None:
-    """An upgrade that fails holds no lock: the next one, of another process, does its work."""
+    """A failed upgrade holds no lock: another process can complete it."""
     with bare.begin() as connection:
         connection.execute(text("CREATE TABLE fd_whatsapp_quarantine (id INTEGER)"))
     with pytest.raises(LedgerUnavailable, match=r"receiver"):
@@ -212,7 +212,7 @@ def test_failed_upgrade_lets_go(bare: Engine) -> None:
 
 
 def test_processes_upgrade_at_once(bare_url: str, bare: Engine) -> None:
-    """Of several processes that upgrade at once one does it, and all of them succeed."""
+    """Of several concurrent upgrades one does the work, and all succeed."""
     script = (
         "import sys; from flask import Flask; from flask_fd_whatsapp.ledger.sql import SQLLedger\n"
         "print('ready', flush=True); input()\n"
@@ -242,7 +242,7 @@ def test_processes_upgrade_at_once(bare_url: str, bare: Engine) -> None:
 
 
 def test_ledgers_of_one_process_make_their_own_tables(tmp_path: Path) -> None:
-    """Ledgers of one process that are first used at once each make their own tables."""
+    """Ledgers of one process that are first used concurrently each create their own tables."""
     barrier = Barrier(8)
     app = Flask("host")
 

@@ -1,4 +1,4 @@
-"""All ledgers answer alike: whatever happens to one in memory happens to one in a database."""
+"""All ledgers behave alike: the same steps in memory and in a database."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ steps = st.lists(
 
 
 class Run:
-    """Takes a ledger through steps, and tells of each what came of it, ids as their place."""
+    """Takes a ledger through steps, and records each result, with positions instead of ids."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
@@ -158,7 +158,7 @@ class Run:
         return self.ids[number % len(self.ids)] if self.ids else None
 
     def state(self) -> dict[str, Any]:
-        """All that can be asked."""
+        """The results of all queries."""
         ledger, backlog = self.ledger, self.ledger.overview.backlog()
         return {
             "events": [
@@ -195,7 +195,7 @@ class Run:
 )
 @given(steps)
 def test_same_answers(sql_ledger: SQLLedger, steps: list[tuple[Any, ...]]) -> None:
-    """Every ledger gives the answers of the one in memory, whatever is done to it in what order."""
+    """Every ledger gives the in-memory ledger's answers, for any steps in any order."""
     wipe(sql_ledger)
     model, run = Run(new_memory_ledger()), Run(sql_ledger)
     for step in steps:

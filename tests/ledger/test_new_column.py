@@ -1,4 +1,4 @@
-"""What it takes to keep something else of a message: the five places that CONTRIBUTING.md names."""
+"""Adding a column of a message takes the five places that CONTRIBUTING.md names."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ with app.app_context():
 
 @pytest.mark.parametrize("kind", LEDGERS)
 def test_a_column_is_added_in_five_places(kind: str, tmp_path: Path) -> None:
-    """What the first event brings that has it is kept in every ledger, and shown."""
+    """The first value of the column is kept in every ledger, and shown."""
     copy = tmp_path / PACKAGE.name
     shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
     for name, (before, added) in ADDED.items():

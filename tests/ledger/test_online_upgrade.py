@@ -36,7 +36,7 @@ servers = pytest.mark.parametrize("kind", SERVERS)
 
 @pytest.fixture
 def other(bare_url: str) -> Iterator[Engine]:
-    """An engine of another process that uses the tables; it waits for nobody for long."""
+    """An engine of another process that uses the tables, with short time-outs."""
     options = {
         "postgresql": {"options": "-c lock_timeout=20000"},
         "mariadb": {"init_command": "SET SESSION lock_wait_timeout = 20"},
@@ -54,7 +54,7 @@ def use(connection: Connection, table: str) -> None:
 
 @contextmanager
 def upgrading(engine: Engine, start: str) -> Generator[Future[Upgraded]]:
-    """An upgrade in another thread, from when it has come to what needs the table of events."""
+    """An upgrade in another thread, from the point where it needs the table of events."""
     has_begun = Event()
     told = INDEX if start == "0001" else NEEDS_EVENTS[engine.dialect.name]
 
@@ -74,7 +74,7 @@ def upgrading(engine: Engine, start: str) -> Generator[Future[Upgraded]]:
 def test_a_table_in_use_stays_usable_while_its_upgrade_waits(
     bare: Engine, other: Engine, start: str
 ) -> None:
-    """While a change waits for a long transaction, others write; then the upgrade goes on."""
+    """While a change waits for a long transaction, others can write; then the upgrade continues."""
     upgrade(bare, start)
     fill(bare, start)
     with other.connect() as long:
@@ -90,7 +90,7 @@ def test_a_table_in_use_stays_usable_while_its_upgrade_waits(
 
 @servers
 def test_an_upgrade_holds_no_table_while_it_waits_for_another(bare: Engine, other: Engine) -> None:
-    """A transaction that uses tables in another order than the upgrade is no deadlock."""
+    """A transaction that uses tables in another order does not deadlock with the upgrade."""
     upgrade(bare, "0004")
     with other.connect() as long:
         long.execute(text("DELETE FROM fd_whatsapp_event WHERE id = 4711"))
@@ -102,7 +102,7 @@ def test_an_upgrade_holds_no_table_while_it_waits_for_another(bare: Engine, othe
 
 @servers
 def test_an_upgrade_that_gets_no_lock_gives_up_and_says_why(bare: Engine, other: Engine) -> None:
-    """It names the change and the remedy, keeps what is done, and can be run again."""
+    """A failed upgrade names the change and the remedy, keeps what is done, and can be repeated."""
     upgrade(bare, "0004")
     with other.connect() as long:
         long.execute(text("DELETE FROM fd_whatsapp_event WHERE id = 4711"))
@@ -118,7 +118,7 @@ def test_an_upgrade_that_gets_no_lock_gives_up_and_says_why(bare: Engine, other:
 
 @pytest.mark.parametrize("kind", ["sqlite"])
 def test_an_upgrade_of_a_locked_file_gives_up_and_says_why(bare: Engine, bare_url: str) -> None:
-    """On SQLite it is the file's lock that is not to be had."""
+    """On SQLite the file's lock cannot be obtained."""
     upgrade(bare, "0004")
     waits_briefly = create_engine(bare_url, connect_args={"timeout": 0.01})
     with bare.connect() as long:
@@ -147,7 +147,7 @@ def test_an_index_that_a_killed_upgrade_left_invalid_is_built_anew(bare: Engine)
 
 @pytest.mark.parametrize("kind", ["postgresql"])
 def test_limits_of_the_server_do_not_end_the_building_of_an_index(bare: Engine) -> None:
-    """A statement_timeout is for requests; afterwards it holds again."""
+    """The statement_timeout does not apply to the upgrade; afterwards it does again."""
     upgrade(bare, "0001")
     limited = create_engine(bare.url, connect_args={"options": "-c statement_timeout=1234"})
     seen: list[str] = []
@@ -164,7 +164,7 @@ def test_limits_of_the_server_do_not_end_the_building_of_an_index(bare: Engine) 
 
 @pytest.mark.parametrize("kind", ["mariadb"])
 def test_limits_of_the_driver_do_not_end_a_change_that_takes_long(bare: Engine) -> None:
-    """A limit on how long an answer may take is for requests; afterwards it holds again."""
+    """The driver's time-out does not apply to the upgrade; afterwards it does again."""
     upgrade(bare, "0004")
     limited = create_engine(
         bare.url,
@@ -191,14 +191,14 @@ def test_limits_of_the_driver_do_not_end_a_change_that_takes_long(bare: Engine) 
 
 
 def test_an_unknown_revision_is_refused(bare: Engine) -> None:
-    """The message has the revisions that there are, and nothing is changed."""
+    """An unknown revision is refused with the known ones, and nothing is changed."""
     with pytest.raises(FreshdeskWhatsAppError, match=f"no revision '0815'.*0001, .*{HEAD}"):
         upgrade(bare, "0815")
     assert revision(bare) is None
 
 
 def test_an_upgrade_is_one_line_in_the_log(bare_url: str, caplog: pytest.LogCaptureFixture) -> None:
-    """It is the package's own: what Alembic has to say of it is left out."""
+    """Only the package's own messages are logged, not Alembic's."""
     caplog.set_level(logging.INFO)
     ledger = SQLLedger.from_url(bare_url, Flask("host"))
     for _ in range(2):

@@ -258,7 +258,7 @@ OF_SENDS: dict[str, SendFilter] = {
 
 @pytest.mark.parametrize("wanted", OF_SENDS.values(), ids=OF_SENDS)
 def test_queries_of_sends(full: SQLLedger, wanted: SendFilter) -> None:
-    """A page of sends is found without going through all that was ever sent."""
+    """A page of sends is found without scanning all sends."""
     asked = wanted._replace(receiver=RECEIVER, limit=FEW)
     assert most_rows_read(full, lambda ledger: ledger.send_record.listed(asked)) < ENOUGH
 
@@ -279,13 +279,13 @@ OF_QUARANTINE: dict[str, Callable[[SQLLedger], Any]] = {
 def test_queries_are_answered_from_indexes(
     full: SQLLedger, ask: Callable[[SQLLedger], Any]
 ) -> None:
-    """What a monitor or a person asks is answered from indexes, however many events there are."""
+    """Queries of monitors and people use indexes, however many events there are."""
     assert most_rows_read(full, ask) < ENOUGH
 
 
 @pytest.mark.parametrize("ask", OF_QUARANTINE.values(), ids=OF_QUARANTINE)
 def test_queries_of_quarantine(full: SQLLedger, ask: Callable[[SQLLedger], Any]) -> None:
-    """A page of the quarantine, or one entry, is found without going through the rest."""
+    """A page of the quarantine, or one entry, is found without scanning the rest."""
     assert most_rows_read(full, ask) < KEPT // 2
 
 
@@ -308,7 +308,7 @@ WRITES_A_ROW = {"handled", "gave_up", "failed_first"}  # and reads none
 
 
 def test_way_of_an_event(full: SQLLedger) -> None:
-    """No statement on the way of an event goes through more than the rows of its message."""
+    """No statement that handles an event reads more than the rows of its message."""
     database = full.database
     parameters: dict[str, Any] = {
         **dict.fromkeys(("reference", "reference_text", "campaign", "error_code", "error_message")),

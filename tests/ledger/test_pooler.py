@@ -1,4 +1,4 @@
-"""PostgreSQL behind PgBouncer, where each transaction may be another server process's."""
+"""PostgreSQL behind PgBouncer, where each transaction may run on another server process."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def pooled_url(request: pytest.FixtureRequest, bare_url: str) -> Iterator[str]:
 
 
 def post_all(app: Flask, payload: Payload) -> Counter[int]:
-    """How many of many events are answered with which status."""
+    """The number of events by answered status."""
 
     def post(number: int) -> int:
         body = payload(data__message_id=f"M{number}")
@@ -51,7 +51,7 @@ def post_all(app: Flask, payload: Payload) -> Counter[int]:
 
 
 def test_all_works_behind_a_pooler(pooled_url: str, make_app: MakeApp, payload: Payload) -> None:
-    """Behind a pooler all works as it does without: no event is refused, no effect is lost."""
+    """Behind a pooler everything works: no event is refused, no effect is lost."""
     app = make_app(LEDGER_URL=pooled_url)
     ledger: SQLLedger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
     ledger.upgrade()
@@ -71,7 +71,7 @@ def test_all_works_behind_a_pooler(pooled_url: str, make_app: MakeApp, payload: 
 
 
 def test_an_upgrade_sets_nothing_in_others_sessions(pooled_url: str, make_app: MakeApp) -> None:
-    """Behind a pooler an upgrade sets no limits but those that end with its own transactions."""
+    """Behind a pooler an upgrade only sets limits that end with its own transactions."""
     app = make_app(LEDGER_URL=pooled_url)
     ledger: SQLLedger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
     statements: list[str] = []
@@ -111,7 +111,7 @@ def test_hosts_engine(
     payload: Payload,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A host's engine that prepares statements is told how not to, by ``check`` and the log."""
+    """``check`` and the log say how to stop a host's engine from preparing statements."""
     app, ledger = make_hosts({"prepare_threshold": 0})
     (doubt,) = ledger.check()
     assert "pooler" in doubt

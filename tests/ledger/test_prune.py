@@ -19,7 +19,7 @@ from .entries import FAILED, POLICY, RECEIVER, claimed, entry, exhaust, handle
 
 
 def later() -> datetime:
-    """A time by which everything is old."""
+    """A moment before which everything is old."""
     return datetime.now(UTC) + timedelta(days=1)
 
 
@@ -29,7 +29,7 @@ def left(ledger: Ledger) -> set[str]:
 
 @pytest.mark.parametrize("statuses", ["QUEUED", "QUEUED SENT READ"])
 def test_finished_goes(ledger: Ledger, statuses: str) -> None:
-    """A message that is finished goes with all its events; one of its id is new after that."""
+    """A finished message is pruned with all its events; the same id is then new."""
     for status in statuses.split():
         handle(ledger, status, reference="R1")
     assert ledger.prune(before=later(), limit=10) == 1
@@ -41,7 +41,7 @@ def test_finished_goes(ledger: Ledger, statuses: str) -> None:
 
 
 def test_message_with_a_pending_event_stays_whole(ledger: Ledger) -> None:
-    """A message with an event that is pending stays whole, whether it failed, is held or waits."""
+    """A message with a pending event stays whole, whether that failed, is held or is waiting."""
     _, claim = claimed(ledger, message_id="failed")
     claim.finish(FAILED)
     claimed(ledger, message_id="held")
@@ -55,7 +55,7 @@ def test_message_with_a_pending_event_stays_whole(ledger: Ledger) -> None:
 
 
 def test_recent_stays(ledger: Ledger) -> None:
-    """What was heard of at or after the given time stays."""
+    """Messages with an event at or after the given time stay."""
     handle(ledger, message_id="old")
     heard = age(ledger)
     handle(ledger, message_id="new")
@@ -66,7 +66,7 @@ def test_recent_stays(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("is_done", [True, False])
 def test_duplicate_is_heard_of(ledger: Ledger, is_done: bool) -> None:
-    """A message of which a duplicate came lately is not forgotten: more of them may come."""
+    """A message with a recent duplicate is not pruned: more may follow."""
     handle(ledger)
     heard = age(ledger)
     ledger.record(entry() if is_done else entry("SENT"), POLICY)
@@ -74,7 +74,7 @@ def test_duplicate_is_heard_of(ledger: Ledger, is_done: bool) -> None:
 
 
 def age(ledger: Ledger) -> datetime:
-    """Nothing was heard of any message for 100 days."""
+    """Make every message's last event 100 days old."""
     moment = datetime.now(UTC) - timedelta(days=100)
     if isinstance(ledger, SQLLedger):
         with ledger.engine.begin() as connection:
@@ -89,7 +89,7 @@ def age(ledger: Ledger) -> datetime:
 
 
 def test_oldest_messages_go_first(ledger: Ledger) -> None:
-    """What was first heard of goes first, until a batch finds none."""
+    """Messages first seen earliest are pruned first, until a batch finds none."""
     for number in range(5):
         handle(ledger, message_id=f"M{number}")
     assert ledger.prune(before=later(), limit=2) == 2
@@ -101,7 +101,7 @@ def test_oldest_messages_go_first(ledger: Ledger) -> None:
 
 
 def test_receiver_keeps_its_own(ledger: Ledger) -> None:
-    """What is forgotten for one receiver is only what no other receiver has had an event of."""
+    """Pruning for one receiver leaves messages with an event of another."""
     handle(ledger, message_id="of a", receiver="a")
     handle(ledger, "SENT", message_id="of a", receiver="a")
     handle(ledger, message_id="of b", receiver="b")
@@ -115,7 +115,7 @@ def test_receiver_keeps_its_own(ledger: Ledger) -> None:
 
 
 def test_batches_of_receiver(ledger: Ledger) -> None:
-    """A batch of a receiver's is full unless no more is left, however many events a message has."""
+    """A receiver's batch is full unless no more are left, however many events a message has."""
     for number in range(5):
         for status in ("QUEUED", "SENT", "READ"):
             handle(ledger, status, message_id=f"M{number}", receiver="a")
@@ -126,7 +126,7 @@ def test_batches_of_receiver(ledger: Ledger) -> None:
 
 
 def test_several_receivers_together(ledger: Ledger) -> None:
-    """Of several receivers what came to them alone is forgotten, to one or more of them."""
+    """Pruning for several receivers covers messages of one or more of them only."""
     for message_id, receivers in (("1", "a"), ("2", "ab"), ("3", "ba"), ("4", "ac"), ("5", "c")):
         for receiver, status in zip(receivers, ("QUEUED", "SENT"), strict=False):
             handle(ledger, status, message_id=message_id, receiver=receiver)
@@ -143,7 +143,7 @@ def test_nobody_has_events(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("receiver", [None, RECEIVER])
 def test_what_others_have_locked(sql_ledger: SQLLedger, receiver: str | None) -> None:
-    """Messages that others have locked are left for later, and keep none behind them."""
+    """Locked messages are left for later, and do not hold up the others."""
     if sql_ledger.engine.dialect.name == "sqlite":
         pytest.skip("SQLite locks no rows")
     for number in range(5):
@@ -159,7 +159,7 @@ def test_what_others_have_locked(sql_ledger: SQLLedger, receiver: str | None) ->
 
 
 def test_receiver_keeps_what_is_recent_or_unfinished(ledger: Ledger) -> None:
-    """For a receiver, too, only what is old and finished is forgotten."""
+    """For a receiver, too, only old and finished messages are pruned."""
     handle(ledger, message_id="old", receiver="a")
     heard = age(ledger)
     handle(ledger, message_id="new", receiver="a")
@@ -171,13 +171,13 @@ def test_receiver_keeps_what_is_recent_or_unfinished(ledger: Ledger) -> None:
 
 
 def test_dead_goes(ledger: Ledger) -> None:
-    """What is dead is finished: it goes when its time has come."""
+    """A dead event is finished, and pruned when old."""
     exhaust(ledger)
     assert ledger.prune(before=later(), limit=10) == 1
 
 
 def test_nothing_is_left_behind(sql_ledger: SQLLedger) -> None:
-    """No row of a forgotten message stays, save its digest and the figures of its day."""
+    """No row of a pruned message stays, except its digest and its day's figures."""
     _, claim = claimed(sql_ledger)
     claim.succeeded("handler")
     sql_ledger.record(entry("SENT"), POLICY)
@@ -193,7 +193,7 @@ def test_nothing_is_left_behind(sql_ledger: SQLLedger) -> None:
 @pytest.mark.parametrize("receiver", [None, RECEIVER])
 @pytest.mark.parametrize("place", range(1, 6))
 def test_new_event_meanwhile(sql_ledger: SQLLedger, receiver: str | None, place: int) -> None:
-    """An event recorded while its message is being forgotten, at whatever step, is not lost."""
+    """An event recorded while its message is being pruned, at any step, is not lost."""
     handle(sql_ledger)
     heard = age(sql_ledger)
     recording = Thread(target=lambda: sql_ledger.record(entry("SENT"), POLICY, claim=False))
@@ -214,7 +214,7 @@ def test_new_event_meanwhile(sql_ledger: SQLLedger, receiver: str | None, place:
 
 
 def test_compacting_keeps_what_is_recorded(ledger: Ledger) -> None:
-    """Compacting changes nothing of what is recorded, and events are recorded after it."""
+    """Compacting does not change the data, and events are recorded afterwards."""
     handle(ledger)
     ledger.maintenance.compact()
     assert left(ledger) == {"M1"}
@@ -223,7 +223,7 @@ def test_compacting_keeps_what_is_recorded(ledger: Ledger) -> None:
 
 
 def test_what_another_receiver_expects_is_kept(ledger: Ledger) -> None:
-    """A message that a receiver has sent, and that nobody has heard of yet, is not another's."""
+    """A message that a receiver has sent, without events, is that receiver's."""
     sent_at = datetime.now(UTC) - timedelta(days=100)
     for name in ("one", "two"):
         ledger.send_record.expect(

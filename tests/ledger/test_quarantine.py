@@ -41,7 +41,7 @@ def only(ledger: Ledger) -> Quarantined:
 
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: str(body[:8]))
 def test_body_is_kept_to_the_byte(ledger: Ledger, body: bytes) -> None:
-    """A body is kept to the byte, with what came with it and what was wrong."""
+    """A body is kept byte for byte, with its headers and the reason."""
     put(ledger, body, headers={"X-Data": "ü\ud800"}, detail="bad \x00 \ud800 \U0001f44b")
     entry = only(ledger)
     assert ledger.quarantine.body(entry.id) == body
@@ -53,7 +53,7 @@ def test_body_is_kept_to_the_byte(ledger: Ledger, body: bytes) -> None:
 
 
 def test_same_body(ledger: Ledger) -> None:
-    """A body that comes again is counted; the last reason and headers are the ones told."""
+    """A repeated body is counted, with the last reason and headers."""
     put(ledger, b"{", reason="not_json", headers={"X-Data": "1"})
     first = only(ledger)
     put(ledger, b"{")
@@ -66,14 +66,14 @@ def test_same_body(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("other", [{"body": b"{ "}, {"body": b"[" * 9}, {"receiver": "other"}])
 def test_other_body(ledger: Ledger, other: dict[str, Any]) -> None:
-    """Another body, or the same one at another receiver, is an entry of its own."""
+    """Another body, or the same at another receiver, is a separate entry."""
     put(ledger, b"{")
     put(ledger, **{"body": b"{", **other})
     assert [entry.count for entry in ledger.quarantined()] == [1, 1]
 
 
 def test_refused_replay_is_no_new_arrival(ledger: Ledger) -> None:
-    """A body that is replayed and refused has not come again: only what is wrong is noted."""
+    """A replayed and rejected body is not counted again: only its reason changes."""
     put(ledger, b"1")
     put(ledger, b"2")
     before = ledger.quarantined(after=0)[0]
@@ -85,7 +85,7 @@ def test_refused_replay_is_no_new_arrival(ledger: Ledger) -> None:
 
 
 def test_entries_page_by_page(ledger: Ledger) -> None:
-    """Page after page, backwards and forwards, gives every entry of a receiver once."""
+    """The pages contain every entry of a receiver once, in both directions."""
     for number in range(5):
         put(ledger, b"%d" % number)
         put(ledger, b"%d" % number, receiver="other")
@@ -101,7 +101,7 @@ def test_entries_page_by_page(ledger: Ledger) -> None:
 
 
 def test_backlog_counts_the_quarantine(ledger: Ledger) -> None:
-    """The backlog counts what is in quarantine, ignored bodies apart, for each receiver too."""
+    """The backlog counts entries in quarantine, ignored ones separately, per receiver too."""
     for body in (b"1", b"2"):
         put(ledger, body)
     put(ledger, b"a", reason=IGNORED)
@@ -114,7 +114,9 @@ def test_backlog_counts_the_quarantine(ledger: Ledger) -> None:
 
 
 def test_entries_not_seen_for_longest_go(ledger: Ledger) -> None:
-    """Of more entries than are kept those not seen for longest go, and how many is told."""
+    """Beyond the limit the least recently seen entries are evicted, and their number is
+    returned.
+    """
     for body in (b"1", b"2", b"1", b"3"):
         assert put(ledger, body, keep=3) == 0
     assert put(ledger, b"4", keep=3) == 1
@@ -124,7 +126,7 @@ def test_entries_not_seen_for_longest_go(ledger: Ledger) -> None:
 
 
 def test_ignored_bodies_have_entries_of_their_own(ledger: Ledger) -> None:
-    """Ignored events have as many entries of their own, and drive nothing else out."""
+    """Ignored events have a limit of their own, and evict nothing else."""
     for body in (b"1", b"2"):
         put(ledger, body, keep=2)
     for body in (b"a", b"b", b"c"):
@@ -146,7 +148,7 @@ def test_receivers_apart(ledger: Ledger) -> None:
 
 
 def test_change_of_shelf(ledger: Ledger) -> None:
-    """A body that is judged anew counts among those of its new reason, and their bound holds."""
+    """A body with a new reason counts towards the limit of that reason."""
     for body in (b"1", b"2"):
         put(ledger, body, keep=2)
     put(ledger, b"a", keep=2, reason=IGNORED)
@@ -157,7 +159,7 @@ def test_change_of_shelf(ledger: Ledger) -> None:
 
 
 def test_discarded_body_is_new_again(ledger: Ledger) -> None:
-    """An entry can be taken out, once; seen again, it is new."""
+    """An entry can be discarded once; received again, it is new."""
     put(ledger, b"1")
     put(ledger, b"2")
     _, first = ledger.quarantined()
@@ -171,7 +173,7 @@ def test_discarded_body_is_new_again(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("distinct", [1, THREADS])
 def test_bodies_at_once_are_all_kept(ledger: Ledger, distinct: int) -> None:
-    """Bodies that come at once, the same one too, are all kept, each once and counted."""
+    """Concurrent bodies, even equal ones, are all kept, each once and counted."""
     barrier = Barrier(THREADS)
 
     def arrive(number: int) -> None:

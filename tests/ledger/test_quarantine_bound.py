@@ -1,4 +1,4 @@
-"""The bound of the quarantine, where several receivers share a ledger."""
+"""The limit of the quarantine if several receivers share a ledger."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def kept(ledger: Ledger) -> list[str]:
 
 @pytest.mark.parametrize("body", [UNUSABLE, IGNORED], ids=["quarantined", "ignored"])
 def test_flood_drops_its_own_receivers_entries(app: Flask, ledger: Ledger, body: bytes) -> None:
-    """A flood at one receiver drops its own oldest entries, and none of another's."""
+    """A flood at one receiver evicts its own oldest entries, and none of another's."""
     post(app, "america", body, 3)
     post(app, "europe", body, 10)
     kind = "ignored" if body is IGNORED else "quarantined"
@@ -63,7 +63,7 @@ def test_flood_drops_its_own_receivers_entries(app: Flask, ledger: Ledger, body:
 
 
 def test_own_bound(app: Flask, ledger: Ledger) -> None:
-    """What another receiver keeps does not count toward a receiver's own bound."""
+    """Another receiver's entries do not count towards a receiver's limit."""
     post(app, "america", UNUSABLE, 5)
     post(app, "europe", UNUSABLE, KEEP)
     assert len(kept(ledger)) == 5 + KEEP

@@ -55,14 +55,14 @@ FILTERS: list[tuple[dict[str, Any], str]] = [
 
 
 def test_events_newest_first(ledger: Ledger, names: dict[Any, str]) -> None:
-    """Events are listed newest first, those alone that meet every condition."""
+    """Events that meet all conditions are listed newest first."""
     for conditions, expected in FILTERS:
         found = ledger.events(**conditions)
         assert "".join(names[event.id] for event in found) == expected, conditions
 
 
 def test_events_page_by_page(ledger: Ledger, names: dict[Any, str]) -> None:
-    """Page after page, backwards and forwards, gives every event once."""
+    """The pages contain every event once, in both directions."""
     for key, start, expected in (("before", None, "gfedcba"), ("after", 0, "abcdefg")):
         seen, place = "", start
         while page := ledger.events(**{key: place}, limit=3):
@@ -75,7 +75,7 @@ def test_events_page_by_page(ledger: Ledger, names: dict[Any, str]) -> None:
 
 
 def test_since_until(ledger: Ledger, names: dict[Any, str]) -> None:
-    """The time of recording counts, from the first moment on and up to before the last."""
+    """Periods go by the time of recording; the beginning is inclusive, the end exclusive."""
     events = ledger.events()
     newest, middle = events[0], events[3]
     elsewhere = timezone(timedelta(hours=5, minutes=30))
@@ -88,7 +88,7 @@ def test_since_until(ledger: Ledger, names: dict[Any, str]) -> None:
 
 
 def test_paging_whatever_is_asked(ledger: Ledger, names: dict[Any, str]) -> None:
-    """Page after page gives every event that meets the conditions once, in the one order."""
+    """The pages contain every event that meets the conditions once, in one order."""
     newest, *_, oldest = ledger.events()
     for conditions in (
         {"status": "SENT"},
@@ -112,7 +112,7 @@ def test_paging_whatever_is_asked(ledger: Ledger, names: dict[Any, str]) -> None
 
 
 def test_paging_by_time_after_a_clock_was_set_back(ledger: Ledger, names: dict[Any, str]) -> None:
-    """Events whose times are not in the order of their ids are on one page each all the same."""
+    """Events whose times are not in the order of their ids are each on one page."""
     if not isinstance(ledger, SQLLedger):
         pytest.skip("This process's clock alone gives the times of the ledger in memory.")
     first, *_, last = ledger.events(after=0)
@@ -128,7 +128,7 @@ def test_paging_by_time_after_a_clock_was_set_back(ledger: Ledger, names: dict[A
 
 
 def test_paging_past_what_is_forgotten(ledger: Ledger, names: dict[Any, str]) -> None:
-    """A page begins after an event that was there once, whether or not it is there now."""
+    """A page can begin after an event that no longer exists."""
     newest = ledger.events()[0]
     beyond = {"since": newest.received_at - timedelta(days=1), "receiver": "fd_whatsapp"}
     assert ledger.events(**beyond, before=newest.id + 1000) == ledger.events(**beyond)
@@ -136,7 +136,7 @@ def test_paging_past_what_is_forgotten(ledger: Ledger, names: dict[Any, str]) ->
 
 
 def test_unhandled_by(ledger: Ledger) -> None:
-    """Events are found by the handler that has not done with them, in whatever state they are."""
+    """Events are found by a handler that has not handled them, in any state."""
     for message_id, tried in (
         ("M1", Tried(succeeded="tickets")),
         ("M2", Tried(succeeded="mails")),
@@ -154,7 +154,7 @@ def test_unhandled_by(ledger: Ledger) -> None:
 
 
 def test_unknown_condition(ledger: Ledger) -> None:
-    """A condition that is misspelled is an error, not one that every event meets."""
+    """A misspelled condition is an error, not ignored."""
     with pytest.raises(TypeError, match=r"events.* keyword argument 'statsu'"):
         ledger.events(statsu="SENT")  # type: ignore[call-arg]
 
@@ -166,7 +166,7 @@ def test_no_condition(ledger: Ledger, names: dict[Any, str]) -> None:
 
 
 def test_superseded_event_is_told_from_a_late_one(ledger: Ledger) -> None:
-    """An event that its message has moved past since is told from one that came late."""
+    """A superseded event is distinguished from a late one."""
     for status in ("SENT", "READ", "DELIVERED"):
         handle(ledger, status)
     found = [(event.is_stale, event.is_superseded) for event in ledger.events(after=0)]
@@ -174,7 +174,7 @@ def test_superseded_event_is_told_from_a_late_one(ledger: Ledger) -> None:
 
 
 def test_event_as_listed(ledger: Ledger) -> None:
-    """A listed event tells of itself, and of its message what is known by now."""
+    """A listed event has its own data, and what is known of its message by now."""
     now = datetime.now(UTC)
     event_id = handle(ledger, "PLAYED", account_id="7", receiver="other")
     handle(ledger, "SENT", account_id="7", reference="R1", campaign="spring")
@@ -192,7 +192,7 @@ def test_event_as_listed(ledger: Ledger) -> None:
 
 
 def test_message_tells_its_furthest_status(ledger: Ledger) -> None:
-    """A message tells its furthest status, the time of each, and why it failed."""
+    """A message has its furthest status, the time of each, and why it failed."""
     times = {
         status: MOMENT + timedelta(minutes=place, microseconds=place)
         for place, status in enumerate([*Status, "PLAYED"])
@@ -218,14 +218,14 @@ def test_message_tells_its_furthest_status(ledger: Ledger) -> None:
     ids=str,
 )
 def test_odd_times(ledger: Ledger, moment: datetime) -> None:
-    """Any time that Python can tell is kept to the microsecond."""
+    """Any time that Python can represent is kept to the microsecond."""
     event_id = handle(ledger, timestamp=moment)
     assert the_event(ledger, event_id).timestamp == moment
     assert the_message(ledger).times == {"QUEUED": moment}
 
 
 def test_messages_of_a_reference(ledger: Ledger) -> None:
-    """The messages of a reference come in the order in which they were first heard of."""
+    """The messages of a reference are in the order in which they were first seen."""
     for message_id, account_id in (("M3", "1"), ("M1", "1"), ("M3", "2"), ("M2", "1")):
         handle(ledger, message_id=message_id, account_id=account_id, reference="R1")
     handle(ledger, message_id="M9", reference="r1")
@@ -236,7 +236,9 @@ def test_messages_of_a_reference(ledger: Ledger) -> None:
 
 
 def test_messages_by_their_ids(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those known of the ids come once, of every account, in the order they were first heard of."""
+    """The known ids' messages of every account are returned once, in the order they were first
+    seen.
+    """
     monkeypatch.setattr("flask_fd_whatsapp.ledger.sql.queries.IDS", 2)
     for message_id, account_id in (("M3", "1"), ("M1", "1"), ("M3", "2"), ("M2", "1")):
         handle(ledger, "PLAYED", message_id=message_id, account_id=account_id, reference="R1")
@@ -251,13 +253,13 @@ def test_messages_by_their_ids(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_messages_without_a_condition(ledger: Ledger) -> None:
-    """All messages, which may be millions, are not given by mistake."""
+    """All messages, possibly millions, are not returned by mistake."""
     with pytest.raises(TypeError, match="external_reference_id or message_ids"):
         ledger.messages()
 
 
 def test_messages_are_counted_by_status(ledger: Ledger) -> None:
-    """Messages are counted by the furthest status they have reached; unknown ones are not."""
+    """Messages are counted by furthest status; unknown statuses are not counted."""
     start = datetime.now(UTC) - timedelta(minutes=1)
     assert ledger.counts() == dict.fromkeys(Status, 0)
     for number, statuses in enumerate(["SENT", "SENT", "QUEUED READ", "FAILED SENT", "PLAYED"]):
@@ -273,7 +275,7 @@ def test_messages_are_counted_by_status(ledger: Ledger) -> None:
 
 
 def test_backlog_tells_pending_and_dead(ledger: Ledger, names: dict[Any, str]) -> None:
-    """The backlog tells what is pending, what is dead, and the newest and oldest times."""
+    """The backlog has the pending and dead events, and the newest and oldest times."""
     events = {names[event.id]: event for event in ledger.events()}
     backlog = Backlog(
         last_received=events["g"].received_at,
@@ -292,13 +294,13 @@ def test_backlog_tells_pending_and_dead(ledger: Ledger, names: dict[Any, str]) -
 
 @pytest.mark.parametrize("receiver", [None, "fd_whatsapp"])
 def test_empty_backlog(ledger: Ledger, receiver: str | None) -> None:
-    """Where there is nothing, there are no times to tell."""
+    """An empty ledger has no times."""
     handle(ledger, receiver="other") if receiver else None
     assert ledger.overview.backlog(receiver=receiver) == Backlog()
 
 
 def test_nothing_is_wrong(ledger: Ledger) -> None:
-    """A fresh ledger has nothing doubtful about it, and upgrading it again does no harm."""
+    """A new ledger has no warnings, and upgrading it again does no harm."""
     handle(ledger)
     ledger.upgrade()
     assert ledger.check() == []

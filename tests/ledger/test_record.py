@@ -14,7 +14,7 @@ from .entries import MOMENT, POLICY, entry, handle, the_event, the_message
 
 
 def test_new_event_is_pending_and_claimed(ledger: Ledger) -> None:
-    """A new event is pending, claimed, counted as tried, and comes back as it was recorded."""
+    """A new event is pending, claimed, counted as attempted, and returned as recorded."""
     recorded = ledger.record(entry("SENT", body='{"a": 1}', headers={"X-Data": "d"}), POLICY)
     assert recorded.claim is not None
     assert (recorded.state, recorded.body, recorded.headers) == (
@@ -29,7 +29,7 @@ def test_new_event_is_pending_and_claimed(ledger: Ledger) -> None:
 
 
 def test_recorded_without_claim(ledger: Ledger) -> None:
-    """An event recorded for later is not claimed, has not been tried, and is due at once."""
+    """An event recorded for later is not claimed or attempted, and due at once."""
     recorded = ledger.record(entry(), POLICY, claim=False)
     assert recorded.claim is None
     assert the_event(ledger, recorded.id).attempts == 0
@@ -68,7 +68,7 @@ def test_account_message_and_status_make_an_event(ledger: Ledger, other: dict[st
 
 
 def test_duplicate_gives_what_was_recorded_first(ledger: Ledger) -> None:
-    """A duplicate gives what was recorded first, whatever receiver, time or body it has."""
+    """A duplicate returns what was recorded first, whatever its receiver, time or body."""
     event_id = handle(ledger, body="first")
     again = ledger.record(
         entry(body="second", receiver="other", timestamp=MOMENT.replace(year=2026)), POLICY
@@ -104,7 +104,7 @@ STATES = [
 def test_event_moves_its_message_by_rank(
     ledger: Ledger, statuses: str, before: str, is_stale: bool, after: str
 ) -> None:
-    """An event knows what its message was before it, and moves it or is stale, if it has a rank."""
+    """An event has its message's previous status, and moves it or is stale, if it has a rank."""
     for status in statuses.split():
         event_id = handle(ledger, status)
     recorded = ledger.claim(event_id, POLICY, settled=True)
@@ -129,7 +129,7 @@ def test_pending_event_is_superseded(ledger: Ledger) -> None:
 @pytest.mark.parametrize("claim", [True, False])
 @pytest.mark.parametrize("status", ["QUEUED", "PLAYED"])
 def test_reference_is_learned(ledger: Ledger, status: str, claim: bool, settled: bool) -> None:
-    """Reference and campaign are taken from whichever event has them, a duplicate too."""
+    """Reference and campaign are taken from any event that has them, even a duplicate."""
     if settled:
         handle(ledger)
     else:
@@ -163,7 +163,7 @@ ERRORS: list[Any] = [
 def test_first_reason_of_a_failure_stays(
     ledger: Ledger, error: DeliveryError | None, later: str
 ) -> None:
-    """Why a message failed stays known, whatever comes after it; the first report of it counts."""
+    """The reason of a failure stays known; the first report counts."""
     handle(ledger, "FAILED", error=error)
     handle(ledger, later)
     assert the_message(ledger).error == error
@@ -196,7 +196,7 @@ def test_error_is_filled_in(
     known: DeliveryError | None,
     settled: bool,
 ) -> None:
-    """A second copy of FAILED tells why, where the first did not, and changes nothing else."""
+    """A second copy of FAILED supplies a missing reason, and changes nothing else."""
     if settled:
         handle(ledger, "FAILED", error=first)
     else:
@@ -227,7 +227,7 @@ REFERENCES = {
 @pytest.mark.parametrize("reference", REFERENCES.values(), ids=REFERENCES)
 @pytest.mark.parametrize("is_late", [False, True])
 def test_reference_of_any_length(ledger: Ledger, reference: str, is_late: bool) -> None:
-    """A reference is kept whole and found by equality, whichever event brings it."""
+    """A reference is kept in full and found by equality, whichever event has it."""
     kept = reference.replace("\0", "\ufffd").replace("\ud800", "\ufffd")
     if is_late:
         handle(ledger)
@@ -246,7 +246,7 @@ def test_reference_of_any_length(ledger: Ledger, reference: str, is_late: bool) 
 
 @pytest.mark.parametrize("is_late", [False, True], ids=["before", "later"])
 def test_error_of_another_copy_is_given_with_the_event(ledger: Ledger, is_late: bool) -> None:
-    """A retry gets the reason of a failure that came with another copy of the event."""
+    """A retry gets the reason of a failure that arrived with another copy of the event."""
     reason = DeliveryError("131026", "away")
     first = ledger.record(entry("FAILED", error=None if is_late else reason), POLICY, claim=False)
     ledger.record(entry("FAILED", error=reason if is_late else None), POLICY, claim=False)
@@ -256,7 +256,7 @@ def test_error_of_another_copy_is_given_with_the_event(ledger: Ledger, is_late: 
 
 
 def test_digest_is_no_reference(ledger: Ledger) -> None:
-    """Who looks for the digest of a long reference does not find its messages."""
+    """The digest of a long reference does not find its messages."""
     reference = "x" * 256
     handle(ledger, reference=reference)
     digest = f"sha256:{hashlib.sha256(reference.encode()).hexdigest()}"
@@ -268,13 +268,13 @@ def test_digest_is_no_reference(ledger: Ledger) -> None:
 
 
 def test_error_of_another_status(ledger: Ledger) -> None:
-    """An error that comes with another status than FAILED is not why the message failed."""
+    """An error with a status other than FAILED is not why the message failed."""
     handle(ledger, "SENT", error=DeliveryError("1", "odd"))
     assert the_message(ledger).error is None
 
 
 def test_message_of_two_accounts(ledger: Ledger) -> None:
-    """A message id that two accounts share needs the account, and they stay apart."""
+    """A message id that two accounts share needs the account, and the messages stay separate."""
     handle(ledger, "READ", account_id="A")
     handle(ledger, "SENT", account_id="B")
     with pytest.raises(AmbiguousMessage, match=r"account_id"):

@@ -20,7 +20,7 @@ REJECTION = Rejection(
 
 
 def test_last_rejection_of_each_reason_is_kept(ledger: Ledger) -> None:
-    """Of each receiver and reason the last rejection is kept, and they are told newest first."""
+    """The last rejection for each receiver and reason is kept, newest first."""
     last = replace(REJECTION, detail="X is wrong \U0001f44b.", last_seen=MOMENT + timedelta(2))
     other = replace(REJECTION, reason="too_large", status_code=413)
     elsewhere = replace(REJECTION, receiver="other", last_seen=MOMENT + timedelta(1))
@@ -32,7 +32,7 @@ def test_last_rejection_of_each_reason_is_kept(ledger: Ledger) -> None:
 
 
 def test_those_without_a_header(ledger: Ledger) -> None:
-    """A request without any of the headers hides none whose header was wrong, nor is hidden."""
+    """Rejections without any header and with a wrong one are kept separately."""
     wrong = replace(REJECTION, detail="Header Authorization has a wrong value.")
     missing = replace(REJECTION, has_no_header=True, last_seen=MOMENT + timedelta(1))
     for rejection in (wrong, missing, missing):
@@ -41,7 +41,7 @@ def test_those_without_a_header(ledger: Ledger) -> None:
 
 
 def test_rejections_of_a_receivers_accounts(ledger: Ledger) -> None:
-    """Those of many accounts are kept apart, and are their receiver's."""
+    """Rejections of many accounts are kept separately, and are their receiver's."""
     own = replace(REJECTION, receiver="fd_whatsapp/a_%", last_seen=MOMENT + timedelta(2))
     elsewhere = replace(REJECTION, receiver="fd_whatsapp2/a", last_seen=MOMENT + timedelta(1))
     for rejection in (REJECTION, own, elsewhere):
@@ -58,7 +58,7 @@ def test_rejections_of_a_receivers_accounts(ledger: Ledger) -> None:
 
 
 def test_rejections_are_acknowledged_once(ledger: Ledger) -> None:
-    """Those so far can be taken note of, once; the next of the same reason is new."""
+    """Rejections can be acknowledged once; the next with the same reason is new."""
     other = replace(REJECTION, receiver="other")
     for rejection in (REJECTION, other):
         ledger.rejections.note(rejection)
@@ -72,21 +72,21 @@ def test_rejections_are_acknowledged_once(ledger: Ledger) -> None:
 
 
 def test_text_no_database_takes(ledger: Ledger) -> None:
-    """Text that a database would refuse does not keep a rejection from being noted."""
+    """A rejection is noted even with text that a database would refuse."""
     ledger.rejections.note(replace(REJECTION, detail="bad \x00 \ud800."))
     (found,) = ledger.rejections.last()
     assert (found.detail[:4], found.detail[-1]) == ("bad ", ".")
 
 
 def test_rejections_noted_at_once(ledger: Ledger) -> None:
-    """Processes that note the same reason at once do not get in each other's way."""
+    """Processes that note the same reason concurrently do not conflict."""
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(ledger.rejections.note, [REJECTION] * 10 * THREADS))
     assert ledger.rejections.last() == [REJECTION]
 
 
 def test_rejections_of_each_reason_are_counted(ledger: Ledger) -> None:
-    """How often each came is counted, several at once too, and since when."""
+    """Rejections are counted, even concurrent ones, with the first time."""
     ledger.rejections.note(REJECTION)
     later = replace(REJECTION, last_seen=MOMENT + timedelta(1), count=3)
     ledger.rejections.note(later)

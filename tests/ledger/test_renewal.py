@@ -1,4 +1,4 @@
-"""A lease that is renewed from beside the handler, on every ledger."""
+"""Renewing a lease from another thread, on every ledger."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ENDING = {
 
 
 def test_renewed_lease_keeps_others_out(ledger: Ledger) -> None:
-    """A claim whose lease is renewed keeps others out, though the first lease is over."""
+    """A renewed claim keeps others out, although the first lease has expired."""
     _, claim = claimed(ledger)
     end_leases(ledger)
     with ThreadPoolExecutor(1) as another:
@@ -41,7 +41,7 @@ def test_renewed_lease_keeps_others_out(ledger: Ledger) -> None:
 
 
 def test_taken_by_another(ledger: Ledger) -> None:
-    """A lease that ran out, and was taken by another, is lost and not renewed."""
+    """An expired lease taken over by another is lost and not renewed."""
     _, late = claimed(ledger)
     end_leases(ledger)
     _, claim = claimed(ledger, "SENT")
@@ -51,7 +51,7 @@ def test_taken_by_another(ledger: Ledger) -> None:
 
 
 def test_late_renewal_claims_nothing(ledger: Ledger) -> None:
-    """What has been let go of is not claimed again by a renewal that comes late."""
+    """A late renewal does not reclaim a released message."""
     _, claim = claimed(ledger)
     claim.finish(Tried())
     with pytest.raises(ClaimLost):
@@ -60,7 +60,7 @@ def test_late_renewal_claims_nothing(ledger: Ledger) -> None:
 
 
 def test_while_a_transaction_is_open(sql_ledger: SQLLedger) -> None:
-    """A renewal waits for no transaction of the handler's, which commits all the same."""
+    """A renewal does not wait for the handler's transaction, which still commits."""
     _, claim = claimed(sql_ledger)
     claim.transaction.connection.execute(select(message_table.c.id)).all()
     with ThreadPoolExecutor(1) as another:
@@ -71,7 +71,7 @@ def test_while_a_transaction_is_open(sql_ledger: SQLLedger) -> None:
 
 
 def test_while_handlers_have_all_connections(sql_ledger: SQLLedger) -> None:
-    """A renewal has a connection of its own, however many the handlers have taken."""
+    """A renewal has its own connection, however many the handlers use."""
     if sql_ledger.engine.dialect.name == "sqlite":
         pytest.skip("One handler at a time writes there.")
     _, claim = claimed(sql_ledger)

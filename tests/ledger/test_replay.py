@@ -1,4 +1,4 @@
-"""Past events given to one handler through the receiver, on every ledger."""
+"""Replaying past events to one handler through the receiver, on every ledger."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def succeeded(ledger: Ledger, event_id: Any) -> frozenset[str]:
 
 
 def test_never_back(receiver: Receiver, ledger: Ledger, past: dict[str, Any]) -> None:
-    """A ``status_changed`` that its message has moved past is not called, and is recorded so."""
+    """A superseded ``status_changed`` is not called, and recorded as such."""
     late = Scripted("late")
     status_changed.connect(late)
     before = the_event(ledger, past["SENT"])
@@ -56,7 +56,7 @@ def test_never_back(receiver: Receiver, ledger: Ledger, past: dict[str, Any]) ->
 
 
 def test_last_step(receiver: Receiver, ledger: Ledger, past: dict[str, Any]) -> None:
-    """The ``status_changed`` of a message's last step is called, once."""
+    """The ``status_changed`` of a message's last step is called once."""
     late = Scripted("late")
     status_changed.connect(late)
     message_id = the_event(ledger, past["READ"]).message_id
@@ -66,7 +66,7 @@ def test_last_step(receiver: Receiver, ledger: Ledger, past: dict[str, Any]) -> 
 
 @pytest.mark.parametrize("signal", [message_sent, status_received])
 def test_other_signals(receiver: Receiver, past: dict[str, Any], signal: Any) -> None:
-    """A handler of another signal is called with past events of whatever age."""
+    """A handler of another signal is called with past events of any age."""
     late = Scripted("late")
     signal.connect(late)
     assert [receiver.replay(past["SENT"], "late") for _ in range(2)] == [True, None]

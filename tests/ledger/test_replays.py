@@ -23,7 +23,7 @@ def end(ledger: Ledger, token: str) -> None:
 
 
 def test_one_at_a_time(ledger: Ledger) -> None:
-    """Who has it keeps and renews it; the others are told until when."""
+    """The holder keeps and renews a replay; others learn until when."""
     assert hold(ledger, "a", seconds=60) is None
     assert hold(ledger, "a") is None
     until = hold(ledger, "b")
@@ -33,7 +33,7 @@ def test_one_at_a_time(ledger: Ledger) -> None:
 
 
 def test_replay_is_given_back_by_its_holder_alone(ledger: Ledger) -> None:
-    """It is given back by the one who has it, and by nobody else."""
+    """Only the holder can end a replay."""
     hold(ledger, "a")
     end(ledger, "b")
     assert hold(ledger, "b") is not None
@@ -42,7 +42,7 @@ def test_replay_is_given_back_by_its_holder_alone(ledger: Ledger) -> None:
 
 
 def test_replay_of_a_dead_holder_is_anybodys(ledger: Ledger) -> None:
-    """After its time it is anybody's, and the first one has lost it."""
+    """After its lease anybody can begin, and the first holder has lost it."""
     hold(ledger, "a", seconds=0)
     assert hold(ledger, "b") is None
     assert hold(ledger, "a") is not None
@@ -50,7 +50,7 @@ def test_replay_of_a_dead_holder_is_anybodys(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("takers", [4])
 def test_one_of_those_who_ask_gets_the_replay(sql_ledger: SQLLedger, takers: int) -> None:
-    """Of those who ask at the same moment one gets it."""
+    """Of several concurrent replays one begins."""
     together = Barrier(takers)
     answers: list[Any] = []
 

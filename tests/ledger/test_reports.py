@@ -42,7 +42,7 @@ NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 
 
 def record(ledger: Ledger, known: list[Journey], *, late: bool = False) -> None:
-    """Let all events of the journeys come, in another order if they are late, some twice."""
+    """Record all events of the journeys, late ones in another order, some twice."""
     events: list[Entry | Expected] = [
         event_of(journey, status) for journey in known for status in journey.times
     ]
@@ -68,7 +68,7 @@ def record(ledger: Ledger, known: list[Journey], *, late: bool = False) -> None:
 
 
 def event_of(journey: Journey, status: str) -> Entry:
-    """An event of a journey: of the API if its time is estimated, else of a webhook."""
+    """An event of a journey: from the API if its time is estimated, else from a webhook."""
     moment = journey.times[status]
     made = entry(
         status,
@@ -84,7 +84,7 @@ def event_of(journey: Journey, status: str) -> Entry:
 
 
 def sure(seed: int, count: int) -> list[Journey]:
-    """Journeys of which webhooks alone told."""
+    """Journeys reported by webhooks only."""
     known = journeys(seed, count, now=NOW)
     for journey in known:
         journey.estimated.clear()
@@ -94,7 +94,7 @@ def sure(seed: int, count: int) -> list[Journey]:
 
 @pytest.fixture(autouse=True)
 def _rules(request: pytest.FixtureRequest) -> None:
-    """No test has another's."""
+    """Tests do not share messages."""
     for name in {"ledger", "sql_ledger"} & set(request.fixturenames):
         request.getfixturevalue(name).reports.rules = ReportRules()
 
@@ -114,7 +114,7 @@ def _today(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("late", [False, True])
 def test_all_figures_are_those_of_the_definitions(ledger: Ledger, late: bool) -> None:
-    """Whatever order the events come in, and how often, every figure is that of the journeys."""
+    """Every figure is that of the journeys, for any order and duplicates of events."""
     known = [one for one in journeys(11 + late, 80, now=NOW) if one.times or one.expected_at]
     for journey in known:
         journey.template = journey.template if journey.expected_at else None
@@ -130,7 +130,7 @@ def test_all_figures_are_those_of_the_definitions(ledger: Ledger, late: bool) ->
 def test_times_of_more_than_a_day_are_exact(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To the microsecond, whatever a database adds up in floats, and of however many messages."""
+    """Durations are exact to the microsecond, despite a database's floats."""
     monkeypatch.setattr(elapsed, "_PIECE", 1)
     took = timedelta(days=20, microseconds=76_012_573_218)  # a sum of floats is above it
     sent = NOW - timedelta(days=25)
@@ -142,7 +142,7 @@ def test_times_of_more_than_a_day_are_exact(
 
 
 def test_windows_go_by_when_messages_were_sent(ledger: Ledger) -> None:
-    """A message counts in a period that begins when it was sent, and not in one that ends then."""
+    """A message counts in a period that begins when it was sent, not in one that ends then."""
     at = datetime(2026, 10, 25, 1, tzinfo=UTC)
     record(ledger, [Journey("M", times={"SENT": at, "READ": at + timedelta(days=1)})])
     moment = timedelta(microseconds=1)
@@ -153,7 +153,7 @@ def test_windows_go_by_when_messages_were_sent(ledger: Ledger) -> None:
 
 
 def test_a_late_event_corrects_the_past(ledger: Ledger) -> None:
-    """A message is moved to when it was sent, once an event tells that it was earlier."""
+    """A message moves to an earlier time of sending once an event reports it."""
     day = datetime(2026, 11, 1, tzinfo=UTC)
     record(ledger, [Journey("M", times={"READ": day + timedelta(days=2)})])
     assert list(ledger.engagement(by="day").groups) == [(day + timedelta(days=2)).date()]
@@ -164,7 +164,7 @@ def test_a_late_event_corrects_the_past(ledger: Ledger) -> None:
 
 
 def test_a_time_of_asking_counts_only_where_there_is_no_other(ledger: Ledger) -> None:
-    """A message was sent when a webhook says, be it later than what the API had told before."""
+    """A webhook's time of sending replaces the API's, even if later."""
     day = datetime(2026, 11, 1, tzinfo=UTC)
     times = {
         "SENT": day,
@@ -190,7 +190,7 @@ def test_a_time_of_asking_counts_only_where_there_is_no_other(ledger: Ledger) ->
 
 
 def test_a_webhook_takes_the_place_of_a_time_of_asking(ledger: Ledger) -> None:
-    """A webhook that tells the same status later corrects when the message was sent."""
+    """A late webhook for the same status corrects when the message was sent."""
     day = datetime(2026, 11, 1, tzinfo=UTC)
     for status in ("QUEUED", "SENT", "PLAYED"):
         asked = Journey(status, times={status: day}, estimated={status})
@@ -218,7 +218,7 @@ def test_filters_are_met_all_of_them(ledger: Ledger) -> None:
     "by", ["campaign", "day", "hour", "account", "failure", ("day", "failure")]
 )
 def test_groups_are_the_same_on_every_ledger(ledger: Ledger, by: Any) -> None:
-    """Groups partition the total, and are what the ledger in memory makes of the same events."""
+    """Groups partition the total, and equal those of the in-memory ledger."""
 
     known = sure(21, 80)
     record(ledger, known)
@@ -236,7 +236,7 @@ def test_groups_are_the_same_on_every_ledger(ledger: Ledger, by: Any) -> None:
 def test_groups_of_more_days_than_the_database_is_told(
     sql_ledger: SQLLedger, monkeypatch: pytest.MonkeyPatch, by: Any
 ) -> None:
-    """Where there are too many days or hours, they are the same as where there are few."""
+    """Figures for very many days or hours equal those for few."""
     record(sql_ledger, sure(22, 30))
     few = sql_ledger.engagement(by=by, tz="Asia/Kolkata")
     monkeypatch.setattr("flask_fd_whatsapp.ledger.sql.report_aggregates.MOST_SPANS", 2)
@@ -249,7 +249,7 @@ def test_groups_of_more_days_than_the_database_is_told(
 def test_several_groupings_read_the_messages_once_and_are_as_each_alone(
     ledger: Ledger, times: bool
 ) -> None:
-    """Asked together or one after the other, every grouping has the same figures."""
+    """Groupings computed together or separately have the same figures."""
     record(ledger, sure(23, 60))
     ways: list[str | tuple[str, str] | None] = [None, "campaign", "day", ("day", "failure")]
     wanted = ReportFilter(receiver="fd_whatsapp")
@@ -262,7 +262,7 @@ def test_several_groupings_read_the_messages_once_and_are_as_each_alone(
 
 
 def test_accounts_are_listed_also_when_all_their_messages_are_pruned(ledger: Ledger) -> None:
-    """Accounts are those of a receiver's messages, in order, whether these are kept or folded."""
+    """The accounts are those of a receiver's messages, in order, pruned ones included."""
     old = NOW - timedelta(days=100)
     record(ledger, [Journey("M1", account_id="9", times={"SENT": old})])
     finish(ledger)
@@ -282,7 +282,7 @@ def test_accounts_are_listed_also_when_all_their_messages_are_pruned(ledger: Led
 def test_the_ends_of_the_calendar_have_their_day_and_hour(
     ledger: Ledger, moment: datetime, tz: str
 ) -> None:
-    """A message of the first or last moment there is counts in one day and hour, also folded."""
+    """A message at either end of the calendar counts in one day and hour, even pruned."""
     ledger.reports.rules.time_zone = tz
     record(ledger, [Journey("M1", times={"SENT": moment}), Journey("M2", times={"SENT": NOW})])
     for by in ("day", "hour", ("day", "failure")):
@@ -303,7 +303,7 @@ def test_without_times(ledger: Ledger) -> None:
 
 
 def test_what_is_asked_wrongly_is_an_error(ledger: Ledger) -> None:
-    """The error says what there is to ask."""
+    """The error says what can be requested."""
     with pytest.raises(ValueError, match="campaign, day, hour"):
         ledger.engagement(by="weather")
     with pytest.raises(ValueError, match="no time zone"):
@@ -315,7 +315,7 @@ def test_what_is_asked_wrongly_is_an_error(ledger: Ledger) -> None:
 
 
 def test_rows_of_the_previous_version_are_filled(sql_ledger: SQLLedger) -> None:
-    """What a process of the previous version recorded has its time found, however much it is."""
+    """The time of sending is found for messages of the previous version, however many."""
     known = sure(13, 20)
     record(sql_ledger, known)
     with sql_ledger.engine.begin() as connection:
@@ -325,7 +325,7 @@ def test_rows_of_the_previous_version_are_filled(sql_ledger: SQLLedger) -> None:
 
 
 def test_reports_of_many_pages(sql_ledger: SQLLedger, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pages follow each other without a gap, though many messages were sent at the same time."""
+    """Pages have no gaps, even with equal times of sending."""
     monkeypatch.setattr("flask_fd_whatsapp.ledger.sql.report_rows.PAGE", 7)
     known = sure(3, 30)
     for journey in known[:15]:
@@ -335,7 +335,7 @@ def test_reports_of_many_pages(sql_ledger: SQLLedger, monkeypatch: pytest.Monkey
 
 
 def test_the_feed(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The feed tells how late events came, how many out of order, and how many again."""
+    """The feed has the lag of events, how many were out of order, and how many were duplicates."""
     monkeypatch.setattr("flask_fd_whatsapp.ledger.sql.sql_reports.PAGE", 2)
     start = datetime.now(UTC)
     for status, ago in (("READ", 30), ("DELIVERED", 60), ("SENT", 600)):
@@ -354,7 +354,7 @@ def test_the_feed(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def finish(ledger: Ledger) -> None:
-    """Every event is done with, so that its message can be pruned."""
+    """Complete every event, so that its message can be pruned."""
     for event in ledger.events(limit=10_000):
         recorded = ledger.claim(event.id, POLICY)
         if recorded is not None and recorded.claim is not None:
@@ -362,12 +362,12 @@ def finish(ledger: Ledger) -> None:
 
 
 def prune(ledger: Ledger, limit: int) -> int:
-    """Forget so many, whatever their age."""
+    """Prune this many, whatever their age."""
     return ledger.prune(before=datetime.now(UTC) + timedelta(days=1), limit=limit)
 
 
 def roughly(figures: Any) -> dict[str, Any]:
-    """All figures but the percentiles, the examples, and what tells that some are pruned."""
+    """All figures except percentiles, examples, and those about pruning."""
     made = told(figures)
     for name in ("time_to_submit", "time_to_deliver", "time_to_read", "sent_to_read"):
         n, _, _, _, *rest = made[name]
@@ -392,7 +392,7 @@ def assert_same(mine: Any, its: Any) -> None:
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
 @pytest.mark.slow
 def test_figures_stay_when_messages_are_pruned(ledger: Ledger, zone: str) -> None:
-    """Whatever part is pruned, all figures of whole days stay what they were."""
+    """Pruning any part does not change the figures of whole days."""
     ledger.reports.rules.time_zone = zone
     old = NOW - timedelta(days=100)
     known = sure(31, 30)
@@ -423,7 +423,7 @@ def test_figures_stay_when_messages_are_pruned(ledger: Ledger, zone: str) -> Non
 
 
 def test_a_message_that_returns_is_counted_once(ledger: Ledger) -> None:
-    """What is heard of again after it was pruned is told as that, and counted nowhere else."""
+    """A message seen again after pruning is counted as returned, and nowhere else."""
     old = NOW - timedelta(days=100)
     record(ledger, [Journey("M1", times={"SENT": old})])
     finish(ledger)
@@ -441,7 +441,7 @@ def test_a_message_that_returns_is_counted_once(ledger: Ledger) -> None:
 def test_a_message_that_returns_while_it_is_pruned(
     sql_ledger: SQLLedger, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One whose event waits for the row that is being pruned is known to have been there."""
+    """A message whose event waits for the row being pruned is recognised."""
     old = NOW - timedelta(days=100)
     record(sql_ledger, [Journey("M", times={"SENT": old})])
     finish(sql_ledger)
@@ -466,7 +466,7 @@ def test_a_message_that_returns_while_it_is_pruned(
 
 
 def test_a_duplicate_with_an_earlier_time_changes_nothing(ledger: Ledger) -> None:
-    """A message was sent when its events say as they were recorded, not when a copy says."""
+    """A message's time of sending comes from its recorded events, not from a copy."""
     day = datetime(2026, 11, 10, tzinfo=UTC)
     for status in ("SENT", "DELIVERED", "READ", "FAILED"):
         first = Journey(status, times={status: day}, code="1" if status == "FAILED" else None)
@@ -477,7 +477,7 @@ def test_a_duplicate_with_an_earlier_time_changes_nothing(ledger: Ledger) -> Non
 
 
 def test_an_expected_message_that_was_pruned_is_counted_once(ledger: Ledger) -> None:
-    """One that is said to have been sent after it was pruned has returned."""
+    """A message registered after it was pruned has returned."""
     old = NOW - timedelta(days=100)
     record(ledger, [Journey("M", times={"SENT": old})])
     finish(ledger)
@@ -517,7 +517,7 @@ def test_prune_waits_for_what_is_being_recorded(
 
 
 def test_bounds_of_what_is_kept(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Past the bounds, codes and campaigns are one, and no message is lost."""
+    """Beyond the limits, codes and campaigns are merged, and no message is lost."""
     monkeypatch.setattr("flask_fd_whatsapp.engagement.folding.CODES", 2)
     monkeypatch.setattr("flask_fd_whatsapp.engagement.folding.CAMPAIGNS", 2)
     old = NOW - timedelta(days=100)
@@ -540,7 +540,7 @@ def test_bounds_of_what_is_kept(ledger: Ledger, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_aggregates_end_after_their_years(sql_ledger: SQLLedger) -> None:
-    """What is older than aggregates are kept goes for good, and its digests too."""
+    """Aggregates past their retention are deleted, with their digests."""
     record(sql_ledger, [Journey("M", times={"SENT": NOW - timedelta(days=800)})])
     finish(sql_ledger)
     sql_ledger.reports.rules.aggregate_years = 3

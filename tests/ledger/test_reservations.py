@@ -1,4 +1,4 @@
-"""What is due is handed out to one at a time, on every ledger."""
+"""Due events are reserved by one at a time, on every ledger."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def due(ledger: Ledger) -> list[Any]:
 
 @pytest.fixture
 def ids(ledger: Ledger) -> list[Any]:
-    """The ids of six events that are due, in the order in which they came."""
+    """The ids of six due events, in the order in which they were recorded."""
     return record(ledger, 6)
 
 
@@ -40,7 +40,7 @@ def record(ledger: Ledger, count: int) -> list[Any]:
 
 
 def end_reservations(ledger: Ledger) -> None:
-    """Every reservation's time is over."""
+    """Let every reservation expire."""
     if isinstance(ledger, SQLLedger):
         with ledger.engine.begin() as connection:
             connection.execute(
@@ -53,14 +53,14 @@ def end_reservations(ledger: Ledger) -> None:
 
 
 def test_batches_have_nothing_in_common(ledger: Ledger, ids: list[Any]) -> None:
-    """Batches have nothing in common, are in order, and go on until all is handed out."""
+    """Batches are disjoint and in order, until nothing is left."""
     assert [reserve(ledger, 4), reserve(ledger, 4), reserve(ledger, 4)] == [ids[:4], ids[4:], []]
     assert due(ledger) == []
 
 
 @pytest.mark.parametrize("takers", [4])
 def test_disjoint_at_once(sql_ledger: SQLLedger, takers: int) -> None:
-    """Those who take batches at the same moment get different ones, and all of it together."""
+    """Concurrent sweeps get different batches, and all events together."""
     ids = record(sql_ledger, 60)
     together = Barrier(takers)
     taken: list[list[Any]] = [[] for _ in range(takers)]
@@ -79,7 +79,7 @@ def test_disjoint_at_once(sql_ledger: SQLLedger, takers: int) -> None:
 
 
 def test_of_receiver(ledger: Ledger, ids: list[Any]) -> None:
-    """Each receiver is handed its own events, and asking for any gives all that are due."""
+    """Each receiver gets its own due events; without a receiver, all are returned."""
     other = ledger.record(entry(message_id="O1", receiver="other"), POLICY, claim=False).id
     assert reserve(ledger, receiver="other") == [other]
     assert list(ledger.reservations.due(limit=100)) == ids
@@ -87,7 +87,7 @@ def test_of_receiver(ledger: Ledger, ids: list[Any]) -> None:
 
 
 def test_no_attempt(ledger: Ledger, ids: list[Any]) -> None:
-    """What was taken, and never tried, has seen no attempt, and is due again after a while."""
+    """A reservation without an attempt counts as none, and expires."""
     for _ in range(POLICY.max_attempts + 1):
         assert reserve(ledger) == ids
         end_reservations(ledger)
@@ -96,7 +96,7 @@ def test_no_attempt(ledger: Ledger, ids: list[Any]) -> None:
 
 
 def test_events_given_back_are_due_at_once(ledger: Ledger, ids: list[Any]) -> None:
-    """What is given back is due at once, in its old place."""
+    """A released event is due at once, in its old place."""
     reserve(ledger)
     ledger.reservations.unreserve(ids[:2])
     ledger.reservations.unreserve([])
@@ -105,7 +105,7 @@ def test_events_given_back_are_due_at_once(ledger: Ledger, ids: list[Any]) -> No
 
 
 def test_no_claim(ledger: Ledger, ids: list[Any]) -> None:
-    """A delivery, or who asks for that very event, need not wait for whoever has reserved it."""
+    """A delivery or an explicit retry does not wait for a reservation."""
     reserve(ledger)
     recorded = ledger.claim(ids[0], POLICY)
     assert recorded is not None
@@ -116,7 +116,7 @@ def test_no_claim(ledger: Ledger, ids: list[Any]) -> None:
 
 @pytest.mark.parametrize("tried", [FAILED, Tried(retry_after=0)], ids=["failed", "later"])
 def test_over_after_a_try(ledger: Ledger, ids: list[Any], tried: Tried) -> None:
-    """After a try an event is due when the try says so, however long it was reserved for."""
+    """After an attempt an event is due when the attempt says so, despite a reservation."""
     reserve(ledger)
     recorded = ledger.claim(ids[0], POLICY)
     assert recorded is not None
@@ -127,7 +127,7 @@ def test_over_after_a_try(ledger: Ledger, ids: list[Any], tried: Tried) -> None:
 
 
 def test_revived_event_is_due_though_reserved(ledger: Ledger, ids: list[Any]) -> None:
-    """What is revived is due at once, though it was reserved when it died."""
+    """A revived event is due at once, even if it was reserved when it died."""
     for _ in range(POLICY.max_attempts):
         make_due(ledger, event_id=ids[0])
         reserve(ledger)
@@ -143,13 +143,13 @@ def test_revived_event_is_due_though_reserved(ledger: Ledger, ids: list[Any]) ->
 
 
 def test_events_being_handled_are_not_handed_out(ledger: Ledger, ids: list[Any]) -> None:
-    """What is being handled is not handed out."""
+    """Events being handled are not reserved."""
     assert ledger.claim(ids[0], POLICY) is not None
     assert reserve(ledger) == ids[1:]
 
 
 def test_reserved_events_are_counted_by_receiver(ledger: Ledger, ids: list[Any]) -> None:
-    """It is told how many events of each receiver are in somebody's hands."""
+    """The number of reserved events of each receiver is known."""
     ledger.record(entry(message_id="O1", receiver="other"), POLICY, claim=False)
     assert dict(ledger.reservations.reserved()) == {}
     reserve(ledger, 4)

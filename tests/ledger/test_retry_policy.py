@@ -1,4 +1,4 @@
-"""The rules by which an event is tried again or given up."""
+"""The rules for retries and dead events."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def no_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("no_jitter")
 def test_delays_double_up_to_six_hours() -> None:
-    """They double from half a minute to six hours, and stay there."""
+    """Delays double from half a minute to six hours, and stay there."""
     assert [delay_after(attempts) for attempts in range(1, 21)] == DELAYS
     assert delay_after(10_000) == DELAYS[-1]
 
@@ -37,7 +37,7 @@ def test_a_weekend_of_outage() -> None:
 
 @pytest.mark.parametrize("attempts", [1, 5, 20])
 def test_delays_differ_within_a_quarter(attempts: int) -> None:
-    """Delays differ, within a quarter of what they are without."""
+    """Delays vary by up to a quarter."""
     delays = {delay_after(attempts) / DELAYS[attempts - 1] for _ in range(200)}
     assert len(delays) > 100
     assert 1 - JITTER <= min(delays) < 0.9
@@ -62,14 +62,14 @@ def test_the_last_attempt() -> None:
 
 @pytest.mark.parametrize("attempts", [1, 3, 9])
 def test_failed_before_it_was_due(attempts: int) -> None:
-    """One that does not count leaves attempts and time as they are."""
+    """An attempt that does not count leaves count and time as they are."""
     after = after_try(FAILED, Before(attempts=attempts, counts=False), POLICY)
     assert (after.state, after.attempts, after.delay_seconds) == (State.PENDING, attempts, None)
 
 
 @pytest.mark.parametrize(("counts", "left"), [(True, 2), (False, 3)])
 def test_asking_for_later_is_no_attempt(counts: bool, left: int) -> None:
-    """Asking to be called later is no attempt, is counted by itself, and gets the time it asks."""
+    """Postponing is not a failed attempt, is counted separately, and sets the time."""
     after = after_try(LATER, Before(attempts=3, counts=counts, postponed=4), POLICY)
     assert (after.state, after.attempts, after.postponed) == (State.PENDING, left, 5)
     assert (after.delay_seconds, after.last_error) == (90, "shop: RetryLater: no stock")
@@ -77,7 +77,7 @@ def test_asking_for_later_is_no_attempt(counts: bool, left: int) -> None:
 
 @pytest.mark.usefixtures("no_jitter")
 def test_failure_counts_though_another_asked_for_later() -> None:
-    """If another handler failed it is an attempt, and both have their say."""
+    """If another handler failed, it is a failed attempt, and both reasons are kept."""
     both = Tried(failed=FAILED.failed, postponed=LATER.postponed, retry_after=90)
     after = after_try(both, Before(attempts=1), POLICY)
     assert (after.attempts, after.postponed, after.delay_seconds) == (1, 1, DELAYS[0])
@@ -87,7 +87,7 @@ def test_failure_counts_though_another_asked_for_later() -> None:
 @pytest.mark.parametrize("tried", [FAILED, LATER])
 @pytest.mark.parametrize("counts", [True, False])
 def test_what_is_too_old_is_dead(tried: Tried, counts: bool) -> None:
-    """Past the limit of age whatever is unfinished is dead, and not before."""
+    """Beyond the age limit an unfinished event is dead, and not before."""
     for age, state in [(1000, State.PENDING), (1000.1, State.DEAD)]:
         after = after_try(tried, Before(attempts=1, counts=counts, age_seconds=age), POLICY)
         assert after.state is state
@@ -95,14 +95,14 @@ def test_what_is_too_old_is_dead(tried: Tried, counts: bool) -> None:
 
 @pytest.mark.parametrize("has_given_up", [False, True])
 def test_nothing_left_to_call(has_given_up: bool) -> None:
-    """What all have handled is done whatever its age, but dead if one gave up before."""
+    """An event handled by all is done at any age, but dead if a handler gave up before."""
     before = Before(attempts=9, age_seconds=1e9, has_given_up=has_given_up)
     after = after_try(Tried(succeeded="tickets"), before, POLICY)
     assert after.state is (State.DEAD if has_given_up else State.DONE)
 
 
 def test_last_handler_that_gives_up_makes_dead() -> None:
-    """The last one left that gives up makes the event dead, at its first attempt."""
+    """If the last remaining handler gives up, the event is dead at once."""
     after = after_try(GAVE_UP, Before(attempts=1), POLICY)
     assert (after.state, after.last_error) == (State.DEAD, "shop: GiveUp: never")
 

@@ -33,14 +33,14 @@ def intend(ledger: Ledger, **changes: Any) -> Any:
 
 
 def unknown(ledger: Ledger, **changes: Any) -> Any:
-    """A send whose answer did not come."""
+    """A send whose answer did not arrive."""
     send_id = intend(ledger, **changes)
     ledger.send_record.failed(send_id, SendState.UNKNOWN, "no answer")
     return send_id
 
 
 def make_sends_older(ledger: Ledger, age: timedelta) -> None:
-    """Every send was begun so long ago."""
+    """Make every send this old."""
     if isinstance(ledger, SQLLedger):
         with ledger.engine.begin() as connection:
             connection.execute(update(send_table).values(created_at=datetime.now(UTC) - age))
@@ -52,7 +52,7 @@ def make_sends_older(ledger: Ledger, age: timedelta) -> None:
 
 
 def states(ledger: Ledger) -> list[str]:
-    """The states of all sends, in the order in which they were begun."""
+    """The states of all sends, in order."""
     return [one.state for one in reversed(ledger.sends())]
 
 
@@ -62,7 +62,7 @@ def the_send(ledger: Ledger, send_id: Any) -> Send:
 
 
 def test_a_message_is_there_as_soon_as_it_was_sent(ledger: Ledger) -> None:
-    """The id of what was sent and its message, which has no status, are stored together."""
+    """A sent message's id and its row, without a status, are stored together."""
     send_id = intend(ledger, template="order_update", language="en", campaign="spring")
     assert the_send(ledger, send_id).state is SendState.SENDING
     ledger.send_record.sent(send_id, "M1")
@@ -86,7 +86,7 @@ def test_what_comes_later_fills_the_message_in(ledger: Ledger) -> None:
 
 
 def test_what_came_before_the_answer_stays(ledger: Ledger) -> None:
-    """A webhook that is quicker than the answer keeps its status, and gains the template."""
+    """A webhook that precedes the answer keeps its status, and gets the template."""
     send_id = intend(ledger, template="order_update")
     handle(ledger, "DELIVERED", message_id="M1", reference="R1")
     ledger.send_record.sent(send_id, "M1")
@@ -120,7 +120,7 @@ def test_the_filters_of_sends(ledger: Ledger) -> None:
 
 
 def test_once_means_once(ledger: Ledger) -> None:
-    """With ``once`` a receiver uses a reference once, however it was used before."""
+    """With ``once`` a receiver uses a reference once, in whatever way it was used before."""
     first = intend(ledger)
     earlier = ledger.send_record.intend(ONCE)
     assert isinstance(earlier, Send)
@@ -134,13 +134,13 @@ def test_once_means_once(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("state", [SendState.REFUSED, SendState.UNSENT])
 def test_what_was_not_sent_releases_its_reference(ledger: Ledger, state: SendState) -> None:
-    """A refused or unsent send lets the reference be used again."""
+    """A refused or unsent send frees the reference."""
     ledger.send_record.failed(intend(ledger, once=True), state, "no")
     assert not isinstance(ledger.send_record.intend(ONCE), Send)
 
 
 def test_an_unknown_send_keeps_its_reference(ledger: Ledger) -> None:
-    """A send that is unknown may have been sent; closed by hand, it was not."""
+    """An unknown send may have been sent; closed by hand, it was not."""
     send_id = unknown(ledger, once=True)
     assert isinstance(ledger.send_record.intend(ONCE), Send)
     assert ledger.send_record.close(send_id)
@@ -150,7 +150,7 @@ def test_an_unknown_send_keeps_its_reference(ledger: Ledger) -> None:
 
 
 def test_once_is_for_each_account(ledger: Ledger) -> None:
-    """An account's send keeps no other account of the receiver from its own, nor shows it."""
+    """One account's send does not block another account of the receiver, nor is it shown for it."""
     first = ledger.send_record.intend(ONCE)
     ledger.send_record.sent(first, "M1")
     second = ledger.send_record.intend(replace(ONCE, account_id="2"))
@@ -162,7 +162,7 @@ def test_once_is_for_each_account(ledger: Ledger) -> None:
 
 
 def test_of_many_at_once_one_may_send(ledger: Ledger) -> None:
-    """Of threads that send with one reference at once, ``once`` lets one of them."""
+    """Of several threads that send with one reference, ``once`` admits one."""
     barrier = Barrier(4)
 
     def attempt(_: int) -> bool:
@@ -187,7 +187,7 @@ def test_a_send_whose_process_died_is_unknown_after_two_minutes(ledger: Ledger) 
 
 
 def test_an_unknown_send_is_settled_by_its_only_message(ledger: Ledger) -> None:
-    """One unknown send, one message with its reference since: that is what it became."""
+    """A single unknown send became the single message with its reference."""
     send_id = unknown(ledger, template="order_update")
     assert states(ledger) == ["unknown"]
     handle(ledger, "SENT", message_id="M9", reference="R1")
@@ -208,7 +208,7 @@ def test_an_unknown_send_is_settled_by_its_only_message(ledger: Ledger) -> None:
 def test_what_is_not_certain_stays_unknown(
     ledger: Ledger, meanwhile: Callable[[Ledger], Any], candidates: tuple[str, ...]
 ) -> None:
-    """Where references repeat, a send stays unknown, and its candidates are shown."""
+    """With repeated references a send stays unknown, and its candidates are shown."""
     send_id = unknown(ledger)
     handle(ledger, "SENT", message_id="M9", reference="R1")
     meanwhile(ledger)
@@ -217,7 +217,7 @@ def test_what_is_not_certain_stays_unknown(
 
 
 def test_earlier_messages_and_those_of_other_sends_are_no_candidates(ledger: Ledger) -> None:
-    """A message that was there before, or is another send's or account's, settles nothing."""
+    """A message seen before, or of another send or account, settles nothing."""
     handle(ledger, "SENT", message_id="M1", reference="R1")
     ledger.send_record.sent(intend(ledger), "M2")
     send_id = unknown(ledger)
@@ -230,7 +230,7 @@ def test_earlier_messages_and_those_of_other_sends_are_no_candidates(ledger: Led
 def test_all_that_can_be_settled_is_settled(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many sends stay unknown, those that can be settled are."""
+    """Sends that can be settled are, however many stay unknown."""
     monkeypatch.setattr(send_settlement, "AT_ONCE", 2)
     for number in range(9):
         unknown(ledger, external_reference_id=f"R{number}")
@@ -241,7 +241,7 @@ def test_all_that_can_be_settled_is_settled(
 
 
 def test_an_answer_beats_an_earlier_settlement(ledger: Ledger) -> None:
-    """The id of an answer that comes late is the send's, whatever it was settled as."""
+    """A late answer's id overrides an earlier settlement."""
     send_id = unknown(ledger)
     handle(ledger, "SENT", message_id="M9", reference="R1")
     assert states(ledger) == ["sent"]
@@ -252,7 +252,7 @@ def test_an_answer_beats_an_earlier_settlement(ledger: Ledger) -> None:
 
 
 def test_what_a_client_of_the_hosts_own_sent(ledger: Ledger) -> None:
-    """``expect`` stores a message of which nothing was heard, and what is not known of one."""
+    """``expect`` stores a message without events, and completes a known one."""
     ledger.expect("M1", account_id="1", external_reference_id="R1", sent_at=MOMENT)
     found = the_message(ledger)
     assert (found.status, found.expected_at, found.external_reference_id) == (None, MOMENT, "R1")
@@ -265,7 +265,7 @@ def test_what_a_client_of_the_hosts_own_sent(ledger: Ledger) -> None:
 
 
 def test_messages_without_a_status_are_safe_to_ask_about(ledger: Ledger) -> None:
-    """Queries take a message of which nothing was heard."""
+    """Queries work with a message without events."""
     ledger.expect("M1", account_id="1", external_reference_id="R1", campaign="c")
     assert ledger.counts(campaign="c") == dict.fromkeys(ledger.counts(), 0)
     assert [one.message_id for one in ledger.messages(message_ids=["M1"])] == ["M1"]
@@ -275,7 +275,7 @@ def test_messages_without_a_status_are_safe_to_ask_about(ledger: Ledger) -> None
 
 @pytest.mark.parametrize("receiver", [None, RECEIVER])
 def test_sends_are_pruned_with_their_messages(ledger: Ledger, receiver: str | None) -> None:
-    """A forgotten message takes its send along; one that became none goes when it is as old."""
+    """A pruned message takes its send along; a send without a message is pruned at the same age."""
     ledger.send_record.sent(intend(ledger), "M1")
     handle(ledger, "READ", message_id="M1")
     ledger.send_record.sent(intend(ledger, external_reference_id="R2"), "M2")
@@ -294,7 +294,7 @@ def test_sends_are_pruned_with_their_messages(ledger: Ledger, receiver: str | No
 
 
 def test_sends_are_pruned_as_long_after_as_their_account_is(ledger: Ledger) -> None:
-    """A send that became no message is kept as long as its account's messages are."""
+    """A send without a message is kept as long as its account's messages."""
     first = unknown(ledger, external_reference_id="R1", account_id="1")
     unknown(ledger, external_reference_id="R2", account_id="2")
     soon = datetime.now(UTC) + timedelta(minutes=1)
@@ -308,7 +308,7 @@ def test_sends_are_pruned_as_long_after_as_their_account_is(ledger: Ledger) -> N
 
 
 def test_what_was_sent_and_not_heard_of(ledger: Ledger) -> None:
-    """A receiver's sends since which no webhook has come are told, and the unknown ones."""
+    """Sends since the last webhook are reported, and unknown ones."""
     record = ledger.send_record
     assert record.standing(RECEIVER) == (0, None)
     record.sent(intend(ledger), "M1")
@@ -323,7 +323,7 @@ def test_what_was_sent_and_not_heard_of(ledger: Ledger) -> None:
 
 
 def test_what_one_account_sent_and_did_not_hear_of(ledger: Ledger) -> None:
-    """Another account's sends, and its webhooks, say nothing of this one's."""
+    """Another account's sends and webhooks do not count for this one."""
     record = ledger.send_record
     acme, other = (OneAccount(f"{RECEIVER}/{key}", [key]) for key in ("1", "2"))
     record.sent(intend(ledger, account_id="1"), "M1")
@@ -337,7 +337,7 @@ def test_what_one_account_sent_and_did_not_hear_of(ledger: Ledger) -> None:
 
 
 def test_sends_come_page_by_page(ledger: Ledger) -> None:
-    """Page follows page without a gap or a double, also of sends that were begun at one moment."""
+    """Pages have no gaps or duplicates, even for sends with equal times."""
     ids = [
         intend(ledger, campaign="spring", external_reference_id=f"R{number}") for number in range(5)
     ]
@@ -352,7 +352,7 @@ def test_sends_come_page_by_page(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("many", [0, 1000])
 def test_the_unheard_among_many(ledger: Ledger, many: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was not heard of is found, however many messages have no status."""
+    """Unheard sends are found, however many messages have no status."""
     monkeypatch.setattr(send_queries, "MANY", many)
     for number in range(3):
         ledger.send_record.sent(intend(ledger, external_reference_id=f"R{number}"), f"M{number}")

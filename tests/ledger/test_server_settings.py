@@ -1,4 +1,4 @@
-"""Servers set up otherwise: what the ledger works with, and what it says of the rest."""
+"""Servers with other settings: what the ledger works with, and what it says about the rest."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EMOJI = "Ada \N{PARTY POPPER}"
 
 @pytest.fixture(params=["postgresql"])
 def kind(request: pytest.FixtureRequest) -> str:
-    """PostgreSQL, where a test does not say otherwise."""
+    """PostgreSQL, unless a test chooses another."""
     return str(request.param)
 
 
@@ -46,7 +46,7 @@ def set_all(administrator: Engine, **settings: str) -> None:
 
 
 def assert_works(app: Flask, payload: Payload) -> None:
-    """Events, duplicates, questions, the quarantine and pruning are as ever."""
+    """Exercise events, duplicates, queries, quarantine and pruning."""
     ledger: SQLLedger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
     ledger.upgrade()
     client = client_of(app)
@@ -90,7 +90,7 @@ def test_works_with_any_default_of_postgresql(
     settings: dict[str, str],
     of: str,
 ) -> None:
-    """Whatever PostgreSQL's defaults are, all works, on an engine of the host's, too."""
+    """Everything works with any defaults of PostgreSQL, even on the host's engine."""
     with administrator.connect() as connection:
         connection.exec_driver_sql("CREATE SCHEMA events")
     set_all(administrator, **settings)
@@ -117,13 +117,13 @@ def test_works_with_any_default_of_postgresql(
     ],
 )
 def test_mariadb_settings(bare_url: str, make_app: MakeApp, payload: Payload, command: str) -> None:
-    """Whatever MariaDB's defaults are, all works."""
+    """Everything works with any defaults of MariaDB."""
     url = make_url(bare_url).update_query_dict({"init_command": command})
     assert_works(make_app(LEDGER_URL=url.render_as_string(hide_password=False)), payload)
 
 
 def test_latin1_database(bare_url: str, administrator: Engine, make_app: MakeApp) -> None:
-    """A database that lacks characters is an error with the remedy before anything is in it."""
+    """A database that lacks characters is an error with the remedy before anything is stored."""
     name = f"{make_url(bare_url).database}_latin1"
     with administrator.connect() as connection:
         connection.exec_driver_sql(
@@ -153,7 +153,7 @@ def test_mariadb_charset(bare_url: str, make_app: MakeApp, payload: Payload) -> 
 
 
 def assert_refused(app: Flask, mistake: str, remedy: str) -> None:
-    """At first use, by ``upgrade`` and by ``check`` the same is said."""
+    """First use, ``upgrade`` and ``check`` report the same."""
     ledger: SQLLedger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
     for use in (ledger.upgrade, ledger.check, ledger.events):
         with pytest.raises(LedgerUnavailable) as caught:
@@ -172,7 +172,7 @@ def assert_refused(app: Flask, mistake: str, remedy: str) -> None:
 def test_forgetful_setting_is_a_doubt(
     bare_url: str, administrator: Engine, setting: str, value: str
 ) -> None:
-    """A setting with which a crash loses what was acknowledged is a doubt, with the remedy."""
+    """A setting that can lose acknowledged events is a warning with the remedy."""
     set_all(administrator, **{setting: value})
     ledger = SQLLedger.from_url(bare_url, Flask("host"))
     ledger.upgrade()
@@ -185,7 +185,7 @@ def test_forgetful_setting_is_a_doubt(
 @pytest.mark.parametrize("version", ["8.0.36", "10.5.23-MariaDB"])
 @pytest.mark.parametrize("kind", ["mariadb"])
 def test_not_mariadb(bare_url: str, url: str, version: str) -> None:
-    """MySQL, and a MariaDB that is too old, are told what is needed."""
+    """MySQL, and an old MariaDB, are refused with the requirement."""
     engine = create_engine(make_url(bare_url).set(drivername=url))
 
     @event.listens_for(engine, "before_cursor_execute", retval=True)
@@ -199,7 +199,7 @@ def test_not_mariadb(bare_url: str, url: str, version: str) -> None:
 
 
 def test_unknown_dialect() -> None:
-    """An engine of a database that is not known is an error that names those that are."""
+    """An engine for an unknown database is an error that names the known ones."""
     engine = create_engine(server_url("postgresql"))
     engine.dialect.name = "oracle"
     with pytest.raises(ConfigurationError, match=r"'oracle'.* sqlite, postgresql, mariadb, mysql"):

@@ -31,7 +31,7 @@ SETTLED = {"done": handle, "dead": exhaust}
 def test_settled_event_is_claimed_for_one_more_handler(
     ledger: Ledger, state: State, tried: Tried
 ) -> None:
-    """A settled event can be claimed for one handler more; nothing of the event changes by it."""
+    """A settled event can be claimed for one more handler, without changing the event."""
     event_id = SETTLED[state](ledger)
     before = the_event(ledger, event_id)
     found = ledger.claim(event_id, POLICY, settled=True)
@@ -64,7 +64,7 @@ def test_settled_waits_for_the_holder(ledger: Ledger) -> None:
 
 
 def test_settled_is_not_pruned(ledger: Ledger) -> None:
-    """A message that is being replayed is not pruned, until it is let go or its lease is over."""
+    """A message being replayed is not pruned until it is released or its lease expires."""
     event_id = handle(ledger)
     found = ledger.claim(event_id, POLICY, settled=True)
     assert found is not None
@@ -85,7 +85,7 @@ def test_settled_is_not_pruned(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("is_held", [True, False])
 def test_pending_is_not_settled(ledger: Ledger, is_held: bool) -> None:
-    """A pending event is no matter of a replay, which does not wait for it nor keep it."""
+    """A replay neither waits for nor claims a pending event."""
     recorded = ledger.record(entry(), POLICY, claim=is_held)
     before = the_event(ledger, recorded.id)
     with ThreadPoolExecutor(1) as pool:

@@ -1,4 +1,4 @@
-"""Receivers of one application that have the same database."""
+"""Receivers of one application that share a database."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def fifty(bare_url: str) -> Iterator[Flask]:
 def test_fifty_receivers_share_connections(
     fifty: Flask, bare_url: str, kind: str, payload: Payload
 ) -> None:
-    """Fifty receivers of one database have no more connections than one has."""
+    """Fifty receivers on one database have no more connections than one."""
 
     @status_received.connect_via(fifty)
     def write(app: Flask, event: StatusEvent) -> None:
@@ -72,7 +72,7 @@ def test_fifty_receivers_share_connections(
 
 @pytest.mark.parametrize("kind", ["sqlite"])
 def test_counts_once(bare_url: str, payload: Payload) -> None:
-    """What reaches two receivers with one database counts once, for that which it reached first."""
+    """An event that reaches two receivers on one database counts once, for the first."""
     app = make_app(bare_url, "one", "other")
     assert_result(client_of(app).post("/one/whatsapp", json=payload()), "accepted")
     assert_result(client_of(app).post("/other/whatsapp", json=payload()), "duplicate")

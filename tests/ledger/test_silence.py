@@ -1,4 +1,4 @@
-"""Servers that answer nothing: a failover, a NAT that has forgotten the connection, a lock."""
+"""Servers that do not answer: a failover, a NAT that dropped the connection, a lock."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def direct(bare_url: str) -> engine.URL:
-    """The database's URL, and not through the network."""
+    """The database's direct URL, not through the network."""
     return make_url(bare_url)
 
 
@@ -80,7 +80,9 @@ def ledger_of(app: Flask) -> SQLLedger:
 
 
 def test_silent_network_is_503_in_time(app: Flask, wire: Network, payload: Payload) -> None:
-    """Requests under way as the network goes silent are 503s in time, and 200s once it is back."""
+    """Requests in progress when the network goes silent are 503s in time, and 200s once it is
+    back.
+    """
 
     def post(number: int) -> int:
         body = payload(data__message_id=f"M{number}")
@@ -119,7 +121,7 @@ def test_silent_while_renewing(make_app: MakeApp, direct: engine.URL, wire: Netw
 
 
 def test_silent_while_handling(app: Flask, wire: Network, payload: Payload) -> None:
-    """A handler whose transaction gets no answer for HANDLER_SECONDS has failed in time."""
+    """A handler whose transaction gets no answer within HANDLER_SECONDS has failed in time."""
     silences = [True]
 
     @status_received.connect_via(app)
@@ -140,7 +142,7 @@ def test_silent_while_handling(app: Flask, wire: Network, payload: Payload) -> N
 
 @pytest.mark.parametrize("path", ["campaigns", "messages", "operations"])
 def test_silent_page(app: Flask, wire: Network, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
-    """A page whose ledger has gone silent is a 503 in time, however long reports may take."""
+    """A page whose ledger goes silent is a 503 in time, however long reports may take."""
     monkeypatch.setattr(dashboard, "PAGE_SECONDS", SHORT_SECONDS)
     app.register_blueprint(Dashboard(guard=lambda: True, url_prefix="/pages"))
     ledger_of(app).events()  # on a connection that stays open
@@ -208,8 +210,8 @@ def test_slow_statement_of_a_handler(app: Flask, kind: str, payload: Payload) ->
 def test_silent_greeting(
     make_app: MakeApp, direct: engine.URL, wire: Network, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server that takes a connection and greets nobody is given up as early as one that takes
-    none, however long answers may take.
+    """A server that accepts a connection but sends no greeting is given up as early as one that
+    does not accept, however long answers may take.
     """
     monkeypatch.setattr(mariadb, "CONNECT_SECONDS", SHORT_SECONDS)
     monkeypatch.setitem(psycopg_connection.PARAMETERS, "connect_timeout", 2)  # libpq's least
@@ -237,7 +239,7 @@ LOCKS = {
 
 
 def test_waiting_for_a_lock_ends_in_time(app: Flask, direct: engine.URL, kind: str) -> None:
-    """Who waits for somebody else's lock gives up in time, and succeeds once it is free."""
+    """Waiting for a lock ends in time, and succeeds once it is free."""
     ledger = ledger_of(app)
     ledger.record(entry(), POLICY)
     other = create_engine(direct)
@@ -255,7 +257,7 @@ SLEEP = {"postgresql": "SELECT pg_sleep(2)", "mariadb": "SELECT SLEEP(2)"}
 
 
 def test_what_may_take_long_is_waited_for(app: Flask, kind: str) -> None:
-    """What may take long is waited for, and only that."""
+    """Only long-running work has the long time-out."""
     engine, database = ledger_of(app).engine, ledger_of(app).database
     with engine.connect() as connection, database.patient(connection):
         connection.exec_driver_sql(SLEEP[kind])

@@ -43,7 +43,7 @@ def process(tmp_path: Path, clock: Clock) -> Callable[[int], Slices]:
 def test_the_others_stand_by_while_events_are_quick(
     process: Callable[[int], Slices], clock: Clock
 ) -> None:
-    """Of two processes with quick events one goes on, and the other does not come in between."""
+    """Of two processes with quick events one continues, and the other does not interleave."""
     first, second = process(1), process(2)
     for _ in range(20):
         assert first.try_to_enter()
@@ -52,7 +52,7 @@ def test_the_others_stand_by_while_events_are_quick(
 
 
 def test_a_slow_event_lets_the_others_go_on(process: Callable[[int], Slices], clock: Clock) -> None:
-    """Who takes longer with an event, hangs with it or has died keeps nobody."""
+    """A process that is slow, hangs or has died holds up nobody."""
     first, second = process(1), process(2)
     assert first.try_to_enter()
     clock.now += SLOW
@@ -81,7 +81,7 @@ def test_a_slice_ends_where_another_stands_by(
 def test_a_process_alone_goes_on_without_end(
     process: Callable[[int], Slices], clock: Clock
 ) -> None:
-    """Nothing ends a slice that nobody else wants; once somebody does, it is over."""
+    """A slice continues until another process wants it."""
     first, second = process(1), process(2)
     for _ in range(2 * int(SLICE_SECONDS / QUICK)):
         assert first.try_to_enter()
@@ -94,7 +94,7 @@ def test_a_process_alone_goes_on_without_end(
 def test_one_that_no_longer_stands_by_is_not_waited_for(
     process: Callable[[int], Slices], clock: Clock
 ) -> None:
-    """What is handed over to a process that has gone comes back."""
+    """A slice passed to a process that has gone returns."""
     first, second = process(1), process(2)
     assert first.try_to_enter()
     assert not second.try_to_enter()
@@ -107,7 +107,7 @@ def test_one_that_no_longer_stands_by_is_not_waited_for(
 def test_what_another_clock_has_noted_keeps_nobody(
     process: Callable[[int], Slices], clock: Clock
 ) -> None:
-    """An end that lies too far ahead is of another clock, such as that of before a restart."""
+    """An end too far in the future is from another clock, such as before a restart."""
     first, second = process(1), process(2)
     clock.now += 3600
     assert first.try_to_enter()
@@ -116,7 +116,7 @@ def test_what_another_clock_has_noted_keeps_nobody(
 
 
 def test_without_a_file_nobody_stands_by(tmp_path: Path, clock: Clock) -> None:
-    """Where there is no place for the note each process goes on."""
+    """Without a place for the note, each process continues."""
     for path in (None, str(tmp_path / "missing" / "turn")):
         for me in (1, 2):
             slices = Slices(path, lambda me=me: me, clock)  # type: ignore[misc]
@@ -126,7 +126,7 @@ def test_without_a_file_nobody_stands_by(tmp_path: Path, clock: Clock) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"\xff" * 7, b"\xff" * 24, b"\xff" * 100])
 def test_whatever_is_in_the_file_keeps_nobody(tmp_path: Path, clock: Clock, content: bytes) -> None:
-    """What is no note is written over."""
+    """An invalid note is overwritten."""
     path = tmp_path / "turn"
     path.write_bytes(content)
     first, second = (Slices(str(path), lambda me=me: me, clock) for me in (1, 2))  # type: ignore[misc]
@@ -137,7 +137,7 @@ def test_whatever_is_in_the_file_keeps_nobody(tmp_path: Path, clock: Clock, cont
 def test_who_claims_a_recorded_event_stands_by_and_a_request_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A claim of the sweep's is in a slice; a request that waits for its message is not."""
+    """The sweep's claims use slices; requests that wait for a message do not."""
     monkeypatch.setattr(slices_module, "QUICK_SECONDS", 3600.0)
     monkeypatch.setattr(slices_module, "SLICE_SECONDS", 0.0)
     ledger = SQLLedger.from_url("sqlite:///ledger.db", Flask("x", instance_path=str(tmp_path)))

@@ -1,4 +1,4 @@
-"""What is pruned makes room for what comes next, so that a ledger that is pruned stays its size."""
+"""Pruned space is reused, so that a pruned ledger keeps its size."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SIZES = {
 
 
 def live_through_a_day(ledger: SQLLedger, day: int) -> int:
-    """Record messages and prune them, as every night; gives how many bytes the tables take."""
+    """Record messages and prune them, as every night; return the size of the tables in bytes."""
     for number in range(MESSAGES):
         given = entry("SENT", message_id=f"M{day}-{number}", body="x" * 1000)
         ledger.record(given, POLICY, claim=False)

@@ -21,7 +21,7 @@ KEPT_BY_PSYCOPG = 4096
     ids=["one", "one twice"],
 )
 def test_by_position(text: str, row: tuple[int, ...]) -> None:
-    """SQLite gets each parameter in the place of its name, as often as that is there."""
+    """SQLite gets each parameter by position, as often as its name occurs."""
     with closing(sqlite3.connect(":memory:")) as connection:
         cursor = connection.cursor()
         by_position(text).execute(cursor, {"first": 1, "second": 2, "third": 3})
@@ -37,7 +37,7 @@ def test_by_name() -> None:
 
 
 def test_statements_are_short_enough_for_psycopg() -> None:
-    """No statement is so long that psycopg would read all of its text each time."""
+    """No statement is so long that psycopg would parse its text each time."""
     statements = single_statements()
     texts = [getattr(statements, field.name).text for field in fields(statements)]
     assert max(map(len, texts)) < KEPT_BY_PSYCOPG

@@ -1,4 +1,4 @@
-"""What a sweep takes up and what it leaves, on every ledger."""
+"""What a sweep handles and what it leaves, on every ledger."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def results(receiver: Receiver) -> dict[Any, Result]:
 def test_sweep_leaves_a_message_being_handled(
     receiver: Receiver, ledger: Ledger, ids: dict[tuple[str, str], Any]
 ) -> None:
-    """What is due is left alone while its message is being handled, and taken up later."""
+    """A due event is left alone while its message is being handled, and handled later."""
     seen = Scripted("seen")
     status_received.connect(seen)
     held = ledger.claim(ids["M1", "QUEUED"], Policy())
@@ -65,7 +65,7 @@ def test_sweep_leaves_a_message_being_handled(
 def test_sweep_takes_over_from_a_dead_process(
     receiver: Receiver, ledger: Ledger, ids: dict[tuple[str, str], Any]
 ) -> None:
-    """What is held by a process that died is taken up once the lease is over."""
+    """A dead process's event is handled once its lease has expired."""
     ledger.claim(ids["M1", "QUEUED"], Policy())
     assert ids["M1", "SENT"] not in results(receiver)
     end_leases(ledger)
@@ -75,7 +75,7 @@ def test_sweep_takes_over_from_a_dead_process(
 def test_taken_in_between(
     receiver: Receiver, ledger: Ledger, ids: dict[tuple[str, str], Any]
 ) -> None:
-    """What another takes between the sweep's look and its turn is left to the next."""
+    """An event claimed by another after the sweep's query is left to the next sweep."""
     sweeping = sweep(receiver)
     first = next(sweeping).event_id
     held = ledger.claim(ids["M2", "QUEUED"], Policy())
@@ -94,7 +94,7 @@ def test_taken_in_between(
 def test_not_due(
     receiver: Receiver, ledger: Ledger, ids: dict[tuple[str, str], Any], error: Exception
 ) -> None:
-    """What failed or asked for later is left alone until it is due, and then taken up."""
+    """A failed or postponed event is left alone until it is due."""
     broken = Scripted("broken", *[error] * 3)
     status_received.connect(broken)
     tried = Result.POSTPONED if isinstance(error, RetryLater) else Result.UNFINISHED
@@ -109,7 +109,7 @@ def test_not_due(
 
 
 def test_another_began(receiver: Receiver, ids: dict[tuple[str, str], Any]) -> None:
-    """What one sweep has taken is not touched by another, and given back if it ends early."""
+    """One sweep's events are not touched by another, and released if it ends early."""
     first = sweep(receiver)
     next(first)
     assert results(receiver) == {}
@@ -123,7 +123,7 @@ def test_reservation_is_over(
     ids: dict[tuple[str, str], Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A sweep that has had its batch too long leaves the rest, which may be another's by now."""
+    """A sweep whose reservation has expired leaves the rest, which may be another's."""
     clock = Clock()
     monkeypatch.setattr("flask_fd_whatsapp.receiving.sweep.time", SimpleNamespace(monotonic=clock))
     sweeping = sweep(receiver)
@@ -139,7 +139,7 @@ def test_due_at_once_again(
     ids: dict[tuple[str, str], Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """An event that a handler wants at once again is the very next run's."""
+    """An event postponed by zero seconds is left to the next run."""
     handler = Scripted("handler", RetryLater(0))
     status_received.connect(handler)
     sizes = iter([9])  # after a batch of one, all the rest with the first again

@@ -53,7 +53,7 @@ def test_payload_comes_back_exactly(ledger: Ledger, text: str) -> None:
 
 
 def test_error_and_campaign(ledger: Ledger, text: str) -> None:
-    """What cannot be stored of an error or a campaign is replaced, and never makes it fail."""
+    """Characters of an error or a campaign that cannot be stored are replaced."""
     error = DeliveryError(text, text)
     handle(ledger, "FAILED", error=error, campaign=text[:255])
     message = the_message(ledger)
@@ -65,7 +65,7 @@ def test_error_and_campaign(ledger: Ledger, text: str) -> None:
 
 
 def test_last_error(ledger: Ledger, text: str) -> None:
-    """What a handler's exception says is kept, whatever text is in it."""
+    """A handler's exception is kept, whatever text it has."""
     recorded, claim = claimed(ledger)
     claim.finish(Tried(failed={"handler": text}))
     told = the_event(ledger, recorded.id).last_error
@@ -74,7 +74,7 @@ def test_last_error(ledger: Ledger, text: str) -> None:
 
 @pytest.mark.parametrize("text", [t for name, t in TEXTS.items() if name not in ("nul", "long")])
 def test_ids_of_any_text_are_found(ledger: Ledger, text: str) -> None:
-    """Ids of any text that an event may have come back as they are, and are found by it."""
+    """Ids of any allowed text round-trip, and can be searched for."""
     if "\ud83d" in text:
         text = text.replace("\ud83d", "\ufffd")
     fields = {"account_id": f"A{text}", "message_id": f"M{text}", "reference": f"R{text}"}
@@ -95,7 +95,7 @@ def test_ids_of_any_text_are_found(ledger: Ledger, text: str) -> None:
 
 @pytest.mark.parametrize("text", ["\x00", "a\ud83d"], ids=["nul", "surrogate"])
 def test_no_event_is_found_by_text_that_cannot_be_kept(ledger: Ledger, text: str) -> None:
-    """Asking by what no database takes finds nothing, and is no error."""
+    """Searching for text that no database accepts finds nothing, and is not an error."""
     handle(ledger, message_id="\ufffd", campaign="spring")
     assert ledger.message(text) is None
     assert ledger.message("\ufffd", text) is None
@@ -108,7 +108,7 @@ def test_no_event_is_found_by_text_that_cannot_be_kept(ledger: Ledger, text: str
 
 
 def test_campaign_is_found_by_what_was_replaced_in_it(ledger: Ledger) -> None:
-    """A campaign with text that no database takes is found by that text, on every ledger."""
+    """A campaign with text that no database accepts is found by that text, on every ledger."""
     recorded, _ = claimed(ledger, campaign="a\x00b")
     (found,) = ledger.events(campaign="a\x00b")
     assert (found.campaign, recorded.campaign) == ("a\ufffdb", "a\ufffdb")

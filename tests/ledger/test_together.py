@@ -33,7 +33,7 @@ APPS = Path(__file__).parent / "apps"
 
 
 def all_at_once(number: int, work: Callable[[int], Any]) -> list[Any]:
-    """What *work* gives in each of as many threads, which begin together."""
+    """Return the results of *work* in this many threads, which begin together."""
     barrier = Barrier(number)
 
     def begin(place: int) -> Any:
@@ -84,7 +84,7 @@ def test_one_after_the_other(ledger: Ledger) -> None:
 
 
 def test_many_messages(ledger: Ledger) -> None:
-    """Threads that handle neighbouring messages, new and known, do not fail each other."""
+    """Threads that handle neighbouring messages, new and known, do not conflict."""
 
     def deliver(place: int) -> None:
         for number in range(10):
@@ -99,7 +99,7 @@ def test_many_messages(ledger: Ledger) -> None:
 
 
 def test_one_takes_over(ledger: Ledger) -> None:
-    """Of many that meet a message whose lease is over, one takes it."""
+    """Of many threads that find an expired lease, one claims the message."""
     dead = ledger.record(entry(), POLICY)
     end_leases(ledger)
     found = all_at_once(20, lambda _: ledger.claim(dead.id, POLICY))
@@ -107,7 +107,7 @@ def test_one_takes_over(ledger: Ledger) -> None:
 
 
 def test_sweeps_share_the_work(ledger: Ledger) -> None:
-    """Of many that sweep the same due events, each event is claimed by one."""
+    """Of many concurrent sweeps, each event is claimed by one."""
     for number in range(20):
         ledger.record(entry(message_id=f"M{number}"), POLICY, claim=False)
 
@@ -125,7 +125,7 @@ def test_sweeps_share_the_work(ledger: Ledger) -> None:
 
 
 def run(script: str, *arguments: str) -> list[Any]:
-    """What a script in ``apps`` prints, as JSON, a line each; none of its processes stays."""
+    """The output of a script in ``apps``, as JSON lines; none of its processes remains."""
     process = subprocess.Popen(
         [sys.executable, "-W", "error", str(APPS / script), *arguments],
         stdout=subprocess.PIPE,
@@ -145,7 +145,7 @@ def run(script: str, *arguments: str) -> list[Any]:
 
 @pytest.mark.slow
 def test_processes_that_post_the_same_call_once(url: str) -> None:
-    """Of processes that post the same events to one database, each handler is called once."""
+    """If several processes post the same events to one database, each handler is called once."""
     answers, calls = run("burst.py", url, str(PROCESSES))
     assert set(answers) == {"accepted", "duplicate"}
     assert answers["accepted"] == 4 * 5
@@ -154,7 +154,7 @@ def test_processes_that_post_the_same_call_once(url: str) -> None:
 
 
 def test_forked_process_has_its_own_connections(bare_url: str) -> None:
-    """A process forked after the ledger was used has connections of its own, and loses nothing."""
+    """A process forked after the ledger was used has its own connections, and loses nothing."""
     ledger = SQLLedger.from_url(bare_url, Flask("host"))
     ledger.upgrade()
     ledger.engine.dispose()

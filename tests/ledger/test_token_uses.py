@@ -16,7 +16,7 @@ USE = TokenUse(receiver="fd_whatsapp", header="Authorization", position=1, last_
 
 
 def test_last_use_of_each_token_is_kept(ledger: Ledger) -> None:
-    """Of each receiver, header and position the last use is kept, and told in that order."""
+    """The last use for each receiver, header and position is kept, in that order."""
     last = replace(USE, last_used=MOMENT + timedelta(1))
     other = replace(USE, header="X-Token")
     second = replace(USE, position=2)
@@ -29,7 +29,7 @@ def test_last_use_of_each_token_is_kept(ledger: Ledger) -> None:
 
 
 def test_token_uses_noted_at_once(ledger: Ledger) -> None:
-    """Processes that note the same use at once do not get in each other's way."""
+    """Processes that note the same use concurrently do not conflict."""
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(ledger.token_uses.note, [USE] * 10 * THREADS))
     assert ledger.token_uses.last() == [USE]

@@ -24,7 +24,7 @@ MAX = POLICY.max_attempts
 
 
 def fail(ledger: Ledger, *, times: int = 1) -> State:
-    """Let as many tries as *times* fail."""
+    """Let this many attempts fail."""
     for _ in range(times):
         make_due(ledger)
         _, claim = claimed(ledger)
@@ -33,7 +33,7 @@ def fail(ledger: Ledger, *, times: int = 1) -> State:
 
 
 def test_failed_attempt_is_due_later(ledger: Ledger) -> None:
-    """A failed try is counted, says what went wrong, and is due later for the sweep alone."""
+    """A failed attempt is counted with its error, and due later for the sweep only."""
     recorded, claim = claimed(ledger)
     tried = Tried(failed={"one": "ValueError: a", "two": "OSError: b"})
     now = datetime.now(UTC)
@@ -48,7 +48,9 @@ def test_failed_attempt_is_due_later(ledger: Ledger) -> None:
 
 
 def test_event_is_dead_at_the_limit(ledger: Ledger) -> None:
-    """At the limit of failed tries the event is dead: not due, not claimed, and listed so."""
+    """At the limit of failed attempts the event is dead: not due, not claimed, and listed as
+    dead.
+    """
     assert fail(ledger, times=MAX - 1) is State.PENDING
     assert fail(ledger) is State.DEAD
     again = ledger.record(entry(), POLICY)
@@ -65,7 +67,9 @@ def test_event_is_dead_at_the_limit(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("by", ["delivery", "sweep"])
 def test_dead_since_processes_died(ledger: Ledger, by: str) -> None:
-    """Processes that die count as tries; whoever meets the event after the last says so, once."""
+    """Attempts of dead processes count; after the last one the next claim makes the event dead,
+    once.
+    """
     event_id = kill(ledger, times=MAX)
     assert the_event(ledger, event_id).attempts == MAX
 
@@ -84,7 +88,7 @@ def test_dead_since_processes_died(ledger: Ledger, by: str) -> None:
 
 
 def test_deaths_and_failures_add_up(ledger: Ledger) -> None:
-    """A try whose process died and one that failed count alike; the last error stays."""
+    """Attempts count alike whether the process died or a handler failed; the last error stays."""
     fail(ledger)
     make_due(ledger)
     kill(ledger)
@@ -94,7 +98,7 @@ def test_deaths_and_failures_add_up(ledger: Ledger) -> None:
 
 
 def test_error_stays(ledger: Ledger) -> None:
-    """What went wrong last is still told once the event has come through."""
+    """The last error is still shown once the event is done."""
     fail(ledger)
     event_id = handle(ledger)
     assert the_event(ledger, event_id).last_error == "handler: ValueError: no"
@@ -104,7 +108,7 @@ LATER = Tried(postponed={"shop": "RetryLater: no stock"}, retry_after=7200)
 
 
 def test_asking_for_later_never_kills(ledger: Ledger) -> None:
-    """Who asks to be called later has not failed: never dead by that, due at the time asked for."""
+    """Postponing is not a failure: the event never dies of it, and is due at the requested time."""
     for _ in range(MAX + 2):
         make_due(ledger)
         recorded, claim = claimed(ledger)
@@ -123,7 +127,7 @@ def test_asking_for_later_never_kills(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("by", ["delivery", "by hand"])
 def test_a_try_before_it_is_due_is_no_attempt(ledger: Ledger, by: str) -> None:
-    """A vendor that repeats quickly uses up nothing, and neither delays nor hastens the sweep."""
+    """Quickly repeated deliveries use up no attempts, and do not change the sweep's schedule."""
     recorded, claim = claimed(ledger)
     claim.finish(FAILED)
     due_at = the_event(ledger, recorded.id).due_at
@@ -141,7 +145,9 @@ def test_a_try_before_it_is_due_is_no_attempt(ledger: Ledger, by: str) -> None:
 
 
 def test_a_process_that_dies_before_it_is_due_counts(ledger: Ledger) -> None:
-    """Repeats whose process dies are attempts: an event that kills processes dies in the end."""
+    """Repeated deliveries whose process dies are attempts: an event that kills processes finally
+    dies.
+    """
     fail(ledger)
     event_id = kill(ledger, times=MAX)
     assert the_event(ledger, event_id).attempts == MAX
@@ -150,8 +156,9 @@ def test_a_process_that_dies_before_it_is_due_counts(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("tried", [FAILED, LATER], ids=["failed", "later"])
 def test_unfinished_for_too_long_is_dead(ledger: Ledger, tried: Tried) -> None:
-    """A try that leaves an event unfinished after too long makes it dead, whatever was asked for;
-    its handlers are called first, and reviving it restarts the time."""
+    """An attempt that leaves an event unfinished after the time limit makes it dead, whatever its
+    handlers ask for; they are called first, and reviving it restarts the time.
+    """
     recorded, claim = claimed(ledger)
     assert claim.finish(tried) is State.PENDING
     make_old(ledger, timedelta(seconds=POLICY.give_up_after + 60))
@@ -166,7 +173,7 @@ def test_unfinished_for_too_long_is_dead(ledger: Ledger, tried: Tried) -> None:
 
 
 def test_too_old_by_a_repeat(ledger: Ledger) -> None:
-    """Age counts for a delivery that comes before the event is due, too."""
+    """The age limit also applies to a delivery before the event is due."""
     _, claim = claimed(ledger)
     claim.finish(FAILED)
     make_old(ledger, timedelta(seconds=POLICY.give_up_after + 60))
@@ -174,7 +181,7 @@ def test_too_old_by_a_repeat(ledger: Ledger) -> None:
 
 
 def test_old_but_handled(ledger: Ledger) -> None:
-    """Whatever its age, an event that is handled at last is done."""
+    """An event of any age is done once it is handled."""
     _, claim = claimed(ledger)
     claim.finish(FAILED)
     make_old(ledger, timedelta(days=300))
@@ -233,7 +240,7 @@ def test_later_at_once(ledger: Ledger) -> None:
 
 
 def test_attempt_counts_though_another_handler_asked_for_later(ledger: Ledger) -> None:
-    """A try in which one handler failed counts, though another one asked to be called later."""
+    """An attempt in which a handler failed counts, even if another one postponed."""
     recorded, claim = claimed(ledger)
     claim.finish(Tried(failed={"bad": "ValueError: no"}, retry_after=5))
     event = the_event(ledger, recorded.id)
@@ -241,7 +248,7 @@ def test_attempt_counts_though_another_handler_asked_for_later(ledger: Ledger) -
 
 
 def test_dead_event_is_made_pending_again(ledger: Ledger) -> None:
-    """A dead event can be made pending again, due at once, with all its tries before it."""
+    """A dead event can be revived, due at once, with all its attempts ahead of it."""
     assert fail(ledger, times=MAX) is State.DEAD
     (event,) = ledger.events()
     assert ledger.dead_events.revive(event.id)
@@ -255,7 +262,7 @@ def test_dead_event_is_made_pending_again(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("is_done", [True, False])
 def test_only_the_dead_are_revived(ledger: Ledger, is_done: bool) -> None:
-    """What is done or pending is not revived."""
+    """Done or pending events are not revived."""
     if is_done:
         handle(ledger)
     else:
@@ -266,7 +273,7 @@ def test_only_the_dead_are_revived(ledger: Ledger, is_done: bool) -> None:
 
 
 def test_handler_that_gave_up_stays_so_where_nothing_is_revived(ledger: Ledger) -> None:
-    """Asked to revive an event that is pending, the ledger forgets nothing of it."""
+    """Reviving a pending event does not reset it."""
     recorded, claim = claimed(ledger)
     claim.finish(Tried(gave_up={"bad": "no"}, failed={"other": "ValueError: no"}))
     assert not ledger.dead_events.revive(recorded.id)
@@ -276,7 +283,7 @@ def test_handler_that_gave_up_stays_so_where_nothing_is_revived(ledger: Ledger) 
 
 
 def test_successes_outlive_death(ledger: Ledger) -> None:
-    """What succeeded before the event died is not called again once it is revived."""
+    """Handlers that succeeded before the event died are not called after a revival."""
     for _ in range(MAX):
         make_due(ledger)
         recorded, claim = claimed(ledger)

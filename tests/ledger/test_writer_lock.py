@@ -40,7 +40,7 @@ def hold(path: str, told: Connection) -> None:
 
 @pytest.fixture
 def holder(path: str) -> Iterator[tuple[Connection, int]]:
-    """A process whose turn it is, and the connection by which it is asked to end it."""
+    """A process that holds the turn, and the connection by which it is asked to end it."""
     here, there = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=hold, args=(path, there))
     process.start()
@@ -55,7 +55,7 @@ def holder(path: str) -> Iterator[tuple[Connection, int]]:
 
 
 def test_processes_queue(path: str, holder: tuple[Connection, int]) -> None:
-    """While it is another process's turn, nobody else gets it; then the next does."""
+    """During another process's turn nobody else gets it; then the next one does."""
     told, _ = holder
     turn, is_taken = Turn(path, TIMEOUT), Event()
 
@@ -71,7 +71,7 @@ def test_processes_queue(path: str, holder: tuple[Connection, int]) -> None:
 
 
 def test_waits_so_long_for_processes(path: str, holder: tuple[Connection, int]) -> None:
-    """Another process's turn is waited for only so long, and then this one's may come again."""
+    """Waiting for another process's turn is bounded, and this process can get it later."""
     turn = Turn(path, 0.05)
     for _ in range(2):
         with pytest.raises(LedgerUnavailable, match=r"for 0\.05 seconds"):
@@ -84,7 +84,7 @@ def test_waits_so_long_for_processes(path: str, holder: tuple[Connection, int]) 
 
 
 def test_passes_on(path: str) -> None:
-    """Who may write lets another process come to the front, but no thread of its own."""
+    """A writer lets another process come to the front, but no thread of its own."""
     mine, other = Turn(path, 0.05), Turn(path, 0.05)
     with mine, ThreadPoolExecutor(1) as pool:
         with pytest.raises(LedgerUnavailable):
@@ -97,14 +97,14 @@ def test_passes_on(path: str) -> None:
 
 
 def test_dead_holder(path: str, holder: tuple[Connection, int]) -> None:
-    """A process that is killed in its turn holds up nobody."""
+    """A process killed during its turn blocks nobody."""
     os.kill(holder[1], signal.SIGKILL)
     with Turn(path, TIMEOUT):
         pass
 
 
 def test_threads_wait_so_long() -> None:
-    """A thread that waits too long for the others gives up, and the turn is still theirs."""
+    """A thread that waits too long for others gets an error, and the turn stays theirs."""
     turn = Turn(None, 0.01)
     refused = pytest.raises(LedgerUnavailable, match=r"for 0\.01 seconds")
     for _ in range(2):
@@ -113,7 +113,7 @@ def test_threads_wait_so_long() -> None:
 
 
 def fork_in_turn(path: str, told: Connection) -> None:
-    """In a process of its own, without threads: fork in its turn, and tell what follows."""
+    """In a separate process without threads: fork during its turn, and report what happens."""
     turn = Turn(path, TIMEOUT)
     ready, end = os.pipe()
     with turn:
@@ -133,7 +133,7 @@ def fork_in_turn(path: str, told: Connection) -> None:
 
 
 def test_forked_child(path: str) -> None:
-    """A process forked in its parent's turn waits for the end of it, and does not end it."""
+    """A process forked during its parent's turn waits for its end, and does not end it."""
     here, there = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=fork_in_turn, args=(path, there))
     process.start()
@@ -146,7 +146,7 @@ def test_forked_child(path: str) -> None:
 
 @pytest.mark.parametrize("place", ["missing/turn", "."])
 def test_no_file(tmp_path: Path, place: str) -> None:
-    """Where the file cannot be made, threads queue all the same."""
+    """If the file cannot be created, threads still queue."""
     turn = Turn(str(tmp_path / place), 0.01)
     for _ in range(2):
         with turn, ThreadPoolExecutor(1) as pool, pytest.raises(LedgerUnavailable):
@@ -154,7 +154,7 @@ def test_no_file(tmp_path: Path, place: str) -> None:
 
 
 def test_thread_interrupted_anywhere_frees_the_lock(path: str) -> None:
-    """Wherever a thread is interrupted, giving back the turn makes it free for all others."""
+    """Wherever a thread is interrupted, giving back the turn frees it for all others."""
     for at in itertools.count(1):
         turn = Turn(path, TIMEOUT)
         with interrupted(at, turn_module) as places, suppress(KeyboardInterrupt), turn:
