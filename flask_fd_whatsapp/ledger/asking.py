@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from ..engagement.definitions import bit_of
 from ..events import WEBHOOK, Status, StatusEvent
+from .records import receiver_and_key
 
 STEPS: Final = (
     timedelta(minutes=15),
@@ -138,6 +139,30 @@ class Reconciled:
     def is_good(self) -> bool:
         """Whether this run could ask."""
         return self.ended_at == self.good_at
+
+
+def outdated_runs(
+    runs: Mapping[str, datetime], before: datetime, receivers: Collection[str] | None
+) -> set[str]:
+    """Return which last runs to delete, of those that ended before *before*.
+
+    Those of accounts, which must be gone; and a receiver's own, if it has had accounts since.
+
+    :param runs: when each ended, by the name of its receiver or account.
+    :param receivers: only those of these receivers and their accounts, ``None`` for all.
+    """
+    of_accounts: dict[str, datetime] = {}
+    for name, ended_at in runs.items():
+        receiver, key = receiver_and_key(name)
+        if key:
+            of_accounts[receiver] = max(ended_at, of_accounts.get(receiver, ended_at))
+    found = set()
+    for name, ended_at in runs.items():
+        receiver, key = receiver_and_key(name)
+        is_over = bool(key) or ended_at < of_accounts.get(receiver, ended_at)
+        if is_over and ended_at < before and receiver in (receivers or (receiver,)):
+            found.add(name)
+    return found
 
 
 def by_need(run: Reconciled) -> tuple[bool, datetime]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 WINDOW: Final = timedelta(hours=24)
 """Older messages and sends are not counted."""
@@ -15,6 +15,19 @@ UNHEARD_AFTER: Final = timedelta(minutes=10)
 
 NO_STATUS: Final = "none"
 """The status of a message that has none, or only unknown ones."""
+
+
+class LastRun(NamedTuple):
+    """The last run of ``reconcile`` for a receiver, or for one of its accounts.
+
+    :param receiver: the receiver's name; if it has accounts, with the account's key.
+    :param good_at: when a run last ended that could ask (UTC), ``None`` if none has.
+    :param is_good: whether the last run could ask.
+    """
+
+    receiver: str
+    good_at: datetime | None
+    is_good: bool
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,10 +41,7 @@ class Gauges:
     :param last_accepted: when the last event was recorded (UTC).
     :param rejected: when a request was last rejected, by reason (UTC).
     :param rejections: how many requests were rejected, by reason, since counting began.
-    :param last_reconciled: when a run of `reconcile` that could ask last ended (UTC); with several
-        accounts, that of the account for which it is longest ago.
-    :param failing_reconciliations: for how many of its accounts the last run of `reconcile` could
-        not ask; at most 1 for a receiver without accounts.
+    :param runs: the last run of ``reconcile``, of each of its accounts if it has several.
     :param drift: how many unknown parts were seen in payloads within :data:`WINDOW`.
     :param messages: messages first seen within :data:`WINDOW`, by furthest status.
     :param unheard: sends within :data:`WINDOW`, older than :data:`UNHEARD_AFTER`, without an event.
@@ -45,12 +55,27 @@ class Gauges:
     last_accepted: datetime | None = None
     rejected: Mapping[str, datetime] = field(default_factory=dict)
     rejections: Mapping[str, int] = field(default_factory=dict)
-    last_reconciled: datetime | None = None
-    failing_reconciliations: int = 0
+    runs: Sequence[LastRun] = field(default_factory=list)
     drift: int = 0
     messages: Mapping[str, int] = field(default_factory=dict)
     unheard: int = 0
     unknown: int = 0
+
+    @property
+    def last_reconciled(self) -> datetime | None:
+        """When a run of ``reconcile`` that could ask last ended (UTC).
+
+        With several accounts, that of the account for which it is longest ago.
+        """
+        return min((run.good_at for run in self.runs if run.good_at is not None), default=None)
+
+    @property
+    def failing_reconciliations(self) -> int:
+        """For how many accounts the last run of ``reconcile`` could not ask.
+
+        At most 1 for a receiver without accounts.
+        """
+        return sum(not run.is_good for run in self.runs)
 
 
 class GaugeReader(Protocol):

@@ -28,6 +28,7 @@ except ModuleNotFoundError as error:
         "LedgerCollector needs prometheus_client: pip install 'flask_fd_whatsapp[prometheus]'",
         name=error.name,
     ) from error
+from .known_runs import known_runs
 
 logger = get_logger(__name__)
 
@@ -104,6 +105,7 @@ class LedgerCollector(Collector):
                 self._is_down(names, error, families)
             else:
                 for name, gauges in found.items():
+                    gauges.runs = known_runs(receivers[name], gauges.runs)
                     families.add(name, gauges)
         return iter(families.all())
 

@@ -14,6 +14,7 @@ from ..ledger.records import OneAccount, name_of_account, receiver_and_key
 from ..ledger.send_records import NOTHING_SENT, SendStanding
 from ..receiving.account_lookup import AccountsUnavailable
 from ..receiving.receiver import Receiver
+from .known_runs import known_runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +109,7 @@ def standing_of(
         told = ledger.asking.told_since(
             datetime.now(UTC) - timedelta(days=1), receiver=receiver.name, account=account
         )
-        reconciled = ledger.asking.runs(receiver=name)
+        reconciled = known_runs(receiver, ledger.asking.runs(receiver=name))
     except LedgerUnavailable as error:
         return Standing.unknown(name, error)
     if tries_to_write:

@@ -369,6 +369,19 @@ def test_reconciliations_of_accounts_that_are_gone_are_pruned(
     assert runs(ledger, "other") == ([] if receiver is None else names[2:])
 
 
+@pytest.mark.parametrize("receiver", [None, RECEIVER])
+def test_what_a_receiver_kept_before_it_had_accounts_is_pruned(
+    ledger: Ledger, receiver: str | None
+) -> None:
+    """Even with the last of its accounts, after which it would look like a new run."""
+    note(ledger, RECEIVER, is_good=False)
+    note(ledger, name_of_account(RECEIVER, "acme"))
+    note(ledger, "other")
+    ledger.prune(before=datetime.now(UTC) + HOUR, limit=9, receiver=receiver)
+    assert runs(ledger) == []
+    assert runs(ledger, "other") == ["other"]
+
+
 def test_paces_are_compared_and_set(ledger: Ledger) -> None:
     """A pace's state is replaced only by compare-and-set, to the microsecond."""
     assert ledger.rates.read("a/send").moments is None

@@ -14,9 +14,10 @@ from ..asking import (
     Reconciled,
     by_need,
     is_due,
+    outdated_runs,
     step_after,
 )
-from ..records import OneAccount, is_of, receiver_and_key
+from ..records import OneAccount, is_of
 from .memory_message import MemoryMessage
 from .memory_store import MemoryStore
 
@@ -122,12 +123,11 @@ class MemoryAsking:
         return sorted(its, key=by_need)
 
     def prune(self, before: datetime, receivers: Collection[str] | None) -> None:
-        """Delete last runs that ended before *before*: their accounts must be gone."""
+        """Delete the :func:`.outdated_runs`."""
         with self._store.lock:
-            for name, run in list(self._runs.items()):
-                of_all, key = receiver_and_key(name)
-                if key and run.ended_at < before and of_all in (receivers or (of_all,)):
-                    del self._runs[name]
+            ends = {name: run.ended_at for name, run in self._runs.items()}
+            for name in outdated_runs(ends, before, receivers):
+                del self._runs[name]
 
     def _message(self, asked: Asked) -> MemoryMessage | None:
         return self._store.messages.get(asked.message_id, {}).get(asked.account_id)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 
-from ..gauges import NO_STATUS, UNHEARD_AFTER, WINDOW, Gauges
+from ..gauges import NO_STATUS, UNHEARD_AFTER, WINDOW, Gauges, LastRun
 from ..send_records import SendFilter, SendState
 from ..views import State
 from .memory_asking import MemoryAsking
@@ -59,7 +59,6 @@ class MemoryGauges:
         unheard = self._send_record.listed(SendFilter(receiver=name, is_unheard=True, limit=10**9))
         unknown = SendFilter(receiver=name, state=SendState.UNKNOWN, limit=10**9)
         runs = self._asking.runs(receiver=name)
-        good = (run.good_at for run in runs if run.good_at is not None)
         return Gauges(
             pending=len(pending),
             oldest_pending=min(pending, default=None),
@@ -68,8 +67,7 @@ class MemoryGauges:
             last_accepted=max((event.received_at for event in events), default=None),
             rejected=rejected,
             rejections=rejections,
-            last_reconciled=min(good, default=None),
-            failing_reconciliations=sum(not run.is_good for run in runs),
+            runs=[LastRun(run.receiver, run.good_at, run.is_good) for run in runs],
             drift=sum(one.last_seen >= since for one in self._drift.seen(receiver=name)),
             messages=messages,
             unheard=sum(since <= one.created_at <= now - UNHEARD_AFTER for one in unheard),

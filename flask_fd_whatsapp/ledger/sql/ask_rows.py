@@ -17,9 +17,10 @@ from ..asking import (
     AskFilter,
     Reconciled,
     by_need,
+    outdated_runs,
     step_after,
 )
-from ..records import ACCOUNT_SEPARATOR, OneAccount
+from ..records import OneAccount
 from ..references import storable
 from .dialects.base import Database
 from .event_pages import came_to
@@ -173,12 +174,15 @@ def is_current_run(receiver: str) -> ColumnElement[bool]:
 
 
 def forget_runs(database: Database, before: datetime, receivers: Collection[str] | None) -> None:
-    """Delete last runs that ended before *before*: their accounts must be gone."""
-    name = reconciliation.c.receiver
-    of_account = [name.contains(ACCOUNT_SEPARATOR)]
-    if receivers is not None:
-        of_account = [is_account_of(one, name) for one in receivers]
-    old = delete(reconciliation).where(reconciliation.c.ended_at < before, or_(*of_account))
+    """Delete the :func:`.outdated_runs`."""
+    with database.querying() as connection:
+        rows = connection.execute(select(reconciliation.c.receiver, reconciliation.c.ended_at))
+        names = outdated_runs({row[0]: row[1] for row in rows}, before, receivers)
+    if not names:
+        return
+    old = delete(reconciliation).where(
+        reconciliation.c.receiver.in_(names), reconciliation.c.ended_at < before
+    )
     with database.writing() as connection:
         connection.execute(old)
 

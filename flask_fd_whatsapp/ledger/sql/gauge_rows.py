@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import case, false, func, literal, null, select, type_coerce, union_all
 
-from ..gauges import NO_STATUS, UNHEARD_AFTER, WINDOW, Gauges
+from ..gauges import NO_STATUS, UNHEARD_AFTER, WINDOW, Gauges, LastRun
 from ..records import receiver_and_key
 from ..send_records import SendFilter, SendState
 from .ask_rows import GOOD_AT, is_current_run
@@ -57,7 +57,9 @@ def _take(gauges: Gauges, row: _Row) -> None:
     elif row.kind == "accepted":
         gauges.last_accepted = row.moment
     elif row.kind == "reconciled":
-        gauges.last_reconciled, gauges.failing_reconciliations = row.moment, row.number
+        assert row.label is not None
+        run = LastRun(row.label, row.moment, is_good=not row.number)
+        gauges.runs = [*gauges.runs, run]
     elif row.kind == "rejected":
         assert row.label is not None
         assert row.moment is not None
@@ -117,9 +119,9 @@ def _parts(receivers: list[str], database: Database) -> list[Any]:
         for name in receivers
     ]
     could_ask = func.coalesce(reconciliation.c.ended_at == GOOD_AT, false())
-    failing = func.coalesce(func.sum(case((could_ask, 0), else_=1)), 0)
+    is_failing = case((could_ask, 0), else_=1)
     parts += [
-        _counted("reconciled", literal(name), None, func.min(GOOD_AT), failing).where(
+        _counted("reconciled", literal(name), reconciliation.c.receiver, GOOD_AT, is_failing).where(
             is_current_run(name)
         )
         for name in receivers
