@@ -1,4 +1,4 @@
-"""hypothesis strategies: the vendor's samples, and what becomes of them on a bad day."""
+"""hypothesis strategies: the vendor's samples, and their mutations."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def events(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def mutated(draw: st.DrawFn) -> Any:
-    """An event with some fields changed or left out, or something else altogether."""
+    """An event with some fields changed or left out, or something else entirely."""
     payload = draw(events())
     for _ in range(draw(st.integers(1, 3))):
         _place(payload, draw(_paths), draw(st.just(_MISSING) | _values))
@@ -108,7 +108,7 @@ def mutated(draw: st.DrawFn) -> Any:
 
 @st.composite
 def _with_odd_details(draw: st.DrawFn) -> dict[str, Any]:
-    """An event of which other fields than the strict five are changed or left out."""
+    """An event with fields other than the strict five changed or left out."""
     payload = draw(events())
     for _ in range(draw(st.integers(1, 6))):
         _place(payload, draw(_detail_paths), draw(st.just(_MISSING) | _values))
@@ -148,7 +148,7 @@ _PATHS = [
 
 
 def many_mutated(count: int) -> Iterator[dict[str, Any]]:
-    """So many samples with some fields changed or left out: a thousand take a tenth of a second."""
+    """Many samples with some fields changed or left out: a thousand take a tenth of a second."""
     leaves = [None, True, False, _MISSING, *_NASTY_TEXTS, *_NASTY_NUMBERS]
     values = [*leaves, *leaves, [], {}, ["text"], [{"code": 7}], {"code": [1]}, {"id": 7}]
     for _ in range(count):

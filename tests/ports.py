@@ -1,4 +1,4 @@
-"""Ports for servers that bind one by themselves, in tests that run side by side."""
+"""Ports for servers in tests that run in parallel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FIRST, LAST = 12_000, 32_000
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 on which nobody listens; by chance, and not by the seed of the tests."""
+    """A free port on 127.0.0.1, chosen at random, independently of the tests' seed."""
     for _ in range(100):
         port = FIRST + secrets.randbelow(LAST - FIRST)
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):

@@ -1,4 +1,4 @@
-"""A host with the documented recipe for Sentry, whose handler fails with people in its hands.
+"""A host with the documented recipe for Sentry, whose handler fails with personal data at hand.
 
 Run as ``python -m tests.monitoring.sentry_host RECIPE`` with ``SENTRY_DSN`` set.
 """

@@ -21,7 +21,7 @@ RULES = [
 
 
 def names(app: Flask) -> set[str]:
-    """Those of the collector's metrics, as they are asked for."""
+    """The collector's metrics, by the names used in queries."""
     return {
         metric.name + "_total" * (metric.type == "counter")
         for metric in LedgerCollector(app).describe()
@@ -30,7 +30,7 @@ def names(app: Flask) -> set[str]:
 
 @pytest.mark.parametrize("rule", RULES, ids=[rule["alert"] for rule in RULES])
 def test_rules_ask_for_metrics_that_there_are(rule: dict[str, Any], app: Flask) -> None:
-    """Each rule asks for metrics of the collector alone, and says how urgent it is."""
+    """Each rule uses only the collector's metrics, and says how urgent it is."""
     known = names(app)
     asked = set(re.findall(r"fd_whatsapp_\w+", rule["expr"]))
     assert asked
@@ -40,7 +40,7 @@ def test_rules_ask_for_metrics_that_there_are(rule: dict[str, Any], app: Flask) 
 
 @pytest.mark.parametrize("rule", RULES, ids=[rule["alert"] for rule in RULES])
 def test_rules_lead_to_what_to_do(rule: dict[str, Any]) -> None:
-    """Each rule says what is wrong, and names a page and a heading that say what to do."""
+    """Each rule says what is wrong, and names the section that says what to do."""
     assert rule["annotations"]["summary"]
     page, _, anchor = rule["annotations"]["runbook"].partition("#")
     headings = re.findall(r"^#+ (.*)$", (ROOT / page).read_text(), re.MULTILINE)
@@ -49,7 +49,7 @@ def test_rules_lead_to_what_to_do(rule: dict[str, Any]) -> None:
 
 
 def test_every_rule_of_status_has_a_remedy() -> None:
-    """What `status` says by each of its rules stands on the page that says what to do."""
+    """The message of each of `status`'s rules is on the page that says what to do."""
     page = (ROOT / "docs/operating.md").read_text()
     for limit in fields(Limits):
         option = limit.name.replace("_", "-")
@@ -67,7 +67,7 @@ def test_each_way_to_trouble_says_what_to_do() -> None:
 
 
 def test_metrics_are_documented(app: Flask) -> None:
-    """The page has every metric of the collector, and no other."""
+    """The page lists every metric of the collector, and no others."""
     page = (ROOT / "docs/monitoring.md").read_text()
     documented = set(re.findall(r"^\| `(fd_whatsapp_\w+)`", page, re.MULTILINE))
     assert documented == names(app)

@@ -1,4 +1,4 @@
-"""The rules of what needs attention, by themselves."""
+"""Unit tests of the rules for what needs attention."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOW = datetime(2026, 11, 27, 3, 0, tzinfo=UTC)
 
 
 def standing(**facts: Any) -> Standing:
-    """How a receiver stands whose facts are given, a backlog's among them."""
+    """The state of a receiver with the given facts."""
     of_standing = {"unwritable", "rejections", "being_handled"}
     given = {name: value for name, value in facts.items() if name in of_standing}
     rest = {name: value for name, value in facts.items() if name not in of_standing}
@@ -69,7 +69,7 @@ RED: list[tuple[str, dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("rule", "facts", "text"), RED, ids=[rule for rule, *_ in RED])
 def test_what_needs_attention_is_a_problem(rule: str, facts: dict[str, Any], text: str) -> None:
-    """What needs attention is a problem of its own rule, unless that is switched off."""
+    """Each condition is a problem of its own rule, unless that is switched off."""
     (problem,) = problems(standing(**facts), Limits())
     assert text in problem
     (finding,) = [one for one in findings(standing(**facts), Limits()) if one.problem]
@@ -94,12 +94,12 @@ GREEN: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("facts", GREEN.values(), ids=GREEN)
 def test_what_is_right_is_no_problem(facts: dict[str, Any]) -> None:
-    """What is as it should be is no problem."""
+    """A healthy state is not a problem."""
     assert problems(standing(**facts), Limits()) == []
 
 
 def test_limits_that_are_off_by_default() -> None:
-    """How long nothing may come, and how much may wait, is for the host to say."""
+    """Limits on silence and pending events are set by the host."""
     facts = standing(last_received=ago(hours=3), pending=11)
     limits = Limits(max_silence=timedelta(hours=2), max_pending=10)
     assert problems(facts, limits) == [
@@ -110,7 +110,7 @@ def test_limits_that_are_off_by_default() -> None:
 
 
 def test_a_ledger_that_cannot_be_read() -> None:
-    """Where nothing is known that is the problem, and no rule claims to have found anything."""
+    """An unreadable ledger is the problem, and no rule claims to have found anything."""
     unknown = Standing.unknown("r", OSError("no route to host"))
     limits = Limits(max_silence=timedelta(0), max_pending=0)
     assert problems(unknown, limits) == ["The ledger cannot be used: no route to host"]
@@ -118,7 +118,7 @@ def test_a_ledger_that_cannot_be_read() -> None:
 
 
 def test_a_clock_that_differs() -> None:
-    """Times that are still to come, since the database's clock is ahead, are no problem."""
+    """Times in the future, because the database's clock is ahead, are not problems."""
     ahead = NOW + timedelta(minutes=2)
     facts = standing(last_received=ahead, failing_since=ahead, oldest_due=ahead)
     assert problems(facts, Limits(max_silence=timedelta(0))) == []

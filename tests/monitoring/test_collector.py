@@ -33,7 +33,7 @@ def scraped(app: Flask) -> dict[tuple[str, tuple[str, ...]], float]:
 def test_scrape_tells_how_the_ledger_stands(
     app: Flask, client: FlaskClient, payload: Payload, ledger: Ledger
 ) -> None:
-    """A scrape has what came in, when, what was rejected and why, and messages by status."""
+    """A scrape has accepted events with times, rejections with reasons, and messages by status."""
     client.post(URL, json=payload("read"))
     client.post(URL, data=b"[]")
     ledger.rejections.note(
@@ -63,7 +63,7 @@ def test_scrape_tells_how_the_ledger_stands(
 def test_ledger_that_is_down_is_told(
     make_app: MakeApp, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Of a ledger that cannot be read there is ``ledger_up 0`` and nothing else, and one line."""
+    """An unreadable ledger gives only ``ledger_up 0``, and one log line."""
     (tmp_path / "file").touch()
     app = make_app(LEDGER_URL=f"sqlite:///{tmp_path}/file/ledger.db")
     collector = LedgerCollector(app)
@@ -76,7 +76,7 @@ def test_ledger_that_is_down_is_told(
 
 
 def test_registering_reads_no_ledger(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    """To register it in the host's own registry opens nothing, and tells its names."""
+    """Registering in the host's own registry opens no ledger, and describes the metrics."""
     app = make_app()
     monkeypatch.setattr(LedgerCollector, "collect", lambda self: pytest.fail("read"))
     registry = CollectorRegistry(auto_describe=True)
@@ -88,7 +88,7 @@ def test_registering_reads_no_ledger(make_app: MakeApp, monkeypatch: pytest.Monk
 def test_receivers_that_share_a_ledger_are_read_together(
     make_app: MakeApp, payload: Payload
 ) -> None:
-    """Each receiver has its series, and a ledger that several share is read once."""
+    """Each receiver has its own series, and a shared ledger is read once."""
     app = make_app(LEDGER_URL="sqlite:///shared.db")
     app.config["OTHER_HEADERS"] = {"X-Token": "x"}
     app.config["OTHER_LEDGER_URL"] = "sqlite:///shared.db"

@@ -63,7 +63,7 @@ def ledger() -> Iterator[Checked]:
 def client(
     make_app: MakeApp, ledger: Checked, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[FlaskClient]:
-    """A client of an application whose readiness is looked at each time, and soon given up."""
+    """A client of an application that checks its readiness each time, with a short time-out."""
     monkeypatch.setattr(SingleFlight, "interval", 0)
     monkeypatch.setattr(SingleFlight, "timeout", 0.2)
     app = make_app(FreshdeskWhatsApp(ledger=ledger))
@@ -78,7 +78,7 @@ def ready(client: FlaskClient) -> tuple[int, Any]:
 
 
 def test_in_order(client: FlaskClient) -> None:
-    """A process that answers is live, and one whose ledger takes events is ready."""
+    """A process that answers is live, and ready if its ledger accepts events."""
     answer = client.get(LIVE)
     assert (answer.status_code, answer.get_json()) == (200, {"status": "live"})
     parts = {"fd_whatsapp": {"ledger": "ok"}}
@@ -96,7 +96,7 @@ def test_not_ready(
     reason: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A ledger that cannot be written is a 503 until it can, and each is logged once."""
+    """An unwritable ledger is a 503 until it recovers, and each change is logged once."""
     ledger.error = error
     for _ in range(3):
         status, shown = ready(client)
@@ -119,7 +119,7 @@ def test_no_receiver() -> None:
 
 
 def test_at_most_one_look_in_five_seconds(make_app: MakeApp, ledger: Checked) -> None:
-    """However often it is asked for, the ledger is looked at once in a while."""
+    """The ledger is checked at bounded intervals, however often ``ready`` is requested."""
     app = make_app(FreshdeskWhatsApp(ledger=ledger))
     app.register_blueprint(health_blueprint())
     for _ in range(20):
@@ -128,7 +128,7 @@ def test_at_most_one_look_in_five_seconds(make_app: MakeApp, ledger: Checked) ->
 
 
 def test_one_look_at_a_ledger_that_is_shared(make_app: MakeApp, ledger: Checked) -> None:
-    """Receivers that share a ledger share the look at it, too."""
+    """Receivers that share a ledger share its check, too."""
     app = make_app(FreshdeskWhatsApp(ledger=ledger))
     app.config["B_HEADERS"] = {"Authorization": TOKEN}
     app.register_blueprint(
@@ -143,7 +143,7 @@ def test_one_look_at_a_ledger_that_is_shared(make_app: MakeApp, ledger: Checked)
 
 
 def test_a_ledger_that_hangs(client: FlaskClient, ledger: Checked) -> None:
-    """A ledger that does not answer is a 503 in time, and holds up one thread for all requests."""
+    """A ledger that does not answer is a 503 in time, and occupies one thread for all requests."""
     ledger.goes_on.clear()
     before = set(threading.enumerate())
     for _ in range(10):
@@ -160,7 +160,7 @@ def test_a_ledger_that_hangs(client: FlaskClient, ledger: Checked) -> None:
 def test_a_locked_database(
     make_app: MakeApp, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A table that somebody keeps locked makes it not ready in time, and ready again after that."""
+    """A locked table makes it not ready in time, and ready again afterwards."""
     monkeypatch.setattr(SingleFlight, "interval", 0)
     lock = "LOCK TABLE fd_whatsapp_quarantine IN EXCLUSIVE MODE"
     if kind == "mariadb":
@@ -232,7 +232,7 @@ def test_whom_a_guard_lets_in(
     is_logged: bool,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Only ``True`` itself shows parts and reasons; a probe gets its answer all the same."""
+    """Only ``True`` itself shows parts and reasons; a probe gets its answer in any case."""
     ledger.error = LedgerUnavailable("disk full")
     app = make_app(FreshdeskWhatsApp(ledger=ledger))
     app.register_blueprint(health_blueprint(guard=guard))

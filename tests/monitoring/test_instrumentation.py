@@ -37,7 +37,7 @@ SECRET = "Ada Lovelace"
 
 
 class Watched:
-    """An application that is looked on, and what was told of it."""
+    """An instrumented application, and what was recorded."""
 
     def __init__(self, app: Flask, *, traces: bool = True) -> None:
         self.app = app
@@ -107,7 +107,7 @@ def accepted(app: Flask, event: StatusEvent) -> None: ...
 
 
 def test_requests_are_counted_by_outcome(watched: Watched, payload: Payload) -> None:
-    """Requests are counted and timed by what was answered, rejected ones too."""
+    """Requests are counted and timed by answer, rejected ones too."""
     for body in (payload(), payload(), b"[]"):
         watched.post(body)
     watched.post(payload(), Authorization="wrong")
@@ -118,7 +118,7 @@ def test_requests_are_counted_by_outcome(watched: Watched, payload: Payload) -> 
 
 
 def test_handlers_are_timed_and_their_failures_counted(watched: Watched, payload: Payload) -> None:
-    """Each handler is timed; to fail counts, to ask for later or to give up does not."""
+    """Each handler is timed; failures count, postponing and giving up do not."""
     for handler in (good, bad, later, never):
         status_received.connect(handler)
     assert watched.post(payload()) == 503
@@ -132,7 +132,7 @@ def test_handlers_are_timed_and_their_failures_counted(watched: Watched, payload
 def test_handler_named_like_an_outcome_is_timed_as_a_handler(
     watched: Watched, payload: Payload
 ) -> None:
-    """The times of a handler called ``accepted`` and those of accepted requests stay apart."""
+    """The times of a handler called ``accepted`` and of accepted requests are separate."""
     status_received.connect(accepted)
     watched.post(payload())
     watched.post(payload("sent"))
@@ -144,7 +144,7 @@ def test_handler_named_like_an_outcome_is_timed_as_a_handler(
 
 
 def test_event_has_a_span_with_one_for_each_handler(watched: Watched, payload: Payload) -> None:
-    """An event's span has a child for each handler, which says what failed but not its text."""
+    """An event's span has a child for each handler, with an exception's type but not its text."""
     for handler in (good, bad, later):
         status_received.connect(handler)
     watched.post(payload("sent"))
@@ -167,7 +167,7 @@ def test_event_has_a_span_with_one_for_each_handler(watched: Watched, payload: P
 
 
 def test_spans_of_a_handler_are_children_of_its_span(watched: Watched, payload: Payload) -> None:
-    """What a handler traces itself hangs below its own span."""
+    """A handler's own spans are children of its span."""
     seen: list[Any] = []
 
     @status_changed.connect
@@ -194,7 +194,7 @@ def test_worker_has_spans_and_counts(make_app: MakeApp, payload: Payload) -> Non
 
 
 def test_no_spans_without_a_provider(app: Flask, payload: Payload) -> None:
-    """Where nobody has set a tracer provider, no span is made; metrics are all the same."""
+    """Without a tracer provider no span is created; metrics are recorded all the same."""
     watched = Watched(app, traces=False)
     current: list[Any] = []
 
@@ -208,7 +208,7 @@ def test_no_spans_without_a_provider(app: Flask, payload: Payload) -> None:
 
 
 def test_histograms_can_be_left_out(app: Flask, payload: Payload) -> None:
-    """Without times, what happened is counted all the same."""
+    """Without times, everything is counted nevertheless."""
     reader = InMemoryMetricReader()
     provider = MeterProvider([reader], shutdown_on_exit=False)
     instrument(app, meter_provider=provider, times=False)
@@ -222,7 +222,7 @@ def test_histograms_can_be_left_out(app: Flask, payload: Payload) -> None:
 def test_so_many_times_a_second_are_recorded_at_most(
     watched: Watched, payload: Payload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a second the first times are recorded and the others are only counted, and then again."""
+    """In each second the first times are recorded and the others only counted."""
     monkeypatch.setattr("flask_fd_whatsapp.monitoring.otel_observer.TIMES_A_SECOND", 1)
     now = 100.0
     monkeypatch.setattr("flask_fd_whatsapp.monitoring.instrumentation.perf_counter", lambda: now)
@@ -236,7 +236,7 @@ def test_so_many_times_a_second_are_recorded_at_most(
 def test_what_is_rare_is_timed_beside_what_is_frequent(
     watched: Watched, payload: Payload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of each outcome the first times of a second are recorded, whatever came before it."""
+    """The first times of each outcome in a second are recorded, whatever came before."""
     monkeypatch.setattr("flask_fd_whatsapp.monitoring.otel_observer.TIMES_A_SECOND", 1)
     monkeypatch.setattr("flask_fd_whatsapp.monitoring.instrumentation.perf_counter", lambda: 100.0)
     for body in (payload(), payload(), payload(), {}):
@@ -247,7 +247,7 @@ def test_what_is_rare_is_timed_beside_what_is_frequent(
 
 
 def test_calls_of_the_api_are_counted() -> None:
-    """Calls by method and answer, how long they waited, and what came of messages asked for."""
+    """API calls are counted by method and answer, with their waits, and messages by outcome."""
     with system(trouble=[None, "error"]) as host:
         watched = Watched(host.app)
         host.send("R1")
@@ -262,7 +262,7 @@ def test_calls_of_the_api_are_counted() -> None:
 
 
 def test_instrument_wants_a_receiver() -> None:
-    """Before a blueprint is registered there is nothing to instrument, which is said."""
+    """Instrumenting before a blueprint is registered is an error that says so."""
     with pytest.raises(ConfigurationError, match="register_blueprint"):
         instrument(Flask("host"))
 
@@ -275,7 +275,7 @@ def test_instrumenting_twice_counts_once(watched: Watched, payload: Payload) -> 
 
 
 def failures(payload: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Failures, each with an account, a message, a reference, a campaign and a code alone."""
+    """Failures, each with an account, message, reference, campaign and code of its own."""
     for number in range(MANY):
         payload["account_id"] = f"A{number}"
         payload["data"] |= {
@@ -288,7 +288,7 @@ def failures(payload: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 @pytest.mark.slow
 def test_series_are_bounded(make_app: MakeApp, payload: Payload) -> None:
-    """Ten thousand ids, references, campaigns and error codes make no series of their own."""
+    """Ten thousand ids, references, campaigns and error codes create no series of their own."""
     app = make_app(CAMPAIGN=r"^campaign-(\d+)")
     watched = Watched(app, traces=False)
     collector = LedgerCollector(app)

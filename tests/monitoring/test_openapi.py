@@ -51,7 +51,7 @@ EVENT = validator_of(document_of(_app()))
     ],
 )
 def test_document_is_valid(make_app: MakeApp, keys: dict[str, Any]) -> None:
-    """The document is OpenAPI 3.1, whatever the settings, and tells no header's value."""
+    """The document is OpenAPI 3.1 for any settings, and contains no header's value."""
     document = document_of(make_app(**keys))
     validate(document)
     assert document["openapi"].startswith("3.1")
@@ -60,7 +60,7 @@ def test_document_is_valid(make_app: MakeApp, keys: dict[str, Any]) -> None:
 
 
 def test_path_and_webhook_share_one_schema(app: Flask) -> None:
-    """The path and the webhook refer to one request body, and it to one schema."""
+    """The path and the webhook share one request body and one schema."""
     document = document_of(app)
     by_path = document["paths"][URL]["post"]
     by_webhook = document["webhooks"]["outbound_message_event"]["post"]
@@ -72,7 +72,7 @@ def test_path_and_webhook_share_one_schema(app: Flask) -> None:
 
 
 def test_required_headers_are_the_security(make_app: MakeApp) -> None:
-    """All headers that are required are so together; without any there is no security."""
+    """All required headers are required together; without any there is no security."""
     headers = {"X-Token": "a", "X-Other": "b"}
     document = document_of(make_app(HEADERS=headers))
     assert document["paths"][URL]["post"]["security"] == [{"X-Token": [], "X-Other": []}]
@@ -81,7 +81,7 @@ def test_required_headers_are_the_security(make_app: MakeApp) -> None:
 
 
 def test_every_answer_is_documented(app: Flask) -> None:
-    """Every status that a request can be answered with is there, with the words of a 200."""
+    """Every possible status is documented, with the results of a 200."""
     document = document_of(app)
     answers = document["paths"][URL]["post"]["responses"]
     assert set(answers) == {str(result.status.value) for result in Result}
@@ -98,7 +98,7 @@ def test_samples_are_valid(payload: Payload, name: str) -> None:
 
 
 def test_what_load_takes_is_valid() -> None:
-    """Of thousands of payloads, whatever ``Schema.load`` takes meets the schema of the document."""
+    """Of thousands of payloads, all that ``Schema.load`` accepts match the document's schema."""
     taken = 0
     for sent in many_mutated(4000):
         try:
@@ -124,7 +124,7 @@ def test_what_load_takes_is_valid() -> None:
     ],
 )
 def test_what_load_refuses_is_invalid(payload: Payload, changes: dict[str, Any]) -> None:
-    """What the strict fields refuse does not meet the schema either."""
+    """What the strict fields reject does not match the schema either."""
     sent = payload("sent", **changes)
     with pytest.raises(ValidationError):
         SCHEMA.load(sent)
@@ -140,7 +140,7 @@ def test_what_load_refuses_is_invalid(payload: Payload, changes: dict[str, Any])
     ],
 )
 def test_odd_times_are_valid(payload: Payload, moment: Any) -> None:
-    """Every way of writing a time that is taken is described."""
+    """Every accepted notation of a time is described."""
     sent = payload("sent", data__timestamp=moment)
     SCHEMA.load(sent)
     EVENT.validate(sent)

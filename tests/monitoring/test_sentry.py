@@ -48,7 +48,7 @@ def sent_with(recipe: str) -> str:
 
 
 def test_recipe_for_sentry_sends_nothing_about_people() -> None:
-    """The documented recipe sends failure, handler and ids; no secret, recipient or agent."""
+    """The documented recipe sends failure, handler and ids, but no secret, recipient or agent."""
     text = sent_with(RECIPE)
     for expected in ("no tickets", '"handler":"tickets"', "01KAB4HHTBE081898E432RCMA7"):
         assert expected in text
@@ -59,6 +59,6 @@ def test_recipe_for_sentry_sends_nothing_about_people() -> None:
 
 
 def test_sentry_without_the_recipe_is_told_of_people() -> None:
-    """What the recipe switches off would send an agent's name: it is needed, and looked for."""
+    """Without the recipe an agent's name would be sent: it is needed, and the test can see it."""
     plain = re.sub(r"send_default_pii.*?\n    \)", ")", RECIPE, flags=re.DOTALL)
     assert AGENT in sent_with(plain)

@@ -1,4 +1,4 @@
-"""Looking at something slow for many who ask."""
+"""Single-flight checks of something slow."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..concurrency.threads import TIMEOUT
 
 
 def test_threads_begin_together_after_a_fork(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Threads that are a new process's first to ask at the same time share one look."""
+    """Concurrent first callers in a new process share one check."""
     looks: list[None] = []
 
     def look(results: Results) -> None:

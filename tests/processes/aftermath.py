@@ -1,4 +1,4 @@
-"""What has to hold when all is over."""
+"""What has to hold in the end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Key = tuple[str, str]
 
 
 def prepare(url: str) -> None:
-    """Make the ledger's tables and the host's."""
+    """Create the ledger's tables and the host's."""
     engine = create_engine(url, poolclass=NullPool)
     SQLLedger(engine).upgrade()
     metadata.create_all(engine)
@@ -57,7 +57,7 @@ def sweep_all(server: Server, url: str) -> None:
 
 
 class Aftermath:
-    """What ledger, host and files hold in the end."""
+    """The final contents of ledger, host and files."""
 
     def __init__(self, url: str, folder: Path) -> None:
         with connected(url) as connection:
@@ -84,7 +84,7 @@ class Aftermath:
         self.lines = {tuple(line.split()) for line in lines}
 
     def verify(self, acknowledged: set[Key]) -> None:
-        """Nothing lost, nothing doubled, no state wrong."""
+        """Nothing is lost or duplicated, and no state is wrong."""
         assert acknowledged <= self.events.keys()
         wrong = {key: rows for key, rows in self._rows().items() if rows[0] != rows[1]}
         assert not wrong, f"rows there are, and should be: {wrong}"

@@ -1,4 +1,4 @@
-"""A burst of events, posted by a client that repeats what was not acknowledged."""
+"""A burst of events, posted by a client that repeats unacknowledged ones."""
 
 from __future__ import annotations
 
@@ -58,7 +58,8 @@ def timestamp(status: str) -> datetime:
 
 
 def make_burst(count: int, rng: random.Random, *, given_up: float = 0) -> list[Sent]:
-    """*count* events, each message's five roughly in a random order, and a quarter of them doubled.
+    """*count* events, each message's five in roughly random order, and a quarter of them
+    duplicated.
 
     :param given_up: the share of those sent once only, as Freshdesk gives up at some time.
     """
@@ -84,7 +85,7 @@ def post_once(port: int, event: Sent) -> Answer:
 
 
 class Client:
-    """Posts events from several threads until each is acknowledged, or given up.
+    """Posts events from several threads until each is acknowledged or given up.
 
     To be used in a ``with`` statement, at whose end all of that is done.
     """

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of a test's own, that can be stopped and started."""
+"""A PostgreSQL server for one test, which can be stopped and started."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Cluster:
         self._run("pg_ctl", "promote", "--wait")
 
     def stop(self, mode: str) -> None:
-        """:param mode: ``fast``, or ``immediate`` for what is no better than a crash."""
+        """:param mode: ``fast``, or ``immediate`` for a crash."""
         self._run("pg_ctl", "stop", "--wait", f"--mode={mode}")
 
     def is_running(self) -> bool:
@@ -88,7 +88,7 @@ def fresh_cluster() -> Generator[Cluster]:
 
 @contextmanager
 def fresh_pair() -> Generator[tuple[Cluster, Cluster]]:
-    """A primary and its standby, with what commits at one being on the disks of both."""
+    """A primary and its standby, with synchronous replication."""
     with _cluster(free_port()) as primary, _cluster(free_port()) as standby:
         primary.create()
         primary.start(wal_level="replica")

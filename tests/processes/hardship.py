@@ -1,4 +1,4 @@
-"""A disk that is full and a file that cannot be written, for processes of one's own."""
+"""A full disk and an unwritable file, for separate processes."""
 
 from __future__ import annotations
 
@@ -19,20 +19,22 @@ _BLOCK = bytes(65536)
 
 
 def obey_file_modes() -> None:
-    """In a process of root's: let what it executes next obey the modes of files, as others do."""
+    """In a process of root: let the next executable obey file permissions."""
     if os.geteuid() == 0:
         ctypes.CDLL(None).prctl(_PR_CAPBSET_DROP, _CAP_DAC_OVERRIDE, 0, 0, 0)
 
 
 def limit_file_size(process: int, size: int | None) -> None:
-    """Let no file of a process grow beyond *size* bytes, as a quota does; ``None`` ends that."""
+    """Let no file of a process grow beyond *size* bytes, like a quota; ``None`` removes the
+    limit.
+    """
     _, most = resource.prlimit(process, resource.RLIMIT_FSIZE)
     resource.prlimit(process, resource.RLIMIT_FSIZE, (most if size is None else size, most))
 
 
 @contextmanager
 def small_disk(folder: Path, megabytes: int) -> Generator[Path]:
-    """A file system of its own; skips the test where none may be mounted."""
+    """A separate file system; skips the test where none can be mounted."""
     place = folder / "disk"
     place.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(place)]
@@ -46,7 +48,7 @@ def small_disk(folder: Path, megabytes: int) -> Generator[Path]:
 
 
 def fill(disk: Path) -> Path:
-    """Write to *disk* until nothing more goes in; gives the file to remove."""
+    """Fill *disk*; return the file to remove."""
     filler = disk / "filler"
     size = len(_BLOCK)
     with filler.open("wb", buffering=0) as output:

@@ -65,7 +65,7 @@ APART_SECONDS = 0.005
 
 
 class BrokenClaim(SQLClaim):
-    """Commits what the handler wrote, and only then records its success."""
+    """Commits the handler's writes first, and its success separately."""
 
     def _write(self, write: Any, *, is_step: bool = True) -> Any:
         if self.transaction.end():
@@ -125,7 +125,7 @@ def connect_handlers(app: Flask, folder: Path) -> None:
     @message_queued.connect_via(app)
     @handler_name("slow")
     def outlive_the_lease(app: Flask, event: StatusEvent) -> None:
-        """Of messages that ask for it, the first call waits until it is let go, or yields."""
+        """For messages that ask for it, the first call waits until released, or yields."""
         writes = event.message_id.partition("-")[0]
         if writes == YIELDS:
             insert(slow, event)

@@ -23,7 +23,7 @@ def set_up(barrier: Barrier) -> None:
 
 
 def post_at_once(url: str, folder: Path, message_id: str, threads: int) -> Counter[str]:
-    """Post one event from *threads* threads, and as many of each other process, at once.
+    """Post one event from *threads* threads, at the same moment as other processes.
 
     :return: how many got which result, or the status where it is none.
     """

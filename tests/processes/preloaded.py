@@ -1,4 +1,4 @@
-"""A host application that has used its database by the time its server forks.
+"""A host application that has used its database before its server forks.
 
 ``HOST_URL`` is the database, ``HOST_ENGINE`` whose engine the ledger uses: ``host`` for the
 application's, which is given in a callable, ``own`` for one of ``FD_WHATSAPP_LEDGER_URL``.  A

@@ -1,4 +1,4 @@
-"""Prunes a ledger, some messages at a time, and says after each time that it is done."""
+"""Prunes a ledger in small batches, and reports after each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flask_fd_whatsapp.ledger.sql import SQLLedger
 
 
 def main(url: str) -> None:
-    """Forget all there is."""
+    """Prune everything."""
     ledger = SQLLedger.from_url(url, Flask("host"))
     while ledger.prune(before=datetime.now(UTC) + timedelta(days=1), limit=3):
         print("pruned", flush=True)

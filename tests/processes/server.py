@@ -1,4 +1,4 @@
-"""gunicorn with the host application, in a process group of its own that can be killed."""
+"""gunicorn with the host application, in a killable process group."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HOST = "tests.processes.host:create_app()"
 
 
 class Server:
-    """gunicorn on a port of its own, whose socket outlives its processes.
+    """gunicorn on its own port, with a socket that outlives its processes.
 
     :param folder: where the host's files and the log go.
     :param settings: the ``FD_WHATSAPP_...`` settings, without the prefix.
@@ -96,7 +96,7 @@ class Server:
         return sorted(found)
 
     def kill_one(self, rng: random.Random) -> None:
-        """SIGKILL one of the workers, if there is one just now."""
+        """SIGKILL one of the workers, if there is any."""
         workers = self.workers()
         if workers:
             with suppress(ProcessLookupError):
@@ -109,7 +109,7 @@ class Server:
             self.process.wait()
 
     def stop(self) -> None:
-        """End it in good order, as an operator would."""
+        """Stop it gracefully, as an operator would."""
         assert self.process is not None
         wait_until(self.workers, "the server knows what to do on SIGTERM")
         self.process.terminate()

@@ -59,7 +59,7 @@ def tenants(tmp_path: Path, empty_ledger_file: Path) -> Iterator[Tenants]:
 
 
 def test_each_account_has_its_own_token_over_http(tenants: Tenants) -> None:
-    """Every account's token opens its own URL alone, and brings its own id's events alone."""
+    """Every account's token is valid only for its own URL and its own ids' events."""
     keys = list(tenants.accounts)
     refused = set()
     for key, neighbour in zip(keys, keys[1:] + keys[:1], strict=True):
@@ -74,7 +74,7 @@ def test_each_account_has_its_own_token_over_http(tenants: Tenants) -> None:
 
 
 def test_account_is_added_to_running_servers(tenants: Tenants) -> None:
-    """An account that the application comes to know is taken by all workers, without a restart."""
+    """A new account is accepted by all workers without a restart."""
     workers = tenants.server.workers()
     tenants.accounts["new"] = ("Bearer new", "id-new")
     tenants.write()

@@ -18,7 +18,7 @@ LATE = 20
 
 
 def test_copy_in_a_burst_tells_what_it_lacks(tmp_path: Path, url: str) -> None:
-    """What receivers acknowledged before a copy is in it; what they do meanwhile is counted."""
+    """A copy contains everything acknowledged before it, and counts what arrives meanwhile."""
     prepare(url)
     new_url = f"sqlite:///{tmp_path}/new.db"
     source, target = (SQLLedger.from_url(one, Flask("host")) for one in (url, new_url))
@@ -27,7 +27,7 @@ def test_copy_in_a_burst_tells_what_it_lacks(tmp_path: Path, url: str) -> None:
     late: set[Key] = set()
 
     def post_late(done: int, total: int) -> None:
-        """Once what is copied is settled, let all of the burst come in, and more."""
+        """Once the copied events are settled, let the rest of the burst arrive."""
         if late:
             return
         events = [make_event(f"late{number}") for number in range(LATE)]

@@ -14,7 +14,7 @@ REFUSED = 20
 
 
 def test_postgresql_restarted(tmp_path: Path) -> None:
-    """PostgreSQL may go and come back in a burst: 503 meanwhile, nothing lost, no restart."""
+    """PostgreSQL restarted during a burst: 503 meanwhile, nothing lost, no restart."""
     with fresh_cluster() as cluster:
         prepare(cluster.url)
         server = Server(tmp_path, {"LEDGER_URL": cluster.url, "LEASE_SECONDS": 1})

@@ -21,7 +21,7 @@ ERASERS = 2
 
 
 def erase_along(ledger: SQLLedger, client: Client) -> int:
-    """Erase the messages whose events come in just now, over and over; gives how many were."""
+    """Repeatedly erase the messages whose events are arriving; return how many were erased."""
     erased = 0
     while not client.is_over():
         newest = client.answered // 6  # of each there are five events, and a quarter comes again
@@ -40,7 +40,7 @@ def erase_all(ledger: SQLLedger) -> None:
 
 
 def test_erasure_in_a_burst(tmp_path: Path, url: str) -> None:
-    """Messages are erased while events of the very same come in: no deadlock, nothing refused.
+    """Messages are erased while their events arrive: no deadlock, nothing refused.
 
     What is erased stays so, until another webhook comes; each message is counted once all the same.
     """

@@ -31,7 +31,7 @@ def is_synchronous(primary: Cluster) -> bool:
 
 
 def test_standby_takes_over_in_a_burst(tmp_path: Path) -> None:
-    """The primary dies and its standby is promoted: nothing acknowledged is lost, no restart."""
+    """The primary dies and its standby is promoted: no acknowledged event is lost, no restart."""
     with fresh_pair() as (primary, standby):
         wait_until(lambda: is_synchronous(primary), "the standby follows synchronously")
         url = url_of(primary, standby)

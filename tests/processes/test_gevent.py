@@ -17,7 +17,9 @@ EVENTS = 24
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_yields_in_its_transaction(url: str, tmp_path: Path, workers: int) -> None:
-    """Under gevent a handler that yields in its transaction stops neither its worker nor others."""
+    """Under gevent a handler that yields in its transaction blocks neither its worker nor
+    others.
+    """
     prepare(url)
     events = [make_event(f"{YIELDS}-{number}") for number in range(EVENTS)]
     with running(Server(tmp_path, {"LEDGER_URL": url}, workers=workers, worker_class="gevent")) as (
@@ -35,7 +37,7 @@ def test_yields_in_its_transaction(url: str, tmp_path: Path, workers: int) -> No
 
 
 def test_duplicates_at_once(url: str, tmp_path: Path) -> None:
-    """Greenlets that post the same event at once wait for each other: it is handled once."""
+    """Greenlets that post the same event concurrently wait for each other: it is handled once."""
     prepare(url)
     event = make_event(f"{YIELDS}-1")
     server = Server(tmp_path, {"LEDGER_URL": url}, worker_class="gevent")

@@ -20,7 +20,7 @@ ALL_OF_IT = 8
 
 
 def survive(url: str, folder: Path, *, count: int, pause: int, ledger: str = "") -> None:
-    """Post a burst to a server that is killed again and again, sweep, and look at what is left.
+    """Post a burst to a server that is repeatedly killed, sweep, and check the result.
 
     :param pause: at most how many events are acknowledged between two kills.
     """
@@ -47,12 +47,14 @@ def survive(url: str, folder: Path, *, count: int, pause: int, ledger: str = "")
 
 
 def test_killed_processes_lose_nothing(url: str, tmp_path: Path) -> None:
-    """However often processes are killed in a burst, nothing is lost, doubled or wrong."""
+    """Killing processes during a burst loses, duplicates or corrupts nothing."""
     survive(url, tmp_path, count=EVENTS, pause=60)
 
 
 def test_broken_ledger(tmp_path: Path) -> None:
-    """A ledger that commits a handler's writes apart from its success does not survive that."""
+    """A ledger that commits a handler's writes separately from its success does not survive
+    that.
+    """
     with (
         fresh_database("sqlite", tmp_path) as url,
         pytest.raises(AssertionError, match="rows there are, and should be"),

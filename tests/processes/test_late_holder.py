@@ -27,7 +27,7 @@ from .waiting import wait_until
     ],
 )
 def test_late_holder(kind: str, writes: str, tmp_path: Path) -> None:
-    """A process that was stopped until its lease was over writes nothing when it goes on."""
+    """A process suspended until its lease expired writes nothing when it continues."""
     event = make_event(f"{writes}-1")
     with fresh_database(kind, tmp_path) as url, ThreadPoolExecutor(1) as pool:
         prepare(url)

@@ -26,7 +26,7 @@ _MEMORY = Path("/dev/shm")
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """In memory where that can be: this is not about the disk, whose fsync would take its time."""
+    """Use a RAM disk if possible: this is not about fsync."""
     if not os.access(_MEMORY, os.W_OK):
         yield tmp_path
         return
@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_worker_needs_no_more_memory(folder: Path) -> None:
-    """A worker needs no more memory after thousands of events, and SQLite's WAL stays short."""
+    """A worker's memory does not grow over thousands of events, and SQLite's WAL stays short."""
     url = f"sqlite:///{folder}/ledger.db"
     prepare(url)
     with running(Server(folder, {"LEDGER_URL": url}, workers=1)) as server:
@@ -61,7 +61,7 @@ def post_all(server: Server, first: int, count: int) -> None:
 
 
 def memory_kb(process: int) -> int:
-    """What a process has of its own, without what it maps from files."""
+    """A process's own memory, without mapped files."""
     found = re.search(r"RssAnon:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
     assert found is not None
     return int(found[1])

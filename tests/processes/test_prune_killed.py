@@ -23,7 +23,7 @@ MESSAGES = 90
 
 
 def test_killed_pruning_loses_and_doubles_nothing(url: str) -> None:
-    """Whenever it is killed, each message is either there or folded, once."""
+    """Whenever it is killed, each message is either kept or folded, once."""
     ledger = SQLLedger.from_url(url, Flask("host"))
     ledger.upgrade()
     old = datetime.now(UTC) - timedelta(days=100)

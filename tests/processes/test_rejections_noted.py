@@ -1,4 +1,4 @@
-"""What a monitor, which is another process, sees of the requests that a server rejects."""
+"""What a monitor in another process sees of the requests that a server rejects."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def post(port: int, headers: Mapping[str, str]) -> int:
 
 @pytest.mark.parametrize("worker_class", ["gthread", "sync"])
 def test_a_wrong_token_among_scans(url: str, tmp_path: Path, worker_class: str) -> None:
-    """Among requests without any token the one with a wrong one is told, in whatever order."""
+    """Among requests without any token, one with a wrong token is reported, in any order."""
     prepare(url)
     server = Server(tmp_path, {"LEDGER_URL": url}, worker_class=worker_class)
     monitor = SQLLedger.from_url(url, Flask("monitor"))

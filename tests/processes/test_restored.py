@@ -1,4 +1,4 @@
-"""Restoring, as docs/backup.md says it is done."""
+"""Restoring as in docs/backup.md."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def back_up(server: Server, kind: str, url: str, file: Path) -> None:
 
 
 def restore(kind: str, file: Path, url: str) -> None:
-    """Into a database that is there and empty; for SQLite, a file that is not there."""
+    """Restore into an empty database; for SQLite, into a missing file."""
     made = make_url(url)
     if kind == "sqlite":
         file.rename(str(made.database))
@@ -97,7 +97,7 @@ def restore(kind: str, file: Path, url: str) -> None:
 
 
 def test_backup_in_a_burst_is_restored(tmp_path: Path, kind: str, url: str, new_url: str) -> None:
-    """A backup made in a burst has all that was acknowledged before, and can be gone on with.
+    """A backup made during a burst has everything acknowledged before it, and can be used.
 
     What came after it comes again; what is in it is known.
     """

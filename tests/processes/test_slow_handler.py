@@ -17,8 +17,9 @@ from .waiting import wait_until
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
 def test_slow_handler(kind: str, tmp_path: Path) -> None:
-    """It keeps its message for as long as it runs, is called once, and is named in the log past
-    its time, while the server's other threads answer."""
+    """A slow handler keeps its message while it runs, is called once, and is logged past its time,
+    while the server's other threads answer.
+    """
     event, other = make_event(f"{WRITES_LATE}-1"), make_event("M2")
     settings = {"LEASE_SECONDS": 1, "HANDLER_SECONDS": 2}
     with fresh_database(kind, tmp_path) as url, ThreadPoolExecutor(1) as pool:

@@ -20,7 +20,7 @@ FIRST, SECOND = make_event("M1", "sent"), make_event("M1", "read")
 
 @contextmanager
 def serving(folder: Path, disk: Path, *, workers: int = 2) -> Generator[tuple[Server, Path]]:
-    """A server whose ledger is on *disk*, and its file; in the end nothing is half written."""
+    """A server whose ledger is on *disk*, and its file; checks the file in the end."""
     file = disk / "ledger.db"
     url = f"sqlite:///{file}"
     prepare(url)
@@ -36,7 +36,7 @@ def serving(folder: Path, disk: Path, *, workers: int = 2) -> Generator[tuple[Se
 
 @contextmanager
 def kept_open(file: Path) -> Generator[None]:
-    """Keep the WAL: who closes a database last removes it, and so makes room by chance."""
+    """Keep the WAL: closing a database last removes it, and could free space by chance."""
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("SELECT count(*) FROM fd_whatsapp_event").fetchone()
         yield
@@ -48,7 +48,7 @@ def accept(server: Server, *events: Sent) -> None:
 
 
 def refuse(server: Server, file: Path, reason: str) -> None:
-    """The second event is answered with 503, told in the log, and leaves no trace."""
+    """The second event is answered with 503, logged, and leaves no trace."""
     before = contents(file)
     answer = post_once(server.port, SECOND)
     assert (answer.status, answer.retry_after) == (503, "30")
@@ -74,7 +74,7 @@ def check_names(server: Server, reason: str) -> None:
 
 
 def test_locked_file_is_503(tmp_path: Path) -> None:
-    """A file that another process has locked for too long is a 503, until it lets go."""
+    """A file locked by another process for too long is a 503, until it is released."""
     with serving(tmp_path, tmp_path) as (server, file):
         accept(server, FIRST)
         with closing(sqlite3.connect(file, isolation_level=None)) as other:
@@ -85,7 +85,7 @@ def test_locked_file_is_503(tmp_path: Path) -> None:
 
 
 def test_used_up_quota_is_503(tmp_path: Path) -> None:
-    """A quota that is used up is a 503, until it is raised."""
+    """An exhausted quota is a 503, until it is raised."""
     with serving(tmp_path, tmp_path) as (server, file):
         accept(server, FIRST)
         with kept_open(file):
@@ -114,7 +114,7 @@ def test_full_disk(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("is_folder_too", [False, True], ids=["file", "folder"])
 def test_read_only(tmp_path: Path, is_folder_too: bool) -> None:
-    """A file that cannot be written is a 503, until it can be; the server goes on meanwhile."""
+    """An unwritable file is a 503, until it is writable; the server continues meanwhile."""
     disk = tmp_path / "disk"
     disk.mkdir()
     with serving(tmp_path, disk) as (server, file):
@@ -129,7 +129,9 @@ def test_read_only(tmp_path: Path, is_folder_too: bool) -> None:
 
 
 def test_removed_file_is_not_made_anew(tmp_path: Path) -> None:
-    """While the file is gone nothing is accepted, nor is a new one made; with one it goes on."""
+    """While the file is missing nothing is accepted and no new one created; once it is back, the
+    server continues.
+    """
     with serving(tmp_path, tmp_path, workers=1) as (server, file):
         accept(server, FIRST)
         remove(file)
@@ -144,7 +146,7 @@ def test_removed_file_is_not_made_anew(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["status", "check", "events", "retry", "prune", "upgrade"])
 def test_moved_away(tmp_path: Path, command: str) -> None:
-    """No command makes a new file while it is away; put back, it has all that was accepted."""
+    """No command creates a new file while it is missing; put back, it has all accepted events."""
     with serving(tmp_path, tmp_path, workers=1) as (server, file):
         accept(server, FIRST)
         away, log = tmp_path / "away.db", Path(f"{file}-wal")
@@ -164,7 +166,7 @@ def test_moved_away(tmp_path: Path, command: str) -> None:
 
 
 def test_moved_away_from_a_new_worker(tmp_path: Path) -> None:
-    """A worker that starts while the file is away makes no new one either."""
+    """A worker that starts while the file is missing creates no new one either."""
     with serving(tmp_path, tmp_path, workers=1) as (server, file), kept_open(file):
         accept(server, FIRST)
         away = tmp_path / "away.db"
@@ -179,7 +181,7 @@ def test_moved_away_from_a_new_worker(tmp_path: Path) -> None:
 
 
 def test_emptied_file_is_not_taken_for_a_new_one(tmp_path: Path) -> None:
-    """An empty file in its place, whose log SQLite would remove, is not taken for a new one."""
+    """An empty file in its place, whose log SQLite would remove, is not accepted as a new one."""
     with serving(tmp_path, tmp_path, workers=1) as (server, file):
         accept(server, FIRST)
         away = tmp_path / "away.db"
@@ -192,7 +194,7 @@ def test_emptied_file_is_not_taken_for_a_new_one(tmp_path: Path) -> None:
 
 
 def test_restored_file_is_written_to(tmp_path: Path) -> None:
-    """After a restore under the running server events go to the new file, the known ones too."""
+    """After a restore under the running server, events go to the new file, even known ones."""
     with serving(tmp_path, tmp_path, workers=1) as (server, file):
         accept(server, FIRST)
         backup = tmp_path / "backup.db"

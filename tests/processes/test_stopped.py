@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="There is
 
 
 def hold(url: str, what: str, told: Connection) -> None:
-    """In a process of its own: be in front of the queue, or write, and say so."""
+    """In a separate process: be first in the queue, or write, and report it."""
     database = SQLLedger.from_url(url, Flask("other")).database
     with database.turn if what == "turn" else database.writing():  # type: ignore[attr-defined]
         told.send("has it")
@@ -32,7 +32,7 @@ def hold(url: str, what: str, told: Connection) -> None:
 
 @contextmanager
 def stopped(url: str, what: str) -> Generator[None]:
-    """While this lasts a process that is stopped has it; then it goes on, and gives it back."""
+    """During this, a suspended process holds it; then it continues, and gives it back."""
     here, there = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=hold, args=(url, what, there))
     process.start()
@@ -53,7 +53,7 @@ def stopped(url: str, what: str) -> Generator[None]:
 @pytest.mark.parametrize("worker_class", ["gthread", "gevent"])
 @pytest.mark.parametrize("what", ["turn", "lock"])
 def test_stopped_process(tmp_path: Path, what: str, worker_class: str) -> None:
-    """What a stopped process has of a SQLite file is waited for only so long: 503, then 200."""
+    """A suspended process's lock on a SQLite file is waited for in bounded time: 503, then 200."""
     if worker_class == "gevent":
         pytest.importorskip("gevent", reason="gevent is not installed.")
     url = f"sqlite:///{tmp_path}/ledger.db?timeout=0.3"

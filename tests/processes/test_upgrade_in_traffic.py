@@ -62,7 +62,7 @@ def give_up(reason: str) -> None:
 def test_the_previous_version_records_events_while_its_tables_are_upgraded(
     url: str, tmp_path: Path, previous_version: Path
 ) -> None:
-    """No post is refused and no event lost, and processes of the previous version can start."""
+    """No post is refused, no event is lost, and processes of the previous version can start."""
     engine = create_engine(url, poolclass=NullPool)
     upgrade(engine, PREVIOUS)
     metadata.create_all(engine)

@@ -1,4 +1,4 @@
-"""uWSGI as it forks by default: after the application is loaded, and without Python's hooks."""
+"""uWSGI's default forking: after loading the application, and without Python's hooks."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def is_open(port: int) -> bool:
 
 
 def post(port: int, message_id: str) -> int:
-    """What the event of a message is answered."""
+    """The answer to a message's event."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
     connection.request("POST", URL, make_event(message_id).body, {"Authorization": TOKEN})
     status = connection.getresponse().status
@@ -79,7 +79,7 @@ def post(port: int, message_id: str) -> int:
 
 @pytest.mark.parametrize("engine", ["own", "host"])
 def test_forked_without_hooks(url: str, engine: str, tmp_path: Path) -> None:
-    """Workers that were forked after a connection was used lose no acknowledged effect."""
+    """Workers forked after a connection was used lose no acknowledged effect."""
     administrator = create_engine(url, poolclass=NullPool)
     ledger = SQLLedger(administrator)
     ledger.upgrade()

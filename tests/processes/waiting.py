@@ -1,4 +1,4 @@
-"""Waiting for what other processes do."""
+"""Waiting for other processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PAUSE = 0.01
 
 
 def wait_until(is_so: Callable[[], object], what: str, timeout: float = TIMEOUT) -> None:
-    """Poll until *is_so*; fails if that takes longer than *timeout* seconds."""
+    """Poll until *is_so*; fail if that takes longer than *timeout* seconds."""
     deadline = time.monotonic() + timeout
     while not is_so():
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""Brokers for tests: each test has a queue of its own there, deleted at the end.
+"""Brokers for tests: each test has its own queue, deleted at the end.
 
 ``FD_WHATSAPP_TEST_RABBITMQ_URL`` and ``FD_WHATSAPP_TEST_REDIS_URL`` say where they are.  Without
 one its tests are skipped; where ``CI`` is ``true`` they fail.
@@ -73,7 +73,7 @@ def waiting(config: CeleryConfig) -> int:
 
 
 def require(kind: str) -> None:
-    """Skip the test if there is no broker of *kind*, or fail it where there has to be one."""
+    """Skip the test if there is no broker of *kind*, or fail it where one is required."""
     trouble = _trouble(kind)
     if trouble is None:
         return

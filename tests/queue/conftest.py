@@ -18,7 +18,7 @@ MakeSystem = Callable[..., System]
 
 @pytest.fixture
 def make_system(tmp_path: Path, payload: Payload, empty_ledger_file: Path) -> Iterator[MakeSystem]:
-    """A factory of systems with a database and a queue of their own.
+    """A factory of systems, each with its own database and queue.
 
     ``broker`` is one of the kinds of :mod:`brokers`, or the URL of something else.
     """

@@ -10,7 +10,7 @@ from ..ports import free_port
 
 
 class Proxy:
-    """Passes bytes on to a server while it is up; its port stays the same.
+    """Forwards bytes to a server while it is up; its port stays the same.
 
     :param target: host and port of the server; ``None``: it takes connections and is silent.
     """
@@ -28,7 +28,7 @@ class Proxy:
         self._run(self._accept, self._listener)
 
     def down(self) -> None:
-        """Refuse connections, and end those that are there."""
+        """Refuse new connections, and end existing ones."""
         if self._listener is not None:
             _end(self._listener)
         for connection in self._open:

@@ -64,7 +64,7 @@ class System:
         return beat
 
     def post(self, word: str = "ok", name: str = "queued") -> str:
-        """Send a new message's event through the receiver, and give the message's id."""
+        """Send a new message's event through the receiver, and return the message's id."""
         message_id = f"{word}-{uuid.uuid4().hex}"
         self.post_again(message_id, name)
         return message_id

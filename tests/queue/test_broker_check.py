@@ -1,4 +1,4 @@
-"""What ``check`` is told of the broker."""
+"""What ``check`` reports about the broker."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def make_app(**config: object) -> Flask:
 
 @pytest.mark.parametrize("broker", ["rabbitmq", "redis"])
 def test_answering_broker_is_no_problem(broker: str) -> None:
-    """There is nothing to say of a broker that answers, and no queue is made there."""
+    """A working broker is not reported, and no queue is created there."""
     with fresh_queue(broker) as config:
         assert broker_problem(make_app(**config)) is None
         if broker == "rabbitmq":
@@ -44,7 +44,7 @@ def test_broker_down_is_named_without_password(url: str) -> None:
 
 @pytest.mark.parametrize("url", ["nonsense://127.0.0.1", "amqp://guest:wrong@127.0.0.1//"])
 def test_wrong_broker_url_is_a_problem(url: str) -> None:
-    """A URL of nothing known, or with a wrong password, is a problem without the password."""
+    """An unknown URL, or a wrong password, is a problem without the password."""
     problem = broker_problem(make_app(broker_url=url))
     assert problem is not None
     assert "broker" in problem
@@ -52,7 +52,7 @@ def test_wrong_broker_url_is_a_problem(url: str) -> None:
 
 
 def test_check_says_where_a_celery_app_belongs() -> None:
-    """An application without a Celery app is told where it belongs."""
+    """For an application without a Celery app, it says where that belongs."""
     assert 'app.extensions["celery"]' in str(broker_problem(Flask("host")))
 
 

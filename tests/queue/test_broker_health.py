@@ -1,4 +1,4 @@
-"""What the health endpoints say of the broker."""
+"""What the health endpoints report about the broker."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .proxy import Proxy
 
 
 def test_broker_down_leaves_ready(tmp_path: Path) -> None:
-    """A broker that is down is told, and makes nothing unready: events are recorded."""
+    """A broker that is down is reported, and does not affect readiness: events are recorded."""
     app = Flask("host", instance_path=str(tmp_path))
     app.config["CELERY"] = {"broker_url": f"redis://127.0.0.1:{Proxy(None).port}/0"}
     make_celery(app)

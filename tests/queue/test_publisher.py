@@ -1,4 +1,4 @@
-"""Requests while the broker is there, is not there, or comes and goes."""
+"""Requests while the broker is up, down, or flapping."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def through(proxy: Proxy, broker: str) -> str:
 
 @pytest.fixture(autouse=True)
 def _no_end_of_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pause ends when the test says so."""
+    """Let a pause end when the test says so."""
     monkeypatch.setattr(HandOver, "pause_seconds", 3600)
 
 
@@ -55,7 +55,7 @@ def end_pause(system: System) -> None:
 
 
 def wait_for_tasks(system: System, count: int) -> None:
-    """RabbitMQ counts what has come in a little later."""
+    """Wait for RabbitMQ's count, which lags a little."""
     wait_until(lambda: waiting(system.config) == count, f"{count} tasks are in the queue")
 
 
@@ -65,7 +65,7 @@ def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 @pytest.mark.parametrize("broker", ["rabbitmq", "redis"])
 def test_handed_over(make_system: MakeSystem, broker: str) -> None:
-    """Each new event is one task; a duplicate of one that is not done is handed over again."""
+    """Each new event is one task; a duplicate of an unfinished one is handed over again."""
     system = make_system(broker)
     message_id = system.post()
     system.post_again(message_id)
@@ -83,7 +83,7 @@ def test_no_broker(
     scheme: str,
     is_up: bool,
 ) -> None:
-    """With a broker that refuses or is silent, requests are 200, and one of them tries it."""
+    """With a refusing or silent broker requests are 200, and one of them tests it."""
     if is_up:
         proxy.up()
     system = make_system(SCHEMES[scheme].format(proxy.port))
@@ -103,7 +103,7 @@ def test_no_broker(
 def test_broker_comes_and_goes(
     make_system: MakeSystem, proxy: Proxy, caplog: pytest.LogCaptureFixture, broker: str
 ) -> None:
-    """Once the broker is back, events are handed over again; each outage is told of once."""
+    """Once the broker is back, events are handed over again; each outage is logged once."""
     caplog.set_level(logging.INFO, logger="flask_fd_whatsapp.receiving.hand_over")
     system = make_system(broker)
     celery_app = system.app.extensions["celery"]
@@ -146,7 +146,7 @@ def test_idle_connection(make_system: MakeSystem, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("broker", ["rabbitmq"])
 def test_second_broker(make_system: MakeSystem, proxy: Proxy, broker: str) -> None:
-    """Of several broker URLs one that answers is enough."""
+    """One working URL of several broker URLs is enough."""
     proxy.up()
     system = make_system(broker)
     urls = [SCHEMES["amqp"].format(Proxy(None).port), through(proxy, broker)]
@@ -168,7 +168,7 @@ def test_event_is_recorded_without_a_celery_app(
 
 
 def test_eager_handlers_have_run_with_the_answer(make_system: MakeSystem) -> None:
-    """With task_always_eager, as in a host's tests, handlers have run when the answer is there."""
+    """With task_always_eager, as in a host's tests, handlers have run before the answer."""
     system = make_system("memory://", task_always_eager=True)
     message_id = system.post()
     assert system.event(message_id).state == "done"

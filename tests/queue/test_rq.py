@@ -64,7 +64,7 @@ class Host:
         assert (answer.status_code, answer.get_json()) == (200, {"result": "accepted"})
 
     def work(self) -> str:
-        """Have a worker take what is in the queue."""
+        """Have a worker process the queue."""
         options = ("--worker-class", "rq.SimpleWorker", "--url", url_of("redis"))
         done = subprocess.run(
             [sys.executable, "-m", "rq.cli", "worker", "--burst", *options, self.name],
@@ -105,7 +105,7 @@ def test_workers_call_the_handlers(host: Host) -> None:
 
 
 def test_job_of_an_unknown_event_is_harmless(host: Host) -> None:
-    """A job that comes for no event, or for no receiver, ends as any other."""
+    """A job for an unknown event or receiver ends normally."""
     host.post("M1")
     for name, event_id in (("fd_whatsapp", 99), ("fd_whatsapp", "M1"), ("other", 1)):
         host.module.enqueue(name, event_id)
@@ -115,7 +115,7 @@ def test_job_of_an_unknown_event_is_harmless(host: Host) -> None:
 
 
 def test_outage_of_redis_costs_nothing(host: Host, caplog: pytest.LogCaptureFixture) -> None:
-    """While Redis is down requests are answered, and the sweep takes what was not handed over."""
+    """While Redis is down requests are answered, and the sweep handles what was not handed over."""
     host.queue.connection = Redis(port=1)
     for message_id in ("M1", "M2"):
         host.post(message_id)

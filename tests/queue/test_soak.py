@@ -1,4 +1,4 @@
-"""The small form of ``python -m benchmarks.soak``, and whether it would notice."""
+"""A small run of ``python -m benchmarks.soak``, and whether it would detect faults."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ SMALL = ["--events", "1500", "--kill-every", "1", "--json"]
 
 @pytest.mark.slow
 def test_small_soak_loses_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    """With processes killed all along, no event is lost or doubled and nothing is left behind."""
+    """With processes killed throughout, no event is lost or duplicated and nothing is left
+    behind.
+    """
     pytest.importorskip("gunicorn")
     require_database("postgresql")
     require_broker("rabbitmq")
@@ -43,7 +45,7 @@ def test_small_soak_loses_nothing(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 class Played:
-    """A campaign that was played against the application in this process, all of it handled."""
+    """A campaign played against the application in this process, completely handled."""
 
     def __init__(self, folder: Path) -> None:
         config = {"broker_url": "memory://", "task_always_eager": True}
@@ -68,7 +70,7 @@ class Played:
             connection.execute(statement)
 
     def found(self) -> list[str]:
-        """What does not hold."""
+        """Return the failed checks."""
         return [c.what for c in check_events(self.simulator, self.ledger) if not c.holds]
 
 
@@ -84,7 +86,7 @@ ONE = select(handled).limit(1)
 
 
 def test_row_lost(played: Played) -> None:
-    """It is noticed when the handler's row of an event is missing."""
+    """A missing row of the handler is detected."""
     with played.ledger.engine.connect() as connection:
         message_id, status = connection.execute(ONE).one()
     played.execute(
@@ -94,32 +96,32 @@ def test_row_lost(played: Played) -> None:
 
 
 def test_row_doubled(played: Played) -> None:
-    """It is noticed when an event was handled twice."""
+    """An event handled twice is detected."""
     played.execute(insert(handled).from_select(["message_id", "status"], ONE))
     assert played.found() == ["events that it wrote too many rows of"]
 
 
 def test_status_lost(played: Played) -> None:
-    """It is noticed when the ledger lost a status of a message."""
+    """A lost status in the ledger is detected."""
     played.execute(text("UPDATE fd_whatsapp_message SET queued_at = NULL WHERE id = 1"))
     assert played.found() == ["disagreements of ledger and simulator"]
 
 
 def test_event_left(played: Played) -> None:
-    """It is noticed when an event is still pending."""
+    """A pending event is detected."""
     played.execute(text("UPDATE fd_whatsapp_event SET due_at = received_at WHERE id = 1"))
     assert played.found() == ["events that are pending"]
 
 
 def process(*megabytes: int, files: int = 10, every: float = 60) -> soak_watch.Process:
-    """A process that had so much memory, minute by minute, and has more files open at the end."""
+    """A process with this much memory, minute by minute, and more open files at the end."""
     samples = [soak_watch.Sample(at * every, mb * 2**20, 10) for at, mb in enumerate(megabytes)]
     samples[-1] = samples[-1]._replace(files=files)
     return soak_watch.Process("any", samples)
 
 
 def test_growing_process_is_noticed() -> None:
-    """It is noticed when a process keeps growing, and not when it is still warming up."""
+    """A growing process is detected, but not one that is still warming up."""
     warm, growing = process(20, 60, 61, 60, 62, 61, 61, 61), process(*range(20, 60, 2))
     assert all(check.holds for check in check_processes([warm]))
     memory, files = check_processes([warm, growing])
@@ -132,7 +134,7 @@ def test_growing_process_is_noticed() -> None:
 def test_soak_ends_with_what_does_not_hold(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What does not hold is the end of the run's output, and its exit status is 1."""
+    """Failed checks are at the end of the run's output, with exit status 1."""
     checks = [Check("events that are dead", 2, examples=("one of them",)), Check("else", 0)]
     monkeypatch.setattr(soak, "measure", lambda options: [check_table(checks)])
     with pytest.raises(SystemExit) as exited:

@@ -1,4 +1,4 @@
-"""The tasks by themselves: what they do when they come twice, early, late or for nothing."""
+"""Unit tests of the tasks: delivered twice, early, late or for nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .system import System
 
 @pytest.fixture
 def system(make_system: MakeSystem) -> System:
-    """A system whose queue nobody reads."""
+    """A system without workers."""
     return make_system("memory://")
 
 
@@ -38,7 +38,7 @@ def handle(system: System, event_id: Any, receiver: str = "fd_whatsapp") -> Any:
 
 
 def test_tasks_are_acknowledged_late(system: System) -> None:
-    """An event's task is acknowledged late and rejected with its worker; none keeps a result."""
+    """An event's task is acknowledged late and rejected if its worker dies; no result is kept."""
     known = system.app.extensions["celery"].tasks
     event, sweep = known["flask_fd_whatsapp.handle_event"], known["flask_fd_whatsapp.sweep"]
     assert event.acks_late
@@ -49,7 +49,7 @@ def test_tasks_are_acknowledged_late(system: System) -> None:
 
 
 def test_repeated_task_calls_nobody(system: System) -> None:
-    """A task that comes again finds the event done, and calls nobody."""
+    """A repeated task finds the event done, and calls nobody."""
     message_id = system.post()
     event_id = system.event(message_id).id
     assert [handle(system, event_id) for _ in range(3)] == ["accepted", "duplicate", "duplicate"]
@@ -57,7 +57,7 @@ def test_repeated_task_calls_nobody(system: System) -> None:
 
 
 def test_early_task_calls_the_failed_handler_alone(system: System) -> None:
-    """A task that comes before a retry is due calls the handler that failed, and no other."""
+    """A task before a retry is due calls only the handler that failed."""
     message_id = system.post("fail")
     event_id = system.event(message_id).id
     assert handle(system, event_id) == "unfinished"
@@ -67,7 +67,7 @@ def test_early_task_calls_the_failed_handler_alone(system: System) -> None:
 
 
 def test_task_of_a_held_message_leaves_it_to_the_sweep(system: System) -> None:
-    """A task whose message another is handling leaves the event to the sweep."""
+    """A task whose message is being handled leaves the event to the sweep."""
     message_id = system.post()
     event_id = system.event(message_id).id
     claimed = system.receiver.ledger.claim(event_id, Policy(lease_seconds=60))
@@ -91,7 +91,7 @@ def test_task_of_a_pruned_event_does_nothing(system: System) -> None:
 
 
 def test_task_of_a_dead_event_calls_nobody(system: System) -> None:
-    """A task for an event that was given up calls nobody."""
+    """A task for a dead event calls nobody."""
     message_id = system.post()
     event_id = system.event(message_id).id
     with system.engine.begin() as connection:
@@ -101,7 +101,7 @@ def test_task_of_a_dead_event_calls_nobody(system: System) -> None:
 
 
 def test_not_handed_over(make_system: MakeSystem) -> None:
-    """An event whose process died before handing it over is handed over by the sweep."""
+    """The sweep hands over an event whose process died before handing it over."""
     system = make_system("memory://", task_always_eager=True)
     system.receiver._hand_over = lambda event_id: None
     message_ids = [system.post() for _ in range(3)]
@@ -110,7 +110,7 @@ def test_not_handed_over(make_system: MakeSystem) -> None:
 
 
 def test_handed_over_once(system: System) -> None:
-    """What a sweep has handed over waits, and is not handed over again by the next."""
+    """An event that a sweep has handed over waits, and is not handed over again by the next."""
     for _ in range(3):
         system.post()
     assert run(system, "sweep") == {"fd_whatsapp": 3}
@@ -121,7 +121,7 @@ def test_handed_over_once(system: System) -> None:
 
 
 def test_busy_is_handed_over_again(system: System) -> None:
-    """An event whose task came while its message was being handled is the next sweep's."""
+    """An event whose task arrived while its message was being handled is left to the next sweep."""
     message_id = system.post()
     event_id = system.event(message_id).id
     assert run(system, "sweep") == {"fd_whatsapp": 1}
@@ -135,7 +135,7 @@ def test_busy_is_handed_over_again(system: System) -> None:
 
 
 def test_only_so_many_wait(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However much is due, only so much of it is in the queue; another sweep follows it there."""
+    """The number of events in the queue is limited; another sweep follows behind them."""
     monkeypatch.setattr("flask_fd_whatsapp.queue.tasks.MOST_WAITING", 4)
     monkeypatch.setattr("flask_fd_whatsapp.queue.tasks.LEAST_WAITING", 1)
     system.receiver._hand_over = lambda event_id: None
@@ -152,7 +152,7 @@ def test_only_so_many_wait(system: System, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_receivers_take_turns(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One receiver's backlog keeps no other's waiting, and gets the time they do not need."""
+    """One receiver's backlog does not delay another's, and gets the time that is left."""
     monkeypatch.setattr("flask_fd_whatsapp.queue.tasks.BATCH", 1)
     app = system.app
     app.config["OTHER_HEADERS"] = {"Authorization": TOKEN}
@@ -173,7 +173,7 @@ def test_receivers_take_turns(system: System, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_broker_goes_down(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the broker does not take is due as before."""
+    """Events that the broker rejects are due as before."""
     for _ in range(3):
         system.post()
     task = system.app.extensions["celery"].tasks["flask_fd_whatsapp.handle_event"]
@@ -189,14 +189,14 @@ def test_broker_goes_down(system: System, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_sweep_ends(system: System) -> None:
-    """A sweep that has had its time leaves the rest to the next."""
+    """A sweep leaves the rest to the next when its time is over."""
     system.post()
     assert run(system, "sweep", 0.0) == {"fd_whatsapp": 0}
     assert run(system, "sweep") == {"fd_whatsapp": 1}
 
 
 def test_unknown_receiver(system: System, caplog: pytest.LogCaptureFixture) -> None:
-    """A task for a receiver that the worker's application lacks says so, and harms nothing."""
+    """A task for an unknown receiver says so, and does no harm."""
     message_id = system.post()
     assert handle(system, system.event(message_id).id, "other") == "gone"
     assert "no receiver 'other', only fd_whatsapp" in caplog.text
@@ -215,7 +215,7 @@ def test_tasks_say_that_they_lack_context(system: System) -> None:
 def test_ledger_down(
     system: System, payload: Payload, caplog: pytest.LogCaptureFixture, tmp_path: Any
 ) -> None:
-    """A ledger that is down is told of once, and keeps no other receiver's events waiting."""
+    """A ledger that is down is logged once, and does not delay other receivers' events."""
     app = system.app
     down = SQLLedger(create_engine(f"sqlite:///{tmp_path}/none.db"))  # has no tables
     app.config["FD_WHATSAPP_DOWN_HEADERS"] = {"Authorization": TOKEN}
@@ -237,7 +237,7 @@ def test_ledger_down(
 
 
 def test_retries_are_bounded() -> None:
-    """A task tries again less and less often, and gives up before its event is handed over anew."""
+    """A task is retried with back-off, and gives up before its event is handed over anew."""
     pauses = [[tasks._countdown(number) for _ in range(50)] for number in range(tasks.RETRIES)]
     assert 2.5 <= min(pauses[0]) < max(pauses[0]) <= 5
     assert 30 <= min(pauses[-1]) < max(pauses[-1]) <= 60

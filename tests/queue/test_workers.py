@@ -27,7 +27,7 @@ SWEEP_EVERY_SECOND = {
 
 @pytest.mark.parametrize(("broker", "pool"), [("rabbitmq", "prefork"), ("redis", "threads")])
 def test_workers_call_each_handler_once(make_system: MakeSystem, broker: str, pool: str) -> None:
-    """Workers call each handler once for each event and try again what failed or asked for it."""
+    """Workers call each handler once for each event, and retry failed and postponed ones."""
     system = make_system(broker, "postgresql")
     early = [system.post() for _ in range(3)]
     wait_until(lambda: waiting(system.config) == 3, "the tasks are in the queue")
@@ -62,7 +62,7 @@ def test_workers_call_each_handler_once(make_system: MakeSystem, broker: str, po
 @pytest.mark.slow
 @pytest.mark.parametrize("broker", ["rabbitmq", "redis"])
 def test_ledger_down_for_a_while(make_system: MakeSystem, broker: str) -> None:
-    """Events that a sweep has handed over are handled soon after an outage, by no other sweep."""
+    """Events handed over by a sweep are handled soon after an outage, without another sweep."""
     system = make_system(broker, "postgresql")
     system.receiver._hand_over = lambda event_id: None
     message_ids = [system.post() for _ in range(5)]
@@ -83,7 +83,7 @@ def test_ledger_down_for_a_while(make_system: MakeSystem, broker: str) -> None:
 
 @pytest.mark.slow
 def test_process_killed(make_system: MakeSystem) -> None:
-    """A task whose process is killed in a handler comes again, and waits for the lease."""
+    """A task whose process is killed in a handler is redelivered, and waits for the lease."""
     system = make_system("rabbitmq", "postgresql", lease=3)
     system.start("prefork").wait_until_ready()
     killed, fine = system.post("kill"), system.post()
@@ -92,7 +92,7 @@ def test_process_killed(make_system: MakeSystem) -> None:
 
 @pytest.mark.slow
 def test_worker_killed(make_system: MakeSystem) -> None:
-    """The event of a worker killed in a handler is taken by another's sweep after the lease."""
+    """The event of a worker killed in a handler is handled by another's sweep after the lease."""
     system = make_system("redis", "postgresql", lease=3, **SWEEP_EVERY_SECOND)
     workers = [system.start("solo"), system.start("solo")]
     system.start_beat()
@@ -105,8 +105,8 @@ def test_worker_killed(make_system: MakeSystem) -> None:
 
 @pytest.mark.slow
 def test_hanging_handler(make_system: MakeSystem, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A handler that hangs is named in the log, and its process ended by the task's time limit,
-    which leaves each of the event's two handlers its time.
+    """A hanging handler is logged, and its process ended by the task's time limit, which leaves
+    each of the event's two handlers its time.
     """
     monkeypatch.setenv("FLASK_FD_WHATSAPP_HANDLER_SECONDS", "1")
     monkeypatch.setattr("flask_fd_whatsapp.queue.tasks.LIMIT_AFTER_SECONDS", 1)
@@ -158,7 +158,7 @@ def test_twice_at_once(make_system: MakeSystem) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("broker", ["rabbitmq", "redis"])
 def test_workers_work_off_a_backlog(make_system: MakeSystem, broker: str) -> None:
-    """A sweep has every process of every worker work off a backlog, and fills no queue with it."""
+    """A sweep lets every process of every worker work off a backlog, without filling a queue."""
     system = make_system(broker, "postgresql", worker_prefetch_multiplier=1)
     system.receiver._hand_over = lambda event_id: None  # as while the broker was down
     held = [system.post("hold") for _ in range(4)]

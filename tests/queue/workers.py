@@ -71,7 +71,7 @@ class Worker(Process):
         super().__init__(folder, settings, config, "worker", *options, *arguments)
 
     def is_ready(self) -> bool:
-        """Whether it takes tasks; fails if it has ended."""
+        """Whether it accepts tasks; fails if it has ended."""
         assert self.process.poll() is None, self.text()
         return " ready." in self.text()
 

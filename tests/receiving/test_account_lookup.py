@@ -36,7 +36,7 @@ class Clock:
 
 
 class Asked:
-    """A callable that gives accounts, and remembers what it was asked for."""
+    """A callable for accounts, which records the keys it was called with."""
 
     def __init__(self, **accounts: Account) -> None:
         self.accounts = accounts
@@ -93,7 +93,7 @@ def send(payload: Payload) -> Any:
 
 
 def test_account_is_added_without_a_restart(send: Any, asked: Asked, clock: Clock) -> None:
-    """An account that was unknown is known ten seconds later at the latest, and one that went."""
+    """A new account is known within ten seconds, and a removed one unknown."""
     app = app_of(asked, clock)
     new = Account({"Authorization": "Bearer new"}, ["9"])
     assert send(app, "new", "9", Authorization="Bearer new").status_code == 401
@@ -106,7 +106,7 @@ def test_account_is_added_without_a_restart(send: Any, asked: Asked, clock: Cloc
 
 
 def test_mapping_is_looked_into_each_time(send: Any) -> None:
-    """Of a mapping what is in it counts at once."""
+    """Changes of a mapping take effect at once."""
     accounts: dict[str, Account] = {}
     app = app_of(accounts)
     assert send(app, "acme", "1", Authorization="Bearer acme").status_code == 401
@@ -117,7 +117,7 @@ def test_mapping_is_looked_into_each_time(send: Any) -> None:
 
 
 def test_token_is_good_for_its_own_account(send: Any, asked: Asked) -> None:
-    """A token opens its own URL alone, and there brings the events of its own ids alone."""
+    """A token is valid only for its own URL, and there only for events of its own ids."""
     app = app_of(asked)
     assert send(app, "other", "1", Authorization="Bearer acme").status_code == 401
     assert send(app, "acme", "2", Authorization="Bearer acme").status_code == 403
@@ -128,7 +128,7 @@ def test_token_is_good_for_its_own_account(send: Any, asked: Asked) -> None:
 
 
 def test_nobody_can_tell_which_accounts_exist(send: Any, asked: Asked) -> None:
-    """An unknown account, a wrong token and none are the same answer, and so is a probe."""
+    """An unknown account, a wrong token and none get the same answer, and so do probes."""
     app = app_of(asked)
     answers = {
         (answer.status_code, answer.data, tuple(sorted(answer.headers)))
@@ -143,7 +143,7 @@ def test_nobody_can_tell_which_accounts_exist(send: Any, asked: Asked) -> None:
 
 
 def test_callable_is_asked_once_in_ten_seconds(send: Any, asked: Asked, clock: Clock) -> None:
-    """An answer holds for ten seconds, ``None`` too; a key that cannot be one is not asked for."""
+    """An answer is cached for ten seconds, even ``None``; an impossible key is not looked up."""
     app = app_of(asked, clock)
     for _ in range(3):
         send(app, "acme", "1", Authorization="Bearer acme")
@@ -157,7 +157,7 @@ def test_callable_is_asked_once_in_ten_seconds(send: Any, asked: Asked, clock: C
 
 
 def test_many_that_want_to_know_one_account_ask_once(asked: Asked, clock: Clock) -> None:
-    """When what is known ends, one request asks, and the others wait for its answer."""
+    """When a cached answer expires, one request asks, and the others wait for its answer."""
     lookup = lookup_of(app_of(asked, clock))
     begun, go_on = Event(), Event()
 
@@ -179,7 +179,7 @@ def test_many_that_want_to_know_one_account_ask_once(asked: Asked, clock: Clock)
 
 
 def test_those_who_wait_fail_with_the_one_who_asks(asked: Asked, clock: Clock) -> None:
-    """If the callable raises, whoever waited is answered with 503 and does not ask, too."""
+    """If the callable raises, waiting requests are answered with 503 and do not ask, too."""
     lookup = lookup_of(app_of(asked, clock))
     begun, go_on = Event(), Event()
 
@@ -211,7 +211,7 @@ def test_those_who_wait_fail_with_the_one_who_asks(asked: Asked, clock: Clock) -
 def test_nobody_waits_for_ever_for_another_that_asks(
     asked: Asked, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A callable that hangs holds up the others for some seconds, not for ever."""
+    """A hanging callable delays the others for some seconds only."""
     monkeypatch.setattr(account_lookup, "WAIT_SECONDS", 0.01)
     lookup = lookup_of(app_of(asked, clock))
 
@@ -227,7 +227,7 @@ def test_nobody_waits_for_ever_for_another_that_asks(
 
 
 def test_scanner_drives_no_account_out(asked: Asked, clock: Clock) -> None:
-    """What is remembered of unknown keys is bounded, and known accounts are remembered apart."""
+    """The cache of unknown keys is bounded and separate from known accounts."""
     lookup = lookup_of(app_of(asked, clock))
     acme = lookup.find("acme")
     for number in range(MOST_UNKNOWN + 10):
@@ -240,7 +240,7 @@ def test_scanner_drives_no_account_out(asked: Asked, clock: Clock) -> None:
 def test_accounts_that_cannot_be_found_out(
     send: Any, asked: Asked, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A callable that raises, or gives something else, is a 503 and one line a minute."""
+    """A callable that raises, or returns something else, is a 503 and one line a minute."""
     app = app_of(asked, clock)
     asked.error = RuntimeError("the database is down")
     for key in ("acme", "nobody", "acme"):
@@ -254,7 +254,7 @@ def test_accounts_that_cannot_be_found_out(
 
 
 def test_callable_has_an_application_context_of_its_own(send: Any) -> None:
-    """What the callable leaves in ``g`` is in nobody's way."""
+    """What the callable leaves in ``g`` does not affect the request."""
     seen: list[object] = []
 
     def find(key: str) -> Account:
@@ -272,7 +272,7 @@ def test_callable_has_an_application_context_of_its_own(send: Any) -> None:
 
 
 def test_handlers_get_the_events_of_all_accounts(send: Any, asked: Asked) -> None:
-    """Events of every account go to the same handlers, outside of the request."""
+    """Events of all accounts go to the same handlers, outside the request."""
     app = app_of(asked)
     seen: list[tuple[str, bool]] = []
 
@@ -286,7 +286,7 @@ def test_handlers_get_the_events_of_all_accounts(send: Any, asked: Asked) -> Non
 
 
 def test_body_that_is_refused_is_on_a_shelf_of_its_own(send: Any, asked: Asked) -> None:
-    """What an account's body is kept for is its own URL, to which it has to be replayed."""
+    """An account's quarantined body belongs to its own URL, where it is replayed."""
     app = app_of(asked)
     assert send(app, "acme", "2", Authorization="Bearer acme").status_code == 403
     (kept,) = ledger_of(app).quarantined(receiver="fd_whatsapp")
@@ -302,7 +302,7 @@ def test_body_that_is_refused_is_on_a_shelf_of_its_own(send: Any, asked: Asked) 
 
 
 def test_keys_that_the_ledger_has_seen(send: Any, asked: Asked) -> None:
-    """Of a callable, commands know the accounts that have posted; of a mapping, all."""
+    """With a callable, commands know the accounts that have posted; with a mapping, all."""
     app = app_of(asked)
     assert lookup_of(app).keys(ledger_of(app)) == []
     send(app, "other", "2", X_Token="n3w-token")
@@ -323,7 +323,7 @@ def test_keys_that_the_ledger_has_seen(send: Any, asked: Asked) -> None:
     ],
 )
 def test_settings_of_one_account_are_refused(settings: dict[str, Any], said: str) -> None:
-    """What each account brings itself is not set for all of them, too."""
+    """Settings of each account cannot also be set for all of them."""
     app = Flask("host")
     app.config.update({f"FD_WHATSAPP_{name}": value for name, value in settings.items()})
     with pytest.raises(ConfigurationError, match=said):
@@ -331,7 +331,7 @@ def test_settings_of_one_account_are_refused(settings: dict[str, Any], said: str
 
 
 def test_name_that_no_ledger_keeps_is_refused() -> None:
-    """What is kept of an account goes by the receiver's name and its key: both have to fit."""
+    """Data of an account is stored under the receiver's name and its key: both have to fit."""
     app = Flask("host")
     app.testing = True
     app.config["FD_WHATSAPP_HEADERS"] = {"Authorization": "x"}
@@ -360,6 +360,6 @@ def test_accounts_that_are_neither_mapping_nor_callable() -> None:
     ids=["number", "slash", "empty", "long", "no account"],
 )
 def test_a_mapping_that_could_never_work_is_refused(accounts: Any, problem: str) -> None:
-    """A key that no URL has, or a value that is no account, is an error at once."""
+    """An impossible key, or a value that is not an Account, is an error at once."""
     with pytest.raises(ConfigurationError, match=problem):
         FreshdeskWhatsApp(accounts=accounts)

@@ -27,7 +27,7 @@ Seen = list[tuple[str, dict[str, Any]]]
 
 @pytest.mark.parametrize("url", [URL, f"{URL}/"])
 def test_new_then_duplicate(client: FlaskClient, payload: Payload, url: str) -> None:
-    """A new event is accepted, and a duplicate from then on at either form of the URL."""
+    """A new event is accepted, and then a duplicate at either form of the URL."""
     assert_result(client.post(url, json=payload()), "accepted")
     for again in (URL, f"{URL}/"):
         assert_result(client.post(again, json=payload()), "duplicate")
@@ -54,7 +54,7 @@ def test_deferred_event_is_accepted_once_recorded(
 def test_last_failed_attempt_is_503(
     make_app: MakeApp, payload: Payload, signals_seen: Seen
 ) -> None:
-    """The last failed try is a 503, and from then on the event is answered as dead."""
+    """The last failed attempt is a 503; after that the event is answered as dead."""
     app = make_app(MAX_ATTEMPTS=2)
     client = client_of(app)
     calls: list[object] = []
@@ -76,7 +76,7 @@ def test_last_failed_attempt_is_503(
 def test_empty_body_keeps_nothing(
     client: FlaskClient, ledger: MemoryLedger, signals_seen: Seen
 ) -> None:
-    """An authenticated empty body is ignored, and there is nothing to keep of it."""
+    """An authenticated empty body is ignored, and not kept."""
     assert_result(client.post(URL), "ignored")
     assert (ledger.quarantined(), signals_seen) == ([], [])
 
@@ -105,7 +105,7 @@ def test_401_names_the_scheme(app: Flask, payload: Payload) -> None:
 def test_unlisted_account_is_403(
     make_app: MakeApp, payload: Payload, signals_seen: Seen, reject_invalid: bool | None
 ) -> None:
-    """An account that is not listed is a 403, and its event is kept in quarantine."""
+    """An unlisted account is a 403, and its event is kept in quarantine."""
     own = MemoryLedger()
     app = make_app(FreshdeskWhatsApp(ledger=own), ACCOUNT_IDS=[1], REJECT_INVALID=reject_invalid)
     client = client_of(app)
@@ -120,7 +120,7 @@ def test_unlisted_account_is_403(
 def test_byte_past_the_limit_is_413(
     make_app: MakeApp, payload: Payload, signals_seen: Seen
 ) -> None:
-    """A body of the limit is taken; one byte more is a 413 and not kept."""
+    """A body at the limit is accepted; one byte more is a 413 and not kept."""
     body = json.dumps(payload()).encode()
     own = MemoryLedger()
     app = make_app(FreshdeskWhatsApp(ledger=own), MAX_BODY_BYTES=len(body))
@@ -153,7 +153,7 @@ def test_unusable_body_is_kept_once(
     reject_invalid: bool | None,
     rejects: bool,
 ) -> None:
-    """An unusable body is kept once, and refused or acknowledged as ``REJECT_INVALID`` says."""
+    """An unusable body is kept once, and rejected or acknowledged as ``REJECT_INVALID`` says."""
     body, status = UNUSABLE[reason]
     own = ledger()
     client = client_of(make_app(FreshdeskWhatsApp(ledger=own), REJECT_INVALID=reject_invalid))
@@ -186,7 +186,7 @@ def test_errors_by_field_path(client: FlaskClient, payload: Payload, signals_see
 def test_signal_tells_what_was_answered(
     make_app: MakeApp, signals_seen: Seen, reason: str, reject_invalid: bool
 ) -> None:
-    """``webhook_rejected`` carries the status that the sender was answered."""
+    """``webhook_rejected`` has the status of the answer."""
     client = client_of(make_app(REJECT_INVALID=reject_invalid))
     answer = client.post(URL, data=UNUSABLE[reason][0])
     assert signals_seen[0][1]["status_code"] == answer.status_code

@@ -70,7 +70,7 @@ def test_message_being_handled_is_503(app: Flask, client: FlaskClient, payload: 
 def test_unfinished_handler_is_503(
     client: FlaskClient, payload: Payload, error: Exception, retry_after: str
 ) -> None:
-    """A handler that fails or asks for later is a 503, and alone is called again, at once."""
+    """A handler that fails or postpones is a 503, and only it is called again, at once."""
     calls: list[str] = []
 
     @message_queued.connect
@@ -102,7 +102,7 @@ def test_nothing_is_acknowledged_while_the_ledger_is_down(
     error: Exception,
     reject_invalid: bool | None,
 ) -> None:
-    """Nothing that has to be kept is acknowledged or refused while the ledger is down."""
+    """While the ledger is down, nothing that has to be kept is acknowledged or rejected."""
     app = make_app(FreshdeskWhatsApp(ledger=BrokenLedger(error)), REJECT_INVALID=reject_invalid)
     bodies = [json.dumps(payload()).encode(), OTHER_EVENT, *(body for body, _ in UNUSABLE.values())]
     for body in bodies:
@@ -111,7 +111,7 @@ def test_nothing_is_acknowledged_while_the_ledger_is_down(
 
 
 def test_unmakeable_ledger_is_503(make_app: MakeApp, payload: Payload) -> None:
-    """A ledger that cannot be made yet is a 503 until it can."""
+    """A ledger that cannot be created yet is a 503 until it can."""
     is_up = False
 
     def make_ledger(app: Flask) -> MemoryLedger:
@@ -126,7 +126,7 @@ def test_unmakeable_ledger_is_503(make_app: MakeApp, payload: Payload) -> None:
 
 
 def test_full_ledger(make_app: MakeApp, payload: Payload) -> None:
-    """A ledger in memory that is full of unfinished events is a 503 for new ones."""
+    """An in-memory ledger full of unfinished events is a 503 for new ones."""
     client = client_of(make_app(FreshdeskWhatsApp(ledger=MemoryLedger(max_events=1))))
 
     @message_queued.connect
@@ -139,7 +139,7 @@ def test_full_ledger(make_app: MakeApp, payload: Payload) -> None:
 
 
 def test_handler_of_a_notice_that_fails(app: Flask, client: FlaskClient) -> None:
-    """A handler of ``webhook_rejected`` that fails changes no answer."""
+    """A failing handler of ``webhook_rejected`` does not change the answer."""
 
     @webhook_rejected.connect
     def fails(app: Flask, **_: Any) -> None:
@@ -177,7 +177,7 @@ BAD_HANDLERS: dict[str, Callable[..., Any]] = {
 def test_bad_handler(
     client: FlaskClient, payload: Payload, signals_seen: Seen, handler: Callable[..., Any]
 ) -> None:
-    """A handler that breaks in whatever way has failed, and its neighbours are called."""
+    """A handler that breaks in any way has failed, and the others are called."""
     message_queued.connect(handler, weak=False)
     assert_problem(client.post(URL, json=payload()), 503, "30")
     names = [name for name, _ in signals_seen]
@@ -190,7 +190,7 @@ def test_bad_handler(
 def test_handler_that_ends_the_process(
     client: FlaskClient, payload: Payload, error: type[BaseException]
 ) -> None:
-    """What ends a process passes through, is no answer, and leaves the message free."""
+    """An exit passes through without an answer, and releases the message."""
     calls: list[str] = []
 
     @message_queued.connect

@@ -78,7 +78,7 @@ def test_the_right_value(name: str) -> None:
     ids=lambda value: ascii(value)[:30],
 )
 def test_a_wrong_value(given: str | None, caplog: pytest.LogCaptureFixture) -> None:
-    """A missing, empty, cut, repeated, non-ASCII or huge value is refused and never raises."""
+    """A missing, empty, cut, repeated, non-ASCII or huge value is rejected and never raises."""
     request: dict[str, Any] = {} if given is None else {"HTTP_AUTHORIZATION": given}
     for authenticator in (one(), rotating()):
         assert not authenticator.accepts(request) or given == OLD
@@ -106,7 +106,7 @@ def test_a_repeated_header(values: tuple[str, str]) -> None:
     ],
 )
 def test_all_headers_have_to_match(headers: Headers, accepted: bool) -> None:
-    """Every configured header has to be there with its own value; others do not matter."""
+    """Every configured header has to be present with its own value; others do not matter."""
     authenticator = Authenticator({"X-A": ("1",), "X-B": ("2",), "X-C": ("3",)})
     assert authenticator.accepts(environ(*headers)) is accepted
 
@@ -118,12 +118,12 @@ def test_no_headers_are_configured() -> None:
 
 @pytest.mark.parametrize("name", ["Content-Type", "X-Some-Token", "x.y"])
 def test_every_header_can_be_used(name: str) -> None:
-    """Any header can be configured, those that WSGI names differently too."""
+    """Any header can be configured, even those that WSGI names differently."""
     assert Authenticator({name: ("17",)}).accepts(environ((name, "17")))
 
 
 def test_wsgi_names() -> None:
-    """A header's WSGI name is upper-case with underscores, and prefixed but for two."""
+    """A header's WSGI name is upper-case with underscores, and prefixed except for two."""
     assert environ_key("X-Some-Token") == "HTTP_X_SOME_TOKEN"
     assert environ_key("content-type") == "CONTENT_TYPE"
     assert environ_key("Content-Length") == "CONTENT_LENGTH"
@@ -138,7 +138,9 @@ def test_rotation_accepts_each_entry() -> None:
 
 
 def test_rotation_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    """The use of an entry other than the first is logged once, by position and without value."""
+    """The use of an entry other than the first is logged once, by position and without its
+    value.
+    """
     authenticator = Authenticator({"X-Token": (NEW, OLD, "Bearer oldest-s3cret")})
     for _ in range(3):
         assert authenticator.accepts(environ(("X-Token", OLD)))
@@ -154,7 +156,7 @@ def test_rotation_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_the_first_entry_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """Nothing is logged as long as the first entry alone is used."""
+    """Nothing is logged while only the first entry is used."""
     authenticator = Authenticator({"X-Token": (NEW, OLD)})
     assert authenticator.accepts(environ(("X-Token", NEW)))
     assert not authenticator.accepts(environ(("X-Token", "x")))
@@ -162,7 +164,7 @@ def test_the_first_entry_is_not_logged(caplog: pytest.LogCaptureFixture) -> None
 
 
 def test_rotation_is_logged_for_each_header(caplog: pytest.LogCaptureFixture) -> None:
-    """Each header's rotation is told of by itself."""
+    """Each header's rotation is logged separately."""
     authenticator = Authenticator({"X-A": (NEW, OLD), "X-B": (NEW, OLD)})
     assert authenticator.accepts(environ(("X-A", OLD), ("X-B", NEW)))
     assert authenticator.accepts(environ(("X-A", OLD), ("X-B", OLD)))
@@ -173,27 +175,27 @@ def test_rotation_is_logged_for_each_header(caplog: pytest.LogCaptureFixture) ->
 
 
 def test_each_application_logs_rotation_by_itself(caplog: pytest.LogCaptureFixture) -> None:
-    """What one receiver has told of does not silence another."""
+    """One receiver's log line does not suppress another's."""
     for authenticator in (rotating(), rotating()):
         assert authenticator.accepts(environ(("Authorization", OLD)))
     assert len(notes(caplog)) == 2
 
 
 def test_a_refused_request_does_not_count_as_use(caplog: pytest.LogCaptureFixture) -> None:
-    """An old value in a request refused for another header says nothing of the sender."""
+    """An old value in a request rejected for another header is not reported."""
     authenticator = Authenticator({"X-A": (NEW, OLD), "X-B": (NEW,)})
     assert not authenticator.accepts(environ(("X-A", OLD), ("X-B", "x")))
     assert not notes(caplog)
 
 
 def test_a_doubled_entry_counts_by_its_first_place(caplog: pytest.LogCaptureFixture) -> None:
-    """A first entry that stands in the list again is still the first."""
+    """A first entry that is repeated in the list is still the first."""
     assert Authenticator({"X-A": (NEW, OLD, NEW)}).accepts(environ(("X-A", NEW)))
     assert not notes(caplog)
 
 
 def test_each_use_is_noted_once_a_minute() -> None:
-    """The entries of a list that let requests in are noted by position, once a minute each."""
+    """Accepted entries of a list are noted by position, once a minute each."""
     noted: list[tuple[str, int]] = []
     clock = Clock()
     headers = {"X-A": (NEW, OLD), "X-B": (NEW,)}
@@ -212,12 +214,12 @@ def test_each_use_is_noted_once_a_minute() -> None:
     [([], True), ([("X-A", "")], True), ([("X-C", "1")], True), ([("X-B", "wrong")], False)],
 )
 def test_whether_any_header_is_there(headers: Headers, carries_none: bool) -> None:
-    """A request with one of the headers, right or wrong, is told from one with none."""
+    """A request with any of the headers, right or wrong, is distinguished from one with none."""
     authenticator = Authenticator({"X-A": (NEW,), "X-B": (NEW,)})
     assert authenticator.carries_none(environ(*headers)) is carries_none
 
 
 def test_the_repr_shows_no_secret() -> None:
-    """Neither ``repr`` nor ``str`` of the authenticator holds a value."""
+    """Neither ``repr`` nor ``str`` of the authenticator contains a value."""
     assert "s3cret" not in repr(rotating())
     assert "s3cret" not in str(rotating())

@@ -23,7 +23,7 @@ from .rows import Deliver, Handler, Row, fail, later, note, successes
 
 
 def test_commits_with_success(deliver: Deliver, connect: Any, rows: Any, engine: Engine) -> None:
-    """What handlers write commits, each with its success, the last one's too, and once."""
+    """What handlers write commits with each one's success, once, even the last one's."""
     connect(lambda c: note(c, "first"), lambda c: note(c, "last"))
     assert_result(deliver(), "accepted")
     assert_result(deliver(), "duplicate")
@@ -36,7 +36,9 @@ def test_commits_with_success(deliver: Deliver, connect: Any, rows: Any, engine:
 def test_rolls_back_with_failure(
     deliver: Deliver, connect: Any, rows: Any, engine: Engine, bad: Handler, place: int
 ) -> None:
-    """What a handler wrote before it failed is gone, wherever it stands; the others' stays."""
+    """What a failing handler wrote is rolled back, wherever it is in the order; the others'
+    stays.
+    """
     handlers = [lambda c: note(c, "good"), lambda c: note(c, "good")]
     handlers.insert(place, bad)
     connect(*handlers)
@@ -48,7 +50,7 @@ def test_rolls_back_with_failure(
 
 
 def test_nothing_uncommitted_is_seen(deliver: Deliver, connect: Any, rows: Any) -> None:
-    """Others see what a handler wrote once it has succeeded, and the next handler does."""
+    """A handler's writes are visible once it has succeeded, also to the next handler."""
     seen: list[list[str]] = []
     connect(
         lambda c: (note(c), seen.append(rows())),
@@ -59,7 +61,7 @@ def test_nothing_uncommitted_is_seen(deliver: Deliver, connect: Any, rows: Any) 
 
 
 def test_same_connection(deliver: Deliver, connect: Any) -> None:
-    """Within a handler it is one connection, however often it is asked for."""
+    """Within a handler the transaction is always the same connection."""
     same: list[bool] = []
     connect(lambda c: same.append(current_ledger.transaction is c))
     assert_result(deliver(), "accepted")
@@ -67,7 +69,7 @@ def test_same_connection(deliver: Deliver, connect: Any) -> None:
 
 
 def test_savepoint_rolls_a_part_back(deliver: Deliver, connect: Any, rows: Any) -> None:
-    """A part of what a handler writes can be rolled back, by a savepoint."""
+    """Part of a handler's writes can be rolled back with a savepoint."""
 
     def in_parts(connection: Connection) -> None:
         note(connection, "kept")
@@ -86,7 +88,7 @@ def test_savepoint_rolls_a_part_back(deliver: Deliver, connect: Any, rows: Any) 
 def test_orm_session_writes_in_the_transaction(
     deliver: Deliver, connect: Any, rows: Any, ending: str
 ) -> None:
-    """An ORM session bound to the transaction writes in it, and its own commit ends nothing."""
+    """An ORM session bound to the transaction writes in it, and its own commit does not end it."""
     fails = [ending == "error"]
 
     def with_session(connection: Connection) -> None:
@@ -109,7 +111,7 @@ def test_orm_session_writes_in_the_transaction(
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])  # MariaDB has none
 def test_deferred_constraint(deliver: Deliver, connect: Any, rows: Any, engine: Engine) -> None:
-    """What the database refuses only at the commit makes the handler fail, and nothing stays."""
+    """An error at the commit makes the handler fail, and rolls everything back."""
     with engine.begin() as connection:
         connection.execute(text("DROP TABLE IF EXISTS host_child"))
         connection.execute(
@@ -183,7 +185,7 @@ def test_async_handler(app: Flask, deliver: Deliver, rows: Any) -> None:
 
 
 def test_late_holder(app: Flask, deliver: Deliver, rows: Any, sql_ledger: SQLLedger) -> None:
-    """A handler whose message was taken by another writes nothing: one row, not two."""
+    """A handler that lost its message writes nothing: one row, not two."""
     answers: list[TestResponse | None] = []
 
     @status_received.connect_via(app)
@@ -207,7 +209,9 @@ def test_no_transaction_outside_a_handler(app: Flask, sql_ledger: SQLLedger) -> 
 
 
 def test_other_ledger(app: Flask, deliver: Deliver) -> None:
-    """In a handler of another ledger's event there is none either; memory never has one."""
+    """In a handler of another ledger's event there is none either; an in-memory ledger never has
+    one.
+    """
     errors: list[str] = []
 
     @status_received.connect_via(app)

@@ -45,7 +45,7 @@ def kind_of(connection: Connection) -> str:
 
 @pytest.fixture
 def make_engine(url: str) -> Iterator[MakeEngine]:
-    """Makes an engine of the host's of a database with an empty ledger."""
+    """Creates an engine of the host for a database with an empty ledger."""
     with ExitStack() as stack:
 
         def make(**options: Any) -> Engine:
@@ -82,7 +82,7 @@ def ledger_of(app: Flask) -> SQLLedger:
 def test_transactions_are_read_committed(
     app: Flask, payload: Payload, host_engine: Engine, make_engine: MakeEngine
 ) -> None:
-    """A handler's transaction is at READ COMMITTED, and the pool's connections stay as they are.
+    """A handler's transaction is at READ COMMITTED, and the pool's connections keep their level.
 
     It sees what others committed since it began (not so at the stricter levels), and nothing else.
     """
@@ -122,7 +122,7 @@ def test_transactions_are_read_committed(
 def test_failed_handlers_writes_are_rolled_back(
     app: Flask, payload: Payload, host_engine: Engine
 ) -> None:
-    """What a handler wrote before it failed is rolled back, and so is a step that fails."""
+    """What a failing handler wrote is rolled back, and so is a failing step."""
 
     @message_sent.connect_via(app)
     def fails(app: Flask, event: StatusEvent) -> None:
@@ -152,7 +152,7 @@ def test_failed_handlers_writes_are_rolled_back(
 
 @pytest.mark.parametrize("kind", SERVERS)
 def test_duplicates_at_once(app: Flask, payload: Payload, host_engine: Engine) -> None:
-    """A correct handler succeeds once for each event, with duplicates and others at once."""
+    """A correct handler succeeds once for each event, despite duplicates and concurrency."""
     with host_engine.begin() as connection:
         note(connection, "0")
 
@@ -221,7 +221,7 @@ def test_deadlock_victim_is_called_again(
     is_last: bool,
     times: int,
 ) -> None:
-    """A victim of a deadlock is called again at once, three times; then it has failed.
+    """A deadlock's victim is called again at once, three times in all; then it has failed.
 
     One that goes on as if nothing had happened does not lose what it wrote before.
     """

@@ -1,4 +1,4 @@
-"""A handler that loses its connection has failed; its neighbours have not."""
+"""A handler that loses its connection has failed; the others have not."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def detach_and_fail(connection: Connection) -> None:
 
 @pytest.fixture
 def failed() -> list[str]:
-    """The names of the handlers of which ``handler_failed`` told."""
+    """The names of the handlers reported by ``handler_failed``."""
     names: list[str] = []
 
     def tell(app: Flask, event: StatusEvent, handler: str, exception: BaseException) -> None:
@@ -172,7 +172,9 @@ def test_lost_backend(
     work: Handler,
     place: int,
 ) -> None:
-    """A backend lost in one handler's transaction is that handler's failure, whenever it is."""
+    """A backend lost in one handler's transaction is only that handler's failure, whenever it
+    happens.
+    """
     assert_its_own_failure(deliver, connect, rows, sql_ledger, failed, caplog, work, place)
 
 
@@ -190,7 +192,7 @@ def test_own_doing(
     work: Handler,
     place: int,
 ) -> None:
-    """So is a connection that the handler itself invalidates, closes or detaches."""
+    """A connection that the handler invalidates, closes or detaches is its own failure, too."""
     assert_its_own_failure(deliver, connect, rows, sql_ledger, failed, caplog, work, place)
 
 
@@ -205,7 +207,7 @@ def test_aborted_transaction_is_a_failure(
     caplog: pytest.LogCaptureFixture,
     place: int,
 ) -> None:
-    """So is a transaction that the database has aborted."""
+    """A transaction that the database has aborted is the handler's failure, too."""
     assert_its_own_failure(
         deliver, connect, rows, sql_ledger, failed, caplog, swallow_an_error, place
     )
@@ -215,7 +217,7 @@ def test_aborted_transaction_is_a_failure(
 def test_cannot_be_opened(
     make_app: MakeApp, payload: Payload, bare: Engine, failed: list[str]
 ) -> None:
-    """A transaction for which there is no connection is the failure of the handler that asks."""
+    """If no connection is available for a transaction, the handler that needs it has failed."""
     ledger = SQLLedger(bare)
     ledger.upgrade()
     app = make_app(FreshdeskWhatsApp(ledger=ledger))
@@ -246,7 +248,7 @@ def test_cannot_be_opened(
 def test_ledger_is_down(
     deliver: Deliver, connect: Any, rows: Any, engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A ledger that cannot be used on a fresh connection either is not the handler's failure."""
+    """If the ledger cannot be used on a new connection either, it is not the handler's failure."""
     with administrator(engine) as other:
 
         def lose_everything(connection: Connection) -> None:

@@ -76,7 +76,7 @@ def test_kept_connection(
     others_are_fine: Callable[[], None],
     use: Callable[[Connection], Any],
 ) -> None:
-    """A connection that a thread kept is of no use once the handler has ended."""
+    """A connection kept by a thread cannot be used once the handler has ended."""
     kept: list[Connection] = []
     connect(kept.append)
     assert_result(deliver(), "accepted")
@@ -95,7 +95,7 @@ def test_late_opening(
     others_are_fine: Callable[[], None],
     fails: bool,
 ) -> None:
-    """A thread that asks for the transaction too late gets none, in the handler's context either.
+    """A late thread gets no transaction, not even in the handler's context.
 
     Not even that of the handler that is being called by then.
     """
@@ -129,7 +129,7 @@ def test_late_opening(
 
 
 def executing(connection: Connection, pool: ThreadPoolExecutor) -> Future[Any]:
-    """A thread that is executing a slow statement by the time this returns."""
+    """A thread that is executing a slow statement when this returns."""
     has_begun = Event()
 
     def tell(*_: object) -> None:
@@ -166,7 +166,7 @@ def test_statement_without_end(
     others_are_fine: Callable[[], None],
     place: int,
 ) -> None:
-    """It does not wait long: the handler has failed, and the thread's writes are rolled back."""
+    """The wait is bounded: then the handler has failed, and the thread's writes are rolled back."""
     monkeypatch.setattr(handler_transaction, "END_SECONDS", 0.01)
     statements: list[Future[Any]] = []
 
@@ -189,7 +189,7 @@ def test_statement_without_end(
 def test_threads_while_it_runs(
     app: Flask, deliver: Deliver, rows: Any, pool: ThreadPoolExecutor
 ) -> None:
-    """Threads that the handler waits for write in its transaction, in whatever order."""
+    """Threads that the handler waits for can write in its transaction, in any order."""
 
     @message_sent.connect_via(app)
     def handler(app: Flask, event: StatusEvent) -> None:

@@ -1,4 +1,4 @@
-"""What a handler leaves on its connection does not reach the next event."""
+"""What a handler leaves on its connection does not affect the next event."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_session_settings_are_left_to_nobody(
     is_clean: str,
     fails: bool,
 ) -> None:
-    """What a handler sets for its session, its neighbours and the next events do not have."""
+    """A handler's session settings do not affect other handlers or later events."""
     clean: list[bool] = []
 
     def alters(connection: Connection) -> None:
@@ -80,7 +80,7 @@ def test_session_settings_are_left_to_nobody(
 def test_plain_statements_keep_the_connection(
     deliver: Deliver, connect: Any, engine: Engine
 ) -> None:
-    """A handler that sets nothing gives its connection back: none is opened for the next."""
+    """A handler that changes no settings returns its connection for reuse."""
     engine.dispose()  # of several that other tests have left, each would have its turn
     opened: list[int] = []
 
@@ -109,7 +109,7 @@ def test_open_savepoint(deliver: Deliver, connect: Any, rows: Any) -> None:
 
 
 class GreenletExit(BaseException):
-    """What gevent ends a greenlet with is no ``Exception`` either."""
+    """gevent's GreenletExit is not an ``Exception`` either."""
 
 
 @pytest.mark.parametrize("leaving", [SystemExit, KeyboardInterrupt, GeneratorExit, GreenletExit])
@@ -122,7 +122,7 @@ def test_exit_rolls_back_and_keeps_nothing(
     leaving: type[BaseException],
     place: int,
 ) -> None:
-    """Who leaves the process rolls back, and keeps no lock, no claim and no connection."""
+    """Exiting the process rolls back, and leaves no lock, claim or connection."""
     app.extensions["fd_whatsapp"]["fd_whatsapp"].wait_seconds = 0
     calls: list[Connection] = []
 
