@@ -1,4 +1,4 @@
-"""Whether a setting's value is taken."""
+"""Whether a setting's value is accepted."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ HEADERS = {"Authorization": "Bearer s3cret-token"}
 
 
 def test_account_is_read_as_settings_are() -> None:
-    """Headers, ids and domain are taken in the forms in which settings are."""
+    """Headers, ids and domain are accepted in the same forms as in settings."""
     account = Account(
         HEADERS, [7, "8"], name="Acme", retention_days=40, domain="https://Acme.freshdesk.com/"
     )

@@ -22,7 +22,7 @@ DOMAINS = {
 
 @pytest.mark.parametrize(("given", "taken"), DOMAINS.items())
 def test_domain_is_taken_as_copied(given: str, taken: str) -> None:
-    """A domain is taken as it is copied from a browser; HTTP only on this machine."""
+    """A domain is accepted as copied from a browser; HTTP only on this machine."""
     assert api_domain(given) == taken
 
 
@@ -89,5 +89,5 @@ def test_no_number(given: Any) -> None:
     [(api_key, "aB3-_.~x"), (phone_number, "+4930123456"), (phone_number, "+14155550100")],
 )
 def test_keys_are_taken_as_freshdesk_shows_them(check: Callable[[object], str], given: str) -> None:
-    """Keys and numbers are taken as Freshdesk shows them."""
+    """Keys and numbers are accepted as Freshdesk shows them."""
     assert check(given) == given

@@ -114,7 +114,7 @@ def test_requests_serve_once_each() -> None:
 
 
 def test_missing_peers_are_named(capsys: pytest.CaptureFixture[str]) -> None:
-    """A package is measured if it is installed, and otherwise named as one that is not."""
+    """An installed package is measured; another is named as not installed."""
     peers.main([*FEW, "--json"])
     (table,) = json.loads(capsys.readouterr().out)["tables"]
     measured = {row["package"] for row in table["rows"]}
@@ -176,14 +176,14 @@ def answering() -> Iterator[Any]:
 
 
 def send_some(answering: Any, *answers: str) -> Load:
-    """What came of as many requests as there are *answers*."""
+    """The result of as many requests as there are *answers*."""
     answering.answers = list(answers)
     requests = islice(new_requests(), len(answers))
     return send(answering.server_port, requests, connections=1, seconds=60)
 
 
 def test_load_keeps_its_connection(answering: Any) -> None:
-    """Requests follow each other on a connection, each when the last is answered whole."""
+    """Requests on a connection follow each other, each after the complete previous answer."""
     load = send_some(answering, "200", "204", "200")
     assert (load.answers, load.errors) == ({200: 2, 204: 1}, 0)
     assert len(answering.clients) == 3
@@ -198,14 +198,14 @@ def test_load_measures_what_follows(answering: Any) -> None:
 
 
 def test_load_connects_again(answering: Any) -> None:
-    """Where the server closes the connection, another is opened, and nothing is an error."""
+    """If the server closes the connection, another is opened without an error."""
     load = send_some(answering, "200 and close", "204 and close", "200")
     assert (load.answers.total(), load.errors) == (3, 0)
     assert len(set(answering.clients)) == 3
 
 
 def test_load_counts_errors(answering: Any) -> None:
-    """What is not answered, or not with 2xx, is an error."""
+    """Anything but an answer with 2xx is an error."""
     load = send_some(answering, "503", "none", "401 and close", "200")
     assert load.answers == {503: 1, 0: 1, 401: 1, 200: 1}
     assert load.errors == 3
@@ -234,7 +234,7 @@ def test_events_over_sockets_are_recorded(
 def test_empty_and_full_ledgers_are_compared(
     database: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Taking events in, and each query, is compared for an empty and a full ledger."""
+    """Recording events, and each query, is compared for an empty and a full ledger."""
     require(database)
     few = ["--events", "40", "--blocks", "2", "--posts", "2", "--only", database]
     growth.main([*few, "--json"])
@@ -260,7 +260,7 @@ def test_reports_are_measured(database: str, capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.parametrize("database", growth.DATABASES)
 def test_filled_ledger_has_what_was_asked_for(database: str, tmp_path: Path) -> None:
-    """A filled ledger has as many handled events as asked for, and takes new ones in."""
+    """A filled ledger has the requested number of handled events, and accepts new ones."""
     with ExitStack() as stack:
         app = durable(stack.enter_context(fresh_database(database, tmp_path)))
         ledger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
@@ -307,7 +307,7 @@ def test_worker_of_a_broker_is_measured(capsys: pytest.CaptureFixture[str]) -> N
 
 @pytest.fixture
 def nowhere() -> Iterator[str]:
-    """User, password and a place where nobody listens, as in a URL."""
+    """User, password and an address where nobody listens, for a URL."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield f"me:s3cret@127.0.0.1:{bound.getsockname()[1]}"
@@ -344,7 +344,7 @@ def test_without_rabbitmq(nowhere: str, monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.slow
 @pytest.mark.usefixtures("_no_postgresql")
 def test_benchmarks_write_one_page(tmp_path: Path) -> None:
-    """All of them write one page, which says what could not be measured and why."""
+    """All benchmarks write one page, which says what could not be measured and why."""
     page = tmp_path / "RESULTS.md"
     everything.main(["--quick", "--only", "in_process", "growth", "queue", "--output", str(page)])
     written = page.read_text()

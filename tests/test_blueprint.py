@@ -28,7 +28,7 @@ sys.addaudithook(_watch)
 
 @pytest.fixture
 def opened() -> Callable[[], list[str]]:
-    """Starts to watch what this process opens, and gives the list of it."""
+    """Watch what this process opens, and return the list."""
 
     def start() -> list[str]:
         global _opened
@@ -58,7 +58,7 @@ def two(make_app: MakeApp) -> Flask:
 
 
 def test_one_line_is_enough(payload: Payload) -> None:
-    """Registering the blueprint is all there is to do to receive an event."""
+    """Registering the blueprint is all that is needed to receive an event."""
     app = Flask("host")
     app.config["FD_WHATSAPP_HEADERS"] = {"Authorization": TOKEN}
     app.register_blueprint(FreshdeskWhatsApp())
@@ -78,7 +78,7 @@ def test_one_line_is_enough(payload: Payload) -> None:
 def test_url_prefix_moves_the_route(
     blueprint: FreshdeskWhatsApp, options: dict[str, str], url: str, payload: Payload
 ) -> None:
-    """The prefix is changed as that of any blueprint, and nothing stays at the old one."""
+    """The prefix can be changed like any blueprint's, and nothing stays at the old one."""
     app = Flask("host")
     app.config["FD_WHATSAPP_HEADERS"] = {"Authorization": TOKEN}
     app.register_blueprint(blueprint, **options)
@@ -125,7 +125,7 @@ def test_same_object_twice_on_one_app(make_app: MakeApp, payload: Payload) -> No
 
 
 def test_nested_receiver_has_its_parents_prefixes(payload: Payload) -> None:
-    """Nested in other blueprints a receiver has their names and prefixes in front of its own."""
+    """A receiver nested in other blueprints has their names and prefixes before its own."""
     app = Flask("host")
     app.config["FD_WHATSAPP_HEADERS"] = {"Authorization": TOKEN}
     inner, outer = Blueprint("hooks", "hooks"), Blueprint("api", "api", url_prefix="/api")
@@ -142,7 +142,7 @@ def test_nested_receiver_has_its_parents_prefixes(payload: Payload) -> None:
 
 
 def test_nested_beside_another(app: Flask, payload: Payload) -> None:
-    """A nested receiver and one of the same name beside it are two receivers."""
+    """A nested receiver and another of the same name are two receivers."""
     parent = Blueprint("api", "api", url_prefix="/api")
     parent.register_blueprint(FreshdeskWhatsApp())
     app.register_blueprint(parent)
@@ -209,6 +209,6 @@ def test_hooks_of_the_blueprint_run(make_app: MakeApp, payload: Payload) -> None
 
 
 def test_commands_once(two: Flask) -> None:
-    """However many receivers there are, the command group exists once."""
+    """The command group exists once for any number of receivers."""
     result = two.test_cli_runner().invoke(args=["--help"])
     assert result.output.count("fd-whatsapp") == 1

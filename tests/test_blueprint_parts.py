@@ -1,4 +1,4 @@
-"""What is given to the blueprint: a schema, a ledger."""
+"""Passing a schema and a ledger to the blueprint."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class TitledSchema(OutboundMessageEventSchema):
 
 
 def test_derived_fields(make_app: MakeApp, payload: Payload) -> None:
-    """What a host's event makes of its fields, it makes of what the ledger knows too."""
+    """A host's event class computes its values also from what the ledger knows."""
     app = make_app(FreshdeskWhatsApp(schema=TitledSchema), CAMPAIGN="^.")
     seen = Scripted("seen")
     status_received.connect(seen)
@@ -93,7 +93,7 @@ def test_derived_fields(make_app: MakeApp, payload: Payload) -> None:
 
 
 def test_schema_is_built_once(make_app: MakeApp, payload: Payload) -> None:
-    """A schema class is made an instance of at registration, and never again."""
+    """A schema class is instantiated once, at registration."""
     built = 0
 
     class Counted(OutboundMessageEventSchema):
@@ -129,21 +129,21 @@ def test_ledger_factory(make_app: MakeApp, payload: Payload) -> None:
 
 
 def test_ledger_factory_of_two_apps(make_app: MakeApp, payload: Payload) -> None:
-    """One blueprint's ledger factory makes each application its own."""
+    """A blueprint's ledger factory creates a ledger for each application."""
     blueprint = FreshdeskWhatsApp(ledger=lambda app: MemoryLedger())
     for app in (make_app(blueprint), make_app(blueprint)):
         assert authorized(app).post(URL, json=payload()).json == {"result": "accepted"}
 
 
 def test_ledger_factory_has_a_context(make_app: MakeApp) -> None:
-    """A ledger factory has an application context, wherever the ledger is first asked for."""
+    """A ledger factory has an application context, wherever the ledger is first used."""
     opening = Opening()
     app = make_app(FreshdeskWhatsApp(ledger=opening))
     assert app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger is opening.ledger
 
 
 def test_ledger_factory_under_threads(make_app: MakeApp, payload: Payload) -> None:
-    """Requests that come first at the same time get one ledger."""
+    """Concurrent first requests share one ledger."""
     opening, threads, second = Opening(), 8, Event()
 
     def factory(app: Flask) -> Ledger:
@@ -169,7 +169,7 @@ def test_ledger_factory_under_threads(make_app: MakeApp, payload: Payload) -> No
 def test_broken_factory(
     make_app: MakeApp, payload: Payload, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A ledger that is down is met at first use with 503, and works as soon as it is up."""
+    """A ledger that is down is a 503 at first use, and works as soon as it is up."""
     seen = Scripted("seen")
     status_received.connect(seen)
     client = authorized(make_app(FreshdeskWhatsApp(ledger=Opening(failures=2))))
@@ -187,7 +187,7 @@ def test_broken_factory(
 def test_log_names_the_command(
     make_app: MakeApp, payload: Payload, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The log of a ledger that is down names the command that tells what is wrong."""
+    """The log names the command that diagnoses a ledger that is down."""
     client = authorized(make_app(FreshdeskWhatsApp(ledger=Opening(failures=1))))
     client.post(URL, json=payload())
     assert "flask fd-whatsapp" in caplog.text
@@ -195,13 +195,13 @@ def test_log_names_the_command(
 
 @pytest.mark.parametrize("given", [lambda app: None, lambda: MemoryLedger()])
 def test_factory_of_no_ledger(make_app: MakeApp, payload: Payload, given: Any) -> None:
-    """A factory that gives no ledger is a 503 and never a false 200."""
+    """A factory that returns no ledger is a 503 and never a false 200."""
     answer = authorized(make_app(FreshdeskWhatsApp(ledger=given))).post(URL, json=payload())
     assert answer.status_code == 503
 
 
 def test_database_url_is_never_memory(make_app: MakeApp, payload: Payload, tmp_path: Path) -> None:
-    """Where a database is asked for, nothing is acknowledged that is only in memory."""
+    """With a database configured, nothing is acknowledged that is only in memory."""
     pytest.importorskip("alembic")
     app = make_app(LEDGER_URL=f"sqlite:///{tmp_path / 'events.db'}")
     answer = authorized(app).post(URL, json=payload())
@@ -217,7 +217,7 @@ def test_memory_warning(
     quiet: str | None,
     warnings: int,
 ) -> None:
-    """Outside debug and testing a warning says once that memory forgets."""
+    """Outside debug mode and tests, one warning says that an in-memory ledger loses events."""
     app = make_app()
     app.testing = False
     if quiet:

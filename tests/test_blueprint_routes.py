@@ -55,7 +55,9 @@ def test_deferred_on_memory(make_app: MakeApp) -> None:
 def test_post_is_received_and_get_is_a_probe(
     client: FlaskClient, payload: Payload, method: str, status: int, slash: str
 ) -> None:
-    """POST is received, GET and HEAD are probes, and all else is not allowed, slash or not."""
+    """POST is received, GET and HEAD are probes, and anything else is not allowed, with or without
+    a slash.
+    """
     answer = client.open(URL + slash, method=method, json=payload())
     assert answer.status_code == status
     if status == 204:

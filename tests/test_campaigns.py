@@ -36,7 +36,9 @@ def raising(error: BaseException) -> Any:
     ],
 )
 def test_pattern_groups_have_an_order(pattern: str, reference: str, expected: str | None) -> None:
-    """A pattern is searched for; group ``campaign`` goes before group 1, that before the match."""
+    """A pattern is searched for; group ``campaign`` takes precedence over group 1, and that over
+    the match.
+    """
     assert guarded(from_pattern(re.compile(pattern)), KEY)(reference) == expected
 
 
@@ -70,7 +72,7 @@ def test_right_results(
     ],
 )
 def test_wrong_results(campaign_of: Any, said: str, caplog: pytest.LogCaptureFixture) -> None:
-    """A callable that raises or gives no short text gives no campaign and one warning."""
+    """A callable that raises or returns no short text gives no campaign and one warning."""
     assert guarded(campaign_of, KEY)("Jane Doe") is None
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
@@ -85,7 +87,7 @@ def test_wrong_results(campaign_of: Any, said: str, caplog: pytest.LogCaptureFix
 def test_a_mistake_does_not_fill_the_log(
     campaign_of: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A callable that is wrong about every reference is not warned of at every event."""
+    """A callable that fails for every reference does not log a warning for every event."""
     checked = guarded(campaign_of, KEY)
     assert [checked(f"R{number}") for number in range(3)] == [None, None, None]
     assert len(caplog.records) == 1
@@ -93,6 +95,6 @@ def test_a_mistake_does_not_fill_the_log(
 
 @pytest.mark.parametrize("error", [SystemExit(), KeyboardInterrupt()])
 def test_interrupts_pass_through(error: BaseException) -> None:
-    """What is meant to end the process is not swallowed."""
+    """Exceptions that exit the process are not swallowed."""
     with pytest.raises(type(error)):
         guarded(raising(error), KEY)("MM-1")

@@ -1,4 +1,4 @@
-"""What is said of a setting names the receiver's own key."""
+"""Messages about a setting name the receiver's own key."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def app() -> Flask:
 
 
 def test_rejection_is_told_with_its_key(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
-    """A wrong token is told of with the receiver's name and key."""
+    """A wrong token is reported with the receiver's name and key."""
     assert_problem(app.test_client().post(URL), 401)
     (record,) = caplog.records
     assert record.getMessage().startswith("europe: a request was rejected")
@@ -43,7 +43,7 @@ def test_rejection_is_told_with_its_key(app: Flask, caplog: pytest.LogCaptureFix
 
 
 def test_full_quarantine(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
-    """What has to leave a full quarantine is told, with the key of its bound."""
+    """Evictions from a full quarantine are logged with the key of the limit."""
     for body in (b"1", b"2"):
         assert_problem(client_of(app).post(URL, data=body), 400)
     assert "The quarantine is full (EUROPE_QUARANTINE_MAX is 1): evicted 1 least" in caplog.text
@@ -52,14 +52,14 @@ def test_full_quarantine(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
 def test_raising_campaign_is_told_with_its_key(
     app: Flask, payload: Payload, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A campaign's callable that raises is told of with the key it stands in."""
+    """A failing campaign callable is logged with its key."""
     assert_result(client_of(app).post(URL, data=json.dumps(payload())), "accepted")
     (record,) = [r for r in caplog.records if r.name.endswith(".campaigns")]
     assert record.getMessage() == "EUROPE_CAMPAIGN raised ValueError: no campaign."
 
 
 def test_transaction_in_memory(app: Flask, payload: Payload) -> None:
-    """Where a transaction is asked of a ledger in memory, the key of another is told."""
+    """Asking an in-memory ledger for a transaction names the key of another ledger."""
     errors: list[str] = []
 
     @status_received.connect_via(app)

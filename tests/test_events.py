@@ -34,7 +34,7 @@ FIELDS = [
 
 
 def make(**changes: Any) -> StatusEvent:
-    """A status event with the least it needs, and *changes*."""
+    """A minimal status event with *changes*."""
     given: dict[str, Any] = {
         "account_id": "A",
         "message_id": "M",
@@ -50,7 +50,7 @@ def test_the_fields_are_the_documented_ones() -> None:
 
 
 def test_what_is_optional_is_none() -> None:
-    """Whatever an event may lack is ``None``, and it is neither stale nor has it headers."""
+    """Optional parts of an event are ``None``, it is not stale, and has no headers."""
     event = make()
     required = {"account_id", "message_id", "status", "timestamp"}
     given = required | {"event_type", "payload", "headers", "is_stale", "source"}
@@ -118,7 +118,7 @@ def test_everything_else_is_part_of_equality(change: dict[str, Any]) -> None:
 
 
 def test_events_can_be_hashed() -> None:
-    """An event can be put into a set, its headers and payload notwithstanding."""
+    """An event is hashable in spite of headers and payload."""
     events = {make(headers={"X-Team": "a"}, payload={"a": []}), make(), make()}
     assert len(events) == 2
 
@@ -133,7 +133,7 @@ def test_the_repr_holds_no_personal_data() -> None:
 
 
 def test_the_identity_of_an_event() -> None:
-    """Account, message and status make an event the same event, and nothing else."""
+    """Account, message and status identify an event, and nothing else does."""
     event = make(version="1.0.0", campaign="spring")
     assert event.key == ("A", "M", "SENT")
     assert isinstance(event.key, EventKey)
@@ -157,7 +157,7 @@ def test_there_are_five_statuses() -> None:
 
 @pytest.mark.parametrize("name", ["ACCEPTED", "PLAYED", "sent", "Sent", "", "\u017fENT"])
 def test_unknown_status_has_no_rank(name: str) -> None:
-    """A status that is not one of the five has no rank and is ahead of none."""
+    """An unknown status has no rank and is ahead of none."""
     assert make(status=name).rank is None
     assert rank_of(name) is None
     assert not any(is_ahead(name, of=status) for status in (*Status, None, name))

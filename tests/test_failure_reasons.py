@@ -1,4 +1,4 @@
-"""What class an error code is of, and what handlers see of it."""
+"""The class of an error code, and what handlers see of it."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_spaces_around_a_code_mean_nothing() -> None:
 
 
 def test_every_class_has_its_advice() -> None:
-    """Every class has an advice of its own, in one line."""
+    """Every class has its own advice, in one line."""
     advice = [kind.advice for kind in FailureClass]
     assert len(set(advice)) == len(FailureClass)
     assert all(text.endswith(".") and "\n" not in text for text in advice)
@@ -84,12 +84,12 @@ BY_WORDS = {
     ids=lambda value: ascii(value)[:25],
 )
 def test_words_are_sorted_by_what_they_say(failure_class: FailureClass, code: str) -> None:
-    """A code in words is sorted by what its words say, whatever its case; the rest is unknown."""
+    """A code in words is classified by its words, in any case; the rest is unknown."""
     assert classify(code) is failure_class
 
 
 def test_permanent_is_what_no_waiting_helps() -> None:
-    """Only what no waiting helps against is permanent."""
+    """Only failures that waiting cannot cure are permanent."""
     permanent = {kind for kind in FailureClass if kind.is_permanent}
     assert permanent == {FailureClass.RECIPIENT, FailureClass.CONTENT_OR_WINDOW}
 
@@ -105,7 +105,7 @@ def failure_of(client: FlaskClient, body: Any) -> Failure | None:
 
 
 def test_handlers_get_the_failure(client: FlaskClient, payload: Payload) -> None:
-    """The event of a failure says its class, what to do, and that it is of no use to try again."""
+    """The event of a failure has its class, what to do, and whether sending again is useless."""
     failure = failure_of(client, payload("failed", data__error={"code": "131026"}))
     assert failure is not None
     assert failure.failure_class is FailureClass.RECIPIENT
@@ -121,7 +121,7 @@ def test_no_error_no_failure(client: FlaskClient, payload: Payload, name: str) -
 def test_a_retry_gets_the_failure_that_came_with_another_copy(
     make_app: MakeApp, payload: Payload
 ) -> None:
-    """A recorded event that lacks its error is handled with the one of its later copy."""
+    """A recorded event without its error is handled with that of its later copy."""
     app = make_app(FreshdeskWhatsApp(ledger=DurableLedger()), DISPATCH="deferred")
     received = Scripted("received")
     status_received.connect(received)
@@ -135,7 +135,7 @@ def test_a_retry_gets_the_failure_that_came_with_another_copy(
 
 
 def test_failure_is_no_part_of_equality() -> None:
-    """What the receiver filled in does not make an event another one."""
+    """Fields filled in by the receiver do not affect equality."""
     fields = {field.name: field.compare for field in dataclasses.fields(StatusEvent)}
     assert fields["failure"] is False
 
@@ -149,7 +149,7 @@ def test_failure_is_no_part_of_equality() -> None:
     ],
 )
 def test_own_classes(make_app: MakeApp, payload: Payload, classes: Any) -> None:
-    """A code of the host's own has the class that the setting gives it, before all others."""
+    """The setting's class for a code takes precedence over all others."""
     client = client_of(make_app(FAILURE_CLASSES=classes))
     assert failure_of(client, payload("failed")) == Failure(FailureClass.RECIPIENT)
     if 131026 in classes:
@@ -178,7 +178,7 @@ def test_wrong_classes(make_app: MakeApp, value: Any, said: str) -> None:
 
 
 def test_every_status_may_have_an_error(app: Flask, client: FlaskClient, payload: Payload) -> None:
-    """A failure is told of whatever the status; ``message_failed`` is one of its signals."""
+    """A failure is classified for any status; ``message_failed`` is one of its signals."""
     failed = Scripted("failed")
     message_failed.connect(failed)
     client.post(URL, json=payload("failed", data__error={"code": 470}))

@@ -1,4 +1,4 @@
-"""``fast_load_of`` gives what ``Schema.load`` alone gives, result or error, for any payload."""
+"""``fast_load_of`` returns what ``Schema.load`` returns, result or error, for any payload."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def assert_same(schema: Schema, payload: Any) -> None:
 
 @pytest.mark.parametrize("sample", LOADED, ids=SAMPLES)
 def test_samples_do_not_need_schema_load(sample: dict[str, Any]) -> None:
-    """The vendor's samples are loaded without Schema.load, with the result it gives."""
+    """The vendor's samples are loaded without Schema.load, with the same result."""
     schema = OutboundMessageEventSchema()
     load, expected = fast_load_of(schema), outcome(schema.load, sample)
 
@@ -138,7 +138,7 @@ def test_samples_do_not_need_schema_load(sample: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("sample", LOADED, ids=SAMPLES)
 def test_each_field_in_turn(sample: dict[str, Any]) -> None:
-    """One odd value in any one place gives what Schema.load gives."""
+    """An odd value in any place gives the same result as Schema.load."""
     for path in PATHS:
         for value in [*TIMES, *TEXTS, *OTHERS]:
             assert_same(SCHEMA, changed(sample, path, value))
@@ -158,7 +158,7 @@ def mutants(values: list[Any]) -> Iterator[Any]:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(VALUES, min_size=1, max_size=4))
 def test_mutated_payloads(values: list[Any]) -> None:
-    """Any values in any one or two places give what Schema.load gives."""
+    """Any values in one or two places give the same result as Schema.load."""
     for mutant in mutants(values):
         assert_same(SCHEMA, mutant)
 
@@ -233,7 +233,7 @@ class Strict(OutboundMessageEventSchema):
     ids=lambda schema: type(schema).__name__,
 )
 def test_custom_schemas_keep_their_ways(schema: Schema) -> None:
-    """Fields, hooks and rules of a host's schema count: it never gives what the plain one does."""
+    """Fields, hooks and rules of a host's schema are applied: it never loads like the plain one."""
     differences = 0
     for sample in LOADED:
         for path, value in [((), MISSING), (("data",), 1), (("tag",), "t"), (("unknown",), 1)]:
@@ -245,7 +245,7 @@ def test_custom_schemas_keep_their_ways(schema: Schema) -> None:
 
 @pytest.mark.parametrize("options", [{"many": True}, {"partial": True}, {"unknown": INCLUDE}])
 def test_options_of_an_instance_count(options: dict[str, Any]) -> None:
-    """A schema that was made with options of marshmallow's is left to marshmallow."""
+    """A schema created with marshmallow's options is left to marshmallow."""
     schema = OutboundMessageEventSchema(**options)
     sample = changed(LOADED[0], ("data", "unknown"), 1)
     for payload in (sample, {**sample, "unknown": 1}, {}):

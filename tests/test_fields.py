@@ -27,7 +27,7 @@ ODD_VALUES = [True, False, [], ["x"], {}, {"x": 1}, b"x"]
 
 
 def messages(field: Field, value: Any) -> list[str]:
-    """What *field* says of a wrong *value*."""
+    """The error of *field* for a wrong *value*."""
     with pytest.raises(ValidationError) as caught:
         field.deserialize(value)
     return list(caught.value.messages)
@@ -45,7 +45,7 @@ def test_text_is_kept(text: str) -> None:
 @pytest.mark.parametrize("value", [*ODD_VALUES, float("inf"), float("nan")])
 @pytest.mark.parametrize("field", [Text(), Text(numbers=True), Identifier(), StatusField()])
 def test_what_is_no_text(field: Field, value: Any) -> None:
-    """Booleans, objects, lists and what is no finite number are no text, for any field."""
+    """Booleans, objects, lists and infinite numbers are not text, for any field."""
     assert messages(field, value) == ["Not a valid string."]
 
 
@@ -63,7 +63,9 @@ def test_what_is_no_text(field: Field, value: Any) -> None:
     ],
 )
 def test_numbers_as_text(number: float, text: str) -> None:
-    """A number becomes text, without a fraction of zero, and is refused where text is wanted."""
+    """A number becomes text, without a fraction of zero, and is refused where only text is
+    allowed.
+    """
     assert Text(numbers=True).deserialize(number) == text
     assert Identifier().deserialize(number) == text
     assert messages(Text(), number) == ["Not a valid string."]
@@ -72,7 +74,7 @@ def test_numbers_as_text(number: float, text: str) -> None:
 
 @pytest.mark.parametrize("digits", [255, 256, 308, 310, 4300])
 def test_large_numbers(digits: int) -> None:
-    """A number of however many digits is taken digit by digit, as an id of at most 255."""
+    """A number of any length is converted digit by digit, up to 255 for an id."""
     number = int("7" * digits)
     assert Text(numbers=True).deserialize(number) == "7" * digits
     if digits <= 255:

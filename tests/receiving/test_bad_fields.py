@@ -65,7 +65,7 @@ def changed(path: str, value: object) -> bytes:
 def test_field_that_is_not_there(
     client: FlaskClient, ledger: Ledger, path: str, value: object
 ) -> None:
-    """A required field that is missing or null is a 422 that names it; any other may be."""
+    """A missing or null required field is a 422 that names it; any other may be missing."""
     body = changed(path, value)
     if FIELDS[path]:
         assert set(assert_refused(client, ledger, body, 422, "invalid")["errors"]) == {path}
@@ -77,7 +77,7 @@ def test_field_that_is_not_there(
 def test_field_of_another_type(
     client: FlaskClient, ledger: Ledger, path: str, value: object
 ) -> None:
-    """A wrong type is a 422 that names the field in what identifies, and taken in any detail."""
+    """A wrong type is a 422 in a field that identifies the event, and accepted in any detail."""
     body = changed(path, value)
     if path not in STRICT or (type(value) in (int, float) and path in NUMBERS_TOO):
         assert_accepted(client, body)
@@ -89,7 +89,9 @@ def test_field_of_another_type(
 @pytest.mark.parametrize("text", ["a\0b", "a\ud800b", "\udfff", "\x1fx"], ids=ascii)
 @pytest.mark.parametrize("path", TEXTS)
 def test_text_no_database_takes(client: FlaskClient, ledger: Ledger, path: str, text: str) -> None:
-    """NUL, lone surrogates and controls are a 422 in what identifies, and taken elsewhere."""
+    """NUL, lone surrogates and control characters are a 422 in a field that identifies the event,
+    and accepted elsewhere.
+    """
     body = changed(path, text)
     if path == "event_type":
         assert client.post(URL, data=body).get_json() == {"result": "ignored"}
@@ -142,7 +144,7 @@ TIMES = {
 
 @pytest.mark.parametrize("text", TIMES.values(), ids=TIMES)
 def test_time_that_is_none(client: FlaskClient, ledger: Ledger, text: str) -> None:
-    """A status's time that is no instant is a 422, and that of the webhook is of no account."""
+    """An invalid time of a status is a 422; the webhook's own time does not matter."""
     problem = assert_refused(client, ledger, changed("data.timestamp", text), 422, "invalid")
     assert set(problem["errors"]) == {"data.timestamp"}
     assert_accepted(client, changed("event_time", text))
@@ -158,7 +160,7 @@ def test_time_that_is_none(client: FlaskClient, ledger: Ledger, text: str) -> No
 def test_status_in_other_words(
     client: FlaskClient, ledger: Ledger, payload: Payload, status: str, known: str | None
 ) -> None:
-    """A known status may come in any case; an unknown one is kept and changes nothing."""
+    """A known status is accepted in any case; an unknown one is kept and changes nothing."""
     assert_accepted(client, json.dumps(payload(data__status=status)).encode())
     (message,) = ledger.messages(external_reference_id="MM-T1-00001")
     assert (message.status, set(message.times)) == (known, {known or status})
@@ -183,7 +185,7 @@ REFERENCES = [
 def test_reference_of_the_hosts_own(
     client: FlaskClient, ledger: Ledger, payload: Payload, reference: Any
 ) -> None:
-    """Whatever a host uses for a reference, the event is taken and found by it."""
+    """Any reference of a host is accepted, and finds the event."""
     body = payload(data__external_reference_id=reference)
     assert_accepted(client, json.dumps(body, ensure_ascii=False).encode())
     text = {"7.0": "7"}.get(str(reference)) or (

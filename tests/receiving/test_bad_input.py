@@ -72,18 +72,18 @@ ACCEPTED = {
 
 @pytest.mark.parametrize("body", NOT_JSON.values(), ids=NOT_JSON)
 def test_bad_json_is_400_and_kept(client: FlaskClient, ledger: Ledger, body: bytes) -> None:
-    """What is not strict UTF-8 JSON is a 400 and kept."""
+    """A body that is not strict UTF-8 JSON is a 400 and kept."""
     assert_refused(client, ledger, body, 400, "not_json")
 
 
 @pytest.mark.parametrize("body", NOT_OBJECT.values(), ids=NOT_OBJECT)
 def test_no_object_is_400_and_kept(client: FlaskClient, ledger: Ledger, body: bytes) -> None:
-    """JSON that is no object is a 400 and kept."""
+    """JSON that is not an object is a 400 and kept."""
     assert_refused(client, ledger, body, 400, "not_object")
 
 
 @pytest.mark.parametrize("body", ACCEPTED.values(), ids=ACCEPTED)
 def test_odd_but_harmless_json_is_taken(client: FlaskClient, ledger: Ledger, body: bytes) -> None:
-    """JSON that is odd and does no harm is taken."""
+    """Odd but harmless JSON is accepted."""
     assert_accepted(client, body)
     assert len(ledger.messages(external_reference_id="MM-T1-00001")) == 1

@@ -42,7 +42,7 @@ def ledger_of(app: Flask) -> Ledger:
 
 
 def seen(ledger: Ledger) -> set[tuple[str, str, str]]:
-    """What was found, by kind, place and what was there."""
+    """The drift, by kind, place and value."""
     finish_writes(5)
     return {(one.kind.value, one.place, one.found) for one in ledger.drift.seen()}
 
@@ -50,7 +50,7 @@ def seen(ledger: Ledger) -> set[tuple[str, str, str]]:
 def test_samples_have_nothing_unknown(
     client: FlaskClient, payload: Payload, ledger: Ledger
 ) -> None:
-    """The documented samples are known."""
+    """The documented samples contain no drift."""
     for name in SAMPLES:
         client.post(URL, json=payload(name))
     assert seen(ledger) == set()
@@ -80,7 +80,7 @@ def test_what_is_not_known_is_found(
     changes: dict[str, Any],
     expected: tuple[str, str, str],
 ) -> None:
-    """Fields, types, statuses, event types, versions and error codes, wherever they stand."""
+    """Unknown fields, types, statuses, event types, versions and error codes are found anywhere."""
     client.post(URL, json=payload("sent", **changes))
     assert seen(ledger) == {expected}
 
@@ -104,7 +104,7 @@ def test_error_codes_of_the_hosts_own_are_known(make_app: MakeApp, payload: Payl
 
 
 def test_fields_of_the_hosts_schema_are_known(make_app: MakeApp, payload: Payload) -> None:
-    """What a schema of the host's own loads is known, and its types are its own affair."""
+    """Fields of a host's own schema are known, and their types are its own affair."""
     app = make_app(FreshdeskWhatsApp(schema=TenantSchema))
     assert post(app, payload("sent", tenant=[7], other=1)) == 200
     assert seen(ledger_of(app)) == {("field", "other", "number")}
@@ -113,7 +113,7 @@ def test_fields_of_the_hosts_schema_are_known(make_app: MakeApp, payload: Payloa
 def test_drift_has_how_often_and_an_example(
     client: FlaskClient, payload: Payload, ledger: Ledger
 ) -> None:
-    """It is counted, and names a message whose event has it; one log line says so, once."""
+    """Drift is counted, with a message as an example, and logged once."""
     for message in ("M1", "M2", "M2"):
         client.post(URL, json=payload("sent", data__message_id=message, data__button=1))
     seen(ledger)
@@ -126,7 +126,7 @@ def test_drift_has_how_often_and_an_example(
 def test_message_that_cannot_be_an_example_is_none(
     client: FlaskClient, payload: Payload, ledger: Ledger, message_id: Any
 ) -> None:
-    """An id that no database takes, or that is none, does not keep drift from being noted."""
+    """An unusable id does not prevent drift from being recorded."""
     client.post(URL, json=payload("sent", data__message_id=message_id, data__button=1))
     assert ("field", "data.button", "number") in seen(ledger)
     assert {one.example for one in ledger.drift.seen()} == {None}
@@ -135,7 +135,7 @@ def test_message_that_cannot_be_an_example_is_none(
 def test_drift_is_said_once(
     client: FlaskClient, payload: Payload, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each has one log line, whatever tells of it, however often it comes."""
+    """Each drift is logged once, however often it occurs."""
     for _ in range(2):
         client.post(URL, json=payload("sent", data__button=1))
         client.post(URL, json=payload("read", data__status="PLAYED"))
@@ -150,7 +150,7 @@ def test_drift_is_said_once(
 def test_nothing_about_people_is_kept(
     client: FlaskClient, payload: Payload, ledger: Ledger, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Values that are no words, and long numbers, are not kept, and values of fields never."""
+    """Values that are not words, and long numbers, are not kept; values of fields never are."""
     for changes in (
         {"data__recipient": PERSON, f"data__{PERSON}": 1, f"data__{NUMBER}": 1},
         {"version": f"2 {PERSON}"},
@@ -172,13 +172,13 @@ def test_nothing_about_people_is_kept(
 
 
 def test_drift_is_bounded(client: FlaskClient, payload: Payload, ledger: Ledger) -> None:
-    """A payload with a thousand fields costs no more room than is kept."""
+    """A payload with a thousand fields uses no more space than the limit."""
     client.post(URL, json=payload("sent", **{f"data__f{number}": 1 for number in range(1000)}))
     assert len(seen(ledger)) <= MOST
 
 
 def test_retry_finds_nothing_anew(make_app: MakeApp, payload: Payload) -> None:
-    """An event that is handled again later is not counted again."""
+    """An event resumed later is not counted again."""
     app = make_app(DISPATCH="deferred", LEDGER_URL="sqlite:///retried.db")
     post(app, payload("sent", data__button=1))
     receiver = app.extensions["fd_whatsapp"]["fd_whatsapp"]
@@ -193,7 +193,7 @@ def test_ledger_that_is_down_costs_no_drift(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What could not be written is written with the next, and costs a line in the log."""
+    """Findings that could not be written are written with the next ones, and logged."""
     monkeypatch.setattr("flask_fd_whatsapp.receiving.drift_detection.INTERVAL_SECONDS", 0.0)
     app = make_app()
     ledger = ledger_of(app)

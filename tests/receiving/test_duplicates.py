@@ -15,7 +15,7 @@ from ..processes.waiting import wait_until
 
 
 class Told(MemoryLedger):
-    """Tells when something has been counted, and fails as often as it is told to."""
+    """A ledger that reports counts, and fails as often as told."""
 
     failures = 0
 
@@ -36,7 +36,7 @@ class Told(MemoryLedger):
 
 
 def test_events_that_come_again_are_counted() -> None:
-    """What came again is in the feed once it is written."""
+    """Duplicates are in the feed once they are written."""
     ledger = Told()
     Duplicates("fd_whatsapp", lambda: ledger).count()
     assert ledger.is_written.wait(TIMEOUT)
@@ -46,7 +46,7 @@ def test_events_that_come_again_are_counted() -> None:
 def test_what_could_not_be_written_is_tried_again(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A ledger that is down costs a line in the log, and no count."""
+    """A ledger that is down costs a log line, but no count."""
     monkeypatch.setattr("flask_fd_whatsapp.receiving.duplicates.INTERVAL_SECONDS", 0.0)
     monkeypatch.setattr("flask_fd_whatsapp.receiving.write_behind.AGAIN_SECONDS", 0.0)
     ledger = Told()

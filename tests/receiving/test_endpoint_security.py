@@ -46,7 +46,7 @@ class TestNested(EndpointSecurity):
 
 
 class TestSecondReceiver(EndpointSecurity):
-    """Its neighbour's header, which is another, opens nothing here."""
+    """Another receiver's header is not valid here."""
 
     def make_endpoint(self, make_app: MakeApp) -> Endpoint:
         app = make_app()
@@ -72,7 +72,7 @@ def with_accounts(accounts: Accounts) -> Flask:
 
 
 class TestAccount(EndpointSecurity):
-    """One of many accounts; its neighbour's token opens nothing here."""
+    """One of many accounts; another one's token is not valid here."""
 
     def make_endpoint(self, make_app: MakeApp) -> Endpoint:
         accounts = {

@@ -49,7 +49,7 @@ class Server:
                 return read(answer)
 
     def seen(self, message_id: str) -> dict[str, Any]:
-        """What the application knows of a message."""
+        """What the application knows about a message."""
         with closing(self.connect()) as connection:
             connection.request("GET", f"/messages/{message_id}")
             seen: dict[str, Any] = json.loads(connection.getresponse().read())
@@ -74,7 +74,7 @@ def post(connection: http.client.HTTPConnection, body: bytes, *, chunked: bool =
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A running server; it is terminated, and has to end by itself."""
+    """A running server; on SIGTERM it has to end by itself."""
     folder = tmp_path_factory.mktemp("gunicorn")
     # The socket is bound here, so that no other process can take the port in between, and
     # listens from the beginning: the first request waits until a worker takes it.
@@ -127,7 +127,7 @@ def chunk(data: bytes) -> bytes:
 
 
 def test_samples_over_one_connection(server: Server, message_id: str) -> None:
-    """The five samples over one connection are accepted, their duplicates are duplicates."""
+    """The five samples over one connection are accepted, and their repetitions are duplicates."""
     with closing(server.connect()) as connection:
         for result in ("accepted", "duplicate"):
             for name in SAMPLES:
@@ -141,7 +141,7 @@ def test_samples_over_one_connection(server: Server, message_id: str) -> None:
 
 @pytest.mark.parametrize("size", [1, 100, 10_000])
 def test_chunks_of_any_size_are_taken(server: Server, message_id: str, size: int) -> None:
-    """A chunked body is taken, however it is cut into chunks."""
+    """A chunked body is accepted, whatever the chunks."""
     body = event(message_id)
     chunks = b"".join(chunk(body[at : at + size]) for at in range(0, len(body), size))
     answer = server.raw(head("Transfer-Encoding: chunked") + chunks + b"0\r\n\r\n")
@@ -151,7 +151,7 @@ def test_chunks_of_any_size_are_taken(server: Server, message_id: str, size: int
 
 @pytest.mark.parametrize("declared", ["Content-Length: 0", "Transfer-Encoding: chunked", "X-No: 1"])
 def test_every_empty_body_is_ignored(server: Server, declared: str) -> None:
-    """An empty body is ignored in each way in which it can be empty."""
+    """An empty body of any kind is ignored."""
     end = b"0\r\n\r\n" if "chunked" in declared else b""
     assert server.raw(head(declared) + end) == (200, {"result": "ignored"})
 
@@ -178,7 +178,7 @@ BROKEN_CHUNKS = {
 
 @pytest.mark.parametrize("chunks", BROKEN_CHUNKS.values(), ids=BROKEN_CHUNKS)
 def test_broken_chunks(server: Server, chunks: bytes) -> None:
-    """Chunks that are broken or cut off are a 400, and no error of the application."""
+    """Broken or cut-off chunks are a 400, not an error of the application."""
     assert server.raw(head("Transfer-Encoding: chunked") + chunks, cut=True)[0] == 400
 
 
@@ -201,7 +201,7 @@ def test_wrong_header(server: Server, message_id: str, value: str) -> None:
 
 
 def test_huge_header(server: Server) -> None:
-    """A header of 100 kB is refused by the server or the receiver, and no error of either."""
+    """A header of 100 kB is rejected by the server or the receiver, without an error of either."""
     sent = head("Content-Length: 0", authorization="Bearer " + 100_000 * "x")
     assert 400 <= server.raw(sent)[0] < 500
 
@@ -209,7 +209,7 @@ def test_huge_header(server: Server) -> None:
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("url", [URL, f"{URL}/"])
 def test_connection_goes_on_after_a_probe(server: Server, method: str, url: str) -> None:
-    """A probe gets an empty 204, and the connection goes on to take an event."""
+    """A probe gets an empty 204, and the connection can be used for an event."""
     with closing(server.connect()) as connection:
         for _ in range(2):
             connection.request(method, url)
@@ -219,7 +219,9 @@ def test_connection_goes_on_after_a_probe(server: Server, method: str, url: str)
 
 @pytest.mark.parametrize("is_chunked", [False, True], ids=["length", "chunked"])
 def test_keep_alive_after_too_large(server: Server, message_id: str, is_chunked: bool) -> None:
-    """After a 413 the rest of its body is no request, and the next event goes in."""
+    """After a 413 the rest of its body is not taken for a request, and the next event is
+    accepted.
+    """
     hidden = uuid.uuid4().hex
     request = head(f"Content-Length: {len(event(hidden))}") + event(hidden)
     with closing(server.connect()) as connection:
@@ -235,7 +237,7 @@ def test_keep_alive_after_too_large(server: Server, message_id: str, is_chunked:
 
 @pytest.mark.parametrize("is_chunked", [False, True], ids=["length", "chunked"])
 def test_ten_megabytes(server: Server, message_id: str, is_chunked: bool) -> None:
-    """10 MB are refused or the connection is closed on them, and the next event goes in."""
+    """10 MB are rejected, or the connection is closed, and the next event is accepted."""
     with closing(server.connect()) as connection:
         try:
             status, _ = post(connection, bytes(10_000_000), chunked=is_chunked)

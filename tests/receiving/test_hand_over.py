@@ -37,7 +37,7 @@ def test_recorded_events_are_handed_over(
 def test_callable_that_raises(
     make_app: MakeApp, payload: Payload, tmp_path: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One that raises is told of once, without its words, and left alone for a while."""
+    """A callable that raises is logged once, without its message, and not called for a while."""
     calls: list[Any] = []
 
     def refuse(receiver_name: str, event_id: Any) -> None:
@@ -59,7 +59,7 @@ def test_callable_that_raises(
 
 
 def test_handed_over_again(caplog: pytest.LogCaptureFixture) -> None:
-    """After the pause one is handed over again, and the log tells that it works."""
+    """After the pause an event is handed over again, and the log says that it works."""
     caplog.set_level("INFO")
     is_down = True
     taken: list[Any] = []
@@ -89,13 +89,15 @@ def test_handed_over_again(caplog: pytest.LogCaptureFixture) -> None:
     ids=["celery too", "memory"],
 )
 def test_what_does_not_go_together(make_app: MakeApp, settings: dict[str, Any], words: str) -> None:
-    """Celery's setting beside it, or a ledger that no worker can read, is refused at once."""
+    """Celery's setting together with it, or a ledger that no worker can read, is refused at
+    once.
+    """
     with pytest.raises(ConfigurationError, match=words):
         make_app(FreshdeskWhatsApp(hand_over=lambda *_: None), **settings)
 
 
 def test_deferred_beside_it(make_app: MakeApp, tmp_path: Any) -> None:
-    """To say DISPATCH = "deferred" beside it is no contradiction."""
+    """DISPATCH = "deferred" together with it is allowed."""
     blueprint = FreshdeskWhatsApp(hand_over=lambda *_: None)
     make_app(blueprint, DISPATCH="deferred", LEDGER_URL=url_of(tmp_path))
 

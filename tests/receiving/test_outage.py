@@ -1,4 +1,4 @@
-"""What the log says of a ledger that cannot be used."""
+"""What the log says about an unusable ledger."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Host:
         assert answer.status_code == status
 
     def lines(self) -> list[logging.LogRecord]:
-        """The records since they were last asked for."""
+        """The log records since the last call."""
         records = [one for one in self._log.records if one.name.endswith(".outage")]
         self._log.clear()
         return records
@@ -59,7 +59,9 @@ def host(make_app: MakeApp, caplog: pytest.LogCaptureFixture) -> Host:
 
 
 def test_one_line_a_minute(host: Host, payload: Payload) -> None:
-    """An outage is one CRITICAL line, one a minute with how many were refused, one at its end."""
+    """An outage logs one CRITICAL line, one a minute with the number of rejections, and one at its
+    end.
+    """
     host.ledger.error = LedgerUnavailable("the disk is full.")
     for _ in range(20):
         host.post(payload(), 503)
@@ -86,7 +88,7 @@ def test_one_line_a_minute(host: Host, payload: Payload) -> None:
 
 
 def test_a_short_outage(host: Host, payload: Payload) -> None:
-    """One request in one second is told in the singular."""
+    """A single request and second are worded in the singular."""
     host.ledger.error = LedgerUnavailable("The disk is full.")
     host.post(payload(), 503)
     host.clock.now += 1
@@ -97,7 +99,7 @@ def test_a_short_outage(host: Host, payload: Payload) -> None:
 
 
 def test_an_unexpected_error_has_its_traceback(host: Host, payload: Payload) -> None:
-    """An error that no ledger should raise is told with its traceback, and as seldom."""
+    """An unexpected error of a ledger is logged with its traceback, and as rarely."""
     host.ledger.error = RecursionError("too deep")
     for _ in range(3):
         host.post(payload(), 503)
@@ -107,7 +109,7 @@ def test_an_unexpected_error_has_its_traceback(host: Host, payload: Payload) -> 
 
 
 def test_a_ledger_that_works_now_and_then(host: Host, payload: Payload) -> None:
-    """A ledger that works for every other request fills the log no more than one that is down."""
+    """A ledger that works for every other request logs no more than one that is down."""
     for _ in range(20):
         host.ledger.error = LedgerUnavailable("busy")
         host.post(payload(), 503)
@@ -122,7 +124,7 @@ def test_a_ledger_that_works_now_and_then(host: Host, payload: Payload) -> None:
 
 
 def test_what_needs_no_ledger_ends_no_outage(host: Host, payload: Payload) -> None:
-    """An empty body or a bomb, which need no ledger, do not say that it works again."""
+    """An empty body or a bomb, which need no ledger, do not end the outage."""
     host.ledger.error = LedgerUnavailable("down")
     host.post(payload(), 503)
     assert_result(host._client.post(URL, data=b""), "ignored")

@@ -35,7 +35,7 @@ def deliver_and_lose(app: Flask, payload: Payload, lose: Callable[[], object]) -
 def test_a_handler_taken_to_hang_is_not_told_of_as_a_lost_lease(
     app: Flask, payload: Payload, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its attempt was recorded as failed, which has nothing to do with its lease."""
+    """The attempt of a hanging handler was recorded as failed, which is not about its lease."""
 
     def abandon() -> None:
         (attempt,) = watchdog.running()
@@ -53,7 +53,7 @@ def test_a_handler_taken_to_hang_is_not_told_of_as_a_lost_lease(
 def test_a_lost_lease_is_told_of_with_what_may_have_cost_it(
     make_app: MakeApp, payload: Payload, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """That the lease is renewed, and what keeps it from being, helps whoever reads of its loss."""
+    """The error of a lost claim says that leases are renewed, and what can prevent that."""
     clock = Clock()
     ledger = MemoryLedger(clock=clock)
 

@@ -1,4 +1,4 @@
-"""What is left of a request that was not accepted: lines in the log, and notes in the ledger."""
+"""The traces of a rejected request: log lines, and notes in the ledger."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KEPT = "`flask fd-whatsapp quarantine list`"
 
 
 class Told(NamedTuple):
-    """An application whose rejections go by a clock of the test's own."""
+    """An application whose rejections use the test's clock."""
 
     app: Flask
     clock: Clock
@@ -41,7 +41,7 @@ class Told(NamedTuple):
         return self.app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
 
     def lines(self) -> list[str]:
-        """The lines logged since they were last asked for."""
+        """The lines logged since the last call."""
         records = [record for record in self.log.records if record.name.endswith(".rejections")]
         self.log.clear()
         assert {record.levelno for record in records} <= {logging.WARNING}
@@ -107,7 +107,7 @@ def test_413_names_its_limit(told: Told, limits: dict[str, int], key: str) -> No
 
 
 def test_unlisted_account_is_named(told: Told, payload: Payload) -> None:
-    """An account that is not listed is named with the key."""
+    """An unlisted account is named with the key."""
     assert_problem(told.client.post(URL, json=payload(account_id="8")), 403)
     (line,) = told.lines()
     assert "Account 8 is not in FD_WHATSAPP_ACCOUNT_IDS." in line
@@ -126,7 +126,7 @@ def test_quarantined_body_is_logged_with_its_command(told: Told, reason: str) ->
 
 
 def test_wrong_fields_are_named(told: Told, payload: Payload) -> None:
-    """The line and the note of an event that is not to the schema say which fields, and why."""
+    """The log line and the note of an invalid event say which fields are wrong, and why."""
     told.client.post(URL, json=payload(data__timestamp="soon\u202e"))
     (line,) = told.lines()
     (note,) = told.ledger.rejections.last()
@@ -136,7 +136,9 @@ def test_wrong_fields_are_named(told: Told, payload: Payload) -> None:
 
 
 def test_ignored_is_not_rejected(told: Told) -> None:
-    """What is ignored is not rejected: a line says it once a type, and a note that it was empty."""
+    """Ignored requests are not rejections: they are logged once per type, and an empty one is
+    noted.
+    """
     for body in (OTHER_EVENT, OTHER_EVENT.replace(b"created", b"\\u202e"), b"") * 3:
         told.client.post(URL, data=body)
     lines = [record.getMessage() for record in told.log.records]
@@ -149,7 +151,7 @@ def test_ignored_is_not_rejected(told: Told) -> None:
 
 
 def test_log_is_not_filled(told: Told) -> None:
-    """Of a reason there is a line at once, then one a minute, with how many there were since."""
+    """Each reason is logged at once, then once a minute with the number since."""
     stranger = told.app.test_client()
     lines = []
     for _ in range(3):
@@ -166,7 +168,9 @@ def test_log_is_not_filled(told: Told) -> None:
 
 
 def test_a_scanner_hides_no_wrong_token(told: Told) -> None:
-    """A 401 without any of the headers is told, and kept, apart from one with a wrong header."""
+    """A 401 without any of the headers is logged and recorded separately from one with a wrong
+    header.
+    """
     stranger = told.app.test_client()
     for _ in range(20):
         stranger.post(URL)
@@ -196,7 +200,7 @@ def test_whose_headers_are_there(
     headers: dict[str, str],
     has_no_header: bool,
 ) -> None:
-    """Whoever sends one of two headers, right or wrong, is not just anybody."""
+    """A sender of one of two headers, right or wrong, is not just a scanner."""
     told = timed(make_app(HEADERS={"Authorization": TOKEN, "X-Second": "s3cond"}), caplog)
     told.app.test_client().post(URL, headers=headers)
     (kept,) = told.ledger.rejections.last()
@@ -206,7 +210,7 @@ def test_whose_headers_are_there(
 def test_database_is_left_alone(
     make_app: MakeApp, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many are rejected, few are noted: the first at once, and the last of all."""
+    """Of many rejections few are written: the first at once, and the last of all."""
     told = timed(make_app(HEADERS={"Authorization": TOKEN, "X-Second": "s3cond"}), caplog)
     noted: list[Rejection] = []
     monkeypatch.setattr(told.ledger.rejections, "note", noted.append)
@@ -224,7 +228,7 @@ def test_database_is_left_alone(
 def test_rejection_is_told_while_the_ledger_is_down(
     make_app: MakeApp, caplog: pytest.LogCaptureFixture, signals_seen: list[Any], error: Exception
 ) -> None:
-    """A ledger that cannot take the note changes neither the answer nor who is told."""
+    """A ledger that cannot store the note changes neither the answer nor the signal."""
     app = make_app(FreshdeskWhatsApp(ledger=BrokenLedger(error)), MAX_BODY_BYTES=5)
     told = timed(app, caplog)
     assert_problem(told.app.test_client().post(URL), 401)
@@ -237,7 +241,7 @@ def test_rejection_is_told_while_the_ledger_is_down(
 def test_rejection_is_told_without_a_ledger(
     make_app: MakeApp, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Neither does one that cannot even be made."""
+    """A ledger that cannot even be created changes neither."""
 
     def make_ledger(app: Flask) -> MemoryLedger:
         raise ConnectionError("down")
@@ -247,7 +251,7 @@ def test_rejection_is_told_without_a_ledger(
 
 
 def test_muted_rejection_is_not_told(told: Told) -> None:
-    """Where the signal is muted, as by ``check``, nothing was rejected."""
+    """While the signal is muted, as by ``check``, no rejection is recorded."""
     with webhook_rejected.muted():
         assert_problem(told.app.test_client().post(URL), 401)
     assert (told.lines(), told.noted()) == ([], {})

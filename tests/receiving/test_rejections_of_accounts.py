@@ -1,4 +1,4 @@
-"""Of many accounts each one's rejections are told by themselves, and strangers learn nothing."""
+"""Each account's rejections are reported separately, and strangers learn nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KEYS = ("acme", "other")
 
 
 class Accounts:
-    """An application with accounts, in a ledger that is asked how they stand."""
+    """An application with accounts, and the state of each in the ledger."""
 
     def __init__(self, folder: Path, payload: Payload, **settings: object) -> None:
         self.app = app = Flask("host", instance_path=str(folder))
@@ -68,7 +68,7 @@ def accounts(tmp_path: Path, payload: Payload, empty_ledger_file: Path) -> Itera
 
 
 def test_traffic_of_one_account_hides_no_wrong_token_of_another(accounts: Accounts) -> None:
-    """Whatever else comes in, an account whose last request was turned away needs attention."""
+    """An account whose last request was rejected needs attention, whatever other accounts send."""
     assert (accounts.send("acme"), accounts.send("other")) == (200, 200)
     assert accounts.problems() == []
     assert accounts.send("acme", "changed") == 401
@@ -85,7 +85,7 @@ def test_traffic_of_one_account_hides_no_wrong_token_of_another(accounts: Accoun
 
 
 def test_event_of_another_id_needs_attention(accounts: Accounts) -> None:
-    """A form whose events are another account's is told of, though others' events come in."""
+    """A form that posts another account's events is reported, although others' events arrive."""
     assert (accounts.send("acme", account_id="7"), accounts.send("other")) == (403, 200)
     (problem,) = accounts.problems()
     assert "(403 account)" in problem
@@ -94,7 +94,7 @@ def test_event_of_another_id_needs_attention(accounts: Accounts) -> None:
 
 
 def test_what_the_api_tells_is_nothing_that_the_webhook_brought(accounts: Accounts) -> None:
-    """An account that is turned away stays so, though its messages are asked for."""
+    """A rejected account stays reported, even if its messages are asked about."""
     assert accounts.send("acme", "changed") == 401
     own = accounts.receiver.accounts.find("acme")
     body = json.dumps(accounts._payload(account_id="acme"))
@@ -105,7 +105,7 @@ def test_what_the_api_tells_is_nothing_that_the_webhook_brought(accounts: Accoun
 
 
 def test_made_up_account_needs_no_attention(accounts: Accounts) -> None:
-    """A scanner that sends a header to accounts that do not exist is one, of however many keys."""
+    """A scanner with headers for unknown accounts is one entry, for any number of keys."""
     for number in range(50):
         assert accounts.send(f"scan{number}", "guess") == 401
     assert accounts.problems() == []
@@ -113,7 +113,7 @@ def test_made_up_account_needs_no_attention(accounts: Accounts) -> None:
 
 
 def test_account_that_is_gone_needs_no_attention(accounts: Accounts) -> None:
-    """What was wrong with an account that is not there any more is nobody's concern."""
+    """Rejections of a removed account need no attention."""
     assert accounts.send("acme", "changed") == 401
     assert len(accounts.problems()) == 1
     del accounts.accounts["acme"]
@@ -123,7 +123,7 @@ def test_account_that_is_gone_needs_no_attention(accounts: Accounts) -> None:
 def test_each_account_has_lines_of_its_own(
     accounts: Accounts, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A line a minute is for each account; those who make one up share theirs."""
+    """Each account has its own log line a minute; made-up accounts share one."""
     for key in (*KEYS, "scan1", "scan2", *KEYS):
         assert accounts.send(key, "wrong") == 401
     finish_writes(5)
@@ -132,7 +132,7 @@ def test_each_account_has_lines_of_its_own(
 
 
 def test_no_answer_to_a_stranger_waits(accounts: Accounts, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody learns by how long it takes whether there is an account: no 401 waits for a note."""
+    """Timing does not reveal whether an account exists: no 401 waits for a note."""
     from flask_fd_whatsapp.receiving import write_behind
 
     waits: list[float] = []
@@ -151,7 +151,7 @@ def test_no_answer_to_a_stranger_waits(accounts: Accounts, monkeypatch: pytest.M
 def test_quarantine_of_each_account_has_a_bound_of_its_own(
     tmp_path: Path, payload: Payload, empty_ledger_file: Path
 ) -> None:
-    """However much one account sends that cannot be used, no other's body has to go."""
+    """One account's unusable bodies do not evict another's."""
     (tmp_path / "ledger.db").write_bytes(empty_ledger_file.read_bytes())
     made = Accounts(tmp_path, payload, QUARANTINE_MAX=2)
     for key in ("acme", "other", "other", "other"):
@@ -162,7 +162,7 @@ def test_quarantine_of_each_account_has_a_bound_of_its_own(
 
 
 def test_limit_of_rejections_holds_for_each_account(accounts: Accounts) -> None:
-    """An account whose last event is not much older than its rejection is in order."""
+    """An account whose last event is not much older than its rejection is fine."""
     assert accounts.send("acme") == 200
     assert accounts.send("acme", "changed") == 401
     finish_writes(5)

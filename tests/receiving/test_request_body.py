@@ -27,7 +27,7 @@ JSON = st.recursive(
 @pytest.mark.parametrize("name", SAMPLES)
 @pytest.mark.parametrize("prefix", [b"", BOM], ids=["plain", "bom"])
 def test_the_samples(name: str, prefix: bytes) -> None:
-    """A sample gives its text, without a byte order mark, and its object."""
+    """A sample decodes to its text, without a byte order mark, and its object."""
     body = (PAYLOADS / f"{name}.json").read_bytes()
     text, payload = decode(prefix + body)
     assert text == body.decode()
@@ -36,7 +36,7 @@ def test_the_samples(name: str, prefix: bytes) -> None:
 
 @given(st.dictionaries(st.text(), JSON), st.booleans())
 def test_any_object(value: dict[str, Any], is_ascii: bool) -> None:
-    """Whatever object is written as JSON, escaped or as UTF-8, is read as it was."""
+    """Any object round-trips, escaped or as UTF-8."""
     text = json.dumps(value, ensure_ascii=is_ascii)
     assert decode(text.encode()) == (text, value)
 
@@ -68,7 +68,7 @@ def test_any_bytes(body: bytes) -> None:
     ids=lambda value: ascii(value)[:20],
 )
 def test_last_of_a_doubled_key_counts(body: bytes, value: Any) -> None:
-    """What is odd but JSON is taken; of a doubled key the last counts."""
+    """Odd JSON is accepted; of a repeated key the last value counts."""
     _, payload = decode(body)
     assert payload.keys() == {"a"}
     if value is not None:
@@ -117,7 +117,7 @@ def test_last_of_a_doubled_key_counts(body: bytes, value: Any) -> None:
     ids=lambda value: ascii(value)[:25],
 )
 def test_bad_json_is_refused_with_its_place(body: bytes, said: str) -> None:
-    """What is not strict JSON in UTF-8 is refused with the place, and none of it is repeated."""
+    """Anything but strict JSON in UTF-8 is refused with the position, without repeating it."""
     with pytest.raises(NotJSON) as caught:
         decode(body)
     assert said in str(caught.value)
@@ -127,7 +127,7 @@ def test_bad_json_is_refused_with_its_place(body: bytes, said: str) -> None:
 
 @pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
 def test_brackets_are_read_500_deep(opening: bytes, closing: bytes) -> None:
-    """Brackets are read 500 levels deep, and what is read can be read from deep down, too."""
+    """Brackets are read 500 levels deep, which can be read again from a deep stack."""
 
     def nested(levels: int) -> bytes:
         return b'{"a": %s1%s}' % ((levels - 1) * opening, (levels - 1) * closing)
@@ -157,7 +157,7 @@ def test_brackets_are_read_500_deep(opening: bytes, closing: bytes) -> None:
     ],
 )
 def test_no_object_is_refused(body: bytes, kind: str) -> None:
-    """JSON that is no object is refused with what it is instead."""
+    """JSON that is not an object is refused with its type."""
     with pytest.raises(NotObject, match=f": {kind}\\.$") as caught:
         decode(body)
     assert "s3cret" not in str(caught.value)

@@ -77,7 +77,7 @@ SERVERS = {
 
 
 def require(name: str) -> None:
-    """Skip where a server is missing, but not where all have to be there."""
+    """Skip if a server is missing, unless all are required."""
     is_there = UWSGI is not None if name == "uwsgi" else importlib.util.find_spec(name) is not None
     if not is_there:
         reason = f"{name} is not installed: pip install flask_fd_whatsapp[dev]"
@@ -98,7 +98,7 @@ class Server:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT)
 
     def post(self, body: bytes | None, *, chunked: bool = False, **headers: str) -> Answer:
-        """Send a body with its length, in two chunks, or (``None``) without saying a word of it."""
+        """Send a body with its length, in two chunks, or (``None``) without either."""
         sent = {"Authorization": TOKEN, **{k.replace("_", "-"): v for k, v in headers.items()}}
         with closing(self.connect()) as connection:
             if body is None:
@@ -115,7 +115,7 @@ class Server:
             return answer.status, json.loads(answer.read())
 
     def wait(self, process: subprocess.Popen[bytes]) -> None:
-        """Until it answers."""
+        """Wait until it answers."""
 
         def answers() -> bool:
             assert process.poll() is None, self.log.read_text()
@@ -167,7 +167,9 @@ def body() -> bytes:
 
 
 def test_body_with_a_length_is_taken(server: Server, body: bytes) -> None:
-    """A body with a length is taken; without anything, or with a length of 0, there is none."""
+    """A body with a length is accepted; without any header, or with a length of 0, there is
+    none.
+    """
     assert server.post(body) == (200, {"result": "accepted"})
     assert server.post(body) == (200, {"result": "duplicate"})
     assert server.post(b"") == (200, {"result": "ignored"})
@@ -175,7 +177,7 @@ def test_body_with_a_length_is_taken(server: Server, body: bytes) -> None:
 
 
 def test_chunked_body_is_taken_or_503(server: Server, body: bytes) -> None:
-    """A chunked body is taken, or else answered with 503 and the remedy, and told of once."""
+    """A chunked body is accepted, or answered with 503 and the remedy, and reported once."""
     status, answer = server.post(body, chunked=True)
     if server.kind.reads_chunks:
         assert (status, answer) == (200, {"result": "accepted"})
@@ -190,7 +192,7 @@ def test_chunked_body_is_taken_or_503(server: Server, body: bytes) -> None:
 
 
 def test_large_chunks(server: Server) -> None:
-    """A chunked body past the limit is refused, and never taken for an empty one."""
+    """A chunked body above the limit is refused, and never treated as empty."""
     try:
         status, _ = server.post(bytes(100_000), chunked=True)
     except ConnectionError:
@@ -199,13 +201,13 @@ def test_large_chunks(server: Server) -> None:
 
 
 def test_empty_chunks(server: Server) -> None:
-    """A chunked body without a chunk is ignored where the server knows that it ended."""
+    """A chunked body without chunks is ignored if the server knows that it ended."""
     status, answer = server.post(b"", chunked=True)
     assert (status, answer.get("result")) in [(200, "ignored"), (503, None)]
 
 
 def test_http_2(tmp_path: Path, body: bytes) -> None:
-    """A body of HTTP/2 without a Content-Length is taken under hypercorn, and never ignored."""
+    """An HTTP/2 body without a Content-Length is accepted under hypercorn, and never ignored."""
     require("hypercorn")
     port = free_port()
     running = Server(SERVERS["hypercorn"], port, tmp_path / "log")

@@ -24,7 +24,7 @@ def app(make_app: MakeApp) -> Flask:
 def test_no_agents_name_is_kept(
     app: Flask, client: FlaskClient, payload: Payload, actor: Any
 ) -> None:
-    """An event is kept and handled without the agent's name, at once as in a retry."""
+    """An event is stored and handled without the agent's name, at once and in a retry."""
     seen: list[StatusEvent] = []
 
     def handler(app: Flask, event: StatusEvent) -> None:
@@ -43,7 +43,7 @@ def test_no_agents_name_is_kept(
 
 
 def test_no_agents_name_is_in_quarantine(app: Flask, client: FlaskClient, payload: Payload) -> None:
-    """A body that cannot be used is kept without the name, if it is JSON."""
+    """An unusable body is kept without the name, if it is JSON."""
     client.post(URL, data=json.dumps(payload("queued", data__status=None, actor={"name": NAME})))
     ledger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger
     (entry,) = ledger.quarantined()
@@ -53,7 +53,7 @@ def test_no_agents_name_is_in_quarantine(app: Flask, client: FlaskClient, payloa
 def test_event_that_utf8_or_json_cannot_hold_is_kept(
     app: Flask, client: FlaskClient, payload: Payload
 ) -> None:
-    """A lone surrogate stays escaped, and a number too large is its text: no 503 for ever."""
+    """A lone surrogate stays escaped, and a too large number becomes text: no endless 503."""
     seen: list[StatusEvent] = []
 
     def handler(app: Flask, event: StatusEvent) -> None:
@@ -74,7 +74,7 @@ def test_event_that_utf8_or_json_cannot_hold_is_kept(
 def test_actor_that_is_no_text_or_number_is_not_kept(
     app: Flask, client: FlaskClient, payload: Payload, value: Any
 ) -> None:
-    """A name does not stay as a part of the actor's id or type."""
+    """A name is not kept inside the actor's id or type."""
     seen: list[StatusEvent] = []
 
     def handler(app: Flask, event: StatusEvent) -> None:

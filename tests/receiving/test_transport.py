@@ -57,7 +57,7 @@ def test_chunked_body_is_read_to_its_end(client: FlaskClient, ledger: Ledger) ->
 
 @pytest.mark.parametrize("size", [LIMIT, LIMIT + 1, LARGE])
 def test_large_chunked(client: FlaskClient, size: int) -> None:
-    """Of a chunked body no more than one byte above the limit is read."""
+    """At most one byte above the limit of a chunked body is read."""
     body = CountingBody(SAMPLE.ljust(size))
     answer = post(client, **chunked(body))
     if size > LIMIT:
@@ -68,7 +68,7 @@ def test_large_chunked(client: FlaskClient, size: int) -> None:
 
 
 def test_large_with_length(client: FlaskClient, ledger: Ledger) -> None:
-    """Of a body that says it is too large nothing is read."""
+    """Nothing is read of a body that states too large a length."""
     body = CountingBody(SAMPLE.ljust(LARGE))
     assert_problem(post(client, **with_length(body, LARGE)), 413)
     assert (body.bytes_read, has_it(ledger)) == (0, False)
@@ -79,7 +79,7 @@ def test_large_with_length(client: FlaskClient, ledger: Ledger) -> None:
 def test_body_cut_off_is_not_empty(
     client: FlaskClient, ledger: Ledger, size: int, terminated: bool
 ) -> None:
-    """A body that was cut off is a 400 and never taken for an empty one."""
+    """A body that was cut off is a 400, and never treated as empty."""
     options = with_length(SAMPLE[:size], len(SAMPLE))
     if terminated:
         options["environ_overrides"]["wsgi.input_terminated"] = True
@@ -92,7 +92,7 @@ def test_body_cut_off_is_not_empty(
 def test_chunks_that_break_off(
     client: FlaskClient, ledger: Ledger, size: int, error: Exception
 ) -> None:
-    """A chunked body that the server cannot read on is a 400, not an error of the host's."""
+    """A chunked body that the server cannot read is a 400, not an error of the host."""
     assert_problem(post(client, **chunked(CountingBody(SAMPLE[:size], error))), 400)
     assert not has_it(ledger)
 
@@ -105,7 +105,7 @@ WITHOUT_END = [chunked(b"", terminated=False)["environ_overrides"], HTTP_2]
 def test_body_that_the_server_holds_whole(
     client: FlaskClient, ledger: Ledger, environ: dict[str, Any]
 ) -> None:
-    """A body of which nothing says how long it is is read, where its stream ends by itself."""
+    """A body of unknown length is read if its stream ends by itself."""
     for size, status in ((len(SAMPLE), 200), (LIMIT, 200), (LIMIT + 1, 413)):
         stream = io.BytesIO(SAMPLE.ljust(size))
         answer = post(client, environ_overrides={**environ, "wsgi.input": stream})
@@ -122,7 +122,7 @@ def test_body_that_is_not_handed_over(
     environ: dict[str, Any],
     stream: Any,
 ) -> None:
-    """Where it may not end, or there is nothing in it, the answer is a 503 with the remedy."""
+    """If the stream may not end, or is empty, the answer is a 503 with the remedy."""
     for _ in range(3):
         answer = post(client, environ_overrides={**environ, "wsgi.input": stream})
         assert_problem(answer, 503, "30")
@@ -160,7 +160,7 @@ COMPRESSED = {
 def test_compressed_body_is_decompressed(
     client: FlaskClient, ledger: Ledger, encoding: str, body: bytes
 ) -> None:
-    """A compressed body is decompressed; one that already was on the way is taken as it is."""
+    """A compressed body is decompressed; one decompressed on the way is accepted as it is."""
     headers = {"Content-Encoding": "gzip" if encoding.startswith("gzip") else encoding}
     assert_result(post(client, data=body, headers=headers), "accepted")
     assert_result(post(client, data=SAMPLE, headers=headers), "duplicate")
@@ -173,7 +173,7 @@ def test_compressed_body_is_decompressed(
 def test_limit_of_what_is_decompressed(
     client: FlaskClient, ledger: Ledger, size: int, compress: Any, encoding: str
 ) -> None:
-    """The limit is that of the body once it is decompressed."""
+    """The limit applies to the decompressed body."""
     body = compress(SAMPLE.ljust(size))
     answer = post(client, data=body, headers={"Content-Encoding": encoding})
     if (encoding == "gzip") is not (compress is gzip.compress):
@@ -196,7 +196,7 @@ def test_limit_of_what_is_decompressed(
 def test_compressed_and_more(
     client: FlaskClient, ledger: Ledger, encoding: str, more: bytes
 ) -> None:
-    """A compressed body that something else comes after is a 400, and kept as it came."""
+    """A compressed body followed by something else is a 400, and kept as received."""
     body = (gzip if encoding == "gzip" else zlib).compress(SAMPLE) + more
     assert_problem(post(client, data=body, headers={"Content-Encoding": encoding}), 400)
     assert kept(ledger) == [("not_json", body)]
@@ -204,14 +204,14 @@ def test_compressed_and_more(
 
 @pytest.mark.parametrize("cut", [1, 10, 100])
 def test_compressed_and_cut_off(client: FlaskClient, ledger: Ledger, cut: int) -> None:
-    """A compressed body that was cut off is a 400, and kept as it came."""
+    """A compressed body that was cut off is a 400, and kept as received."""
     body = gzip.compress(SAMPLE)[:-cut]
     assert_problem(post(client, data=body, headers={"Content-Encoding": "gzip"}), 400)
     assert kept(ledger) == [("not_json", body)]
 
 
 def test_decompressed_body_is_kept(client: FlaskClient, ledger: Ledger) -> None:
-    """What cannot be used is kept decompressed, so that it can be replayed."""
+    """An unusable body is kept decompressed, so that it can be replayed."""
     body = gzip.compress(b"[1]")
     assert_problem(post(client, data=body, headers={"Content-Encoding": "gzip"}), 400)
     assert kept(ledger) == [("not_object", b"[1]")]
@@ -234,7 +234,7 @@ def test_other_encoding(make_app: MakeApp, signals_seen: list[Any], encoding: st
 
 @pytest.mark.parametrize("length", ["x", "-5", "1_0", "\u0661"])
 def test_length_that_is_none(client: FlaskClient, ledger: Ledger, length: str) -> None:
-    """A body whose length cannot be read is refused, not taken for an empty one."""
+    """A body with an unreadable length is refused, not treated as empty."""
     assert_problem(post(client, **with_length(SAMPLE, length)), 400)
     assert not has_it(ledger)
 
@@ -245,7 +245,7 @@ def test_length_that_is_none(client: FlaskClient, ledger: Ledger, length: str) -
 def test_host_that_reads_first(
     make_app: MakeApp, hook: Callable[[], object], is_chunked: bool, content_type: str
 ) -> None:
-    """What the host left unread or cached is taken; what it swallowed is never a 200."""
+    """A body that the host left unread or cached is accepted; a consumed one is never a 200."""
     ledger = MemoryLedger()
     app = make_app(FreshdeskWhatsApp(ledger=ledger))
     app.before_request_funcs[None] = [lambda: (hook(), None)[1]]
@@ -274,7 +274,7 @@ def test_host_that_reads_an_empty_body(make_app: MakeApp, hook: Callable[[], obj
 def test_large_body_read_by_the_host(
     make_app: MakeApp, hook: Callable[[], object], is_chunked: bool
 ) -> None:
-    """The limit holds for what the host has read too."""
+    """The limit also applies to a body that the host has read."""
     app = make_app()
     app.before_request_funcs[None] = [lambda: (hook(), None)[1]]
     body = SAMPLE.ljust(LIMIT + 1)
@@ -289,7 +289,7 @@ def limited_by_host(make_app: MakeApp, limit: int) -> Flask:
 
 
 def test_lower_limit_of_the_host(make_app: MakeApp) -> None:
-    """A lower MAX_CONTENT_LENGTH of the host's holds, and the answer does not name another."""
+    """A lower MAX_CONTENT_LENGTH of the host applies, and the answer names no other limit."""
     client = client_of(limited_by_host(make_app, 100))
     answer = post(client, **with_length(SAMPLE, len(SAMPLE)))
     assert_problem(answer, 413)

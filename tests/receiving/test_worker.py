@@ -38,7 +38,7 @@ def handle(app: Flask, event_id: Any, receiver: str = "fd_whatsapp") -> str:
 
 
 def test_handlers_are_called_once(app: Flask, event_id: Any) -> None:
-    """However often an id comes, as a number or as digits, its handlers are called once."""
+    """An id that arrives repeatedly, as a number or digits, calls its handlers once."""
     calls: list[str] = []
     message_queued.connect(lambda app, event: calls.append(event.message_id), weak=False)
     outcomes = [handle(app, each) for each in (event_id, event_id, str(event_id))]
@@ -51,19 +51,19 @@ def test_handlers_are_called_once(app: Flask, event_id: Any) -> None:
     [0, 99, 2**63 - 1, 2**63, -1, "99", "9" * 30, "M1", "", 1.5, True, None, b"1", "\u0661"],
 )
 def test_unknown_id(app: Flask, event_id: Any, unknown: Any) -> None:
-    """For an id that the ledger has not, or cannot have, nothing happens."""
+    """An unknown or impossible id does nothing."""
     assert handle(app, unknown) == "gone"
 
 
 def test_unknown_receiver(app: Flask, event_id: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """For a receiver that the application has not the event is left, and the log says why."""
+    """An event of an unknown receiver is left alone, and the log says why."""
     assert handle(app, event_id, "other") == "gone"
     assert "no receiver 'other', only fd_whatsapp" in caplog.text
     assert handle(app, event_id) == "accepted"
 
 
 def test_failed_handler_does_not_raise(app: Flask, event_id: Any) -> None:
-    """What a handler raises is recorded, and an early repetition calls that handler again."""
+    """A handler's failure is recorded, and an early repetition calls that handler again."""
     failures = [OSError("not this time")]
 
     def fail_once(app: Flask, event: Any) -> None:
@@ -75,7 +75,7 @@ def test_failed_handler_does_not_raise(app: Flask, event_id: Any) -> None:
 
 
 def test_message_that_another_handles(app: Flask, ledger: Ledger, event_id: Any) -> None:
-    """While another handles its message the event is left to the sweep."""
+    """While another process handles its message, the event is left to the sweep."""
     app.extensions["fd_whatsapp"]["fd_whatsapp"].wait_seconds = 0.0
     held = ledger.claim(event_id, Policy())
     assert held is not None
@@ -83,7 +83,7 @@ def test_message_that_another_handles(app: Flask, ledger: Ledger, event_id: Any)
 
 
 def test_ledger_that_is_down(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A ledger that cannot be used, or not even be made, is all that is raised."""
+    """An unusable ledger, even one that cannot be created, is the only thing that raises."""
     receiver = app.extensions["fd_whatsapp"]["fd_whatsapp"]
 
     def fail() -> Ledger:
@@ -98,7 +98,7 @@ def test_ledger_that_is_down(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_what_breaks_otherwise_does_not_raise(
     app: Flask, event_id: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whatever else breaks is logged with its traceback, and left to the sweep."""
+    """Any other error is logged with its traceback, and the event left to the sweep."""
     receiver = app.extensions["fd_whatsapp"]["fd_whatsapp"]
     monkeypatch.setattr(receiver, "resume", lambda *_, **__: 1 / 0)
     assert handle(app, event_id) == "unfinished"

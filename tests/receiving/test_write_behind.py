@@ -1,4 +1,4 @@
-"""Writes that no answer waits for."""
+"""Background writes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def noting(written: list[str], what: str) -> Callable[[], None]:
 
 
 def test_at_once() -> None:
-    """The first of each kind is written at once, and who waits for it sees it written."""
+    """The first of each kind is written at once, and can be waited for."""
     written: list[str] = []
     writes = writing(LONG)
     for kind in ("a", "b"):
@@ -45,7 +45,7 @@ def test_at_once() -> None:
 
 
 def test_the_newest_at_the_end_of_the_interval() -> None:
-    """Of what comes within an interval the newest is written, at its end, and nothing else."""
+    """The newest value within an interval is written at its end, and nothing else."""
     written: list[str] = []
     writes = writing(SHORT)
     for number in range(4):
@@ -55,7 +55,7 @@ def test_the_newest_at_the_end_of_the_interval() -> None:
 
 
 def test_put_off_and_finished() -> None:
-    """What is put off is written when all is to be finished, and what hangs is not waited for."""
+    """Delayed writes are done at the end, and hanging ones are not waited for."""
     written: list[str] = []
     goes_on = Event()
     writes = writing(LONG)
@@ -70,7 +70,7 @@ def test_put_off_and_finished() -> None:
 
 
 def test_what_was_put_off_is_written_when_the_process_ends(tmp_path: Path) -> None:
-    """A process that ends by itself writes before it does what it had put off."""
+    """A process that exits does its delayed writes first."""
     code = """
 import sys
 from pathlib import Path
@@ -84,7 +84,7 @@ writes.put("a", lambda: Path(sys.argv[1]).touch() and None)
 
 
 def test_what_no_thread_can_be_had_for_is_written_when_the_process_ends(tmp_path: Path) -> None:
-    """What is put when the process has no more threads to give is written before it is over."""
+    """A write scheduled when the process cannot start threads is done before it exits."""
     code = """
 import atexit, sys
 from pathlib import Path
@@ -97,7 +97,7 @@ atexit.register(writes.put, "a", lambda: Path(sys.argv[1]).touch())
 
 
 def failing(times: int, written: list[str], what: str) -> Callable[[], None]:
-    """A write that fails so many times first."""
+    """A write that fails this many times first."""
     left = [None] * times
 
     def write() -> None:
@@ -112,7 +112,7 @@ def failing(times: int, written: list[str], what: str) -> Callable[[], None]:
 def test_what_failed_is_tried_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nobody has to come for what failed to be written; it holds up no other, and is told once."""
+    """Failed writes are retried without further calls, delay no others, and are logged once."""
     monkeypatch.setattr(write_behind, "AGAIN_SECONDS", SHORT)
     written: list[str] = []
     writes = writing(SHORT)
@@ -124,7 +124,7 @@ def test_what_failed_is_tried_again(
 
 
 def test_what_failed_gives_way_to_what_is_newer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What failed is not tried again once there is something newer of its kind."""
+    """A failed write is not retried once there is a newer one of its kind."""
     written: list[str] = []
     writes = writing(LONG)
     writes.put("a", failing(1, written, "old"), wait=TIMEOUT)
@@ -134,7 +134,7 @@ def test_what_failed_gives_way_to_what_is_newer(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_what_fails_at_the_end_keeps_nothing_else_from_being_written() -> None:
-    """A process that ends tries all that is left once, and is over though some of it fails."""
+    """An exiting process tries all remaining writes once, even if some fail."""
     written: list[str] = []
     tries: list[str] = []
     writes = writing(LONG)
@@ -152,7 +152,7 @@ def test_what_fails_at_the_end_keeps_nothing_else_from_being_written() -> None:
 
 
 def test_a_write_that_hangs() -> None:
-    """While a write hangs nobody waits for another, no other thread begins, and none is lost."""
+    """While a write hangs, no call waits, no second thread starts, and nothing is lost."""
     written: list[str] = []
     begun, goes_on = Event(), Event()
 
@@ -176,7 +176,7 @@ def test_a_write_that_hangs() -> None:
 
 
 def test_where_no_thread_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no thread can be started nothing is raised, and the next one that can writes all."""
+    """If no thread can be started nothing is raised, and the next one writes everything."""
     written: list[str] = []
     writes = writing(LONG)
 
@@ -192,7 +192,7 @@ def test_where_no_thread_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_write_that_ends_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a write that ended its thread the next one is written, by another."""
+    """After a write that ended its thread, another thread does the next one."""
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
     threads: list[threading.Thread] = []
     written: list[str] = []
@@ -209,7 +209,7 @@ def test_a_write_that_ends_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_write_that_ends_the_thread_loses_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was to be written behind it is written with the next that comes."""
+    """Writes queued behind it are done with the next one."""
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
     monkeypatch.setattr(write_behind, "AGAIN_SECONDS", 0.0)
     threads: list[threading.Thread] = []
@@ -241,7 +241,7 @@ def test_a_write_that_ends_the_thread_loses_no_other(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_after_a_fork() -> None:
-    """A process that was forked while a thread wrote writes with a thread of its own."""
+    """A process forked during a write writes with its own thread."""
     begun, goes_on = Event(), Event()
     writes = writing(LONG)
 
@@ -266,7 +266,7 @@ def test_after_a_fork() -> None:
 
 
 def test_threads_begin_together_after_a_fork(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Threads that are a new process's first to write at the same time write with one thread."""
+    """Concurrent first writers in a new process share one thread."""
     writes = writing(LONG)
     is_met, goes_on = Barrier(2), Event()
 

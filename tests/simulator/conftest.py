@@ -22,7 +22,7 @@ MakeDestination = Callable[..., Destination]
 
 
 def simulator_for(url: str, messages: int = 0, emails: Any = (), **options: Any) -> Any:
-    """An enabled simulator, with messages that are sent and not yet posted."""
+    """An enabled simulator, with messages sent but not yet posted."""
     options = {"clock": Clock(speed=FAST), "retries": PLAIN, "allow_http": True} | options
     simulator = FreshdeskSimulator(**options)
     simulator.save(url, {"Authorization": TOKEN}, emails)
@@ -39,7 +39,7 @@ def make_simulator() -> MakeSimulator:
 
 @pytest.fixture
 def make_destination() -> Iterator[MakeDestination]:
-    """Starts servers that note what they get; a function or a status says what they answer."""
+    """Starts servers that record requests; a function or a status determines the answer."""
     with ExitStack() as stack:
 
         def make(respond: Respond | int = 200) -> Destination:

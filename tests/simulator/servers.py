@@ -36,7 +36,7 @@ class Received:
 
 @dataclass
 class Destination:
-    """A server that notes what is posted to it, and answers as it is told."""
+    """A server that records what is posted to it, and answers as told."""
 
     respond: Respond
     url: str = ""
@@ -63,7 +63,7 @@ class _Quiet(WSGIRequestHandler):
 
 @contextmanager
 def serving(application: Any) -> Generator[str]:
-    """A WSGI application over HTTP, in threads of this process; gives its URL."""
+    """Serve a WSGI application over HTTP in threads of this process; yield its URL."""
     server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=_Quiet)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
@@ -107,7 +107,7 @@ class Gunicorn:
             )
 
     def kill(self) -> None:
-        """Kill master and workers, whatever they are doing."""
+        """Kill master and workers, at any point."""
         if self._process is not None:
             os.killpg(self._process.pid, 9)
             self._process.wait(TIMEOUT)
@@ -124,7 +124,7 @@ class Gunicorn:
 
 
 class Mailbox:
-    """What an SMTP server was given: recipients and e-mail, each with who got it."""
+    """What an SMTP server received: e-mails with their recipients."""
 
     def __init__(self) -> None:
         self.mails: list[tuple[list[str], Message]] = []
@@ -136,7 +136,7 @@ class Mailbox:
 
 @contextmanager
 def smtp(mailbox: Mailbox) -> Generator[int]:
-    """A real SMTP server; gives its port."""
+    """A real SMTP server; yields its port."""
     from aiosmtpd.controller import Controller
 
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -38,7 +38,7 @@ PATIENT = Retries(delays=(60,) * 9, timeout=TIMEOUT, at_least=0.2)
 
 
 class Disturbed:
-    """Carries requests, and kills and restarts the server at the one of that number."""
+    """Carries requests, and kills and restarts the server at a given one."""
 
     def __init__(self, server: Gunicorn, number: int) -> None:
         self._inner = HTTPTransport(f"{server.url}{URL}", TIMEOUT, 8)
@@ -75,7 +75,9 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SQLLedger
 
 @pytest.mark.slow
 def test_all_agree(ledger: SQLLedger, tmp_path: Path, make_simulator: MakeSimulator) -> None:
-    """All is acknowledged, ledger and simulator agree, and handlers ran once for each event."""
+    """Everything is acknowledged, ledger and simulator agree, and handlers ran once for each
+    event.
+    """
     url = ledger.engine.url.render_as_string(hide_password=False)
     with closing(Gunicorn(tmp_path, WORKERS, {"HOST_LEDGER_URL": url})) as server:
         server.start()

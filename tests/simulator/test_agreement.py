@@ -22,7 +22,7 @@ from .conftest import MakeSimulator
 
 
 class Altered:
-    """A ledger whose messages are changed on the way out."""
+    """A ledger that returns changed messages."""
 
     def __init__(self, ledger: Ledger, alter: Any) -> None:
         self._ledger = ledger
@@ -52,14 +52,14 @@ def found(ledger: Any, simulator: FreshdeskSimulator) -> list[str]:
 
 
 def test_ledger_agrees_without_trouble(ledger: Ledger, simulator: FreshdeskSimulator) -> None:
-    """After a run without trouble the ledger says of every message what the simulator says."""
+    """After a normal run, ledger and simulator agree about every message."""
     assert found(ledger, simulator) == []
 
 
 def test_the_ledger_is_asked_for_many_messages_at_once(
     ledger: Ledger, simulator: FreshdeskSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once for a batch, not once for each message, and for every one of them."""
+    """The ledger is read once per batch, and every message is compared."""
     monkeypatch.setattr(agreement, "BATCH", 20)
     asked = Altered(ledger, lambda message: message)
     assert found(asked, simulator) == []
@@ -87,12 +87,12 @@ ALTERATIONS: dict[str, Any] = {
 def test_every_disagreement_is_found(
     name: str, ledger: Ledger, simulator: FreshdeskSimulator
 ) -> None:
-    """Whatever a ledger says otherwise is found."""
+    """Every difference in a ledger is found."""
     assert len(found(Altered(ledger, ALTERATIONS[name]), simulator)) >= 20
 
 
 def test_dropped_event_is_missed(ledger: Ledger, simulator: FreshdeskSimulator) -> None:
-    """An event that was given up is missed where it is missing, and not where it is there."""
+    """A given-up event is reported if missing, and accepted if present."""
     message = next(iter(simulator.messages.values()))
     message.posts[-1].fate = Fate.GIVEN_UP
     message.posts[-1].problem = "answered with 500"
@@ -112,7 +112,7 @@ def test_dropped_event_is_missed(ledger: Ledger, simulator: FreshdeskSimulator) 
 
 
 def test_event_under_way_may_be_there(ledger: Ledger, simulator: FreshdeskSimulator) -> None:
-    """An event that was under way when the run was interrupted may be there or not."""
+    """An event in progress when the run was interrupted may be present or not."""
     for message in simulator.messages.values():
         for post in message.posts:
             post.fate = Fate.WAITING
@@ -121,7 +121,9 @@ def test_event_under_way_may_be_there(ledger: Ledger, simulator: FreshdeskSimula
 
 
 def test_what_the_api_told_may_be_there(ledger: Ledger, simulator: FreshdeskSimulator) -> None:
-    """What was asked for is there without having been posted; what never was, is not."""
+    """A status that was asked about may be present without having been posted; one that never
+    happened may not.
+    """
     for message in simulator.messages.values():
         for post in message.posts:
             post.tries, post.fate = 0, Fate.SPOILT

@@ -24,7 +24,7 @@ def test_alert_goes_to_the_forms_addresses(
     make_destination: MakeDestination,
     make_simulator: MakeSimulator,
 ) -> None:
-    """When an event is given up the form's addresses, and nobody else, are told."""
+    """When an event is given up, only the form's addresses are notified."""
     destination = make_destination(500)
     simulator = make_simulator(
         destination.url, emails=BOTH, retries=ONE_TRY, mail_server=mail_server
@@ -42,7 +42,7 @@ def test_alert_goes_to_the_forms_addresses(
 
 
 def test_one_a_day(mailbox: Mailbox, mail_server: MailServer) -> None:
-    """Only the first failure of each day, in UTC, is told of."""
+    """Only the first failure of each day (UTC) is reported."""
     alerts = Alerts(mail_server)
     moments = [0, HOUR, 14 * HOUR, 15 * HOUR, 16 * HOUR, 3 * DAY, 3 * DAY + 1]
     sent = [alerts.failed(AT_NINE + moment, BOTH, "https://x.org", "500") for moment in moments]
@@ -58,7 +58,7 @@ def test_one_a_day_of_many_failures(
     make_destination: MakeDestination,
     make_simulator: MakeSimulator,
 ) -> None:
-    """However many fail at once, and by several threads, each day has one e-mail at most."""
+    """Concurrent failures cause at most one e-mail a day."""
     simulator = make_simulator(
         make_destination(500).url,
         messages=50,
@@ -79,7 +79,7 @@ def test_none_when_later_tries_succeed(
     make_destination: MakeDestination,
     make_simulator: MakeSimulator,
 ) -> None:
-    """Nobody is told of events that a later try delivers."""
+    """Events delivered by a later attempt cause no e-mail."""
     destination = make_destination(lambda received: 500 if received.number < 4 else 200)
     simulator = make_simulator(destination.url, 10, BOTH, mail_server=mail_server)
     report = simulator.run()
@@ -104,7 +104,7 @@ def test_none_without_addresses(
 def test_no_mail_server(
     caplog: pytest.LogCaptureFixture, mail_server: MailServer, mailbox: Mailbox
 ) -> None:
-    """An e-mail that cannot be sent is logged, and the next failure is told of instead."""
+    """An e-mail that cannot be sent is logged, and the next failure is reported instead."""
     nobody = MailServer(port=1, timeout=1)
     alerts = Alerts(nobody)
     with caplog.at_level(logging.ERROR):

@@ -77,7 +77,7 @@ def test_post_sends_a_message(api: FlaskClient, simulator: FreshdeskSimulator) -
 
 
 def test_final_status(make_destination: MakeDestination, make_simulator: MakeSimulator) -> None:
-    """Once all has happened a GET tells the furthest status, and why a message failed."""
+    """In the end a GET returns the furthest status, and why a message failed."""
     simulator = make_simulator(make_destination().url, messages=40)
     api = create_api(simulator, api_key=KEY).test_client()
     assert {get(api, message_id).json["status"] for message_id in simulator.messages} == {"QUEUED"}
@@ -106,14 +106,14 @@ def test_sent_while_it_runs(make_destination: MakeDestination) -> None:
 
 @pytest.mark.parametrize("user", ["", "wrong", "k3y\xe9", None])
 def test_calls_without_the_key_are_401(api: FlaskClient, user: str | None) -> None:
-    """Without the API key as user there is a 401, whatever is asked for."""
+    """Without the API key as user every call is a 401."""
     auth = None if user is None else (user, KEY)
     assert api.get(f"{URL}/x", auth=auth).status_code == 401
     assert api.post(URL, json=REQUEST, auth=auth).status_code == 401
 
 
 def test_other_scheme(api: FlaskClient) -> None:
-    """A bearer token is no basic authentication."""
+    """A bearer token is not basic authentication."""
     answer = api.get(f"{URL}/x", headers={"Authorization": f"Bearer {KEY}"})
     assert answer.status_code == 401
 
@@ -129,7 +129,7 @@ def test_account_is_told(api: FlaskClient) -> None:
     [("GET", "/api/v2/contacts", 404), ("DELETE", URL, 405), ("GET", URL, 405)],
 )
 def test_other_calls_are_refused(api: FlaskClient, method: str, path: str, status: int) -> None:
-    """What the double has not is refused as the API refuses it: there is no list, for one."""
+    """Unknown paths are refused as by the API, which has no list."""
     answer = api.open(path, method=method, auth=(KEY, "X"))
     assert answer.status_code == status
     assert set(answer.json) == {"code", "message"}
@@ -138,7 +138,7 @@ def test_other_calls_are_refused(api: FlaskClient, method: str, path: str, statu
 
 
 def test_only_json_is_taken(api: FlaskClient, simulator: FreshdeskSimulator) -> None:
-    """Only JSON is taken."""
+    """Only JSON is accepted."""
     body = json.dumps(REQUEST)
     answer = api.post(URL, data=body, content_type="text/plain", auth=(KEY, "X"))
     assert answer.status_code == 415
@@ -146,13 +146,13 @@ def test_only_json_is_taken(api: FlaskClient, simulator: FreshdeskSimulator) -> 
 
 
 def test_body_that_is_no_json_is_400(api: FlaskClient) -> None:
-    """A body that is no JSON has a code of its own."""
+    """A body that is not JSON has its own code."""
     answer = api.post(URL, data="{", content_type="application/json", auth=(KEY, "X"))
     assert (answer.status_code, answer.json["code"]) == (400, "invalid_json")
 
 
 def test_calls_of_the_busiest_minute_are_counted(api: FlaskClient, hands: Hands) -> None:
-    """All calls are counted, refused ones too, in whichever minute most were made."""
+    """All calls are counted, refused ones too, in the busiest minute."""
     for second in (0.0, 50.0, 55.0, 59.9, 100.0, 109.9, 110.0):
         hands.seconds = second
         get(api, "x", user="wrong" if second == 55.0 else KEY)
@@ -168,7 +168,7 @@ def test_unknown_message_is_404(api: FlaskClient) -> None:
 
 
 def test_calls_past_the_limit_are_429(api: FlaskClient, hands: Hands) -> None:
-    """Past the limit calls are a 429 that says when the minute is over, and then are taken."""
+    """Above the limit calls are a 429 that says when the minute is over, and then are accepted."""
     assert [get(api, "x").status_code for _ in range(6)] == [404] * 5 + [429]
     hands.seconds = 20.5
     answer = get(api, "x")
@@ -179,7 +179,7 @@ def test_calls_past_the_limit_are_429(api: FlaskClient, hands: Hands) -> None:
 
 
 def test_limit_is_told(api: FlaskClient) -> None:
-    """Every answer, a refusal too, tells the limit and what is left of it."""
+    """Every answer, even a refusal, has the limit and what is left of it."""
     answers = [get(api, "x"), get(api, "x", user="wrong")]
     names = ("Total", "Remaining", "Used-CurrentRequest")
     told = [[answer.headers[f"X-RateLimit-{name}"] for name in names] for answer in answers]
@@ -221,7 +221,7 @@ FULL = with_parts(
 
 
 def test_every_documented_field_is_taken(api: FlaskClient) -> None:
-    """Every documented field is taken, and shown as it was sent."""
+    """Every documented field is accepted, and returned as sent."""
     message_id = api.post(URL, json=FULL, auth=(KEY, "X")).json["message_id"]
     shown = get(api, message_id).json
     assert {name: shown[name] for name in FULL} == FULL
@@ -333,7 +333,7 @@ INVALID: dict[str, tuple[Any, str, str]] = {
 def test_invalid_message_is_400(
     api: FlaskClient, simulator: FreshdeskSimulator, body: Any, field: str, code: str
 ) -> None:
-    """What is not as it is documented is a 400 that names field and code, and is not sent."""
+    """Undocumented input is a 400 that names field and code, and is not sent."""
     answer = api.post(URL, json=body, auth=(KEY, "X"))
     assert answer.status_code == 400
     assert answer.json["description"] == "Validation failed"

@@ -68,7 +68,7 @@ ANSWERS: dict[str, tuple[int, int]] = {
 def test_fault_answers_as_it_says(
     name: str, status: int, made: int, simulator: FreshdeskSimulator
 ) -> None:
-    """A fault answers as it says, and does, or does not do, what was asked for."""
+    """Each fault answers as described, and does or does not do what was requested."""
     with double(simulator, name) as connection:
         assert post(connection).status == status
     assert len(simulator.messages) == made
@@ -85,7 +85,7 @@ def test_connection_is_cut_before_or_after_it_is_done(
 
 
 def test_slow_answer_comes_too_late(simulator: FreshdeskSimulator) -> None:
-    """A slow answer comes when nobody waits for it any more."""
+    """A slow answer arrives after the client has given up."""
     with double(simulator, "slow") as connection:
         connection.timeout = 0.2
         with pytest.raises(TimeoutError):
@@ -94,7 +94,7 @@ def test_slow_answer_comes_too_late(simulator: FreshdeskSimulator) -> None:
 
 
 def test_dripping_answer_begins(simulator: FreshdeskSimulator) -> None:
-    """An answer that drips begins, and takes longer than one waits."""
+    """A trickling answer begins, and takes longer than the time-out."""
     with double(simulator, "dripping") as connection:
         answer = post(connection)
         assert answer.read(1) == b"{"
@@ -106,7 +106,7 @@ def test_dripping_answer_begins(simulator: FreshdeskSimulator) -> None:
     [("unknown-status", "status"), ("other-message", "message_id")],
 )
 def test_message_is_told_wrongly(name: str, changed: str, simulator: FreshdeskSimulator) -> None:
-    """Of a message something else is told than is true."""
+    """A message is reported wrongly."""
     message = simulator.send("T1")
     api = create_api(simulator, api_key=KEY, trouble=[name]).test_client()
     wrong, right = (api.get(f"{URL}/{message.id}", auth=(KEY, "X")).json for _ in range(2))
@@ -114,7 +114,7 @@ def test_message_is_told_wrongly(name: str, changed: str, simulator: FreshdeskSi
 
 
 def test_limited_may_say_an_odd_pause(simulator: FreshdeskSimulator) -> None:
-    """A 429 may say of its pause what nobody understands, or nothing."""
+    """A 429 may have a malformed pause, or none."""
     api = create_api(simulator, api_key=KEY, trouble=["limited"] * 100).test_client()
     told = {api.get(f"{URL}/x").headers.get("Retry-After") for _ in range(100)}
     assert told <= set(ODD_RETRY_AFTER)
@@ -122,7 +122,7 @@ def test_limited_may_say_an_odd_pause(simulator: FreshdeskSimulator) -> None:
 
 
 def test_faults_by_chance_can_be_repeated() -> None:
-    """By chance a fault strikes so many of a hundred calls; the same seed gives the same ones."""
+    """A fault strikes a percentage of calls at random; the same seed gives the same ones."""
     faults = [
         next(calls) for calls in [at_random(20, ["error", "slow"], seed=7)] for _ in range(500)
     ]
@@ -134,7 +134,7 @@ def test_faults_by_chance_can_be_repeated() -> None:
 
 
 def test_faults_strike_calls_in_turn(simulator: FreshdeskSimulator) -> None:
-    """Each call has its fault; when they are used up, all goes well, for all threads."""
+    """Each call has its fault; once they are used up, all calls succeed, for all threads."""
     app = create_api(simulator, api_key=KEY, trouble=["error", None, "error"])
     statuses: list[int] = []
 
@@ -150,7 +150,7 @@ def test_faults_strike_calls_in_turn(simulator: FreshdeskSimulator) -> None:
 
 
 def test_unknown_api_fault_lists_the_known(simulator: FreshdeskSimulator) -> None:
-    """A fault that is not known is an error at once, that lists those there are."""
+    """An unknown fault is an error at once that lists the known ones."""
     with pytest.raises(UnknownFault, match="cut-before"):
         create_api(simulator, api_key=KEY, trouble=["error", None, "nonsense"])
     with pytest.raises(UnknownFault, match="cut-before"):

@@ -55,7 +55,7 @@ def test_in_order(make_destination: MakeDestination, make_simulator: MakeSimulat
 
 
 def test_several_at_once(make_destination: MakeDestination, make_simulator: MakeSimulator) -> None:
-    """As many are under way at once as is said, and no more."""
+    """No more posts than configured are in progress at once."""
     barrier = threading.Barrier(4)
     under_way: list[int] = []
     lock, count = threading.Lock(), 0
@@ -80,7 +80,7 @@ def test_several_at_once(make_destination: MakeDestination, make_simulator: Make
 def test_slow_answer_is_none(
     make_destination: MakeDestination, make_simulator: MakeSimulator
 ) -> None:
-    """An answer that takes too long is none, and the event is tried again."""
+    """An answer that takes too long counts as none, and the event is retried."""
     over = threading.Event()
 
     def respond(received: Received) -> int:
@@ -99,7 +99,7 @@ def test_slow_answer_is_none(
 
 
 def test_broken_connection(make_simulator: MakeSimulator) -> None:
-    """A connection that is closed without an answer is tried again, and given up in the end."""
+    """A connection closed without an answer is retried, and finally given up."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def hang_up() -> None:
@@ -126,7 +126,7 @@ def unused_url() -> str:
 
 
 def test_nobody_listens(make_simulator: MakeSimulator) -> None:
-    """Where nobody listens the run ends after the first tries, and says so."""
+    """If nobody listens, the run ends after the first attempts, and says so."""
     retries = Retries(delays=(60,) * 3, stop_if_unreachable=5)
     url = unused_url()
     simulator = make_simulator(url, messages=500, retries=retries, concurrency=4)
@@ -139,7 +139,7 @@ def test_nobody_listens(make_simulator: MakeSimulator) -> None:
 def test_nobody_listens_any_more(
     make_destination: MakeDestination, make_simulator: MakeSimulator
 ) -> None:
-    """A destination that has answered before may be gone for long: events are given up."""
+    """If a destination that has answered before is gone for long, events are given up."""
     retries = Retries(delays=(), stop_if_unreachable=5)
     simulator = make_simulator(make_destination().url, messages=1, retries=retries)
     simulator.run()
@@ -155,7 +155,9 @@ def test_nobody_listens_any_more(
 def test_roughly_sent_bodies_arrive_whole(
     fault: str, make_destination: MakeDestination, make_simulator: MakeSimulator
 ) -> None:
-    """However roughly the first try is sent, in the end all is acknowledged and arrived whole."""
+    """However badly the first attempt is sent, everything is finally acknowledged and arrives
+    whole.
+    """
     destination = make_destination(
         lambda received: 200 if received.headers["Authorization"] == TOKEN else 401
     )

@@ -63,7 +63,7 @@ JOURNEYS = {
 
 @pytest.mark.parametrize("name", JOURNEYS)
 def test_journey_is_there_with_its_fault_alone(name: str) -> None:
-    """Such journeys are there with the fault, and only with it."""
+    """Such journeys exist with the fault, and only with it."""
     assert any(JOURNEYS[name](statuses(message)) for message in sent(name))
     assert not any(JOURNEYS[name](statuses(message)) for message in sent())
 
@@ -82,7 +82,7 @@ def test_every_journey(faults: tuple[str, ...]) -> None:
 
 
 def test_copies_are_posted_besides_the_event() -> None:
-    """Copies are posted besides the event, the same or with a new event_time alone."""
+    """Copies are posted in addition to the event, identical or with only a new event_time."""
     originals = {(post.message_id, post.step.status): post for post in posts("duplicates")}
     copies = [post for post in posts("duplicates") if post.is_copy]
     assert {post.at_once for post in copies} == {True, False}
@@ -148,7 +148,7 @@ def test_optional_fields_are_missing_somewhere() -> None:
 
 
 def test_broken_bodies_do_not_load() -> None:
-    """Broken bodies are posted besides the events, and none of them loads."""
+    """Broken bodies are posted in addition to the events, and none of them loads."""
     broken = [post.body() for post in posts("malformed-body") if post.is_garbled]
     assert broken
     assert len(list(posts("malformed-body"))) == len(list(posts())) + len(broken)
@@ -166,7 +166,7 @@ def test_burst_is_due_at_one_moment() -> None:
 
 @pytest.mark.parametrize("name", REQUEST_FAULTS)
 def test_some_posts_are_sent_with_the_fault(name: str) -> None:
-    """Some posts are sent so with the fault, not all, and none without it."""
+    """With the fault some posts are sent like this, not all, and none without it."""
     found = [REQUEST_FAULTS[name](post) for post in posts(name)]
     assert True in found
     assert False in found
@@ -174,7 +174,7 @@ def test_some_posts_are_sent_with_the_fault(name: str) -> None:
 
 
 def test_own_fault() -> None:
-    """A fault of one's own comes after the known ones, or instead of the one of its name."""
+    """A custom fault is applied after the known ones, or replaces the one of its name."""
 
     def ten_seconds_later(posts: list[Post], random: Random) -> list[Post]:
         for post in posts:

@@ -26,7 +26,7 @@ CAMPAIGNS = ("spring", "autumn")
 
 
 def journey_of(message: SimulatedMessage) -> Journey:
-    """What was told of a message, as the simulator knows it."""
+    """What was reported about a message, according to the simulator."""
     told_of = [
         post for post in message.posts if post.fate is Fate.ACKNOWLEDGED and not post.is_garbled
     ]
@@ -45,7 +45,7 @@ def journey_of(message: SimulatedMessage) -> Journey:
 def test_campaigns_are_counted_as_they_happened(
     where: str, make_app: MakeApp, make_simulator: MakeSimulator, tmp_path: Path
 ) -> None:
-    """With every fault all figures of each campaign are those of what the simulator did."""
+    """With all faults, the figures of each campaign equal what the simulator did."""
     with ExitStack() as stack:
         settings = {}
         if where != "memory":

@@ -1,4 +1,4 @@
-"""What is tried again, when, with which body, and given up in the end."""
+"""What is retried, when, with which body, and given up in the end."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_any_2xx_is_an_acknowledgement(
 def test_tried_again(
     status: int, make_destination: MakeDestination, make_simulator: MakeSimulator
 ) -> None:
-    """Any other answer is tried again with the identical body, until it is acknowledged."""
+    """After any other answer the identical body is retried until acknowledged."""
     destination = make_destination(lambda received: 200 if received.number == 3 else status)
     simulator = make_simulator(destination.url, messages=2)
     report = simulator.run()
@@ -52,7 +52,7 @@ def test_tried_again(
 def test_event_is_given_up_after_its_last_retry(
     make_destination: MakeDestination, make_simulator: MakeSimulator
 ) -> None:
-    """After the last try an event is given up."""
+    """After the last attempt an event is given up."""
     destination = make_destination(500)
     simulator = make_simulator(destination.url, messages=2)
     report = simulator.run()
@@ -64,7 +64,7 @@ def test_event_is_given_up_after_its_last_retry(
 
 
 def test_new_event_time(make_destination: MakeDestination, make_simulator: MakeSimulator) -> None:
-    """Told so, each further try has a later event_time, and is otherwise the same."""
+    """On request each further attempt has a later event_time, and is otherwise the same."""
     destination = make_destination(500)
     retries = Retries(delays=(60, 60), renews_event_time=True)
     make_simulator(destination.url, messages=2, retries=retries).run()
@@ -85,7 +85,7 @@ def test_retry_waits_as_the_schedule_says(
     make_destination: MakeDestination,
     make_simulator: MakeSimulator,
 ) -> None:
-    """Before a further try it waits as the schedule says, or as Retry-After says."""
+    """Before a further attempt it waits as the schedule or Retry-After says."""
     times = defaultdict(list)
 
     def respond(received: Received) -> Response:
@@ -101,7 +101,7 @@ def test_retry_waits_as_the_schedule_says(
 
 
 def test_each_delay_comes_once() -> None:
-    """Each delay comes once, real waits double, Retry-After counts where it is honoured."""
+    """Each delay is used once, real waits double, and Retry-After is used where honoured."""
     clock = Clock()  # stands until it is started
     retries = Retries(delays=(10, 20))
     waits = [retries.due_again(tries, 99, clock) for tries in (1, 2, 3)]

@@ -25,7 +25,7 @@ print(digest.hexdigest())
 
 
 def planned(messages: int = 60, **options: Any) -> list[tuple[Any, ...]]:
-    """All that is settled about each post before it is posted."""
+    """Everything that is decided about each post before it is posted."""
     simulator = FreshdeskSimulator(**options)
     return [
         (post.body(), post.due, post.content_type, post.wrong_token, post.manner, post.at_once)
@@ -70,7 +70,7 @@ def test_faults_are_independent() -> None:
 
 
 def test_posted_as_planned(app: Any, make_app: MakeApp, make_simulator: Any) -> None:
-    """What the receiver gets is, byte for byte, what was settled when the messages were sent."""
+    """The receiver gets, byte for byte, what was decided when the messages were sent."""
     from flask_fd_whatsapp.simulator.wsgi_transport import WSGITransport
 
     runs = []

@@ -93,6 +93,6 @@ def test_failure_has_a_code_of_whatsapp() -> None:
 
 
 def test_without_reference() -> None:
-    """A message that was sent without a reference has none in its events."""
+    """A message sent without a reference has none in its events."""
     message = FreshdeskSimulator().send()
     assert not any("external_reference_id" in post.payload["data"] for post in message.posts)

@@ -82,7 +82,7 @@ LOOPBACK = ["localhost", "127.0.0.1:8000", "127.8.9.1", "[::1]:80", "app.localho
 
 @pytest.mark.parametrize("host", LOOPBACK)
 def test_http_on_this_machine(host: str) -> None:
-    """HTTP to loopback is taken when asked for, and only then."""
+    """HTTP to loopback is accepted only on request."""
     form = {"destination_url": f"http://{host}/in"}
     assert WebhookForm(allow_http=True).validate(form) == {}
     assert list(WebhookForm().validate(form)) == ["destination_url"]
@@ -115,7 +115,7 @@ def test_without_a_form(action: str) -> None:
     ],
 )
 def test_no_sense(make: Any) -> None:
-    """Numbers that make no sense are refused."""
+    """Invalid numbers are refused."""
     with pytest.raises(ValueError, match=r"more|aware|1970"):
         make()
 
