@@ -155,6 +155,7 @@ def mutants(values: list[Any]) -> Iterator[Any]:
                 yield changed(mutant, other, values[index - 1])
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(VALUES, min_size=1, max_size=4))
 def test_mutated_payloads(values: list[Any]) -> None:

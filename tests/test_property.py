@@ -227,6 +227,7 @@ def test_answers_to_mutated_samples_are_true(
     host.check_state()
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(posted=st.lists(details, min_size=1, max_size=4))
 def test_details_never_lose_a_status(posted: list[bytes]) -> None:

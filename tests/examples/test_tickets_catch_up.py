@@ -119,6 +119,7 @@ def start(url: str, tmp_path: Path, payload: Payload) -> Iterator[Callable[[str]
         stop.__exit__(None, None, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gate", GATES)
 def test_no_ticket_stays_without_a_status(start: Callable[[str], Host], gate: str) -> None:
     """A ticket has its status, at whatever step of storing the message's id the events arrive.

@@ -19,6 +19,8 @@ from . import dying_sender
 from .catching_up import System, settings_of, system
 from .forked import started
 
+pytestmark = pytest.mark.slow  # each kills a process, on each database
+
 
 @pytest.fixture(params=KINDS)
 def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[System]:

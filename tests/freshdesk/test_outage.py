@@ -47,6 +47,7 @@ FAULTS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", LEDGERS)
 def test_an_outage_of_two_days(kind: str, tmp_path: Path) -> None:
     """A recheck corrects every message, and late webhooks call nobody twice, revert nothing, and

@@ -144,6 +144,7 @@ def test_old_ledger_that_is_empty_is_upgraded(source: SQLLedger, target: SQLLedg
     assert rows(target) == rows(source)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target_kind", KINDS)
 def test_copy_that_is_killed_leaves_nothing(
     target_kind: str, target: SQLLedger, source: SQLLedger

@@ -149,7 +149,10 @@ def test_head_is_the_newest_migration() -> None:
     assert max(REVISIONS) == HEAD
 
 
-@pytest.mark.parametrize("start", ["base", *REVISIONS])
+OLDER = (pytest.param(one, marks=pytest.mark.slow) for one in REVISIONS[:-2])
+
+
+@pytest.mark.parametrize("start", ["base", *OLDER, *REVISIONS[-2:]])
 def test_upgrade_from_every_revision(bare_url: str, bare: Engine, start: str) -> None:
     """From every revision, with data in it, the tables become those of the metadata."""
     if start != "base":

@@ -25,6 +25,8 @@ from .databases import SERVERS
 from .entries import POLICY, entry
 from .proxy import Network, network
 
+pytestmark = pytest.mark.slow  # each waits for time-outs
+
 REQUESTS = 8
 SHORT_SECONDS = 1
 HANDLER_SECONDS = 4

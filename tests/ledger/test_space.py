@@ -35,6 +35,7 @@ def live_through_a_day(ledger: SQLLedger, day: int) -> int:
         return int(connection.exec_driver_sql(SIZES[kind]).scalar_one())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", SIZES)
 def test_pruned_ledger_stays_its_size(sql_ledger: SQLLedger) -> None:
     """On SQLite by itself; on PostgreSQL once VACUUM has run, which autovacuum does there."""
