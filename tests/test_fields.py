@@ -104,13 +104,13 @@ def test_ids_have_no_control_characters(text: str) -> None:
 @pytest.mark.parametrize("character", ["x", "ä", "🌷"])
 @pytest.mark.parametrize("field", [Identifier(), StatusField()])
 def test_the_length_of_identifiers(field: Field, character: str) -> None:
-    """An id has at most 255 characters, however many bytes that is."""
+    """An id has at most 255 characters, whatever their number of bytes."""
     assert field.deserialize(character * 255) == character * 255
     assert "1 to 255 characters" in messages(field, character * 256)[0]
 
 
 def test_blank_identifiers() -> None:
-    """The empty text is no id, and a blank is one."""
+    """An empty text is not an id, but a space is."""
     assert "1 to 255 characters" in messages(Identifier(), "")[0]
     assert Identifier().deserialize(" ") == " "
 
@@ -119,7 +119,7 @@ def test_blank_identifiers() -> None:
 @pytest.mark.parametrize("written", [str.upper, str.lower, str.title, str.swapcase])
 @pytest.mark.parametrize("around", ["{}", "{} ", "\t{}\r\n", "\u00a0{}"])
 def test_known_statuses(status: Status, written: Any, around: str) -> None:
-    """A known status is a :class:`Status` in whatever case, with whatever blanks around it."""
+    """A known status is a :class:`Status` in any case, with any surrounding whitespace."""
     assert StatusField().deserialize(around.format(written(status.value))) is status
 
 
@@ -138,7 +138,7 @@ def test_known_statuses(status: Status, written: Any, around: str) -> None:
     ids=ascii,
 )
 def test_unknown_status_stays_as_sent(text: str) -> None:
-    """An unknown status stays plain text as sent, however near it is to a known one."""
+    """An unknown status stays plain text as sent, however similar to a known one."""
     loaded = StatusField().deserialize(text)
     assert loaded == text
     assert type(loaded) is str
@@ -153,7 +153,7 @@ def test_what_is_no_status(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["outbound_message_event", " OUTBOUND_message_event\n"])
 def test_event_types(text: str) -> None:
-    """The event type is known in any case, with blanks around it; another is refused."""
+    """The event type is recognised in any case, with surrounding whitespace; another is refused."""
     assert EventType().deserialize(text) == "outbound_message_event"
     assert messages(EventType(), "x" + text) == ["Must be equal to outbound_message_event."]
 
@@ -205,7 +205,7 @@ def test_errors_may_have_any_form(value: Any, error: tuple[str | None, str | Non
 
 @pytest.mark.parametrize("value", ["", [], [None], [""], True, [False], [[{"code": 1}]], [[]]])
 def test_what_is_no_error(value: Any) -> None:
-    """What says nothing, or cannot be understood, is no error."""
+    """An empty or unintelligible value is not an error."""
     assert ERROR.deserialize(value) is None
 
 
@@ -221,7 +221,7 @@ def test_what_is_no_error(value: Any) -> None:
     ],
 )
 def test_actor_may_be_a_name(value: Any, actor: dict[str, Any] | None) -> None:
-    """An actor may be an object, or a text, which is the name; else there is none."""
+    """An actor may be an object, or a text, which is the name; anything else is ``None``."""
     assert ActorField(ActorSchema).deserialize(value) == actor
 
 
@@ -246,7 +246,7 @@ def test_further_validators_are_called(field_class: Any) -> None:
 
 @pytest.mark.parametrize("field_class", [Text, Identifier, StatusField, Timestamp])
 def test_null_is_taken_where_it_is_the_default(field_class: Any) -> None:
-    """``None`` is taken where a field has it as default, and refused elsewhere."""
+    """``None`` is accepted if it is a field's default, and refused otherwise."""
     assert field_class(load_default=None).deserialize(None) is None
     assert messages(field_class(required=True), None) == ["Field may not be null."]
     assert field_class().serialize("a", {"a": None}) is None

@@ -13,7 +13,7 @@ from .test_fields import ODD_VALUES, messages
 
 
 def instant(moment: datetime, digits: str, offset: int) -> datetime | None:
-    """The same instant in UTC, computed apart; ``None`` if there is no such instant."""
+    """The same instant in UTC, computed independently; ``None`` if there is none."""
     microseconds = int((digits + "000000")[:6])
     try:
         return moment.replace(microsecond=microseconds, tzinfo=UTC) - timedelta(minutes=offset)
@@ -113,7 +113,7 @@ def test_every_rfc_3339_time(
     ids=ascii,
 )
 def test_what_is_no_time(text: str) -> None:
-    """Anything but a real instant written as an RFC 3339 date-time is refused."""
+    """Anything but a real instant as an RFC 3339 date-time is refused."""
     assert "RFC 3339 date-time, such as" in messages(Timestamp(), text)[0]
 
 
@@ -123,7 +123,7 @@ def test_what_is_no_time(text: str) -> None:
     ids=lambda value: ascii(value)[:20],
 )
 def test_what_is_no_unix_time(value: Any) -> None:
-    """What is neither text nor a number of a real instant is no time."""
+    """Anything but a text or number of a real instant is refused."""
     assert "RFC 3339 date-time, such as" in messages(Timestamp(), value)[0]
 
 
@@ -143,12 +143,12 @@ def test_what_is_no_unix_time(value: Any) -> None:
     ],
 )
 def test_unix_times(value: Any, expected: datetime) -> None:
-    """Unix time is taken in seconds, and from 10^11 on in milliseconds, as number or digits."""
+    """Unix time is accepted in seconds, and from 10^11 on in milliseconds, as number or digits."""
     assert Timestamp().deserialize(value) == expected
 
 
 def test_blank_for_the_t() -> None:
-    """A blank may stand for the T."""
+    """A space may replace the T."""
     expected = Timestamp().deserialize("2025-11-18T09:25:45.885Z")
     assert Timestamp().deserialize("2025-11-18 09:25:45.885z") == expected
 

@@ -30,7 +30,7 @@ def test_header_names(name: str) -> None:
 @example("a\n")
 @example("\ta")
 def test_header_values(value: str) -> None:
-    """A header value is non-empty visible ASCII, with spaces inside alone."""
+    """A header value is non-empty visible ASCII, with spaces only inside."""
     is_visible = bool(value) and all(" " <= character <= "~" for character in value)
     is_right = is_visible and value == value.strip(" ")
     assert is_taken(header_values.headers, {"X-A": value}) == is_right
@@ -38,6 +38,6 @@ def test_header_values(value: str) -> None:
 
 
 def test_the_order_of_header_values_is_kept() -> None:
-    """The first of a header's values stays the first, since rotation goes by position."""
+    """The first of a header's values stays the first, since rotation uses positions."""
     given = ["c", "a", "b"]
     assert header_values.headers({"X-A": given})["X-A"] == tuple(given)

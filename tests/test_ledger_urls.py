@@ -28,7 +28,7 @@ __all__ = ["installed"]  # a fixture
 def test_ledger_urls_of_what_is_installed(
     url: str, packages: tuple[str, ...], installed: Installed
 ) -> None:
-    """A ledger's URL is taken as it is when exactly the packages it needs are installed."""
+    """A ledger's URL is accepted unchanged with exactly the packages it needs."""
     installed(*packages)
     assert ledger_urls.ledger_url(url) == url
 
@@ -45,7 +45,7 @@ def test_ledger_urls_of_what_is_installed(
 def test_ledger_urls_of_what_is_not_installed(
     url: str, present: tuple[str, ...], missing: str, extra: str, installed: Installed
 ) -> None:
-    """A ledger that needs something not installed says what, and with which extra it comes."""
+    """A ledger whose package is missing names it, and the extra that installs it."""
     installed(*present)
     with pytest.raises(ValueError, match=re.escape(f"needs {missing}: install")) as caught:
         ledger_urls.ledger_url(url)

@@ -1,4 +1,4 @@
-"""Log records say in fields of their own which event they are about."""
+"""Log records have fields that say which event they are about."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def app(make_app: MakeApp, caplog: pytest.LogCaptureFixture) -> Flask:
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, Any]:
-    """Those of the package's fields that a record has, but for the handler's name."""
+    """The package's fields of a record, except the handler's name."""
     known = vars(record)
     return {name: known[name] for name in LOG_FIELDS if name in known and name != "handler"}
 
@@ -43,7 +43,7 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
 def test_a_failing_event(
     app: Flask, ledger: Ledger, payload: Payload, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whatever is logged of a failing event, inline and in a retry, says all that is known."""
+    """Every record about a failing event, inline and in a retry, has all known fields."""
 
     @status_received.connect
     @handler_name("tickets")
@@ -85,7 +85,7 @@ def test_a_failing_event(
 def test_a_handler_that_asks_to_be_called_later(
     app: Flask, payload: Payload, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What is no failure says as much."""
+    """Records about other things have the same fields."""
 
     @status_received.connect
     @handler_name("tickets")
@@ -127,14 +127,14 @@ def test_documented_configuration_writes_every_field(
 
 
 def test_every_logger_of_the_package_adds_the_fields() -> None:
-    """No module makes a logger past `get_logger`, whose records would lack them."""
+    """Every module uses `get_logger`, without which records would lack the fields."""
     folder = Path(flask_fd_whatsapp.__file__).parent
     past = [path.name for path in folder.rglob("*.py") if "getLogger(__name__)" in path.read_text()]
     assert past == []
 
 
 def test_a_rejected_request(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
-    """What is no event's says the receiver, and nothing of the event before it."""
+    """A record that is not about an event has the receiver, and nothing of an earlier event."""
     assert_problem(client_of(app).post(URL, data=b"{"), 400)
     assert_problem(app.test_client().post(URL), 401)
     assert len(caplog.records) == 2
@@ -160,7 +160,7 @@ def test_the_records_of_others_are_left_alone(
 def test_ids_that_are_not_printable(
     app: Flask, payload: Payload, caplog: pytest.LogCaptureFixture, odd: str
 ) -> None:
-    """Bidirectional and other invisible characters reach no line and no field of the log raw."""
+    """No log line or field contains raw bidirectional or other invisible characters."""
 
     @status_received.connect
     def fails(app: Flask, event: object) -> None:
@@ -186,8 +186,8 @@ def test_ids_that_are_not_printable(
 def test_what_an_exception_says(
     app: Flask, payload: Payload, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Text from outside in a handler's exception stays inside its traceback, without raw controls
-    and in lines that cannot be taken for the log's own.
+    """Text from outside in a handler's exception stays inside its traceback, without raw control
+    characters, and cannot be mistaken for lines of the log.
     """
 
     @status_received.connect
@@ -220,7 +220,7 @@ def test_tracebacks_that_need_no_escapes(
 
 
 def test_what_has_no_text() -> None:
-    """An object whose text cannot be had is named by its type: logging it breaks nobody."""
+    """An object whose text cannot be obtained is logged by its type."""
 
     class Broken:
         def __str__(self) -> str:

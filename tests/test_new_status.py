@@ -1,4 +1,4 @@
-"""What it takes to know a new status: a line in ``events``, and one in ``signals``."""
+"""Adding a status takes a line in ``events``, and one in ``signals``."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def check(folder: Path, *modules: str, signals: tuple[str, ...], url: str = "mem
 
 @pytest.mark.parametrize("url", ["memory://", "sqlite:///ledger.db"])
 def test_a_status_is_added_in_two_lines(tmp_path: Path, url: str) -> None:
-    """With its rank and its signal it goes the whole way: schema, ledger, handlers."""
+    """With rank and signal a new status works throughout: schema, ledger, handlers."""
     check(
         tmp_path,
         "events.py",
@@ -107,5 +107,5 @@ def test_a_status_is_added_in_two_lines(tmp_path: Path, url: str) -> None:
 
 
 def test_a_status_without_a_signal_of_its_own_breaks_nothing(tmp_path: Path) -> None:
-    """Until it has one, a message moves forward by it all the same."""
+    """Without a signal, a message still moves forward with it."""
     check(tmp_path, "events.py", signals=("status_changed", "status_received"))

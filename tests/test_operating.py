@@ -1,4 +1,4 @@
-"""docs/operating.md: each trouble has all its parts, and a test that tries what is to be done."""
+"""docs/operating.md: each problem has all its parts, and a test of its remedy."""
 
 from __future__ import annotations
 
@@ -94,13 +94,13 @@ TRIED = {
 
 
 def test_each_remedy_has_a_test() -> None:
-    """Whoever describes a trouble tries what is to be done about it."""
+    """Every remedy on the page has a test."""
     assert list(SECTIONS) == list(TRIED)
 
 
 @pytest.mark.parametrize("section", TRIED)
 def test_remedy_is_tried_by_tests_that_exist(section: str) -> None:
-    """The tests named are there."""
+    """The named tests exist."""
     for name in TRIED[section]:
         path, _, function = name.partition("::")
         tree = ast.parse((TESTS / path).read_text())
@@ -110,6 +110,6 @@ def test_remedy_is_tried_by_tests_that_exist(section: str) -> None:
 
 @pytest.mark.parametrize("section", SECTIONS)
 def test_trouble_has_symptom_look_cause_and_remedy(section: str) -> None:
-    """Each says how it shows, where to look, why it is so and what to do, in this order."""
+    """Each section has symptom, where to look, cause and remedy, in this order."""
     parts = re.findall(r"^- \*\*(.+?)\.\*\*", SECTIONS[section], re.MULTILINE)
     assert " ".join(parts).replace(" and remedy", " Remedy") == "Symptom Look Cause Remedy"

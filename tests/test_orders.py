@@ -37,7 +37,7 @@ def post(client: FlaskClient, name: str) -> Any:
 
 
 class Host:
-    """An application that writes down which handler got which event, and may fail at it."""
+    """An application that records which handler got which event, and may fail."""
 
     def __init__(self) -> None:
         self.app = Flask("host")
@@ -85,7 +85,7 @@ def host() -> Host:
 
 @pytest.fixture(scope="module")
 def straight() -> Any:
-    """The message after the five samples came in order, once each."""
+    """The message after the five samples in order, once each."""
     host = Host()
     for name in SAMPLES:
         post(host.client, name)
@@ -93,7 +93,7 @@ def straight() -> Any:
 
 
 def test_samples_make_a_message_that_was_read(straight: Any) -> None:
-    """The five samples make a message that was read, though it had failed."""
+    """The five samples result in a message that was read, although it had failed."""
     assert (straight.status, straight.external_reference_id) == ("READ", "MM-T1-00001")
     assert (straight.error.code, straight.error.message) == ("INVALID", "FAILED")
     assert set(straight.times) == {name.upper() for name in SAMPLES}
@@ -102,7 +102,7 @@ def test_samples_make_a_message_that_was_read(straight: Any) -> None:
 
 @pytest.mark.parametrize("order", list(permutations(SAMPLES)), ids="-".join)
 def test_every_order(host: Host, straight: Any, order: tuple[str, ...]) -> None:
-    """Whatever the order, doubled or not, the message's state and the handlers' calls agree."""
+    """For any order and duplicates, the message's state and the handlers' calls agree."""
     for place, name in enumerate(order):
         assert post(host.client, name).json == {"result": "accepted"}
         for seen in order[: place + 1]:
@@ -129,7 +129,7 @@ tries = st.lists(
 @settings(deadline=None)
 @given(tries)
 def test_orders_with_failures(tries: list[tuple[str, set[str]]]) -> None:
-    """Whichever handlers fail when, each succeeds once an event and only ever moves forward."""
+    """Whenever handlers fail, each succeeds once per event and only moves forward."""
     host = Host()
     tried: list[str] = []
     for name, failing in tries:
@@ -174,7 +174,7 @@ def test_orders_with_failures(tries: list[tuple[str, set[str]]]) -> None:
 def test_higher_rank_moves_the_message(
     app: Flask, ledger: Ledger, client: FlaskClient, payload: Payload, order: str, expected: Any
 ) -> None:
-    """An event moves its message if its rank is higher than all before, and is stale otherwise."""
+    """An event moves its message if its rank is the highest so far, and is stale otherwise."""
     received, changed = Scripted("received"), Scripted("changed")
     status_received.connect(received)
     status_changed.connect(changed)
@@ -198,7 +198,7 @@ def test_higher_rank_moves_the_message(
 def test_failure_stays_visible(
     ledger: Ledger, client: FlaskClient, payload: Payload, later: str, failed_first: bool
 ) -> None:
-    """A delivery wins over a failure, whichever came first, and the failure stays visible."""
+    """A delivery takes precedence over a failure in any order, and the failure stays visible."""
     bodies = [payload("failed"), payload("read", data__status=later)]
     for body in bodies if failed_first else reversed(bodies):
         client.post(URL, json=body)
@@ -209,7 +209,7 @@ def test_failure_stays_visible(
 
 
 def test_messages_apart(ledger: Ledger, client: FlaskClient, payload: Payload) -> None:
-    """Messages move by themselves, two of one id in different accounts too."""
+    """Messages move independently, even with one id in different accounts."""
     client.post(URL, json=payload("read"))
     for changes in ({"account_id": "7"}, {"data__message_id": "M2"}):
         assert client.post(URL, json=payload("sent", **changes)).json == {"result": "accepted"}
@@ -218,7 +218,7 @@ def test_messages_apart(ledger: Ledger, client: FlaskClient, payload: Payload) -
 
 
 def test_unknown_alone(ledger: Ledger, client: FlaskClient, payload: Payload) -> None:
-    """A message of which only an unknown status came has no status, and the time of that one."""
+    """A message with only an unknown status has no status, but that one's time."""
     client.post(URL, json=payload(data__status="PLAYED"))
     message = ledger.message(MESSAGE_ID)
     assert message is not None

@@ -81,7 +81,7 @@ def modules() -> dict[str, Path]:
 
 
 def imports_of(path: Path, name: str) -> Iterator[str]:
-    """The dotted names that a module imports anywhere in it, relative ones made absolute."""
+    """The dotted names that a module imports anywhere, with relative imports resolved."""
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -95,7 +95,7 @@ def imports_of(path: Path, name: str) -> Iterator[str]:
 
 @cache
 def import_graph() -> dict[str, set[str]]:
-    """Which of the package's modules imports which, its parents' ``__init__`` left out."""
+    """Which modules of the package import which, except parents' ``__init__``."""
     known = modules()
     graph: dict[str, set[str]] = {}
     for name, path in known.items():
@@ -108,7 +108,7 @@ def import_graph() -> dict[str, set[str]]:
 
 
 def circle_in(graph: dict[str, set[str]]) -> list[str] | None:
-    """A circle of imports, if there is one."""
+    """A cycle of imports, if there is one."""
     done: set[str] = set()
 
     def follow(name: str, way: list[str]) -> list[str] | None:
@@ -142,7 +142,7 @@ def test_no_core_module_imports_an_optional_dependency() -> None:
 
 
 def test_no_core_module_names_an_optional_dependency() -> None:
-    """Not even inside a function is an optional dependency imported outside the optional parts."""
+    """Optional dependencies are not imported outside the optional parts, even inside functions."""
     for name, path in modules().items():
         if not path.relative_to(FOLDER).as_posix().startswith(MAY_IMPORT_OPTIONAL):
             tops = {target.partition(".")[0] for target in imports_of(path, name)}
@@ -150,7 +150,7 @@ def test_no_core_module_names_an_optional_dependency() -> None:
 
 
 def test_the_public_names() -> None:
-    """``__all__`` is in alphabetical order and holds the documented names, all of them there."""
+    """``__all__`` is sorted and contains the documented names, all of which exist."""
     names = flask_fd_whatsapp.__all__
     assert names == sorted(names)
     assert set(names) == set(NAMES.split())
@@ -183,7 +183,7 @@ def test_exceptions_have_one_base(name: str) -> None:
 
 
 def test_the_blueprints_signature() -> None:
-    """The blueprint takes what is documented, with the documented defaults."""
+    """The blueprint accepts the documented arguments, with the documented defaults."""
     parameters = inspect.signature(FreshdeskWhatsApp).parameters.values()
     assert [(p.name, p.default) for p in parameters] == [
         ("name", "fd_whatsapp"),
@@ -198,14 +198,14 @@ def test_the_blueprints_signature() -> None:
 
 
 def test_no_circles() -> None:
-    """No module imports another in a circle, not even inside a function."""
+    """No modules import each other in a cycle, even inside functions."""
     graph = import_graph()
     assert graph[f"{ROOT}.blueprint"] >= {f"{ROOT}.receiving.receiver", f"{ROOT}.ledger.context"}
     assert circle_in(graph) is None
 
 
 def test_circles_are_found() -> None:
-    """The search for circles finds one where there is one."""
+    """The search for cycles finds one."""
     assert circle_in({"a": {"b", "c"}, "b": set(), "c": {"d"}, "d": {"c"}}) == ["c", "d", "c"]
 
 
@@ -263,7 +263,7 @@ BELOW = {
 
 
 def test_imports_point_one_way() -> None:
-    """Each room imports lower ones alone: ground, figures, ledger, handling, and so on."""
+    """Each package imports only lower ones: basics, figures, ledger, handling, and so on."""
     for name, targets in import_graph().items():
         layer = name.split(".")[1] if "." in name else ""
         tops = {target.split(".")[1] for target in targets if target != ROOT}
@@ -274,13 +274,13 @@ def test_imports_point_one_way() -> None:
 
 
 def test_no_two_modules_share_a_name() -> None:
-    """A module is found by its name alone."""
+    """Module names are unique."""
     names = [path.stem for path in FOLDER.rglob("*.py") if not path.stem.startswith("_")]
     assert sorted(names) == sorted(set(names))
 
 
 def test_what_watches_stands_above_what_receives() -> None:
-    """Nothing on the way of an event imports what watches it, which imports no command."""
+    """Nothing that handles an event imports monitoring, which imports no command."""
     for name, targets in import_graph().items():
         layer = name.split(".")[1] if "." in name else ""
         tops = {target.split(".")[1] for target in targets if target != ROOT}

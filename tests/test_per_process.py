@@ -9,7 +9,7 @@ from flask_fd_whatsapp.per_process import PerProcess
 
 
 def test_a_process_always_gets_the_value_it_made() -> None:
-    """The value is made when it is first asked for, and once."""
+    """The value is created once, when first needed."""
     made: list[object] = []
 
     def make() -> object:
@@ -23,7 +23,7 @@ def test_a_process_always_gets_the_value_it_made() -> None:
 
 
 def test_an_empty_value_is_kept_too() -> None:
-    """What is false, such as an empty list, is not made anew."""
+    """A falsy value, such as an empty list, is not created again."""
     own: PerProcess[list[int]] = PerProcess(list)
     own.get().append(1)
     own.get().clear()
@@ -31,7 +31,7 @@ def test_an_empty_value_is_kept_too() -> None:
 
 
 def test_what_was_taken_out_is_made_anew() -> None:
-    """Who takes the value out gets it, and nobody after that."""
+    """A popped value is returned once."""
     own = PerProcess(object)
     first = own.get()
     assert own.pop() is first
@@ -40,7 +40,7 @@ def test_what_was_taken_out_is_made_anew() -> None:
 
 
 def test_threads_that_ask_at_once_get_the_same() -> None:
-    """However many are made when several threads are the first to ask, one is used."""
+    """If several threads create it concurrently, one value is used."""
     start, found = Barrier(4), list[object]()
     own = PerProcess(lambda: (start.wait(5), object())[1])
 
@@ -56,7 +56,7 @@ def test_threads_that_ask_at_once_get_the_same() -> None:
 def test_another_process_makes_its_own_and_keeps_its_parents(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A child does not get what its parent made, nor lets go of it, which would end it."""
+    """A child process gets its own value, and does not drop its parent's, which would close it."""
     ended: list[int] = []
 
     class Connection:

@@ -28,14 +28,14 @@ RANKS = ["QUEUED", "SENT", "FAILED", "DELIVERED", "READ"]
 
 @dataclass
 class Fold:
-    """What a message should look like, told from the accepted payloads alone."""
+    """The expected state of a message, computed from the accepted payloads only."""
 
     times: dict[str, datetime] = field(default_factory=dict)
     reference: str | None = None
     failure: tuple[str | None, str | None] | None = None
 
     def add(self, payload: dict[str, Any]) -> bool:
-        """Take in an event; whether it is new."""
+        """Add an event; return whether it is new."""
         data = payload["data"]
         if self.reference is None:
             self.reference = reference_of(data.get("external_reference_id"))
@@ -89,7 +89,7 @@ def reference_of(value: Any) -> str | None:
 
 
 def error_of(value: Any) -> tuple[str | None, str | None] | None:
-    """Code and message, if one of them is told."""
+    """Code and message, if there is any."""
     if isinstance(value, list):
         value = value[0] if value else None
     if isinstance(value, str):
@@ -128,7 +128,7 @@ def is_ours(event_type: str) -> bool:
 
 
 def parsed(body: bytes) -> Any:
-    """The JSON value in a body, or the ``ValueError`` that it is none."""
+    """The JSON value in a body, or its ``ValueError``."""
 
     def refuse(constant: str) -> None:
         raise ValueError(constant)
@@ -140,7 +140,7 @@ def parsed(body: bytes) -> Any:
 
 
 class Host:
-    """An application whose answers are checked, one by one, against folds of what it took."""
+    """An application whose answers are checked against folds of the accepted events."""
 
     def __init__(self, ledger: MemoryLedger) -> None:
         self.ledger = ledger
@@ -176,7 +176,7 @@ class Host:
             self.check_not_taken(payload, result)
 
     def count_kept(self) -> int:
-        """How often bodies came that are in quarantine."""
+        """How often the bodies in quarantine were received."""
         return sum(entry.count for entry in self.ledger.quarantined(limit=10_000))
 
     def check_taken(self, payload: Any, *, is_new: bool) -> None:
@@ -220,7 +220,7 @@ class Host:
 def test_answers_to_mutated_samples_are_true(
     ledger: type[MemoryLedger], posted: list[bytes]
 ) -> None:
-    """Whatever comes in, the answer is one of the table and true, and the state its fold."""
+    """For any input, the answer is in the table and true, and the state is the fold."""
     host = Host(ledger())
     for body in posted:
         host.post(body)
@@ -231,7 +231,7 @@ def test_answers_to_mutated_samples_are_true(
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(posted=st.lists(details, min_size=1, max_size=4))
 def test_details_never_lose_a_status(posted: list[bytes]) -> None:
-    """Whatever the details look like, an event that is one is accepted, or a duplicate."""
+    """An event with any details is accepted, or a duplicate."""
     host = Host(MemoryLedger())
     for body in posted:
         answer = host.client.post(URL, data=body)
@@ -252,7 +252,7 @@ def test_details_never_lose_a_status(posted: list[bytes]) -> None:
     )
 )
 def test_deliveries_in_any_order(deliveries: list[tuple[str, str, str]]) -> None:
-    """Samples doubled and in any order are all accepted, once each, and end in their fold."""
+    """Duplicated samples in any order are all accepted, once each, and end in their fold."""
     host = Host(MemoryLedger())
     for name, message_id, account_id in deliveries:
         sample = json.loads(_SAMPLE_TEXTS[name])
@@ -263,7 +263,9 @@ def test_deliveries_in_any_order(deliveries: list[tuple[str, str, str]]) -> None
 
 
 def test_every_order_of_the_samples(payload: Payload) -> None:
-    """All 120 orders of the five statuses end in one state, each handler called once an event."""
+    """All 120 orders of the five statuses end in one state, and each handler is called once per
+    event.
+    """
     samples = [json.dumps(payload(name)).encode() for name in SAMPLES]
     states = []
     for order in permutations(samples):

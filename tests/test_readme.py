@@ -57,7 +57,7 @@ def rows(page: str) -> list[list[str]]:
 
 
 def receivers_of(app: Flask) -> list[Receiver]:
-    """Every receiver that takes the samples, be it of one of many accounts."""
+    """Every receiver that accepts the samples, even for one of many accounts."""
     found = []
     for receiver in app.extensions["fd_whatsapp"].values():
         if receiver.accounts is None:
@@ -135,7 +135,7 @@ def test_view_of_a_message_works(app: Flask) -> None:
 
 
 def test_settings_table() -> None:
-    """Every setting stands there, in the order of the code, with its default."""
+    """Every setting is listed, in the order of the code, with its default."""
     table = {row[0].strip("`"): row[1].strip("`") for row in rows("settings")}
     assert set(table) == {f"FD_WHATSAPP_{key}" for key in KNOWN_KEYS}
     assert table.pop("FD_WHATSAPP_HEADERS") == "required"
@@ -146,7 +146,7 @@ def test_settings_table() -> None:
 
 
 def test_signals_table() -> None:
-    """Every signal stands there, with the reasons of a rejection."""
+    """Every signal is listed, with the reasons of a rejection."""
     table = {row[0].strip("`"): row[2] for row in rows("signals")}
     assert set(table) == {signal.name for signal in (*EVENT_SIGNALS, *NOTICES)}
     reasons = re.findall(r"`(\w+)`", table["webhook_rejected"].split("(")[1].split(")")[0])
@@ -154,7 +154,7 @@ def test_signals_table() -> None:
 
 
 def test_commands_table() -> None:
-    """Every command stands there."""
+    """Every command is listed."""
     assert {re.findall(r"\w+", row[0])[0] for row in rows("commands")} == set(NAMES)
 
 
@@ -166,7 +166,7 @@ def options_of(command: click.Command) -> set[str]:
 
 
 def test_options_that_are_named_exist() -> None:
-    """Each command that is named exists, and so does each option that is shown with it."""
+    """Every named command exists, and so does every option shown with it."""
     shown = re.findall(r"flask fd-whatsapp ([a-z]+)([^`\n|]*)", ALL_TEXT)
     assert len(shown) > 100
     for name, rest in shown:
@@ -177,14 +177,14 @@ def test_options_that_are_named_exist() -> None:
 
 
 def test_settings_that_are_named_exist() -> None:
-    """Each key that is named is a setting, or belongs to one of several receivers."""
+    """Every named key is a setting, or belongs to one of several receivers."""
     named = set(re.findall(r"(?<![\w])(?:FLASK_)?FD_WHATSAPP_(\w+)", ALL_TEXT))
     others = re.compile(r"(EUROPE|AMERICA|TEST|COPY_TO)(_|$)")
     assert {key for key in named if not others.match(key)} <= set(KNOWN_KEYS)
 
 
 def test_answers_table() -> None:
-    """Every answer stands there."""
+    """Every answer is listed."""
     answers = [row[1] for row in rows("answers")]
     words = {result.label for result in Result if result.status == 200}
     assert {
@@ -195,7 +195,7 @@ def test_answers_table() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
 def test_links_lead_somewhere(page: Path) -> None:
-    """Links to headings and files lead somewhere."""
+    """Links to headings and files work."""
     for target in re.findall(r"\]\((?!https:)([^)]+)\)", page.read_text(encoding="utf-8")):
         path, _, anchor = target.partition("#")
         linked = page.parent / path if path else page

@@ -48,7 +48,7 @@ def put(payload: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
 
 
 def value_of(event: Any, path: str) -> Any:
-    """What an event has for the field at *path*."""
+    """An event's value for the field at *path*."""
     for name in path.removeprefix("data.").split("."):
         event = getattr(event, name)
     return event
@@ -126,7 +126,7 @@ def test_what_may_not_be_missing(path: str, full: dict[str, Any]) -> None:
 @pytest.mark.parametrize("path", STRICT)
 @pytest.mark.parametrize("value", [True, False, [], ["x"], {}, 7, 0.5, "x", float("inf")])
 def test_wrong_types(path: str, value: Any, full: dict[str, Any]) -> None:
-    """What identifies an event has to be of its type; ids and times may be numbers."""
+    """Fields that identify an event must have their type; ids and times may be numbers."""
     is_number = type(value) in (int, float) and value != float("inf")
     put(full, path, value)
     if (is_number and path in NUMBERS) or (value == "x" and path in IDS):
@@ -169,7 +169,7 @@ DETAILS = [
 
 @pytest.mark.parametrize(("path", "value", "loaded"), DETAILS, ids=lambda value: ascii(value)[:25])
 def test_details_refuse_nothing(path: str, value: Any, loaded: Any, full: dict[str, Any]) -> None:
-    """A detail of any shape is taken as well as it can be, and stays as it was sent on dump."""
+    """A detail of any shape is used as far as possible, and dumped as sent."""
     event = SCHEMA.load(put(full, path, value))
     assert value_of(event, path) == loaded
     assert json.dumps(SCHEMA.dump(event)) == json.dumps(full)
@@ -195,7 +195,7 @@ REASON = DeliveryError("131026", "away")
     ],
 )
 def test_errors_beside_error(error: Any, errors: Any, loaded: Any, full: dict[str, Any]) -> None:
-    """``errors`` counts where ``error`` says nothing; both stay as they were sent on dump."""
+    """``errors`` is used if ``error`` is empty; both are dumped as sent."""
     full["data"].update(error=error, errors=errors)
     event = SCHEMA.load(full)
     assert event.error == loaded
@@ -208,7 +208,7 @@ def test_errors_beside_error(error: Any, errors: Any, loaded: Any, full: dict[st
 def test_what_cannot_be_used_is_warned_of_once(
     full: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What cannot be used is warned of by its path, and an unknown status by its name, once."""
+    """An unusable value is logged once by its path, and an unknown status by its name."""
     full.update(actor={"name": [1]}, event_time="soon", account_domain=5)
     full["data"].update(status="PLAYED\u202e", error=True)
     schema = OutboundMessageEventSchema()
@@ -230,12 +230,12 @@ def test_what_cannot_be_used_is_warned_of_once(
 
 @pytest.mark.parametrize("value", [None, [], "x", 7, True, [{}]])
 def test_what_is_no_object(value: Any) -> None:
-    """What is no object is an error of the whole."""
+    """Anything but an object is an error of the whole payload."""
     assert set(errors_of(value)) == {"_schema"}
 
 
 def test_all_errors_at_once(full: dict[str, Any]) -> None:
-    """Every field that is wrong is named, in one answer, and no detail with them."""
+    """Every wrong field is named at once, and no details are."""
     full.update(account_id=True, event_time="yesterday", actor=[])
     full["data"].update(message_id="", timestamp=None, error={"code": []})
     assert set(errors_of(full)) == {"account_id", "data.message_id", "data.timestamp"}
@@ -246,13 +246,13 @@ def test_all_errors_at_once(full: dict[str, Any]) -> None:
     "text", ["a\x00b", "a\ud800b", "\udfff", "a\nb", "a\x7fb", "a\x85b", "x" * 256]
 )
 def test_ids_hold_no_odd_text(path: str, text: str, full: dict[str, Any]) -> None:
-    """Ids and statuses that a database could not hold are an error under their path."""
+    """Ids and statuses that a database could not store are an error under their path."""
     assert set(errors_of(put(full, path, text))) == {path}
 
 
 @pytest.mark.parametrize("path", IDS)
 def test_long_ids(path: str, full: dict[str, Any]) -> None:
-    """Ids and statuses of 255 characters are taken."""
+    """Ids and statuses of 255 characters are accepted."""
     assert value_of(SCHEMA.load(put(full, path, "ä" * 255)), path) == "ä" * 255
 
 
@@ -272,7 +272,7 @@ def test_an_empty_reference(full: dict[str, Any]) -> None:
 @pytest.mark.parametrize("path", FREE_TEXTS)
 @pytest.mark.parametrize("text", ["", "a\x00b", "a\ud800b", "\udfff", "a\nb", "x" * 70_000])
 def test_free_text_may_be_odd(path: str, text: str, full: dict[str, Any]) -> None:
-    """What a database would refuse in a name or message never makes an event fail."""
+    """Text in a name or message that a database would refuse does not make an event fail."""
     event = SCHEMA.load(put(full, path, text))
     is_nothing = text == "" and path.startswith("data.error.")
     assert value_of(event, path) == (None if is_nothing else text)

@@ -42,7 +42,7 @@ TEAM_SCHEMA = TeamEventSchema()
 
 
 def test_an_event_without_payload() -> None:
-    """An event made by hand dumps to a payload of what it has, and loads to the same event."""
+    """An event created by hand dumps to a payload, which loads to the same event."""
     event = StatusEvent(account_id="A", message_id="M", status=Status.SENT, timestamp=NOON)
     dumped = SCHEMA.dump(event)
     assert dumped == {
@@ -77,14 +77,14 @@ def test_an_event_without_payload() -> None:
 )
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_changed_event(name: str, change: dict[str, Any], payload: Payload) -> None:
-    """What was changed on an event is dumped, and the payload it came with stays as it was."""
+    """Changes of an event are dumped, and its original payload stays unchanged."""
     event = replace(SCHEMA.load(payload(name)), **change)
     assert SCHEMA.load(SCHEMA.dump(event)) == event
     assert event.payload == payload(name)
 
 
 def test_an_empty_text_that_was_taken_away(payload: Payload) -> None:
-    """A text that was sent empty and is ``None`` now does not come back on dump."""
+    """A text that was sent empty and is now ``None`` is not dumped as empty."""
     event = replace(SCHEMA.load(payload("sent", account_domain="")), account_domain=None)
     assert SCHEMA.load(SCHEMA.dump(event)) == event
 
@@ -115,13 +115,13 @@ def test_unknown_fields_are_kept(path: str, value: Any, payload: Payload) -> Non
     ids=str,
 )
 def test_values_stay_as_sent(changes: dict[str, Any], payload: Payload) -> None:
-    """What means the same is dumped as it was sent, number for number and digit for digit."""
+    """Equal values are dumped as sent, number for number and digit for digit."""
     sent = payload("sent", **changes)
     assert repr(SCHEMA.dump(SCHEMA.load(sent))) == repr(payload("sent", **changes))
 
 
 def test_many_at_once(payload: Payload) -> None:
-    """A list of payloads loads and dumps as each by itself."""
+    """A list of payloads loads and dumps like each one separately."""
     sent = [payload(name) for name in SAMPLES]
     events = SCHEMA.load(sent, many=True)
     assert events == [SCHEMA.load(payload(name)) for name in SAMPLES]
@@ -140,7 +140,7 @@ def test_a_custom_schema(payload: Payload) -> None:
 
 
 def test_a_changed_custom_event(payload: Payload) -> None:
-    """What was changed in a host's own fields is dumped under their keys."""
+    """Changes of a host's own fields are dumped under their keys."""
     sent = payload("sent", data__price="7") | {"x-team": "sales"}
     event = replace(TEAM_SCHEMA.load(sent), team="support", price=8, tags=["b"])
     dumped = TEAM_SCHEMA.dump(event)

@@ -86,7 +86,7 @@ def mutate(payload: dict[str, Any], changes: list[tuple[tuple[str, ...], Any]]) 
 
 
 def check(event: StatusEvent) -> None:
-    """Every value of an event is what its type says."""
+    """Every value of an event has its declared type."""
     for text in (event.account_id, event.message_id, event.status):
         assert 1 <= len(text) <= 255
     assert event.external_reference_id != ""
@@ -106,7 +106,7 @@ def check(event: StatusEvent) -> None:
 @settings(max_examples=400, deadline=None)
 @given(st.sampled_from(SENT), mutations)
 def test_mutated_samples_load_or_are_errors(sample: dict[str, Any], changes: Any) -> None:
-    """A mutated sample is an error by field or an event, and an event dumps to what was sent."""
+    """A mutated sample is an error by field, or an event that dumps to what was sent."""
     sent = mutate(sample, changes)
     before = json.dumps(sent)
     try:
@@ -146,7 +146,7 @@ events = st.builds(
 @settings(max_examples=200, deadline=None)
 @given(events)
 def test_any_event(event: StatusEvent) -> None:
-    """Any event, with its own payload or another's, loads to itself from what it dumps to."""
+    """Any event, with its own payload or another's, round-trips through dump and load."""
     dumped = SCHEMA.dump(event)
     assert SCHEMA.load(dumped) == event
     assert SCHEMA.load(json.loads(json.dumps(dumped))) == event

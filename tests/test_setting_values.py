@@ -37,7 +37,7 @@ def test_what_is_no_account_id(text: str) -> None:
 
 @pytest.mark.parametrize("ids", [b"123", bytearray(b"123"), range(0), iter("12"), object()])
 def test_what_is_no_list_of_account_ids(ids: Any) -> None:
-    """Bytes and other things that only look like a list are not read as one."""
+    """Bytes and other list-like values are not read as lists."""
     assert not is_taken(values.account_ids, ids)
 
 
@@ -56,7 +56,7 @@ def test_whole_numbers(value: int, minimum: int) -> None:
 
 
 def test_celery_has_to_be_installed(installed: Installed) -> None:
-    """Dispatch on Celery is taken with Celery, and names its extra without."""
+    """Dispatch on Celery is accepted if Celery is installed, and otherwise names its extra."""
     installed("celery")
     assert values.dispatch("celery") == "celery"
     installed()

@@ -94,7 +94,7 @@ def test_unset_keys_have_their_defaults(name: str) -> None:
     ],
 )
 def test_right_values(key: str, value: Any, expected: Any) -> None:
-    """A right value is taken, in each of the forms it may be written in."""
+    """A valid value is accepted in each of its notations."""
     assert getattr(read(**{key: value}), key.lower()) == expected
 
 
@@ -238,7 +238,7 @@ def test_wrong_values(key: str, value: Any, mistake: str, remedy: str) -> None:
 
 @pytest.mark.parametrize("given", [{}, {"HEADERS": {}}])
 def test_headers_are_required(given: dict[str, Any]) -> None:
-    """Without headers nothing starts, and the message gives both ways out."""
+    """Without headers the application does not start, and the message gives both remedies."""
     config = {f"{PREFIX}_{key}": value for key, value in given.items()}
     with pytest.raises(ConfigurationError, match=r"^FD_WHATSAPP_HEADERS is not set") as caught:
         Settings.from_config(config, PREFIX)
@@ -294,7 +294,7 @@ def test_an_empty_second_prefix_is_a_typo() -> None:
 
 
 def test_messages_name_the_receivers_own_prefix() -> None:
-    """A message names the key as this receiver's prefix makes it."""
+    """A message names the key with this receiver's prefix."""
     with pytest.raises(ConfigurationError, match=r"^SUPPORT_MAX_ATTEMPTS: "):
         read("SUPPORT", MAX_ATTEMPTS=0)
     with pytest.raises(ConfigurationError, match=r"^SUPPORT_HEADERS is not set"):

@@ -81,7 +81,7 @@ def test_a_campaign_pattern(from_environment: Any) -> None:
     ],
 )
 def test_wrong_texts(from_environment: Any, key: str, text: str, message: str) -> None:
-    """What only looks right in the environment is refused with the key and the remedy."""
+    """A value that only looks right in the environment is refused with the key and the remedy."""
     with pytest.raises(ConfigurationError) as caught:
         from_environment(**{key: text})
     assert str(caught.value).startswith(f"FD_WHATSAPP_{key}: ")
@@ -90,7 +90,7 @@ def test_wrong_texts(from_environment: Any, key: str, text: str, message: str) -
 
 @pytest.mark.parametrize("key", KNOWN_KEYS)
 def test_quotes_that_a_docker_env_file_keeps_are_named(from_environment: Any, key: str) -> None:
-    """Whatever the key, the message says so, and does not show the value."""
+    """The message says so for any key, and does not show the value."""
     with pytest.raises(
         ConfigurationError, match=f"^FD_WHATSAPP_{key}: .*quotes around it were"
     ) as e:

@@ -76,7 +76,7 @@ API = {"API_KEY": SECRET, "DOMAIN": "acme.freshdesk.com", "ACCOUNT_IDS": ["1"]}
     ],
 )
 def test_the_api_key_needs_a_domain_and_one_account(changes: dict[str, Any], told: str) -> None:
-    """Without what belongs to it a key is an error that says what to set, and not the key."""
+    """A key without its counterpart is an error that says what to set, without the key's value."""
     with pytest.raises(ConfigurationError, match=told) as caught:
         read(**{**API, **changes})
     assert SECRET not in str(caught.value)

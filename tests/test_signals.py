@@ -70,7 +70,7 @@ def test_unknown_status_is_received_alone(
 def test_known_in_any_case(
     client: FlaskClient, payload: Payload, signals_seen: Seen, status: str
 ) -> None:
-    """A known status is known in any case."""
+    """A known status is recognised in any case."""
     client.post(URL, json=payload("read", data__status=status))
     assert names(signals_seen) == ["message_read", "status_changed", "status_received"]
 
@@ -78,7 +78,7 @@ def test_known_in_any_case(
 def test_duplicate_sends_no_signal(
     client: FlaskClient, payload: Payload, signals_seen: Seen
 ) -> None:
-    """A duplicate sends no signal, whatever else of it is new."""
+    """A duplicate sends no signal, even if other parts of it are new."""
     client.post(URL, json=payload("sent"))
     del signals_seen[:]
     again = payload("sent", event_time="2025-11-19T00:00:00Z", extra=1)
@@ -173,13 +173,13 @@ def test_rejection_tells_reason_and_status(
 
 @pytest.mark.parametrize("body", [b"", b'{"event_type": "agent_event"}'])
 def test_ignored_is_not_rejected(app: Flask, signals_seen: Seen, body: bytes) -> None:
-    """What is ignored is not rejected."""
+    """Ignored requests are not rejections."""
     assert post_raw(app, body).json == {"result": "ignored"}
     assert signals_seen == []
 
 
 def test_rejected_is_of_this_app(make_app: MakeApp) -> None:
-    """A rejection is told to this application's handlers alone."""
+    """A rejection is sent only to this application's handlers."""
     told: list[str] = []
     one, two = make_app(), make_app()
     for name, app in [("one", one), ("two", two)]:
@@ -198,7 +198,7 @@ def last(seen: Seen) -> tuple[str | None, str | None]:
 
 @pytest.mark.parametrize("name", SAMPLES[:-1])
 def test_failed_learns(make_app: MakeApp, payload: Payload, signals_seen: Seen, name: str) -> None:
-    """FAILED, which lacks the reference, is given the message's reference and campaign."""
+    """FAILED, which lacks the reference, gets the message's reference and campaign."""
     client = authorized(make_app(CAMPAIGN=CAMPAIGN))
     client.post(URL, json=payload(name))
     assert last(signals_seen) == (REFERENCE, "T1")
@@ -210,7 +210,7 @@ def test_failed_learns(make_app: MakeApp, payload: Payload, signals_seen: Seen, 
 
 
 def test_failed_first(make_app: MakeApp, payload: Payload, signals_seen: Seen) -> None:
-    """A FAILED that comes first has no reference, and what it lacked at the retry if it does."""
+    """A FAILED that arrives first has no reference, but has it in a later retry."""
     client = authorized(make_app(CAMPAIGN=CAMPAIGN))
     status_received.connect(fail)
     client.post(URL, json=payload("failed"))
@@ -224,7 +224,7 @@ def test_failed_first(make_app: MakeApp, payload: Payload, signals_seen: Seen) -
 
 
 def test_nothing_to_learn(make_app: MakeApp, payload: Payload, signals_seen: Seen) -> None:
-    """The reference of one message is not given to another's, even of the same id elsewhere."""
+    """One message's reference is not used for another, even with the same id elsewhere."""
     client = authorized(make_app(CAMPAIGN=CAMPAIGN))
     client.post(URL, json=payload("sent"))
     for changes in ({"account_id": "7"}, {"data__message_id": "M2"}):

@@ -59,7 +59,7 @@ URLS = {
 
 
 def run(folder: Path, url: str, *command: str) -> str:
-    """What a process with the host application printed."""
+    """The output of a process with the host application."""
     (folder / "host.py").write_text(HOST)
     done = subprocess.run(
         [sys.executable, *command],
@@ -79,7 +79,7 @@ def run(folder: Path, url: str, *command: str) -> str:
 
 
 def test_importing_the_package_imports_little_else(tmp_path: Path) -> None:
-    """Neither the commands nor a ledger nor anything slow comes with the package."""
+    """Importing the package imports neither commands nor ledgers nor anything slow."""
     modules = json.loads(run(tmp_path, URLS["memory"], "-c", IMPORT))
     assert "flask_fd_whatsapp.receiving.receiver" in modules
     assert not {name.partition(".")[0] for name in modules} & IMPORTS_NONE_OF
@@ -93,7 +93,7 @@ def test_importing_the_package_imports_little_else(tmp_path: Path) -> None:
 def test_registration_imports_what_the_ledger_needs_and_touches_nothing(
     tmp_path: Path, driver: str
 ) -> None:
-    """The driver is there before the first request; nobody is asked, and no file is made."""
+    """The driver is imported before the first request, without connecting or creating a file."""
     url = URLS[driver.removesuffix("3")]
     script = f"{HOST}\ncreate_app()\nprint(json.dumps(sorted(sys.modules)))"
     modules = json.loads(run(tmp_path, url, "-c", script))
@@ -104,7 +104,7 @@ def test_registration_imports_what_the_ledger_needs_and_touches_nothing(
 
 @pytest.mark.parametrize("kind", ["memory", *KINDS])
 def test_the_first_event_imports_nothing(tmp_path: Path, kind: str) -> None:
-    """No request waits for an import: what it needs came with the registration."""
+    """No request waits for an import: registration has done them."""
     with ExitStack() as stack:
         url = URLS["memory"]
         if kind != "memory":
@@ -124,7 +124,7 @@ def test_the_ledger_in_memory_is_imported_by_its_name() -> None:
 
 
 def test_commands_that_need_no_ledger_do_not_import_it(tmp_path: Path) -> None:
-    """A command of the host's own starts as quickly as without the blueprint."""
+    """A command of the host starts as quickly as without the blueprint."""
     modules = json.loads(run(tmp_path, URLS["sqlite"], "-m", "flask", "modules"))
     assert "flask_fd_whatsapp.blueprint" in modules
     assert "sqlalchemy" not in modules

@@ -1,4 +1,4 @@
-"""The names of the tests, which say what they test."""
+"""The names of the tests have to say what they test."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def names_in(path: Path) -> list[str]:
 
 
 def test_names_say_the_behaviour_and_stand_once() -> None:
-    """A test's name is more than a word, and no other in its folder has it."""
+    """A test's name is more than one word, and unique in its folder."""
     names = Counter(
         (path.parent.relative_to(TESTS).as_posix(), name)
         for path in TESTS.rglob("*.py")

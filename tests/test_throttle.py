@@ -8,7 +8,7 @@ from .concurrency.threads import Clock
 
 
 def test_one_in_an_interval() -> None:
-    """The first passes at once, then one in an interval, which is told how many were held back."""
+    """The first passes at once, then one per interval, with the number held back."""
     clock = Clock()
     throttle = Throttle(60, clock)
     passed = []
@@ -19,13 +19,13 @@ def test_one_in_an_interval() -> None:
 
 
 def test_each_kind() -> None:
-    """What is of another kind is not held back, nor counted."""
+    """Another kind is not held back or counted."""
     throttle = Throttle(60, Clock())
     assert [throttle.admit(kind) for kind in "abab"] == [0, 0, None, None]
 
 
 def test_one_of_many_threads_passes() -> None:
-    """Of many threads at once one passes, and every other is counted."""
+    """Of many concurrent threads one passes, and the others are counted."""
     clock = Clock()
     throttle = Throttle(60, clock)
     with ThreadPoolExecutor(8) as pool:
@@ -36,7 +36,7 @@ def test_one_of_many_threads_passes() -> None:
 
 
 def test_one_of_each_kind_passes() -> None:
-    """One of each kind passes, and no more kinds than can be remembered."""
+    """One of each kind passes, up to the maximum number of kinds."""
     once = Once()
     assert [once.admit("a"), once.admit("b"), once.admit("a")] == [True, True, False]
     passed = [kind for kind in range(MOST_KINDS) if once.admit(kind)]

@@ -23,7 +23,7 @@ def events() -> EventBuilder:
 
 @pytest.fixture
 def make_durable(make_app: MakeApp, tmp_path: Path, empty_ledger_file: Path) -> MakeApp:
-    """As ``make_app``, with the ledger in a database."""
+    """Like ``make_app``, with the ledger in a database."""
 
     def make(**settings: object) -> Flask:
         file = tmp_path / "events.db"

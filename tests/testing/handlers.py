@@ -1,4 +1,4 @@
-"""Handlers to put through the assertions: good ones, and one for each way to be bad."""
+"""Handlers for the assertions: good ones, and one for each kind of mistake."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def marks(app: Flask, tickets: Tickets) -> None:
 
 
 def counts(app: Flask, tickets: Tickets) -> None:
-    """Bad: adds up, call by call."""
+    """Bad: counts calls."""
 
     @message_delivered.connect_via(app)
     @message_failed.connect_via(app)
@@ -60,7 +60,7 @@ def follows_blindly(app: Flask, tickets: Tickets) -> None:
 
 
 def reopens(app: Flask, tickets: Tickets) -> None:
-    """Bad: a failure that came before the delivery leaves its mark, one after it does not."""
+    """Bad: a failure before the delivery leaves its mark, one after it does not."""
     follows(app, tickets)
 
     @message_failed.connect_via(app)
@@ -70,7 +70,7 @@ def reopens(app: Flask, tickets: Tickets) -> None:
 
 
 def appears_once(app: Flask, tickets: Tickets) -> None:
-    """Bad: takes a second call for an error."""
+    """Bad: fails when called again."""
     seen: Counter[tuple[str, str, str]] = Counter()
 
     @message_read.connect_via(app)
@@ -83,7 +83,7 @@ def appears_once(app: Flask, tickets: Tickets) -> None:
 
 
 def knows_references_only(app: Flask, tickets: Tickets) -> None:
-    """Bad: has no place for a failure that comes first, without a reference."""
+    """Bad: cannot handle a failure that arrives first, without a reference."""
 
     @status_changed.connect_via(app)
     def follow_reference(app: Flask, event: StatusEvent) -> None:
@@ -92,7 +92,7 @@ def knows_references_only(app: Flask, tickets: Tickets) -> None:
 
 
 def compares_with_the_last(app: Flask, tickets: Tickets) -> None:
-    """Bad: adds up unless it was called for the same event just before."""
+    """Bad: counts calls unless the previous one was for the same event."""
 
     @message_delivered.connect_via(app)
     @message_read.connect_via(app)

@@ -45,7 +45,7 @@ def test_payloads_have_the_samples_shape(events: EventBuilder, name: str) -> Non
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_payloads_meet_the_schema(events: EventBuilder, name: str) -> None:
-    """Each payload meets the schema and is of the builder's message."""
+    """Each payload matches the schema and is about the builder's message."""
     event = load(getattr(events, name)())
     assert (event.message_id, event.account_id) == (events.message_id, events.account_id)
     expected = None if name == "failed" else events.external_reference_id
@@ -55,7 +55,7 @@ def test_payloads_meet_the_schema(events: EventBuilder, name: str) -> None:
 
 
 def test_fresh_ids() -> None:
-    """Each builder is for a message of its own, and all that it builds is of that one."""
+    """Each builder is for a separate message, and all its payloads are about that."""
     first = EventBuilder(account_id="7")
     builders = [first, first.another(), first.another(), EventBuilder()]
     assert len({builder.message_id for builder in builders}) == 4
@@ -65,7 +65,7 @@ def test_fresh_ids() -> None:
 
 
 def test_fresh_ids_with_a_seed() -> None:
-    """A seeded random module does not make ids come again: tests may share a database."""
+    """Ids do not repeat with a seeded random module: tests may share a database."""
     state = random.getstate()
     first = EventBuilder()
     random.setstate(state)
@@ -110,7 +110,7 @@ def test_naive_time(events: EventBuilder, call: str) -> None:
 
 
 def test_any_field_can_be_given(events: EventBuilder) -> None:
-    """Any documented field can be given, null too, and the order stays that of the samples."""
+    """Any documented field can be passed, even null, in the order of the samples."""
     payload = events.queued(account_id=7, actor=None, message_id="M", external_reference_id=None)
     assert list(payload) == list(events.queued())
     assert (payload["account_id"], payload["actor"]) == (7, None)
@@ -128,13 +128,13 @@ def test_failure_says_why(events: EventBuilder) -> None:
 
 
 def test_unknown_field(events: EventBuilder) -> None:
-    """A field that is not documented is a typo, and the error lists the known ones."""
+    """An undocumented field is an error that lists the known ones."""
     with pytest.raises(TypeError, match=r"acount_id: not documented.* account_id,"):
         events.sent(acount_id="7")  # type: ignore[call-arg]
 
 
 def test_unknown_status(events: EventBuilder) -> None:
-    """A status that is not documented has the shape of the others."""
+    """An undocumented status has the shape of the others."""
     assert shape(events.event("PLAYED")) == shape(events.sent())
     assert load(events.event("PLAYED")).rank is None
 
@@ -150,7 +150,7 @@ def test_journey_is_in_order_of_time(events: EventBuilder) -> None:
 
 
 def test_payloads_are_apart(events: EventBuilder) -> None:
-    """What is changed in one payload is not changed in the next."""
+    """Changing one payload does not change the next."""
     payload = events.sent()
     payload["actor"]["name"] = "somebody"
     payload["data"].clear()

@@ -28,7 +28,7 @@ Put = Callable[..., None]
 
 @pytest.fixture
 def put(whatsapp: WhatsAppClient) -> Put:
-    """Puts handlers through an assertion."""
+    """Runs an assertion with handlers."""
     tickets: Tickets = {}
 
     def put(check: Check, connect: Connect, **options: Any) -> None:
@@ -41,12 +41,12 @@ def put(whatsapp: WhatsAppClient) -> Put:
 @pytest.mark.parametrize("connect", [handlers.follows, handlers.marks])
 @BOTH
 def test_idempotent_handler_passes(put: Put, check: Check, connect: Connect) -> None:
-    """A handler that sets values, and only goes forward, passes both."""
+    """A handler that sets values, and only moves forward, passes both."""
     put(check, connect)
 
 
 def test_order_of_arrival(put: Put) -> None:
-    """A handler that keeps what came last is caught, with both orders and results."""
+    """A handler that keeps the last status is caught, with both orders and results."""
     with pytest.raises(AssertionError) as caught:
         put(assert_same_in_every_order, handlers.follows_blindly, journeys=[["SENT", "READ"]])
     assert str(caught.value).splitlines()[:3] == [
@@ -58,13 +58,13 @@ def test_order_of_arrival(put: Put) -> None:
 
 
 def test_late_failure(put: Put) -> None:
-    """A handler that a failure leads astray is caught by the journeys tried by default."""
+    """A handler misled by a failure is caught by the default journeys."""
     with pytest.raises(AssertionError, match=r"DELIVERED, FAILED: {'status': <Status.DELIVERED"):
         put(assert_same_in_every_order, handlers.reopens)
 
 
 def test_failure_without_reference(put: Put) -> None:
-    """A handler that knows messages by reference alone is caught, with the remedy."""
+    """A handler that finds messages only by reference is caught, with the remedy."""
     with pytest.raises(AssertionError, match=r"FAILED, QUEUED: {}(?s:.*)by its message_id"):
         put(
             assert_same_in_every_order,
@@ -74,7 +74,7 @@ def test_failure_without_reference(put: Put) -> None:
 
 
 def test_called_twice(put: Put) -> None:
-    """A handler that adds up is caught, with both results and its name."""
+    """A handler that counts is caught, with both results and its name."""
     with pytest.raises(AssertionError) as caught:
         put(assert_same_under_duplicates, handlers.counts, journeys=[["SENT", "READ"]])
     message = str(caught.value).splitlines()
@@ -88,7 +88,7 @@ def test_called_twice(put: Put) -> None:
 
 
 def test_called_twice_late(put: Put) -> None:
-    """A handler that bears a repetition at once, but not later, is caught."""
+    """A handler that tolerates an immediate repetition, but not a later one, is caught."""
     with pytest.raises(AssertionError, match=r"all, and then all again: {'calls': 4"):
         put(assert_same_under_duplicates, handlers.compares_with_the_last)
 
@@ -116,7 +116,7 @@ def test_raises_in_an_order(whatsapp: WhatsAppClient) -> None:
 
 @BOTH
 def test_nothing_left(whatsapp: WhatsAppClient, check: Check) -> None:
-    """The receiver's ledger is its own again afterwards, and no event is unfinished."""
+    """The receiver's ledger is restored afterwards, and no event is unfinished."""
     ledger = whatsapp.receiver.ledger
     tickets: Tickets = {}
     handlers.follows(whatsapp.app, tickets)
@@ -127,7 +127,7 @@ def test_nothing_left(whatsapp: WhatsAppClient, check: Check) -> None:
 
 @BOTH
 def test_one_attempt(make_app: MakeApp, check: Check) -> None:
-    """A lost success is no failed attempt: it passes where one attempt is all there is."""
+    """A lost success is not a failed attempt: it passes even with a single attempt allowed."""
     app, tickets = make_app(MAX_ATTEMPTS=1), Tickets()
     handlers.follows(app, tickets)
     check(WhatsAppClient(app), lambda message: tickets[message.message_id])
@@ -135,7 +135,7 @@ def test_one_attempt(make_app: MakeApp, check: Check) -> None:
 
 @BOTH
 def test_nothing_passes_without_a_handler(put: Put, whatsapp: WhatsAppClient, check: Check) -> None:
-    """Without a handler, the recorder aside, there is nothing that could pass."""
+    """Without a handler, besides the recorder, nothing can pass."""
     with recorded(whatsapp.app), pytest.raises(AssertionError, match="No handler is connected"):
         put(check, lambda app, tickets: None)
 

@@ -23,7 +23,7 @@ from .handlers import Tickets
 
 @pytest.fixture
 def make_scores(make_durable: MakeApp, tmp_path: Path) -> Callable[..., tuple[Flask, Any]]:
-    """An application that adds up reads in its ledger's database, and what reads the sum."""
+    """An application that counts in its ledger's database, and reads the sum."""
 
     def make(**settings: Any) -> tuple[Flask, Any]:
         app = make_durable(**settings)
@@ -54,7 +54,7 @@ def make_scores(make_durable: MakeApp, tmp_path: Path) -> Callable[..., tuple[Fl
 def test_adding_up_in_the_transaction_passes(
     make_scores: Callable[..., tuple[Flask, Any]], dispatch: str
 ) -> None:
-    """A handler that adds up through ``current_ledger.transaction`` passes: it is rolled back."""
+    """A handler that counts through ``current_ledger.transaction`` passes: it is rolled back."""
     app, read = make_scores(DISPATCH=dispatch)
     whatsapp, events = WhatsAppClient(app), EventBuilder()
     assert_same_under_duplicates(whatsapp, read, journeys=[["SENT", "READ"]])
@@ -65,7 +65,7 @@ def test_adding_up_in_the_transaction_passes(
 
 @pytest.mark.parametrize("dispatch", ["inline", "deferred"])
 def test_adding_up_elsewhere_is_caught(make_durable: MakeApp, dispatch: str) -> None:
-    """A handler that adds up elsewhere is caught on a durable ledger too, however dispatched."""
+    """A handler that counts elsewhere is caught on a durable ledger too, with any dispatch."""
     app, tickets = make_durable(DISPATCH=dispatch), Tickets()
     handlers.counts(app, tickets)
     with pytest.raises(AssertionError, match="called twice"):

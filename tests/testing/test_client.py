@@ -55,7 +55,7 @@ def test_events_are_posted_with_configured_headers(
 
 
 def test_other_headers(make_app: MakeApp, events: EventBuilder) -> None:
-    """Headers given come beside the configured ones, or in place of them."""
+    """Extra headers are added to the configured ones, or replace them."""
     handler = Scripted("handler")
     message_read.connect(handler)
     whatsapp = WhatsAppClient(make_app(DATA_HEADERS=["X-Tenant"]))
@@ -71,7 +71,7 @@ def test_raw_body(whatsapp: WhatsAppClient, body: str | bytes) -> None:
 
 
 def test_field_order(whatsapp: WhatsAppClient, events: EventBuilder) -> None:
-    """The body's fields stand in the payload's order."""
+    """The body's fields are in the payload's order."""
     handler = Scripted("handler")
     message_read.connect(handler)
     payload = events.read()
@@ -81,7 +81,7 @@ def test_field_order(whatsapp: WhatsAppClient, events: EventBuilder) -> None:
 
 
 def test_receiver_is_chosen_by_name(two: Flask, events: EventBuilder) -> None:
-    """Where there are several receivers, one is chosen by its name."""
+    """If there are several receivers, one is chosen by its name."""
     whatsapp = WhatsAppClient(two)
     assert whatsapp.to("europe").play([events.sent()]) == ["accepted"]
     assert status_of(two, events, "europe") == "SENT"
@@ -119,7 +119,7 @@ def test_no_receiver(events: EventBuilder) -> None:
 def test_receiver_is_found_whatever_the_roots(
     make_app: MakeApp, events: EventBuilder, config: dict[str, Any]
 ) -> None:
-    """The receiver is found whatever the host's own settings say about names and roots."""
+    """The receiver is found with any settings of the host about names and roots."""
     app = make_app()
     app.config.update(config)
     assert WhatsAppClient(app).play([events.sent()]) == ["accepted"]
@@ -137,7 +137,7 @@ def test_events_come_by_https(app: Flask, events: EventBuilder) -> None:
 
 
 def test_play_tells_what_was_new(whatsapp: WhatsAppClient, events: EventBuilder) -> None:
-    """A journey is played in order, and the results tell what was new."""
+    """A journey is played in order, and the results say what was new."""
     journey = events.journey()
     assert whatsapp.play([*journey, *journey]) == ["accepted"] * 4 + ["duplicate"] * 4
     assert status_of(whatsapp.app, events) == "READ"
@@ -169,7 +169,7 @@ def test_play_failing_handler(whatsapp: WhatsAppClient, events: EventBuilder) ->
 def test_play_not_taken(
     make_app: MakeApp, events: EventBuilder, settings: Any, changes: Any, message: str
 ) -> None:
-    """An event that is not taken makes the play fail, with the answer."""
+    """A rejected event makes the play fail, with the answer."""
     with pytest.raises(AssertionError, match=message):
         WhatsAppClient(make_app(**settings)).play([events.sent(**changes)])
 
@@ -183,7 +183,7 @@ def test_play_retry_later(whatsapp: WhatsAppClient, events: EventBuilder) -> Non
 
 
 def test_play_in_the_way(app: Flask, events: EventBuilder) -> None:
-    """An answer that is not the receiver's is told apart."""
+    """An answer that is not the receiver's is reported as such."""
     app.before_request(lambda: redirect("/login"))
     with pytest.raises(AssertionError, match=r"302 FOUND to /login - not by the receiver: .*check"):
         WhatsAppClient(app).play([events.sent()])
@@ -201,7 +201,7 @@ def test_client_errors_hide_headers(make_app: MakeApp, events: EventBuilder) -> 
 def test_deferred_handlers_have_run_after_the_play(
     make_durable: MakeApp, events: EventBuilder
 ) -> None:
-    """Where dispatch is deferred, the handlers have been called when the play is over."""
+    """With deferred dispatch, the handlers have been called when the play is over."""
     whatsapp = WhatsAppClient(make_durable(DISPATCH="deferred"))
     handler = Scripted("handler")
     message_read.connect(handler)
@@ -212,7 +212,7 @@ def test_deferred_handlers_have_run_after_the_play(
 
 
 def test_deferred_give_up(make_durable: MakeApp, events: EventBuilder) -> None:
-    """Where dispatch is deferred, a handler that gives up fails the play too."""
+    """With deferred dispatch, a handler that gives up fails the play too."""
     handler = Scripted("handler", GiveUp("no such order"))
     message_read.connect(handler)
     with pytest.raises(AssertionError, match="is dead: a handler gave up"):
@@ -220,7 +220,7 @@ def test_deferred_give_up(make_durable: MakeApp, events: EventBuilder) -> None:
 
 
 def test_deferred_retry_later(make_durable: MakeApp, events: EventBuilder) -> None:
-    """Where dispatch is deferred, a handler that asks to be called again fails the play too."""
+    """With deferred dispatch, a handler that postpones fails the play too."""
     handler = Scripted("handler", RetryLater(7))
     message_read.connect(handler)
     with pytest.raises(AssertionError, match="asks to be called again later"):

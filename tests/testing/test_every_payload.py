@@ -27,7 +27,7 @@ def test_careful_handlers_take_every_payload(whatsapp: WhatsAppClient) -> None:
 
 
 def test_careless_handler_is_caught(whatsapp: WhatsAppClient) -> None:
-    """A handler that takes an error's text for given fails, and is told on which payload."""
+    """A handler that relies on an error's text fails, with the payload."""
 
     @message_failed.connect_via(whatsapp.app)
     def careless(app: Flask, event: StatusEvent) -> None:
@@ -40,14 +40,14 @@ def test_careless_handler_is_caught(whatsapp: WhatsAppClient) -> None:
 
 
 def test_schema_that_refuses_is_caught(make_app: MakeApp) -> None:
-    """A receiver that does not take what is documented is told of with its answer."""
+    """A receiver that rejects documented payloads is reported with its answer."""
     client = WhatsAppClient(make_app(ACCOUNT_IDS=["7"]))
     with pytest.raises(AssertionError, match="403"):
         assert_handles_every_payload(client)
 
 
 def test_message_is_the_hosts_own(whatsapp: WhatsAppClient) -> None:
-    """Each payload is of a message that the host has made."""
+    """Each payload is about a message that the host has created."""
     made: list[str] = []
     seen: set[str] = set()
 

@@ -80,7 +80,7 @@ def test_duplicates(app, fd_whatsapp_client):
 
 @pytest.fixture
 def host(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    """A host's own suite, in a folder of its own, with warnings as errors."""
+    """A host's own suite, in its own folder, with warnings as errors."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # installed ones slow it down
     pytester.makeini("[pytest]\nfilterwarnings = error\naddopts = -p no:cacheprovider")
     pytester.makepyfile(hostapp=APP, test_host=SUITE)
@@ -134,7 +134,7 @@ def test_bad_handlers(host: pytest.Pytester) -> None:
 
 
 def test_imported_first(host: pytest.Pytester) -> None:
-    """A conftest may import the package's helpers beside asking for the plugin, unwarned."""
+    """A conftest may both import the package's helpers and load the plugin, without a warning."""
     host.makeconftest(
         "from flask_fd_whatsapp.testing import EventBuilder\n" + CONFTEST.format(connect="follow")
     )
@@ -142,7 +142,9 @@ def test_imported_first(host: pytest.Pytester) -> None:
 
 
 def test_without_app(host: pytest.Pytester) -> None:
-    """A suite without a fixture ``app`` is told so, and has the builders all the same."""
+    """A suite without a fixture ``app`` gets an error that says so, and has the builders
+    nevertheless.
+    """
     host.makeconftest('pytest_plugins = ["flask_fd_whatsapp.testing"]')
     host.makepyfile(
         test_host="""

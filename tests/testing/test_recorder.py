@@ -31,7 +31,7 @@ def test_signals_are_recorded_in_order(whatsapp: WhatsAppClient, events: EventBu
 
 
 def test_failing_handler_is_recorded(whatsapp: WhatsAppClient, events: EventBuilder) -> None:
-    """A failing handler is recorded too, and does not make the others come twice."""
+    """A failing handler is recorded too, and does not repeat the others."""
     message_failed.connect(handler := Scripted("broken", ValueError()))
     with recorded(whatsapp.app) as seen:
         assert whatsapp.post(events.failed()).status_code == 503
@@ -48,7 +48,7 @@ def test_failing_handler_is_recorded(whatsapp: WhatsAppClient, events: EventBuil
 
 
 def test_other_app(app: Flask, make_app: MakeApp, events: EventBuilder) -> None:
-    """Only what is sent for the application under test is recorded."""
+    """Only signals sent for the application under test are recorded."""
     other = WhatsAppClient(make_app())
     with recorded(app) as seen:
         other.play(events.journey())
@@ -56,7 +56,7 @@ def test_other_app(app: Flask, make_app: MakeApp, events: EventBuilder) -> None:
 
 
 def test_recorder_leaves_nothing_connected(whatsapp: WhatsAppClient, events: EventBuilder) -> None:
-    """Nothing stays connected, and handlers of the host's do."""
+    """The recorder disconnects itself, and the host's handlers stay connected."""
 
     @status_received.connect
     def handler(app: Flask, event: StatusEvent) -> None: ...
@@ -77,7 +77,7 @@ def test_muted_signal_is_not_recorded(whatsapp: WhatsAppClient, events: EventBui
 
 
 def test_check_command(app: Flask) -> None:
-    """The recorder gives the host's check nothing to warn of."""
+    """The recorder causes no warning of the host's check."""
     with recorded(app):
         result = app.test_cli_runner().invoke(args=["fd-whatsapp", "check"])
     assert result.exit_code == 0
