@@ -116,7 +116,7 @@ class _Connection:
         if self._socket is None:
             self._socket = socket.create_connection(("127.0.0.1", self._port), _STUCK_SECONDS)
             self._selector.register(self._socket, EVENT_READ, self)
-        with suppress(OSError):  # then there is no answer to be read either
+        with suppress(OSError):  # then there is no answer to read either
             self._socket.sendall(request)
 
     def receive(self) -> int | None:

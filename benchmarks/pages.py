@@ -90,7 +90,7 @@ def measure(options: Namespace) -> list[Table]:
         variables = {LEDGER_URL: url, PAGES: "yes"}
         with serving(Path(name), variables, worker_class="gthread", workers=1, threads=8) as port:
             bodies = new_bodies()
-            post_for(port, bodies, options.rate, 2)  # what a process does once
+            post_for(port, bodies, options.rate, 2)  # done once per process
             pages = [_page(port, what, view, options.visits) for what, view in VIEWS.items()]
             posts = _posts(port, bodies, options)
     about = f"SQLite with {options.messages:,} messages of the last {DAYS} days; gunicorn with one "

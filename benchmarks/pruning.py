@@ -62,7 +62,7 @@ def measure(options: Namespace) -> list[Table]:
             Path(name), {LEDGER_URL: url}, worker_class="gthread", workers=2, threads=8
         ) as port:
             bodies = new_bodies()
-            post_for(port, bodies, options.rate, 2)  # what a process does once
+            post_for(port, bodies, options.rate, 2)  # done once per process
             rows = [
                 {"while": "nothing"} | row_of(post_for(port, bodies, options.rate, options.seconds))
             ]

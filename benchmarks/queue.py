@@ -27,7 +27,7 @@ RATE = 133
 """Events a second that one account makes at most: 2,000 calls of its API a minute, four each."""
 
 _PATIENCE_SECONDS = 120
-_FIRST = 10  # events of each worker that do not count, since it has to connect first
+_FIRST = 10  # events of each worker that are not measured, since it has to connect first
 
 _COLUMNS = {
     "workers": "processes, each `celery worker --concurrency 1`",

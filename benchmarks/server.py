@@ -17,7 +17,7 @@ from .requests import URL
 
 ROOT = Path(__file__).parents[1]
 
-# The variables that tell another process what to be.
+# The variables that configure another process.
 VARIANT = "BENCHMARK_VARIANT"
 FOLDER = "BENCHMARK_FOLDER"
 LEDGER_URL = "BENCHMARK_LEDGER_URL"
@@ -46,7 +46,7 @@ def serving(
             process = subprocess.Popen(
                 [*command, f"--bind=fd://{descriptor}", "benchmarks.served:create_app()"],
                 cwd=ROOT,
-                # gunicorn keeps a socket of its own at home.
+                # gunicorn keeps a control socket in the home folder.
                 env={
                     **os.environ,
                     **variables,
@@ -66,7 +66,7 @@ def serving(
 
 
 def _wait_until_it_answers(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    # The socket listens already: the request waits for the first worker, or for the end.
+    # The socket is already listening: the request waits for the first worker, or until the end.
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=_SECONDS)) as connection:
         try:
             connection.request("HEAD", URL)

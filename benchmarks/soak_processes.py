@@ -101,6 +101,6 @@ def _parents() -> Iterator[tuple[int, int]]:
         try:
             state, parent, *_ = stat.read_text().rpartition(")")[2].split()
         except OSError:
-            continue  # ended in the meantime
+            continue  # it has ended meanwhile
         if state != "Z":
             yield int(stat.parent.name), int(parent)

@@ -15,5 +15,5 @@ from .soak_app import create_app
 app: Flask = create_app(os.environ[LEDGER_URL], json.loads(os.environ[CELERY]))
 celery_app: Celery = app.extensions["celery"]
 
-for name in ("celery.app.trace", "celery.worker.strategy"):  # a line and more for each task
+for name in ("celery.app.trace", "celery.worker.strategy"):  # one or more lines per task
     logging.getLogger(name).setLevel(logging.WARNING)

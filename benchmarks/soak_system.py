@@ -59,7 +59,7 @@ class System:
         variables = {
             LEDGER_URL: url,
             CELERY: json.dumps(config),
-            # gunicorn keeps a socket of its own at home.
+            # gunicorn keeps a control socket in the home folder.
             "HOME": str(folder),
             "XDG_RUNTIME_DIR": str(folder),
         }
@@ -130,7 +130,7 @@ class System:
         """
         self._kill_one(RECEIVER, self._receivers.children(), chance)
         if chance.randrange(4):
-            # One that is just starting its pool would end with it.
+            # One that is just starting its pool would end together with it.
             children = [child for worker in self._ready() for child in worker.children()]
             self._kill_one(POOL_PROCESS, children, chance)
         else:

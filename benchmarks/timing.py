@@ -65,7 +65,7 @@ def measure(
     names = list(subjects)
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for block in each(f"Blocks of {', '.join(names)}", range(-1, blocks)):
-        # The one after a garbage-heavy neighbour must not always be the same.
+        # Rotate, so that not always the same one follows a garbage-heavy neighbour.
         turn = block % len(names)
         for name in names[turn:] + names[:turn]:
             took = _time(subjects[name], events, clock)
@@ -94,7 +94,7 @@ def _time(subject: Subject, events: int, clock: Callable[[], float]) -> float:
     """The seconds that *subject* takes for the next *events* requests."""
     app, environs = subject.app, list(islice(subject.environs, events))
     statuses: list[str] = []
-    # One application's garbage, and what another keeps, is not for this one to go through.
+    # So that one application does not collect another's garbage.
     gc.collect(1)
     gc.freeze()
     start = clock()

@@ -68,7 +68,7 @@ def memory(directory: Path) -> Flask:
     """This package with the in-memory ledger and one handler on ``status_changed``."""
     app = Flask("memory")
     app.config["FD_WHATSAPP_HEADERS"] = {"Authorization": TOKEN}
-    app.testing = True  # no warning of the ledger in memory
+    app.testing = True  # no warning about the in-memory ledger
     app.register_blueprint(FreshdeskWhatsApp())
 
     @status_changed.connect_via(app)

@@ -30,8 +30,8 @@ SAMPLES = ("queued", "sent", "delivered", "read", "failed")
 MakeApp = Callable[..., Flask]
 Payload = Callable[..., dict[str, Any]]
 
-# Nobody outside is talked to, and to read the machine's authorities takes each TLS context 20 ms:
-# the driver of MariaDB makes one for every connection.
+# No outside host is called, and reading the machine's authorities takes 20 ms per TLS context:
+# MariaDB's driver creates one for every connection.
 os.environ["SSL_CERT_FILE"] = os.devnull
 
 # A shell's background jobs ignore Ctrl-C, and so would the processes that tests interrupt.

@@ -150,7 +150,7 @@ def test_ledger_factory_under_threads(make_app: MakeApp, payload: Payload) -> No
         if opening.apps:
             second.set()
         ledger = opening(app)
-        second.wait(0.1)  # leaves the others time to come in, if they can
+        second.wait(0.1)  # gives others time to interfere, if they can
         return ledger
 
     app = make_app(FreshdeskWhatsApp(ledger=factory))

@@ -23,7 +23,7 @@ def test_names_say_the_behaviour_and_stand_once() -> None:
     names = Counter(
         (path.parent.relative_to(TESTS).as_posix(), name)
         for path in TESTS.rglob("*.py")
-        if path.parent.name != "typing"  # is checked, and not run
+        if path.parent.name != "typing"  # is checked but not run
         for name in names_in(path)
     )
     assert len(names) > 1000

@@ -38,7 +38,7 @@ def send_campaign(campaign: str, file: Path) -> None:
             outcomes[send(campaign, row)] += 1
     click.echo(", ".join(f"{count} {outcome}" for outcome, count in outcomes.items()))
     is_open = False
-    for state in ("sending", "unknown"):  # left as they are: sent again they might come twice
+    for state in ("sending", "unknown"):  # left as they are: sending again might send twice
         for one in current_ledger.sends(campaign=campaign, state=state, limit=100_000):
             click.echo(f"{one.external_reference_id} is {state} since {one.created_at:%F %T} UTC")
             is_open = True
@@ -64,6 +64,6 @@ def send(campaign: str, row: Mapping[str, str]) -> str:
     except (Refused, ValueError) as error:
         click.echo(f"{reference}: {error}", err=True)
         return "refused"
-    except FreshdeskWhatsAppError as error:  # the next row would fare no better
+    except FreshdeskWhatsAppError as error:  # the next row would fail, too
         raise click.ClickException(f"{reference}: {error} Run it again to go on here.") from error
     return "sent"

@@ -44,7 +44,7 @@ def play(folder: Path) -> int:
         api = stack.enter_context(freshdesk.serving(simulator))
         config = _config(folder, simulator, api)
         ledger = create_app(config).extensions["fd_whatsapp"]["fd_whatsapp"].ledger
-        ledger.upgrade()  # all tables are there before there are several processes
+        ledger.upgrade()  # all tables exist before there are several processes
         settings = {f"FLASK_{key}": json.dumps(value) for key, value in config.items()}
         port = stack.enter_context(gunicorn(HOST, EXAMPLES, folder, settings))
         print(f"\nTickets at http://127.0.0.1:{port}{PATH}, their database is the ledger's")

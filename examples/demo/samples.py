@@ -73,7 +73,7 @@ def _run(port: int, steps: Iterable[Step], printed: TextIO) -> int:
     mistakes = 0
     for step in steps:
         headers = {"Authorization": step.token, "Content-Type": "application/json"}
-        print(f"\nPOST {step.title}", flush=True)  # before what the server logs of it
+        print(f"\nPOST {step.title}", flush=True)  # before the server logs it
         answer = request(port, "POST", PATH, step.body, headers)
         mistakes += not _show(step, answer, printed.read())
     return mistakes

@@ -44,7 +44,7 @@ def gunicorn(
     process: subprocess.Popen[bytes] | None = None
     try:
         with socket.create_server(("127.0.0.1", 0)) as listening, held_back():
-            # It is listening already and handed over: no port is guessed, nothing waited for.
+            # A listening socket is handed over: no port is guessed, and nothing has to wait.
             process = _start(app, where, folder, settings, listening.fileno())
             port = int(listening.getsockname()[1])
         yield port

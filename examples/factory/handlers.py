@@ -30,4 +30,4 @@ def connect_handlers(app: Flask) -> None:
         if event.status == Status.FAILED:
             ticket["reopened_because"] = (event.error and event.error.message) or "unknown"
         else:
-            ticket.pop("reopened_because", None)  # it arrived all the same
+            ticket.pop("reopened_because", None)  # it arrived nevertheless

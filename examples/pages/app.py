@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 from flask_fd_whatsapp import FreshdeskWhatsApp, status_changed
 from flask_fd_whatsapp.dashboard import Dashboard
 
-PASSWORD = "look"  # of the example alone
+PASSWORD = "look"  # of the example only
 TOKEN = "Bearer s3cret"
 
 LOGIN = """<!doctype html><html lang="en"><title>Log in</title>

@@ -27,7 +27,7 @@ app.config["CELERY"] = {
     "broker_url": "amqp://guest:guest@127.0.0.1//",
     "task_ignore_result": True,
     "beat_schedule": {
-        # Picks up what failed, what asked to be called later, and what was not handed over.
+        # Picks up events that failed, were postponed, or were not handed over.
         "fd-whatsapp-sweep": {
             "task": SWEEP,
             "schedule": SWEEP_SECONDS,

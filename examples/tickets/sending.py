@@ -53,7 +53,7 @@ def store(reference: str, message_id: str) -> None:
     """Store the message's id in the ticket, and its status so far."""
     ticket = db.session.scalars(select(Ticket).where(Ticket.reference == reference)).one()
     ticket.message_id = message_id
-    db.session.commit()  # before the ledger is asked, or an event in between would be missed
+    db.session.commit()  # before reading the ledger, or an event in between would be missed
     catch_up(message_id)
 
 

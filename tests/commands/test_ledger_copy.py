@@ -29,9 +29,7 @@ def test_move_to_another_database(
     copied = run_json(deferred, "copy", "--to", url)
     assert (copied["rows"]["fd_whatsapp_event"], copied["missed"]["events"]) == (3, 0)
     moved = make_app(LEDGER_URL=url, DISPATCH="deferred")
-    assert (
-        post(moved, data__message_id="M1") == "accepted"
-    )  # recorded already: it is not there twice
+    assert post(moved, data__message_id="M1") == "accepted"  # already recorded: not twice
     make_due(moved)
     assert run(moved, "retry").exit_code == 0
     assert states(moved) == dict.fromkeys(("M0", "M1", "M2"), "done")

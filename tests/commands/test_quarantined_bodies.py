@@ -188,7 +188,7 @@ def test_replay_is_no_arrival(
         (standing,) = run_json(refusing, "status", "--max-rejected", "off")["receivers"]
         return run_json(refusing, "quarantine", "list"), standing["rejections"]
 
-    # The last of several rejections within a second is noted at that second's end.
+    # The last of several rejections within a second is written at the end of that second.
     wait_until(lambda: has_noted(*told()), "the last rejection is noted")
     before = told()
     assert run(another_process, "quarantine", "replay", "--all").exit_code == 1

@@ -340,7 +340,7 @@ def test_renewed_while_it_ends(
         if current_thread().name != "fd-whatsapp-replay":
             return hold(**arguments)
         begun.set()
-        ended.wait(0.2)  # comes now where nothing makes the end wait for this
+        ended.wait(0.2)  # arrives now if nothing makes the end wait for it
         return hold(**arguments)
 
     def end_soon(**arguments: Any) -> None:

@@ -56,7 +56,7 @@ def test_one_message_is_never_handled_twice_at_once(
         assert busy[event.message_id].acquire(blocking=False), "handled twice at once"
         try:
             tried[key] += 1
-            Event().wait(0.001)  # lets the others run into it, if they could
+            Event().wait(0.001)  # gives others time to interfere, if they can
             if tried[key] == 1:
                 raise ConnectionError("fails at first")
             succeeded[key] += 1

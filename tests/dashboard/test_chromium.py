@@ -143,7 +143,7 @@ def stops_of(page: Any, most: int) -> list[list[str]]:
         stop = page.evaluate(
             "(() => { const at = document.activeElement; return at === document.body ? null :"
             " [at.tagName, at.type === 'date' ? 'solid' : getComputedStyle(at).outlineStyle,"
-            " at.textContent.trim()]; })()"  # a part of a date shows itself where it is
+            " at.textContent.trim()]; })()"  # a part of a date is shown in place
         )
         if stop is None:
             return stops

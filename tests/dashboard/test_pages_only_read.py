@@ -115,7 +115,7 @@ def test_looking_changes_nothing(ledger: Ledger) -> None:
     for url in views(app, ledger):
         assert app.test_client().get(url, buffered=True).status_code in (200, 404), url
         assert everything(ledger) == before, url
-    assert [one.state for one in ledger.sends()] == [SendState.SENT]  # now it was asked for
+    assert [one.state for one in ledger.sends()] == [SendState.SENT]  # now it was requested
 
 
 @pytest.mark.parametrize("ledger", KINDS, indirect=True)

@@ -170,7 +170,7 @@ def test_a_ticket_is_sent_through_freshdesk(tmp_path: Path) -> None:
     def send() -> Any:
         return client.put(f"/tickets/{REFERENCE}", data={"to": "+4930123456"})
 
-    assert (send().status_code, ticket(app)["status"]) == (503, None)  # nobody is there yet
+    assert (send().status_code, ticket(app)["status"]) == (503, None)  # nobody is listening yet
     with serving(app) as url:
         command = [sys.executable, "-m", freshdesk.__name__, url + URL, str(port)]
         with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL) as process:

@@ -263,7 +263,7 @@ def test_campaign_of_threads_in_trouble(stack: ExitStack) -> None:
     for thread in threads:
         thread.join()
     made = {m.external_reference_id: m.id for m in double.simulator.messages.values()}
-    assert len(made) == len(double.simulator.messages)  # nobody was sent to twice
+    assert len(made) == len(double.simulator.messages)  # nobody got two messages
     assert double.calls == len(outcomes) == 200
     for reference, outcome in outcomes.items():
         if outcome == "not sent":

@@ -89,7 +89,7 @@ def test_an_outage_of_two_days(kind: str, tmp_path: Path) -> None:
                 was.status,
                 was.external_reference_id,
             )
-            assert was.error in (None, one.error)  # a FAILED that was overtaken may bring it
+            assert was.error in (None, one.error)  # a late FAILED may supply it
             assert one.estimated == frozenset()
             assert one.times == reached(host, message_id)
         calls = Counter((event.message_id, event.status) for event in host.events)

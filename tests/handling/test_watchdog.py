@@ -246,7 +246,7 @@ def test_reports_what_hangs(dog: Watchdog, caplog: pytest.LogCaptureFixture) -> 
         assert hanging.wait(TIMEOUT)
         claim.often.clear()
         claim.times = 0
-        assert claim.often.wait(TIMEOUT)  # looked at often enough to be reported again
+        assert claim.often.wait(TIMEOUT)  # checked often enough to be reported again
     finally:
         let_go.set()
         thread.join(TIMEOUT)

@@ -94,11 +94,11 @@ def _drop(connection: Connection, kind: str, name: str) -> None:
     if kind == "postgresql":
         connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
         return
-    # A connection that was left in a transaction would keep the tables from going.
+    # A connection left in a transaction would prevent the tables from being dropped.
     left = "SELECT id FROM information_schema.processlist WHERE db = %s"
     for (number,) in connection.exec_driver_sql(left, (name,)).all():
         try:
             connection.exec_driver_sql(f"KILL {number}")
         except SQLAlchemyError:
-            continue  # gone by itself in the meantime
+            continue  # already gone
     connection.exec_driver_sql(f"DROP DATABASE {name}")

@@ -34,7 +34,7 @@ def _sqlite(driver: Any, cursor: Any, statement: str, parameters: Any) -> int:
     plan = [(row[1], row[3]) for row in cursor.fetchall()]
     sorts = {parent for parent, line in plan if "TEMP B-TREE" in line}
     for parent, line in plan:
-        # Without sorting, the table itself is the index: read from its end until it is enough.
+        # Without sorting, the table itself is the index, read from its end.
         if line.startswith("SCAN fd_whatsapp") and "INDEX" not in line:
             assert parent not in sorts, plan
     steps = [0]
@@ -46,7 +46,7 @@ def _sqlite(driver: Any, cursor: Any, statement: str, parameters: Any) -> int:
     cursor.execute(statement, parameters)
     cursor.fetchall()
     driver.set_progress_handler(None, 0)
-    return steps[0] // 10  # about what a row takes
+    return steps[0] // 10  # about the size of a row
 
 
 def _postgresql(node: dict[str, Any]) -> Iterator[int]:

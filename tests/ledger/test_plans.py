@@ -27,7 +27,7 @@ ENOUGH = 400
 KEPT = 300  # of which a backlog counts every one
 PAGE = 20
 FEW = 5
-FIRST = 10_000_000  # what a sequence of the server's own does not come to
+FIRST = 10_000_000  # higher than the server's own sequence gets
 START = datetime(2025, 1, 1, tzinfo=UTC)
 
 

@@ -202,7 +202,7 @@ def test_new_event_meanwhile(sql_ledger: SQLLedger, receiver: str | None, place:
     def meanwhile(*_: Any) -> None:
         if current_thread() is not recording and next(places) == place:
             recording.start()
-            recording.join(0.1)  # ends at once where nothing makes it wait
+            recording.join(0.1)  # ends at once if nothing makes it wait
 
     events.listen(sql_ledger.engine, "after_cursor_execute", meanwhile)
     try:

@@ -114,7 +114,7 @@ def test_paging_whatever_is_asked(ledger: Ledger, names: dict[Any, str]) -> None
 def test_paging_by_time_after_a_clock_was_set_back(ledger: Ledger, names: dict[Any, str]) -> None:
     """Events whose times are not in the order of their ids are each on one page."""
     if not isinstance(ledger, SQLLedger):
-        pytest.skip("This process's clock alone gives the times of the ledger in memory.")
+        pytest.skip("The in-memory ledger's times come from this process's clock.")
     first, *_, last = ledger.events(after=0)
     ahead = last.received_at + timedelta(hours=2)
     with ledger.database.writing() as connection:
@@ -282,7 +282,7 @@ def test_backlog_tells_pending_and_dead(ledger: Ledger, names: dict[Any, str]) -
         pending=1,
         oldest_pending=events["f"].received_at,
         next_due=events["f"].due_at,
-        oldest_due=None,  # its process is at it
+        oldest_due=None,  # its process is handling it
         dead=1,
         unacknowledged=1,
     )

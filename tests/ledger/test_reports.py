@@ -29,7 +29,7 @@ WAITING = {
         "SELECT 1 FROM pg_stat_activity"
         " WHERE datname = current_database() AND wait_event_type = 'Lock'"
     ),
-    # innodb_trx would not do: who reads it more often than ten times a second sees no change.
+    # innodb_trx would not do: it is refreshed at most ten times a second.
     "mariadb": (
         "SELECT 1 FROM information_schema.processlist"
         " WHERE db = DATABASE() AND time_ms > 50"

@@ -357,6 +357,6 @@ def test_the_unheard_among_many(ledger: Ledger, many: int, monkeypatch: pytest.M
     for number in range(3):
         ledger.send_record.sent(intend(ledger, external_reference_id=f"R{number}"), f"M{number}")
     handle(ledger, "QUEUED", message_id="M1")
-    handle(ledger, "PLAYED", message_id="M2")  # which is no known status, and an event
+    handle(ledger, "PLAYED", message_id="M2")  # which is not a known status, and an event
     unheard = ledger.send_record.listed(SendFilter(is_unheard=True))
     assert [one.message_id for one in unheard] == ["M0"]

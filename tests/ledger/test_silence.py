@@ -46,7 +46,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time-outs that a test can wait for."""
     monkeypatch.setattr(psycopg_connection.TimedConnection, "answer_seconds", SHORT_SECONDS)
-    monkeypatch.setitem(psycopg_connection.PARAMETERS, "connect_timeout", 2)  # libpq's least
+    monkeypatch.setitem(psycopg_connection.PARAMETERS, "connect_timeout", 2)  # libpq's minimum
     monkeypatch.setattr(mariadb, "ANSWER_SECONDS", SHORT_SECONDS)
     monkeypatch.setattr(mariadb, "LOCK_SECONDS", SHORT_SECONDS)
     monkeypatch.setattr(psycopg_connection, "LOCK_SECONDS", SHORT_SECONDS)
@@ -216,7 +216,7 @@ def test_silent_greeting(
     does not accept, however long answers may take.
     """
     monkeypatch.setattr(mariadb, "CONNECT_SECONDS", SHORT_SECONDS)
-    monkeypatch.setitem(psycopg_connection.PARAMETERS, "connect_timeout", 2)  # libpq's least
+    monkeypatch.setitem(psycopg_connection.PARAMETERS, "connect_timeout", 2)  # libpq's minimum
     url = direct.set(host="127.0.0.1", port=wire.port)
     app = make_app(LEDGER_URL=url.render_as_string(hide_password=False))
     wire.go_silent()
@@ -230,7 +230,7 @@ def test_silent_greeting(
         with ledger_of(app).engine.connect() as connection:
             driver: Any = connection.connection.driver_connection
             found = getattr(driver, str(ledger_of(app).database.time_out_attribute))
-        assert found == timeouts.ANSWER_SECONDS  # that was for the greeting alone
+        assert found == timeouts.ANSWER_SECONDS  # that was only for the greeting
     ledger_of(app).engine.dispose()
 
 

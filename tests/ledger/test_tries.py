@@ -44,7 +44,7 @@ def test_failed_attempt_is_due_later(ledger: Ledger) -> None:
     assert event.due_at is not None
     assert event.due_at - now >= timedelta(seconds=FIRST_DELAY_SECONDS * 0.7)
     assert list(ledger.reservations.due(receiver=RECEIVER, limit=9)) == []
-    claimed(ledger)  # a delivery is tried at once
+    claimed(ledger)  # a delivery is attempted at once
 
 
 def test_event_is_dead_at_the_limit(ledger: Ledger) -> None:

@@ -33,7 +33,7 @@ from .waiting import wait_until
 metadata = MetaData()
 
 received = Table(
-    "host_received",  # no key at all: what is written twice stands there twice
+    "host_received",  # without a key: what is written twice is there twice
     metadata,
     Column("message_id", String(64)),
     Column("status", String(16)),

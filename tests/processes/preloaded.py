@@ -25,7 +25,7 @@ from ..conftest import TOKEN
 
 metadata = MetaData()
 effect = Table(
-    "host_effect",  # no key at all: what is written twice stands there twice
+    "host_effect",  # without a key: what is written twice is there twice
     metadata,
     Column("message_id", String(64)),
     Column("process", Integer),

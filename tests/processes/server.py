@@ -90,7 +90,7 @@ class Server:
             try:
                 name_end = stat.read_text().rpartition(")")[2].split()
             except OSError:
-                continue  # ended in the meantime
+                continue  # it has ended meanwhile
             if int(name_end[1]) == self.process.pid and name_end[0] != "Z":
                 found.append(int(stat.parent.name))
         return sorted(found)

@@ -24,7 +24,7 @@ def erase_along(ledger: SQLLedger, client: Client) -> int:
     """Repeatedly erase the messages whose events are arriving; return how many were erased."""
     erased = 0
     while not client.is_over():
-        newest = client.answered // 6  # of each there are five events, and a quarter comes again
+        newest = client.answered // 6  # each has five events, and a quarter is repeated
         for number in range(max(newest - 3, 0), min(newest + 3, MESSAGES)):
             erased += ledger.maintenance.erase(message_id=f"M{number}").messages
     return erased

@@ -18,7 +18,7 @@ from .waiting import wait_until
 @pytest.mark.parametrize(
     ("kind", "writes"),
     [
-        # Not SQLite and early: who has written there holds the lock that all others wait for.
+        # Not early on SQLite: after writing it holds the lock that all others wait for.
         ("sqlite", WRITES_LATE),
         ("postgresql", WRITES_EARLY),
         ("postgresql", WRITES_LATE),

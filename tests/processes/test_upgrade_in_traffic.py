@@ -69,7 +69,7 @@ def test_the_previous_version_records_events_while_its_tables_are_upgraded(
     settings: dict[str, object] = {"LEDGER_URL": url}
     old = Server(tmp_path, settings, root=previous_version)
     new = Server(tmp_path, settings)
-    # Of a message each: two at once of one message would be told to come again.
+    # Of different messages: two concurrent ones of one message would get a 503.
     events = [make_event(f"M{number}", SAMPLES[number % 5]) for number in range(EVENTS)]
     with running(old):
         with Client(old.port, events, threads=4) as client:

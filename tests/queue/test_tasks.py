@@ -148,7 +148,7 @@ def test_only_so_many_wait(system: System, monkeypatch: pytest.MonkeyPatch) -> N
     assert run(system, "sweep") == {"fd_whatsapp": 0}
     handle(system, system.event(message_ids[0]).id)
     assert run(system, "sweep") == {"fd_whatsapp": 1}
-    assert len(following) == 1  # of little room nothing is made: beat's sweep is enough
+    assert len(following) == 1  # little room is not worth another sweep: beat's is enough
 
 
 def test_receivers_take_turns(system: System, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -116,7 +116,7 @@ def test_hanging_handler(make_system: MakeSystem, monkeypatch: pytest.MonkeyPatc
     hanging = system.post("hold")
     wait_until(lambda: "Hard time limit (3s) exceeded" in worker.text(), "it is ended")
     assert "has been running for 1 seconds on QUEUED" in worker.text()
-    # It is asked to leave before it is killed, which records the failed attempt.
+    # It gets SIGTERM before it is killed, which records the failed attempt.
     wait_until(lambda: system.event(hanging).last_error, "the attempt is recorded")
     (system.folder / f"release-{hanging}").touch()
     system.make_due()

@@ -9,5 +9,5 @@ from .host import create_app
 flask_app = create_app()
 app: Celery = flask_app.extensions["celery"]
 
-# No machine is so slow that a message is left to the sweep which was to be waited for.
+# Long enough for any machine: no message is left to the sweep.
 flask_app.extensions["fd_whatsapp"]["fd_whatsapp"].wait_seconds = 20.0

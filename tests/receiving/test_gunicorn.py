@@ -77,7 +77,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A running server; on SIGTERM it has to end by itself."""
     folder = tmp_path_factory.mktemp("gunicorn")
     # The socket is bound here, so that no other process can take the port in between, and
-    # listens from the beginning: the first request waits until a worker takes it.
+    # listens from the beginning: the first request waits until a worker accepts it.
     with socket.create_server(("127.0.0.1", 0)) as listener, (folder / "log").open("wb") as log:
         fd, port = listener.fileno(), listener.getsockname()[1]
         process = subprocess.Popen(

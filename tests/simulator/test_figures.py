@@ -50,7 +50,7 @@ def test_campaigns_are_counted_as_they_happened(
         settings = {}
         if where != "memory":
             settings["LEDGER_URL"] = stack.enter_context(fresh_database(where, tmp_path))
-        # In memory with room for all: what is dropped would leave no exact times.
+        # In memory with room for all: evicted messages would leave no exact times.
         memory = MemoryLedger(max_events=20 * MESSAGES) if where == "memory" else None
         app = make_app(FreshdeskWhatsApp(ledger=memory), CAMPAIGN=r"^(\w+)-", **settings)
         ledger = app.extensions["fd_whatsapp"]["fd_whatsapp"].ledger

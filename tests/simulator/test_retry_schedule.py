@@ -102,7 +102,7 @@ def test_retry_waits_as_the_schedule_says(
 
 def test_each_delay_comes_once() -> None:
     """Each delay is used once, real waits double, and Retry-After is used where honoured."""
-    clock = Clock()  # stands until it is started
+    clock = Clock()  # stands still until it is started
     retries = Retries(delays=(10, 20))
     waits = [retries.due_again(tries, 99, clock) for tries in (1, 2, 3)]
     assert waits == [clock.begin + 10 * SECOND, clock.begin + 20 * SECOND, None]

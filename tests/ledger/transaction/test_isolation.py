@@ -188,7 +188,7 @@ def deadlocked(app: Flask, host_engine: Engine) -> Callable[[Connection], None]:
         # The other has written more, so that MariaDB takes this one for its victim.
         with ThreadPoolExecutor(1) as pool, host_engine.connect() as other:
             if connection.dialect.name == "postgresql":
-                # Who has waited so long looks for one, and is its victim.
+                # After this long a waiter looks for a deadlock, and is its victim.
                 connection.exec_driver_sql("SET LOCAL deadlock_timeout = '20ms'")
                 other.exec_driver_sql("SET LOCAL deadlock_timeout = '60s'")
             for number in (2, 3, 4, 5):

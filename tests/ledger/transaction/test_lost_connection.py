@@ -155,7 +155,7 @@ def assert_its_own_failure(
     (event,) = ledger.events()
     assert (event.attempts, event.state.value) == (1, "pending")
     assert (event.last_error or "").startswith(f"handler {place}: ")
-    assert_result(deliver(), "accepted")  # and has not waited for a lease
+    assert_result(deliver(), "accepted")  # without waiting for a lease
     assert rows() == ["good", "good", "mended"]
 
 
@@ -196,7 +196,7 @@ def test_own_doing(
     assert_its_own_failure(deliver, connect, rows, sql_ledger, failed, caplog, work, place)
 
 
-@pytest.mark.parametrize("kind", ["postgresql"])  # the others go on after an error
+@pytest.mark.parametrize("kind", ["postgresql"])  # the others continue after an error
 @pytest.mark.parametrize("place", [0, 2])
 def test_aborted_transaction_is_a_failure(
     deliver: Deliver,

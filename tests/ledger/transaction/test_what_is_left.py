@@ -81,7 +81,7 @@ def test_plain_statements_keep_the_connection(
     deliver: Deliver, connect: Any, engine: Engine
 ) -> None:
     """A handler that changes no settings returns its connection for reuse."""
-    engine.dispose()  # of several that other tests have left, each would have its turn
+    engine.dispose()  # others left by earlier tests would each get their turn
     opened: list[int] = []
 
     def plain(connection: Connection) -> None:
