@@ -26,9 +26,9 @@ _HEAD = """# Results
 
 Written by `make bench` on {date}, in {minutes:.0f} minutes.
 
-Compare only numbers of one run: a ratio's two sides were measured in turns, in short blocks, so
-that what else the machine was doing met both. Load averages are those before the run, fdatasync
-is what its disk takes to keep a page, the floor of every commit."""
+Compare only numbers from the same run: the two sides of a ratio were measured alternately in short
+blocks, so that other load on the machine affected both. Load averages are those before the run;
+fdatasync is the time its disk takes to flush a page, the minimum for a commit."""
 
 
 class Benchmark(NamedTuple):

@@ -41,10 +41,10 @@ _FOLLOW = (sys.executable, "-m", "flask", "--app", "benchmarks.backlog_app", "fd
 _COLUMNS = {
     "database": "where the ledger is",
     "handler": "what it does: nothing, or sleep",
-    "one": "events a second that one process handles, the median of the rounds",
+    "one": "events per second handled by one process, the median of the rounds",
     "four": "the same with four",
     "four to one": "in the same round: median and quartiles",
-    "aim": "what that is to be at least",
+    "aim": "the least it should be",
 }
 
 
@@ -76,8 +76,8 @@ def measure(options: Namespace) -> list[Table]:
     return [
         Table(
             title="A backlog",
-            text=f"{options.events:,} events that are due, and `retry --follow` in one process or "
-            "four, in turns; the rate is that of the middle half. The processes and the database "
+            text=f"{options.events:,} due events, and `retry --follow` in one process and in four, "
+            "alternately; the rate is that of the middle half. The processes and the database "
             "share the machine's cores.",
             columns=_COLUMNS,
             rows=rows,

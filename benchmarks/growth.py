@@ -25,11 +25,11 @@ AIM = 1.2
 
 _COLUMNS = {
     "database": "where the ledger is",
-    "what": "an event taken in, recorded and handled; or a query of `current_ledger`",
-    "empty ms": "how long that takes with nothing else in the ledger, the median; waiting counts",
+    "what": "an event received, recorded and handled; or a query of `current_ledger`",
+    "empty ms": "how long that takes in an otherwise empty ledger, including waiting: the median",
     "full ms": "the same with all those events in it",
     "full to empty": "in the same block: median and quartiles",
-    "aim": "what that is to be at most",
+    "aim": "the most it should be",
 }
 
 _QUERIES: dict[str, Callable[[SQLLedger], object]] = {
@@ -77,7 +77,7 @@ def measure(options: Namespace) -> list[Table]:
         Table(
             title=f"With {options.events:,} events in the ledger",
             text=f"In one process, {options.blocks} interleaved blocks of {options.posts} events "
-            "or of one query each; time on the clock, since the database's counts too.",
+            "or of one query each; wall-clock time, since the database's time counts too.",
             columns=_COLUMNS,
             rows=rows,
             notes=notes,

@@ -21,9 +21,9 @@ COMPARED = (("memory", "naive", 0.75), ("sqlite", "floor", 1.25), ("otel", "memo
 
 _COLUMNS = {
     "variant": "what took the POST",
-    "µs": "CPU time an event, the median of the blocks",
-    "of bare": "how many times the bare route's time in the same block: median and quartiles",
-    "aim": "what that is to be at most",
+    "µs": "CPU time per event, the median of the blocks",
+    "of bare": "relative to the bare route in the same block: median and quartiles",
+    "aim": "the most it should be",
     "what it is": "and what it does with the event",
 }
 
@@ -74,7 +74,7 @@ def measure(options: Namespace) -> list[Table]:
         Table(
             title="In one process",
             text=f"{options.blocks} interleaved blocks of {options.events} events; every event is "
-            "of a message of its own, and the vendor's five samples take turns.",
+            "about a different message, with the vendor's five samples in turn.",
             columns=_COLUMNS,
             rows=rows,
             notes=notes,

@@ -47,9 +47,9 @@ AIM_KB: Final = 100
 
 _PAGE_COLUMNS: Final = {
     "page": "whole days by when a message was sent",
-    "first": "milliseconds of the first visit, which goes through the messages",
-    "again": f"milliseconds within the minute after, the median; the aim is {AIM_MS} at most",
-    "kB": f"of the page, without its static files; the aim is {AIM_KB} at most",
+    "first": "milliseconds of the first visit, which reads the messages",
+    "again": f"milliseconds within the minute after, the median; the aim is at most {AIM_MS}",
+    "kB": f"the size of the page, without its static files; the aim is at most {AIM_KB}",
 }
 _POST_COLUMNS: Final = {"while": "what else goes on", **COLUMNS}
 

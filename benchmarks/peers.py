@@ -21,8 +21,8 @@ _INSTALL = "pip install -r benchmarks/requirements.txt"
 
 _COLUMNS = {
     "package": "whose webhook took the POST",
-    "µs": "CPU time an event, the median of the blocks",
-    "of bare": "how many times the bare route's time in the same block: median and quartiles",
+    "µs": "CPU time per event, the median of the blocks",
+    "of bare": "relative to the bare route in the same block: median and quartiles",
     "what it does": "with the event, before one handler is called",
 }
 
@@ -67,7 +67,8 @@ def measure(options: Namespace) -> list[Table]:
         Table(
             title="Other packages",
             text=f"{options.blocks} interleaved blocks of {options.events} events; each package "
-            "gets requests of its own vendor's kind, of about the same size, and keeps nothing.",
+            "gets its own vendor's kind of requests, of about the same size, and stores "
+            "nothing.",
             columns=_COLUMNS,
             rows=rows,
             notes=notes,

@@ -21,10 +21,10 @@ DATABASES = ("sqlite", "postgresql", "mariadb")
 
 _COLUMNS = {
     "database": "where the ledger is",
-    "kept µs": "CPU time of an event with connections that stay open, the median of the blocks",
-    "engine's µs": "the same with the pool of the engine alone",
-    "CPU": "how many times as much that is, in the same pair of blocks: median and quartiles",
-    "requests/s": "how many times as many are answered with those that stay open, likewise",
+    "kept µs": "CPU time of an event with connections kept open, the median of the blocks",
+    "engine's µs": "the same with only the engine's pool",
+    "CPU": "the ratio of the two in the same pair of blocks: median and quartiles",
+    "requests/s": "the ratio of answers with connections kept open, likewise",
 }
 
 

@@ -32,8 +32,8 @@ _FIRST = 10  # events of each worker that are not measured, since it has to conn
 _COLUMNS = {
     "workers": "processes, each `celery worker --concurrency 1`",
     "events/s": "handled by all of them while the queue is full, the median of the rounds",
-    "median ms": f"from recorded to handled at {RATE} events a second, one account's most",
-    "p99 ms": "what 99 of 100 do not exceed",
+    "median ms": f"from recorded to handled at {RATE} events per second, one account's maximum",
+    "p99 ms": "the 99th percentile",
 }
 
 

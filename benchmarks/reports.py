@@ -26,12 +26,12 @@ RECENT = 5
 
 _COLUMNS = {
     "database": "where the ledger is",
-    "what": "a report of `current_ledger.engagement()`; or posts taken in, one after the other, "
+    "what": "a report by `current_ledger.engagement()`; or posts received one after the other "
     "while another thread of the process makes reports of every figure",
-    "seconds": "on the clock, the median of the rounds; of posts what 99 of 100 do not exceed",
-    "aim": "what that is to be at most",
-    "of itself": "how many times what it takes with that period alone in the ledger, in the same "
-    "round: median and quartiles",
+    "seconds": "wall-clock time, the median of the rounds; for posts the 99th percentile",
+    "aim": "the most it should be",
+    "of itself": "relative to a ledger with only that period, in the same round: median and "
+    "quartiles",
 }
 
 _REPORTS: dict[str, tuple[dict[str, Any], tuple[float, float, float]]] = {
@@ -73,9 +73,10 @@ def measure(options: Namespace) -> list[Table]:
     return [
         Table(
             title=f"Reports of {options.messages:,} messages",
-            text=f"Messages of every fate, sent over {DAYS} days for 20 campaigns, one message of "
+            text=f"Messages with every outcome, sent over {DAYS} days for 20 campaigns, one "
+            "message of "
             f"{SMALL_SHARE} for the small one; {options.rounds} rounds. The aims are those for a "
-            f"million messages; the history is to cost {_HISTORY_AIM} times at most.",
+            f"million messages; the history should cost at most {_HISTORY_AIM} times as much.",
             columns=_COLUMNS,
             rows=rows,
             notes=notes,

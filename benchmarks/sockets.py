@@ -33,18 +33,17 @@ _AIMS = (
 )
 
 _COLUMNS = {
-    "workers": "the class of gunicorn's; sync ones close the connection after every answer",
-    "application": "what gunicorn served: the bare route, or this package with a ledger there; "
-    "celery: the ledger in PostgreSQL, the handlers left to workers, of which none runs",
-    "requests/s": "answers a second, the median of the blocks",
-    "of bare": "the share of the bare route's in the same block: median and quartiles",
-    "median ms": "from sending a request to its whole answer",
-    "p99 ms": "what 99 of 100 do not exceed",
-    "errors": "answers other than 2xx, or none",
+    "workers": "gunicorn's worker class; sync workers close the connection after every answer",
+    "application": "what gunicorn served: the bare route, or this package with that ledger; "
+    "celery: the ledger in PostgreSQL, with the handlers left to workers, none of which runs",
+    "requests/s": "answers per second, the median of the blocks",
+    "of bare": "relative to the bare route in the same block: median and quartiles",
+    "median ms": "from sending a request to its complete answer",
+    "p99 ms": "the 99th percentile",
+    "errors": "answers other than 2xx, or no answer",
     "acknowledged": "answers with 2xx",
-    "recorded": "events in the ledger at the end; those whose handler has not succeeded only "
-    "with celery",
-    "generator": "the share of one core that the load generator took",
+    "recorded": "events in the ledger at the end; only with celery do they include unhandled ones",
+    "generator": "the share of one core used by the load generator",
 }
 
 
@@ -110,11 +109,11 @@ def measure(options: Namespace) -> list[Table]:
     return [
         Table(
             title="Over sockets",
-            text=f"gunicorn with {options.workers} workers, those of gthread with "
-            f"{options.threads} threads; {options.connections} connections; {options.blocks} "
+            text=f"gunicorn with {options.workers} workers (gthread: {options.threads} threads "
+            f"each); {options.connections} connections; {options.blocks} "
             f"interleaved blocks of {options.seconds:g} seconds. Load generator, workers and "
-            "database share the machine's cores. Every event is of a message of its own; except "
-            "with celery, what is acknowledged has been recorded and handled.",
+            "database share the machine's cores. Every event is about a different message; except "
+            "with celery, acknowledged events have been recorded and handled.",
             columns=_COLUMNS,
             rows=rows,
             notes=notes,
