@@ -134,7 +134,7 @@ def _tell(
     forgotten: Mapping[str, int], databases: Iterable[Mapping[str, Any]], *, unregistered: bool
 ) -> None:
     for receiver_name, total in forgotten.items():
-        click.echo(f"{receiver_name}: {_in_words(total)} forgotten.")
+        click.echo(f"{receiver_name}: {_in_words(total)} pruned.")
     for rest in databases:
         if rest["also_forgotten"]:
             click.echo(_told(rest))
@@ -234,7 +234,7 @@ def _in_words(total: int | None) -> str:
 def _told(rest: Mapping[str, Any]) -> str:
     return (
         f"{_in_words(rest['also_forgotten'])} of several receivers, or of receivers that are not "
-        f"registered, forgotten: kept for {rest['retention_days']} days, the longest of "
+        f"registered, pruned: kept for {rest['retention_days']} days, the longest of "
         f"{', '.join(rest['receivers'])}."
     )
 
@@ -243,6 +243,6 @@ def _hint(rest: Mapping[str, Any]) -> str:
     return (
         "Kept, since they may belong to another application: messages of receivers that are not "
         f"registered here ({plain(', '.join(rest['unregistered']))}). If nobody needs them, `flask "
-        f"fd-whatsapp prune --unregistered` forgets what is older than {rest['retention_days']} "
+        f"fd-whatsapp prune --unregistered` deletes what is older than {rest['retention_days']} "
         "days."
     )

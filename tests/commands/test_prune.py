@@ -52,7 +52,7 @@ def aged(make_durable: MakeApp, post: Post, tickets: Tickets) -> Flask:
 def test_prune_forgets_what_is_old_and_finished(aged: Flask, run: RunCommand) -> None:
     """Finished messages older than FD_WHATSAPP_RETENTION_DAYS are pruned, and nothing else."""
     result = run(aged, "prune")
-    assert (result.exit_code, result.stdout) == (0, "fd_whatsapp: 2 messages forgotten.\n")
+    assert (result.exit_code, result.stdout) == (0, "fd_whatsapp: 2 messages pruned.\n")
     assert set(states(aged)) == {"young", "unfinished"}
 
 
@@ -123,7 +123,7 @@ def test_tells_of_what_is_left(make_durable: MakeApp, run: RunCommand) -> None:
     app = two_receivers(make_durable)
     age(app, 500, *MESSAGES_OF)
     lines = run(app, "prune").stdout.splitlines()
-    assert lines[:2] == ["fd_whatsapp: 1 message forgotten.", "long: 1 message forgotten."]
+    assert lines[:2] == ["fd_whatsapp: 1 message pruned.", "long: 1 message pruned."]
     assert "400 days, the longest of fd_whatsapp, long." in lines[2]
     assert "not registered here (gone)" in lines[3]
     assert "prune --unregistered" in lines[3]

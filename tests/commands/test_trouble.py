@@ -140,7 +140,7 @@ def test_one_of_two_down(
     assert "down: The ledger cannot be used" in result.output
     expected = {
         "retry": "1 accepted.",
-        "prune": "up: 0 messages forgotten.",
+        "prune": "up: 0 messages pruned.",
         "status": "Pending: 1",
     }
     assert expected[command[0]] in result.stdout
