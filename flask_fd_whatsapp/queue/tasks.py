@@ -17,7 +17,7 @@ from celery import shared_task
 from flask import Flask, current_app, has_app_context
 
 from ..exceptions import ConfigurationError, LedgerUnavailable
-from ..handling.handlers import handlers_of
+from ..handling.known_handlers import known_handlers_of
 from ..ledger.context import EXTENSION
 from ..log_fields import get_logger, log_fields
 from ..receiving import worker
@@ -58,6 +58,12 @@ LINE_SECONDS: Final = 60.0
 
 LIMIT_AFTER_SECONDS: Final = 15.0
 """How long after a hanging handler was reported its worker is terminated."""
+
+_OF_ALL: Final = (status_changed, status_received)
+
+_SIGNALS_OF_A_STATUS: Final = [
+    (signal, *_OF_ALL) for signal in EVENT_SIGNALS if signal not in _OF_ALL
+]
 
 
 @shared_task(
@@ -187,9 +193,7 @@ def time_limit(app: Flask, receiver_name: str) -> float | None:
     seconds = app.extensions[EXTENSION][receiver_name].settings.handler_seconds
     if seconds is None:
         return None
-    every = (status_changed, status_received)
-    of_status = [signal for signal in EVENT_SIGNALS if signal not in every]
-    most = max(len(handlers_of((signal, *every), app)) for signal in of_status)
+    most = max(len(known_handlers_of(signals, app)) for signals in _SIGNALS_OF_A_STATUS)
     limit: float = max(most, 1) * seconds + LIMIT_AFTER_SECONDS
     return limit
 
