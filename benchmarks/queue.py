@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from statistics import median
@@ -17,7 +17,8 @@ from flask_fd_whatsapp.ledger.sql import SQLLedger
 
 from .command import each, make_parser, positive, run, say, seconds
 from .queue_app import create_app, working
-from .ratios import percentile
+from .queue_floors import empty_tasks, rate_of, statements
+from .ratios import percentile, ratio
 from .report import Table
 from .requests import new_environs
 from .services import CeleryConfig, about_postgresql, fresh_postgresql, fresh_rabbitmq
@@ -32,6 +33,8 @@ _FIRST = 10  # events of each worker that are not measured, since it has to conn
 _COLUMNS = {
     "workers": "processes, each `celery worker --concurrency 1`",
     "events/s": "handled by all of them while the queue is full, the median of the rounds",
+    "empty/s": "Celery alone: tasks with the same options that only note the time",
+    "statements/s": "PostgreSQL alone: the three statements of an event, by as many processes",
     "median ms": f"from recorded to handled at {RATE} events per second, one account's maximum",
     "p99 ms": "the 99th percentile",
 }
@@ -62,10 +65,17 @@ def measure(options: Namespace) -> list[Table]:
         config = stack.enter_context(fresh_rabbitmq())
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="benchmark-")))
         system = stack.enter_context(closing(_System(folder, url, config)))
-        rates: dict[int, list[float]] = {count: [] for count in options.workers}
+        measures = {
+            "events/s": system.rate,
+            "empty/s": system.empty_rate,
+            "statements/s": system.statement_rate,
+        }
+        rates: dict[tuple[str, int], list[float]] = {
+            (name, count): [] for count in options.workers for name in measures
+        }
         for _ in each(f"A full queue for {options.workers} workers", range(options.rounds)):
-            for count in options.workers:
-                rates[count].append(system.rate(count, options.events))
+            for (name, count), found in rates.items():
+                found.append(measures[name](count, options.events))
         rows: list[dict[str, Any]] = []
         for count in options.workers:
             say(f"{RATE} events a second for {count} workers")
@@ -73,12 +83,19 @@ def measure(options: Namespace) -> list[Table]:
             rows.append(
                 {
                     "workers": count,
-                    "events/s": median(rates[count]),
+                    **{name: median(rates[name, count]) for name in measures},
                     "median ms": median(waits) * 1e3,
                     "p99 ms": percentile(waits, 99) * 1e3,
                 }
             )
-        notes = [about_postgresql()]
+        notes = [_shares(rates, count) for count in options.workers]
+        first, *others = options.workers
+        notes += [
+            f"{count} workers handle {ratio(rates['events/s', count], rates['events/s', first])} "
+            f"times the events of {first}."
+            for count in others
+        ]
+        notes.append(about_postgresql())
     return [
         Table(
             title="Through Celery",
@@ -90,6 +107,17 @@ def measure(options: Namespace) -> list[Table]:
             notes=notes,
         )
     ]
+
+
+def _shares(rates: Mapping[tuple[str, int], Sequence[float]], workers: int) -> str:
+    """How much of an event's time goes to what it cannot do without."""
+    events = rates["events/s", workers]
+    celery = ratio(events, rates["empty/s", workers])
+    database = ratio(events, rates["statements/s", workers])
+    return (
+        f"With {workers} workers, an empty task takes {celery} of an event's time, and its "
+        f"statements {database}."
+    )
 
 
 class _System:
@@ -114,9 +142,22 @@ class _System:
             self._post()
         with working(*self._settings, workers):
             self._wait_until_handled()
-        handled = sorted(self._of_last(events, "h.handled_at"))
-        quarter = len(handled) // 4
-        return 2 * quarter / (handled[3 * quarter] - handled[quarter])
+        return rate_of(self._of_last(events, "h.handled_at"))
+
+    def empty_rate(self, workers: int, events: int) -> float:
+        """Tasks a second that *workers* run which do nothing."""
+        return empty_tasks(self._app, *self._settings, workers, events)
+
+    def statement_rate(self, processes: int, events: int) -> float:
+        """Events a second for which *processes* execute nothing but the statements."""
+        for _ in range(events):
+            self._post()
+        with self._app.extensions["celery"].connection_for_write() as connection:
+            connection.default_channel.queue_purge(self._settings[2]["task_default_queue"])
+        query = text("SELECT id FROM fd_whatsapp_event ORDER BY id DESC LIMIT :events")
+        with self._ledger.engine.connect() as connection:
+            ids = list(connection.scalars(query, {"events": events}))
+        return statements(self._settings[1], ids, processes)
 
     def waits(self, workers: int, duration: float) -> list[float]:
         """Seconds from recorded to handled, at :data:`RATE` events a second."""

@@ -23,6 +23,9 @@ from .services import CeleryConfig
 
 TIMEOUT_SECONDS = 60
 
+EMPTY = "benchmarks.empty"
+"""The name of a task with the options of an event's, which only notes the time in a file."""
+
 _WORKER = (sys.executable, "-m", "celery", "--app", "benchmarks.queue_worker", "worker")
 _ONE_PROCESS = ("--pool=prefork", "--concurrency=1", "--loglevel=INFO")
 _QUIET = ("--without-gossip", "--without-mingle", "--without-heartbeat")
@@ -58,6 +61,14 @@ def make_celery(app: Flask, config: CeleryConfig) -> Celery:
     celery_app = Celery(app.name, task_cls=FlaskTask)
     celery_app.config_from_object(config)
     celery_app.set_default()
+
+    @celery_app.task(
+        name=EMPTY, bind=True, acks_late=True, reject_on_worker_lost=True, ignore_result=True
+    )
+    def empty(task: Task, notes: str) -> None:
+        with Path(notes).open("a") as file:
+            file.write(f"{time.time()}\n")
+
     return celery_app
 
 

@@ -301,7 +301,7 @@ def test_worker_of_a_broker_is_measured(capsys: pytest.CaptureFixture[str]) -> N
     queue.main([*few, "--json"])
     (row,) = rows_of(capsys)
     assert row["workers"] == 1
-    assert row["events/s"] > 0
+    assert min(row["events/s"], row["empty/s"], row["statements/s"]) > 0
     assert row["p99 ms"] >= row["median ms"] > 0
 
 
