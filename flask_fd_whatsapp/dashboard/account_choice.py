@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Final, Self
 
 from ..receiving.account_lookup import AccountsUnavailable
 from .visit import Visit
@@ -14,6 +15,9 @@ SECONDS: Final = 3600.0
 
 NAMES_SECONDS: Final = 600.0
 """How long their names are cached: a callable is called for each account."""
+
+MORE_NAMES_SECONDS: Final = 60.0
+"""How long to show the names found by a visit's deadline, before looking for more."""
 
 
 def accounts(visit: Visit) -> list[tuple[str, str]]:
@@ -76,25 +80,45 @@ def _labelled(account_id: str, name: str | None) -> str:
 
 
 def _shared_names(visit: Visit) -> Mapping[str, str]:
-    return visit.shared(
-        ("account names", visit.receiver), lambda: _names(visit), seconds=NAMES_SECONDS
+    place = ("account names", visit.receiver)
+    names: _Names = visit.shared(
+        place,
+        lambda: visit.shared((*place, "so far"), _Names, seconds=NAMES_SECONDS).added_to(visit),
+        seconds=lambda names: NAMES_SECONDS if names.is_complete else MORE_NAMES_SECONDS,
     )
+    return names.by_id
 
 
-def _names(visit: Visit) -> Mapping[str, str]:
-    """Names by id, from :class:`.Account`; only those found by the visit's deadline."""
-    found: dict[str, str] = {}
-    for receiver in visit.shown:
-        lookup = receiver.accounts
-        if lookup is None:
-            continue
-        for key in lookup.keys(receiver.ledger):
-            if visit.results.is_past(visit.deadline):
-                return found
-            try:
-                one = lookup.find(key)
-            except AccountsUnavailable:
-                continue  # it is logged, and the others can still be shown
-            if one is not None and one.account_name is not None:
-                found.update(dict.fromkeys(one.settings.account_ids or (), one.account_name))
-    return found
+@dataclass
+class _Names:
+    """The names of accounts by id, from :class:`.Account`.
+
+    :ivar looked_up: the keys of accounts that need not be asked for again.
+    :ivar is_complete: whether all were looked up before a visit's deadline.
+    """
+
+    by_id: dict[str, str] = field(default_factory=dict)
+    looked_up: set[tuple[str, str]] = field(default_factory=set)
+    is_complete: bool = False
+
+    def added_to(self, visit: Visit) -> Self:
+        """Look up those that are missing, until the visit's deadline."""
+        for receiver in visit.shown:
+            lookup = receiver.accounts
+            if lookup is None:
+                continue
+            for key in lookup.keys(receiver.ledger):
+                if (receiver.name, key) in self.looked_up:
+                    continue
+                if visit.results.is_past(visit.deadline):
+                    return self
+                try:
+                    one = lookup.find(key)
+                except AccountsUnavailable:
+                    continue  # it is logged, and the others can still be shown
+                self.looked_up.add((receiver.name, key))
+                if one is not None and one.account_name is not None:
+                    ids = one.settings.account_ids or ()
+                    self.by_id = {**self.by_id, **dict.fromkeys(ids, one.account_name)}
+        self.is_complete = True
+        return self

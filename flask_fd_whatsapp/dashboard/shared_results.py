@@ -63,15 +63,14 @@ class SharedResults:
         compute: Callable[[], T],
         *,
         deadline: float,
-        seconds: float | None = None,
+        seconds: float | Callable[[T], float] | None = None,
     ) -> T:
         """What *compute* returned within the last minute, or returns now.
 
         :param deadline: when to stop waiting for another request that computes it.
-        :param seconds: instead of a minute.
+        :param seconds: instead of a minute; may depend on the result.
         :raises StillComputing: if there is no result by then.
         """
-        lasts = self._seconds if seconds is None else seconds
         with self._lock:
             self._drop_expired()
             slot = self._slots.get(key)
@@ -85,7 +84,8 @@ class SharedResults:
         try:
             if slot.until is None or self.is_past(slot.until):
                 slot.value = compute()
-                slot.until = self._clock() + lasts
+                lasts = seconds(slot.value) if callable(seconds) else seconds
+                slot.until = self._clock() + (self._seconds if lasts is None else lasts)
             value: T = slot.value
             return value
         finally:

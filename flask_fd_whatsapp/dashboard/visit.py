@@ -145,10 +145,16 @@ class Visit:
         """The receiver to query the ledger for: ``None`` if it has no other's messages."""
         return self.receiver if len(self.receivers) > 1 or self.options.receiver else None
 
-    def shared(self, key: Hashable, compute: Callable[[], T], *, seconds: float | None = None) -> T:
+    def shared(
+        self,
+        key: Hashable,
+        compute: Callable[[], T],
+        *,
+        seconds: float | Callable[[T], float] | None = None,
+    ) -> T:
         """What *compute* returns, or has returned within the last minute.
 
-        :param seconds: instead of a minute.
+        :param seconds: instead of a minute; may depend on the result.
         :raises StillComputing: if another request takes too long to compute it.
         """
         whole_key = (id(self.ledger), key)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from functools import partial
 from gc import collect
 from itertools import count
 from threading import Barrier, Event, Thread
@@ -150,15 +151,27 @@ def test_message_page_that_waits_for_the_names_of_accounts(
 
 
 def test_names_of_accounts_are_looked_up_until_the_deadline() -> None:
-    """A slow callable for accounts does not delay a page: ids are shown instead."""
-    now = [0.0]
+    """A slow callable does not delay a page: ids are shown until a later one finds more."""
+    now, asked = [0.0], []
 
     def find(key: str) -> Any:
         now[0] += 4
+        asked.append(key)
         return SimpleNamespace(account_name=key, settings=SimpleNamespace(account_ids=[key]))
 
     lookup = SimpleNamespace(keys=lambda ledger: list("abcdef"), find=find)
-    receiver = SimpleNamespace(accounts=lookup, ledger=None)
+    receiver = SimpleNamespace(name="r", accounts=lookup, ledger=None)
     results = SharedResults(60, lambda: now[0])
-    visit: Any = SimpleNamespace(shown=[receiver], results=results, deadline=results.deadline())
-    assert list(account_choice._names(visit)) == ["a", "b", "c"]
+
+    def labels() -> list[str]:
+        visit: Any = SimpleNamespace(
+            shown=[receiver], results=results, receiver=None, deadline=results.deadline()
+        )
+        visit.shared = partial(results.get, deadline=visit.deadline)
+        return [account_choice.account_label(visit, one) for one in "abcdef"]
+
+    assert labels() == ["a (a)", "b (b)", "c (c)", "d", "e", "f"]
+    assert labels() == ["a (a)", "b (b)", "c (c)", "d", "e", "f"]
+    now[0] += account_choice.MORE_NAMES_SECONDS
+    assert labels() == [f"{one} ({one})" for one in "abcdef"]
+    assert asked == list("abcdef")
