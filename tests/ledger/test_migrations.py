@@ -83,6 +83,7 @@ DATA["0012"] = DATA["0011"]
 DATA["0013"] = f"""{DATA["0012"]};
 UPDATE fd_whatsapp_reconciliation SET good_at = {{time}}
 """
+DATA["0014"] = DATA["0013"]
 
 
 def fill(engine: Engine, at: str) -> None:

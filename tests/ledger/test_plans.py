@@ -53,6 +53,7 @@ def full(request: pytest.FixtureRequest, shared: Shared) -> SQLLedger:
                     "first_seen": moment,
                     "last_seen": moment,
                     "sent_on": moment,
+                    "expected_at": moment,
                     "receiver": RECEIVER,
                 }
                 for number, moment in enumerate(times)

@@ -10,7 +10,7 @@ from sqlalchemy import event as events
 from sqlalchemy import select
 
 from flask_fd_whatsapp.ledger import Ledger, State
-from flask_fd_whatsapp.ledger.send_records import Expected
+from flask_fd_whatsapp.ledger.send_records import Expected, SendIntent
 from flask_fd_whatsapp.ledger.sql import SQLLedger, metadata
 from flask_fd_whatsapp.ledger.sql.tables import aggregate, forgotten
 
@@ -231,3 +231,28 @@ def test_what_another_receiver_expects_is_kept(ledger: Ledger) -> None:
         )
     ledger.prune(before=later(), limit=10, receiver="one")
     assert ledger.message("two") is not None
+
+
+@pytest.mark.parametrize("whose", ["its own", "nobody's", "sent"])
+def test_what_was_expected_and_never_heard_of_goes(ledger: Ledger, whose: str) -> None:
+    """An ordinary pruning of its receiver forgets it, once it is old, however it was recorded."""
+    if whose == "its own":
+        expected = Expected(account_id="1", message_id="unheard", receiver=RECEIVER)
+        ledger.send_record.expect(expected)
+    elif whose == "nobody's":
+        ledger.expect("unheard", account_id="1")
+    else:
+        intent = SendIntent(receiver=RECEIVER, account_id="1", external_reference_id="R1")
+        ledger.send_record.sent(ledger.send_record.intend(intent), "unheard")
+    ledger.expect("heard", account_id="1")
+    handle(ledger, message_id="heard", receiver="other")
+    ledger.expect("pending", account_id="1")
+    ledger.record(entry(message_id="pending"), POLICY, claim=False)
+    sent = datetime.now(UTC)
+    assert ledger.prune(before=sent - timedelta(days=1), limit=10, receiver=RECEIVER) == 0
+    assert ledger.prune(before=later(), limit=10, receiver=RECEIVER) == 1
+    assert ledger.message("unheard") is None
+    assert ledger.message("heard") is not None
+    assert ledger.message("pending") is not None
+    assert ledger.sends() == []
+    assert ledger.prune(before=later(), limit=10, receiver=RECEIVER) == 0

@@ -26,7 +26,7 @@ from .dialects.base import Database
 from .drift_rows import forget_examples
 from .queries import is_free
 from .report_rows import fill_sent_on
-from .send_pruning import delete_sends, erase_sends, erase_sends_of_none, unheard
+from .send_pruning import delete_sends, erase_sends, erase_sends_of_none
 from .tables import event, handler_error, handling, message
 
 RECORDING_SECONDS: Final = 5
@@ -48,7 +48,7 @@ def forget(
     is_old &= is_free(database.now())
     is_finished = ~exists().where(_OF_MESSAGE, event.c.due_at.is_not(None))
     found = select(message.c.id).limit(limit)
-    of_unheard: Select[Any] | None = None
+    others: list[Select[Any]] = []
     if receivers is None:
         goes = is_old & is_finished
         # Most messages first seen before that can go, and an index has them in this order.
@@ -56,14 +56,14 @@ def forget(
     else:
         is_others = event.c.receiver.not_in(receivers)
         goes = is_old & is_finished & ~exists().where(_OF_MESSAGE, is_others)
-        of_unheard = unheard(found.where(is_old), before, receivers)
+        others = _unheard(found.where(is_old), before, receivers)
         found = _by_first_event(found.where(is_old), before, receivers)
     locked: list[int] = []
     while True:
         with database.querying(patiently=True) as connection:
-            keys = connection.scalars(found.where(message.c.id.not_in(locked))).all()
-            if not keys and of_unheard is not None:
-                keys = connection.scalars(of_unheard.where(message.c.id.not_in(locked))).all()
+            keys: Sequence[int] = ()
+            for query in (found, *others):
+                keys = keys or connection.scalars(query.where(message.c.id.not_in(locked))).all()
         if not keys:
             return 0
         gone = _fold_and_delete(database, rules, keys, goes, delete_sends)
@@ -192,6 +192,20 @@ def _by_first_event(
         .where(first.c.id == only_if_none_stays)
         .order_by(first.c.received_at)
     )
+
+
+def _unheard(found: Select[Any], before: datetime, receivers: Collection[str]) -> list[Select[Any]]:
+    """Find messages that never had an event, and that *receivers*, or nobody in particular, expect.
+
+    By their own index, in which few are left once the messages with events are pruned.
+    """
+    never_heard = found.where(
+        message.c.expected_at.is_not(None),
+        message.c.first_seen < before,
+        ~exists().where(_OF_MESSAGE),
+    )
+    whose = (message.c.receiver.in_(receivers), message.c.receiver.is_(None))
+    return [never_heard.where(one) for one in whose]
 
 
 def _delete(connection: Connection, keys: Sequence[int]) -> None:

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, Select, delete, exists, select, update
+from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from ..send_records import SendState
 from .dialects.base import Database
 from .send_queries import IS_KEPT
-from .tables import event, message, send
+from .tables import message, send
 
 _RELEASED: Final = [state for state in SendState if state.releases]
 
@@ -54,16 +54,6 @@ def _of_messages(connection: Connection, keys: Sequence[int]) -> Iterator[Column
         of_accounts[account_id].append(message_id)
     for account_id, ids in of_accounts.items():
         yield send.c.message_id.in_(ids) & (send.c.account == account_id)
-
-
-def unheard(found: Select[Any], before: datetime, receivers: Collection[str]) -> Select[Any]:
-    """Find messages that were sent for *receivers* and never had an event."""
-    is_its = (send.c.message_id == message.c.message_id) & (send.c.account == message.c.account_id)
-    return (
-        found.join_from(send, message, is_its)
-        .where(send.c.receiver.in_(receivers), send.c.created_at < before)
-        .where(~exists().where(event.c.message_key == message.c.id))
-    )
 
 
 def forget_sends(

@@ -112,6 +112,15 @@ for moment in (message.c.first_seen, message.c.sent_on):
         postgresql_where=message.c.campaign.is_not(None),
     )
 
+# What was sent and never heard of is pruned by it, whatever others keep for longer.
+Index(
+    None,
+    message.c.receiver,
+    message.c.first_seen,
+    sqlite_where=message.c.expected_at.is_not(None),
+    postgresql_where=message.c.expected_at.is_not(None),
+)
+
 event = Table(
     "fd_whatsapp_event",
     metadata,

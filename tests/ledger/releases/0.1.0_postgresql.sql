@@ -80,6 +80,7 @@ CREATE INDEX ix_fd_whatsapp_message_campaign_sent_on ON fd_whatsapp_message (cam
 CREATE INDEX ix_fd_whatsapp_message_external_reference_id ON fd_whatsapp_message (external_reference_id);
 CREATE INDEX ix_fd_whatsapp_message_first_seen ON fd_whatsapp_message (first_seen);
 CREATE INDEX ix_fd_whatsapp_message_message_id ON fd_whatsapp_message (message_id);
+CREATE INDEX ix_fd_whatsapp_message_receiver_first_seen ON fd_whatsapp_message (receiver, first_seen) WHERE expected_at IS NOT NULL;
 CREATE INDEX ix_fd_whatsapp_message_sent_on ON fd_whatsapp_message (sent_on);
 CREATE TABLE fd_whatsapp_quarantine (
 	id BIGSERIAL NOT NULL, 
@@ -210,4 +211,4 @@ CREATE TABLE fd_whatsapp_handling (
 );
 INSERT INTO fd_whatsapp_compatibility (oldest_revision) VALUES ('0003');
 CREATE TABLE fd_whatsapp_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY);
-INSERT INTO fd_whatsapp_version (version_num) VALUES ('0013');
+INSERT INTO fd_whatsapp_version (version_num) VALUES ('0014');
