@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar, cast
 from . import campaigns
 from .durations import parse_duration
 from .engagement.groups import zone_of
+from .escaping import quoted
 from .failure_reasons import FailureClass, code_key
 
 T = TypeVar("T")
@@ -152,7 +153,7 @@ def campaign(value: Any) -> campaigns.CampaignOf | None:
         try:
             pattern = re.compile(value)
         except (re.error, OverflowError, RecursionError) as error:
-            raise ValueError(f"{value!r} is not a regular expression: {error}.") from None
+            raise ValueError(f"{quoted(value)} is not a regular expression: {error}.") from None
         if not isinstance(pattern.pattern, str):
             raise ValueError("has to be a regular expression for text, not for bytes.")
         return campaigns.from_pattern(pattern)

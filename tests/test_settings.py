@@ -204,6 +204,7 @@ NOT_WHOLE = [("10", "whole number"), (1.5, "whole number"), (True, "whole number
         ("LEDGER_URL", "sqlite:///:memory:", "names no file", "sqlite:///<path>, or memory://"),
         ("CAMPAIGN", 7, "not a value of type int", "a callable or a regular expression"),
         ("CAMPAIGN", "(", "'(' is not a regular expression", "unterminated subpattern"),
+        ("CAMPAIGN", r"(\d", r"'(\d' is not a regular expression", "unterminated subpattern"),
         ("CAMPAIGN", "a{9999999999999}", "is not a regular expression", "too large"),
         ("CAMPAIGN", re.compile(b"x"), "not for bytes", "regular expression for text"),
         ("DISPATCH", "later", "not 'later'", '"inline", "deferred" or "celery"'),

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, Final, Protocol
 
-from ..escaping import plain
+from ..escaping import plain, quoted
 from ..exceptions import FreshdeskWhatsAppError
 
 _SHOWN: Final = 100
@@ -191,4 +191,4 @@ class UnusableAnswer(FreshdeskAPIError):
 
 def _shown(text: str | None) -> str:
     text = "None" if text is None else text
-    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
+    return quoted(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")

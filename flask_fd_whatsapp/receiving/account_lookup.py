@@ -12,6 +12,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 from flask import Flask
 
 from ..accounts import MOST_CHARACTERS, Account, Accounts
+from ..escaping import quoted
 from ..exceptions import FreshdeskWhatsAppError
 from ..ledger import Ledger
 from ..ledger.records import ACCOUNT_SEPARATOR
@@ -41,14 +42,16 @@ class AccountsUnavailable(FreshdeskWhatsAppError):
 
         :param error: what the application raised.
         """
-        return cls(f"{receiver}: accounts raised {type(error).__name__} for {key!r}: see the log.")
+        return cls(
+            f"{receiver}: accounts raised {type(error).__name__} for {quoted(key)}: see the log."
+        )
 
     @classmethod
     def of_hanging(cls, receiver: str, key: str) -> AccountsUnavailable:
         """Return the error for a key that another thread is still looking up."""
         return cls(
-            f"{receiver}: accounts has not answered for {key!r} within {WAIT_SECONDS:g} seconds: "
-            "find out what your callable waits for."
+            f"{receiver}: accounts has not answered for {quoted(key)} within {WAIT_SECONDS:g} "
+            "seconds: find out what your callable waits for."
         )
 
 

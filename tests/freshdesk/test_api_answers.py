@@ -229,3 +229,8 @@ def test_message_that_says_nothing(fields: dict[str, Any]) -> None:
 def test_asking_in_vain(answer: Answer | NoAnswer, kind: type[Exception]) -> None:
     """Each way in which asking fails has its error."""
     assert isinstance(read_message(answer, ID), kind)
+
+
+def test_what_an_error_names_is_escaped_only_once() -> None:
+    """A backslash stays one, and an invisible character has one before its number."""
+    assert str(MessageNotFound("a\\b\u202e")) == "Freshdesk has no message 'a\\b\\u202e'."

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Engine, text
 
+from ...escaping import quoted
 from ...exceptions import FreshdeskWhatsAppError, LedgerUnavailable
 from ...log_fields import get_logger
 from ..views import Upgraded
@@ -87,7 +88,8 @@ def _upgrade(engine: Engine, to: str | None, tell: Tell, patience: float) -> Upg
     known = revisions()
     if to is not None and to not in known:
         raise FreshdeskWhatsAppError(
-            f"There is no revision {to!r}: this version of the package knows {', '.join(known)}."
+            f"There is no revision {quoted(to)}: this version of the package knows "
+            f"{', '.join(known)}."
         )
     with _alone(engine, tell, patience):
         before = revision(engine)
