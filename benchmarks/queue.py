@@ -110,7 +110,7 @@ def measure(options: Namespace) -> list[Table]:
 
 
 def _shares(rates: Mapping[tuple[str, int], Sequence[float]], workers: int) -> str:
-    """How much of an event's time goes to what it cannot do without."""
+    """The share of an event's time that is unavoidable."""
     events = rates["events/s", workers]
     celery = ratio(events, rates["empty/s", workers])
     database = ratio(events, rates["statements/s", workers])
@@ -145,11 +145,11 @@ class _System:
         return rate_of(self._of_last(events, "h.handled_at"))
 
     def empty_rate(self, workers: int, events: int) -> float:
-        """Tasks a second that *workers* run which do nothing."""
+        """Empty tasks per second run by *workers*."""
         return empty_tasks(self._app, *self._settings, workers, events)
 
     def statement_rate(self, processes: int, events: int) -> float:
-        """Events a second for which *processes* execute nothing but the statements."""
+        """Events per second for which *processes* execute only the statements."""
         for _ in range(events):
             self._post()
         with self._app.extensions["celery"].connection_for_write() as connection:

@@ -1,4 +1,4 @@
-"""How fast Celery and PostgreSQL are alone: empty tasks, and the statements of an event.
+"""The speed of Celery and PostgreSQL alone: empty tasks, and the statements of an event.
 
 Both share the cores, so an event takes at least as long as the two together.
 """
@@ -26,7 +26,7 @@ _LEASE_SECONDS = 60
 
 
 def rate_of(moments: Sequence[float]) -> float:
-    """How many a second there were in the middle half of *moments*."""
+    """Return the rate per second in the middle half of *moments*."""
     ordered = sorted(moments)
     quarter = len(ordered) // 4
     return 2 * quarter / (ordered[3 * quarter] - ordered[quarter])

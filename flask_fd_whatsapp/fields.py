@@ -107,7 +107,7 @@ class Identifier(Text):
         super().__init__(numbers=numbers, **kwargs)
 
     def from_text(self, text: str) -> str:
-        # Nothing printable is refused, and to ask for that takes a quarter of the search.
+        # Nothing printable is refused, and checking that takes a quarter of the search's time.
         if 0 < len(text) <= _LONGEST_IDENTIFIER and (
             text.isprintable() or not _NOT_IN_IDENTIFIER.search(text)
         ):

@@ -85,7 +85,7 @@ _about: ContextVar[tuple[Any, ...] | None] = ContextVar("fd_whatsapp_about", def
 
 
 def now_about(receiver: str, event: StatusEvent, event_id: Any, attempt: int) -> None:
-    """Say what more is known of the event that the enclosing :class:`about` is about."""
+    """Add what is known about the event of the enclosing :class:`about`."""
     _about.set((receiver, event, event_id, attempt))
 
 

@@ -37,7 +37,7 @@ CONTENT_TYPE: Final = "text/csv; charset=utf-8; header=present"
 
 
 def _waiting_less(lines: Iterator[str]) -> Iterator[str]:
-    """The same lines, which are read after the view has returned, as patiently as a page."""
+    """Yield the lines, which are read after the view has returned, with a page's time-out."""
     while True:
         with waiting_at_most(PAGE_SECONDS):
             line = next(lines, None)

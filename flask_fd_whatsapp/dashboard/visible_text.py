@@ -83,7 +83,8 @@ def harmless(value: Any) -> Any:
 
 
 def exact(text: object) -> Markup:
-    """*text* for the value of a field, which comes back as it was: references for what is unseen.
+    """Escape *text* for an input's value, so that it round-trips: invisible characters as
+    references.
 
     Control characters stay, since HTML has no references for all of them; they reverse nothing.
     """

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Final
 
 LOOK_SECONDS: Final = 0.2
-"""How often to look whether to stop."""
+"""How often to check whether to stop."""
 
 
 class AskedToStop(Exception):
-    """Raised instead of waiting on: the call that was waited for has not been made."""
+    """Raised instead of continuing to wait; the pending call has not been made."""
 
 
 def stoppable(should_stop: Callable[[], bool]) -> Callable[[float], None]:

@@ -28,5 +28,5 @@ def waiting_at_most(seconds: float) -> Generator[None]:
 
 
 def longest_wait() -> float:
-    """How many seconds the caller waits for an answer; infinite unless it said so."""
+    """How many seconds the caller waits for an answer; infinite unless limited."""
     return _most.get()

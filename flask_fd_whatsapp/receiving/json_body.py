@@ -114,7 +114,7 @@ def decode(body: bytes) -> tuple[str, dict[str, Any]]:
     try:
         text = body.decode().removeprefix("\ufeff")  # the codec for that is written in Python
         payload = _decode(text)
-        # Each level takes two bytes; to count them costs an eighth of what reading the body costs.
+        # Each level takes two bytes; counting them costs an eighth of parsing the body.
         if (
             len(body) > 2 * MAX_NESTING
             and body.count(b"{") + body.count(b"[") > MAX_NESTING

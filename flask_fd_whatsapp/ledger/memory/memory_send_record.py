@@ -1,4 +1,4 @@
-"""What becomes of sends, in memory."""
+"""The state of sends, in memory."""
 
 from __future__ import annotations
 

@@ -195,7 +195,8 @@ def _by_first_event(
 
 
 def _unheard(found: Select[Any], before: datetime, receivers: Collection[str]) -> list[Select[Any]]:
-    """Find messages that never had an event, and that *receivers*, or nobody in particular, expect.
+    """Find messages without any event that were sent for *receivers*, or for no receiver in
+    particular.
 
     By their own index, in which few are left once the messages with events are pruned.
     """

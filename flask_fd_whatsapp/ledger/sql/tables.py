@@ -112,7 +112,7 @@ for moment in (message.c.first_seen, message.c.sent_on):
         postgresql_where=message.c.campaign.is_not(None),
     )
 
-# What was sent and never heard of is pruned by it, whatever others keep for longer.
+# For pruning sent messages without events, however many others are kept for longer.
 Index(
     None,
     message.c.receiver,

@@ -93,7 +93,7 @@ class SQLite(Database):
         )
 
     def _close_files(self) -> None:
-        """Close what takes turns, with the connections."""
+        """Close the turn's file, together with the connections."""
         self.turn.close()
         self._slices.close()
 

@@ -1,4 +1,4 @@
-"""Find a receiver's expected messages that were never heard of without scanning all others."""
+"""An index that finds a receiver's sent messages without events, without scanning all others."""
 
 import sqlalchemy as sa
 from alembic import op
