@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+import re
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flask_fd_whatsapp import Account, ConfigurationError
+from flask_fd_whatsapp.accounts import _PARSERS
+from flask_fd_whatsapp.settings import Settings
+
+DOCUMENTED = Path(__file__).parents[1] / "docs" / "accounts.md"
 
 HEADERS = {"Authorization": "Bearer s3cret-token"}
 
@@ -19,6 +26,30 @@ def test_account_is_read_as_settings_are() -> None:
     assert account == Account(
         HEADERS, ["8", "7"], name="Acme", retention_days=40, domain="acme.freshdesk.com"
     )
+
+
+def test_every_field_is_checked_and_documented() -> None:
+    """Every field but the display name has a parser, and the page lists all, in their order."""
+    names = [item.name for item in fields(Account)]
+    assert set(names) == {*_PARSERS, "name"}
+    (listed,) = re.findall(r"`Account\(([^)]*)\)`", DOCUMENTED.read_text(encoding="utf-8"))
+    assert re.findall(r"\w+(?=[,=]|$)", listed.replace("=None", "")) == names
+
+
+def test_account_replaces_the_settings_of_the_same_names() -> None:
+    """What an account says is used instead of what its receiver says."""
+    account = Account(
+        HEADERS,
+        ["1"],
+        retention_days=40,
+        domain="a.freshdesk.com",
+        api_key="the-key",
+        sender="+4930123456",
+    )
+    of_receiver = Settings(headers={})
+    its = account.settings(of_receiver)
+    for name in _PARSERS:
+        assert getattr(its, name) == getattr(account, name) != getattr(of_receiver, name), name
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from flask_fd_whatsapp.receiving.receiver import Receiver
 from flask_fd_whatsapp.receiving.responses import Result
 from flask_fd_whatsapp.settings import KNOWN_KEYS, Settings
 from flask_fd_whatsapp.signals import EVENT_SIGNALS, NOTICES
+from flask_fd_whatsapp.simulator import API_FAULTS, FAULTS
 
 from .conftest import PAYLOADS, SAMPLES, TOKEN, MakeApp
 
@@ -191,6 +192,14 @@ def test_answers_table() -> None:
         word for answer in answers for word in re.findall(r'"result": "(\w+)"', answer)
     } == words
     assert {int(answer[:3]) for answer in answers} == {r.status.value for r in Result} | {204}
+
+
+def test_faults_tables() -> None:
+    """Every fault of events, and then of the API, is listed with its description."""
+    text = (DOCS / "simulator.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `([a-z][a-z-]*)` \| ([^|]*) \|$", text, re.MULTILINE)
+    faults = (*FAULTS.values(), *API_FAULTS.values())
+    assert listed == [(fault.name, fault.description) for fault in faults]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
