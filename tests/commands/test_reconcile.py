@@ -7,7 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from flask import Flask
 
+from flask_fd_whatsapp import Account, FreshdeskWhatsApp, current_ledger
 from flask_fd_whatsapp.commands import send_list
 from flask_fd_whatsapp.commands.graceful_shutdown import Stop
 from flask_fd_whatsapp.freshdesk import SendUnknown
@@ -233,20 +235,24 @@ def test_status_tells_of_reconciliations_that_fail() -> None:
 
 def test_status_tells_of_the_account_that_was_reconciled_longest_ago() -> None:
     """With many accounts it shows one line, and a few of those that fail."""
-    with system() as host:
-        note = host.ledger.asking.note
-        for number in range(8):
-            name = f"fd_whatsapp/customer-{number}"
-            note(name, asked=1, changed=0, stopped="a wrong key", is_good=number == 0)
-        shown = run(host, "status").output
-        assert "Reconciled: never, fd_whatsapp/customer-1\n" in shown
-        assert "of 8 accounts, the one that was longest ago" in shown
-        assert (
-            "The last run of fd_whatsapp/customer-5, 0s ago, could not ask Freshdesk: a wrong"
-            in shown
-        )
-        assert "customer-6" not in shown
-        assert "and 2 more" in shown
+    app = Flask("host")
+    app.testing = True
+    keys = [f"customer-{number}" for number in range(8)]
+    accounts = {key: Account({"X-Token": f"s3cret-{key}"}, [key[-1]]) for key in keys}
+    app.register_blueprint(FreshdeskWhatsApp(accounts=accounts))
+    with app.app_context():
+        note = current_ledger.asking.note
+        for key in keys:
+            is_good = key == "customer-0"
+            note(f"fd_whatsapp/{key}", asked=1, changed=0, stopped="a wrong key", is_good=is_good)
+        shown = app.test_cli_runner().invoke(args=["fd-whatsapp", "status"]).output
+    assert "Reconciled: never, fd_whatsapp/customer-1\n" in shown
+    assert "of 8 accounts, the one that was longest ago" in shown
+    assert (
+        "The last run of fd_whatsapp/customer-5, 0s ago, could not ask Freshdesk: a wrong" in shown
+    )
+    assert "customer-6" not in shown
+    assert "and 2 more" in shown
 
 
 def test_following_adds_up_its_passes(monkeypatch: pytest.MonkeyPatch) -> None:
