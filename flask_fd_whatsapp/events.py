@@ -53,7 +53,7 @@ class Status(StrEnum):
 STATUSES: Final[Mapping[str, Status]] = {status.value: status for status in Status}
 """The documented statuses by their text."""
 
-_RANKS: Final[Mapping[str, int | None]] = {status: status.rank for status in Status}
+_RANKS: Final[Mapping[str | None, int | None]] = {status: status.rank for status in Status}
 
 
 def rank_of(status: str | None) -> int | None:
@@ -62,12 +62,12 @@ def rank_of(status: str | None) -> int | None:
     FAILED ranks below DELIVERED: with several devices a message may be delivered after it failed,
     and a failure never reverts a delivery.
     """
-    return None if status is None else _RANKS.get(status)
+    return _RANKS.get(status)
 
 
 def is_ahead(status: str | None, of: str | None) -> bool:
     """Whether *status* ranks above *of*."""
-    rank, other = rank_of(status), rank_of(of)
+    rank, other = _RANKS.get(status), _RANKS.get(of)
     return rank is not None and (other is None or rank > other)
 
 
