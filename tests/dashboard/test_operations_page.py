@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
@@ -67,7 +68,7 @@ def test_each_accounts_reconciliation_is_told(
     """Each account of a receiver has a row: when it was last reconciled, or why not."""
     app = make_pages(API)
     receiver = app.extensions["fd_whatsapp"]["fd_whatsapp"]
-    monkeypatch.setattr(receiver, "accounts", {"any": "lookup"})
+    monkeypatch.setattr(receiver, "accounts", SimpleNamespace(find=lambda key: receiver))
     note = receiver.ledger.asking.note
     note("fd_whatsapp/acme", asked=2, changed=1, stopped=None, is_good=True)
     note("fd_whatsapp/globex", asked=1, changed=0, stopped="a wrong key", is_good=False)
