@@ -115,8 +115,8 @@ def _shares(rates: Mapping[tuple[str, int], Sequence[float]], workers: int) -> s
     celery = ratio(events, rates["empty/s", workers])
     database = ratio(events, rates["statements/s", workers])
     return (
-        f"With {workers} workers, an empty task takes {celery} of an event's time, and its "
-        f"statements {database}."
+        f"Workers: {workers}. An empty task takes {celery} of an event's time, and its "
+        f"statements take {database}."
     )
 
 
