@@ -44,14 +44,14 @@ def test_domain_is_taken_as_copied(given: str, taken: str) -> None:
         ("[::1", "not a host"),
     ],
 )
-def test_no_domain(given: Any, said: str) -> None:
+def test_anything_but_a_host_is_refused_as_a_domain(given: Any, said: str) -> None:
     """Anything but a host, with a port or not, is an error that says what to give."""
     with pytest.raises(ValueError, match=said):
         api_domain(given)
 
 
 @pytest.mark.parametrize("given", [7, None, "", "k3y:X", "k3y k3y", "k3y\n", "ke\xfd", "'k3y'"])
-def test_no_key(given: Any) -> None:
+def test_what_cannot_be_a_key_is_refused_and_not_repeated(given: Any) -> None:
     """A key that cannot be one is an error, which does not repeat it."""
     with pytest.raises(ValueError, match=r"\.$|quotes|text") as caught:
         api_key(given)
@@ -77,7 +77,7 @@ def test_no_key(given: Any) -> None:
         "+4930123456789012",
     ],
 )
-def test_no_number(given: Any) -> None:
+def test_what_cannot_be_a_number_is_refused_and_not_repeated(given: Any) -> None:
     """A number that cannot be one is an error, which does not repeat it."""
     with pytest.raises(ValueError, match="\\+4930123456") as caught:
         phone_number(given)

@@ -63,7 +63,7 @@ TRIED = {
     ],
     "A handler hangs": [
         "processes/test_slow_handler.py::test_slow_handler",
-        "commands/test_hanging.py::test_three_followers",
+        "commands/test_hanging.py::test_followers_with_a_hanging_handler_exit_and_others_continue",
         "queue/test_workers.py::test_hanging_handler",
     ],
     "Events arrive faster than they are handled": [

@@ -101,7 +101,9 @@ def test_samples_make_a_message_that_was_read(straight: Any) -> None:
 
 
 @pytest.mark.parametrize("order", list(permutations(SAMPLES)), ids="-".join)
-def test_every_order(host: Host, straight: Any, order: tuple[str, ...]) -> None:
+def test_state_and_calls_agree_in_any_order(
+    host: Host, straight: Any, order: tuple[str, ...]
+) -> None:
     """For any order and duplicates, the message's state and the handlers' calls agree."""
     for place, name in enumerate(order):
         assert post(host.client, name).json == {"result": "accepted"}
@@ -208,7 +210,7 @@ def test_failure_stays_visible(
     assert set(message.times) == {"FAILED", later}
 
 
-def test_messages_apart(ledger: Ledger, client: FlaskClient, payload: Payload) -> None:
+def test_messages_move_independently(ledger: Ledger, client: FlaskClient, payload: Payload) -> None:
     """Messages move independently, even with one id in different accounts."""
     client.post(URL, json=payload("read"))
     for changes in ({"account_id": "7"}, {"data__message_id": "M2"}):
@@ -217,7 +219,9 @@ def test_messages_apart(ledger: Ledger, client: FlaskClient, payload: Payload) -
     assert [message.status for message in found] == ["READ", "SENT", "SENT"]
 
 
-def test_unknown_alone(ledger: Ledger, client: FlaskClient, payload: Payload) -> None:
+def test_an_unknown_status_alone_is_no_status(
+    ledger: Ledger, client: FlaskClient, payload: Payload
+) -> None:
     """A message with only an unknown status has no status, but that one's time."""
     client.post(URL, json=payload(data__status="PLAYED"))
     message = ledger.message(MESSAGE_ID)

@@ -61,7 +61,7 @@ def errors_of(payload: Any) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_the_samples(name: str, payload: Payload) -> None:
+def test_each_sample_loads_to_an_event_of_its_status(name: str, payload: Payload) -> None:
     """Each sample loads to an event of its status, with every field that it has."""
     sent = payload(name)
     event = SCHEMA.load(sent)

@@ -197,7 +197,9 @@ def last(seen: Seen) -> tuple[str | None, str | None]:
 
 
 @pytest.mark.parametrize("name", SAMPLES[:-1])
-def test_failed_learns(make_app: MakeApp, payload: Payload, signals_seen: Seen, name: str) -> None:
+def test_a_failure_gets_the_messages_reference_and_campaign(
+    make_app: MakeApp, payload: Payload, signals_seen: Seen, name: str
+) -> None:
     """FAILED, which lacks the reference, gets the message's reference and campaign."""
     client = authorized(make_app(CAMPAIGN=CAMPAIGN))
     client.post(URL, json=payload(name))
@@ -209,7 +211,9 @@ def test_failed_learns(make_app: MakeApp, payload: Payload, signals_seen: Seen, 
     assert (event.error.code, event.error.message) == ("INVALID", "FAILED")
 
 
-def test_failed_first(make_app: MakeApp, payload: Payload, signals_seen: Seen) -> None:
+def test_a_failure_that_arrives_first_gets_its_reference_later(
+    make_app: MakeApp, payload: Payload, signals_seen: Seen
+) -> None:
     """A FAILED that arrives first has no reference, but has it in a later retry."""
     client = authorized(make_app(CAMPAIGN=CAMPAIGN))
     status_received.connect(fail)

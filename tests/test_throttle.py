@@ -18,7 +18,7 @@ def test_one_in_an_interval() -> None:
     assert passed == [0, *[None] * 5, 5, *[None] * 5, 5]
 
 
-def test_each_kind() -> None:
+def test_another_kind_is_not_held_back() -> None:
     """Another kind is not held back or counted."""
     throttle = Throttle(60, Clock())
     assert [throttle.admit(kind) for kind in "abab"] == [0, 0, None, None]

@@ -193,7 +193,7 @@ def test_connected_for_another_sender(app: Flask, find: Find) -> None:
     assert "Handler tickets is connected for a sender other than this application" in text
 
 
-def test_no_handler(app: Flask, find: Find) -> None:
+def test_a_receiver_without_handlers_is_explained(app: Flask, find: Find) -> None:
     """Without any handler, the check explains how handlers vanish; that is not an error."""
 
     def connect_in_vain() -> None:

@@ -232,7 +232,7 @@ def test_today_and_yesterday() -> None:
     assert today - yesterday == timedelta(days=1)
 
 
-def test_no_period(filled: Flask, run: RunCommand) -> None:
+def test_an_invalid_period_is_refused_with_an_example(filled: Flask, run: RunCommand) -> None:
     """An invalid period is an error that says how to write one."""
     result = run(filled, "report", "--since", "soon")
     assert result.exit_code == 2

@@ -100,7 +100,9 @@ def test_late_event_is_marked(durable: Flask, run: RunCommand, post: Post) -> No
     assert ("SENT (stale)" in late, "stale" in first) == (True, False)
 
 
-def test_put_off(durable: Flask, run: RunCommand, post: Post, tickets: Tickets) -> None:
+def test_a_postponed_event_is_shown_with_its_reason(
+    durable: Flask, run: RunCommand, post: Post, tickets: Tickets
+) -> None:
     """A postponed event is shown with the handler's reason and the time of the next attempt."""
     tickets.error = RetryLater(600, "no stock yet")
     post(durable)

@@ -186,7 +186,7 @@ def test_gives_back_its_batch(deferred: Flask, run_json: RunJSON, post: Post, ti
     assert len(ledger_of(deferred).reservations.due(limit=10)) == 3
 
 
-def test_idle_receivers(
+def test_idle_receivers_cost_one_query(
     make_durable: MakeApp, run_json: RunJSON, monkeypatch: pytest.MonkeyPatch, tickets: Any
 ) -> None:
     """Any number of idle receivers on one ledger costs a single query."""

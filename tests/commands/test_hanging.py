@@ -85,7 +85,9 @@ def host(tmp_path: Path) -> Iterator[Flask]:
     ledger_of(app).engine.dispose()  # type: ignore[attr-defined]
 
 
-def test_three_followers(host: Flask, post: Post, processes: Processes) -> None:
+def test_followers_with_a_hanging_handler_exit_and_others_continue(
+    host: Flask, post: Post, processes: Processes
+) -> None:
     """Each follower with a hanging handler reports it and exits, and the others continue."""
     post(host, data__message_id="wait")
     followers = [processes.start("--follow", handler_seconds="1") for _ in range(3)]

@@ -87,7 +87,9 @@ def test_failure_is_explained(
     assert "all the same" not in printed
 
 
-def test_no_failure(durable: Flask, post: Post, run: RunCommand, run_json: RunJSON) -> None:
+def test_a_message_that_did_not_fail_is_shown_without_a_failure(
+    durable: Flask, post: Post, run: RunCommand, run_json: RunJSON
+) -> None:
     """A message that did not fail is shown without a failure, and with all else."""
     post(durable, "sent", data__external_reference_id=None)
     (message,) = run_json(durable, "message", ID)["messages"]

@@ -34,7 +34,7 @@ def test_reads_a_length_of_time(text: str, length: timedelta) -> None:
 @pytest.mark.parametrize(
     "text", ["", "2", "h", "2 h", "-2h", "2y", "2.5h", "\u0662h", "999999999w"]
 )
-def test_no_duration(text: str) -> None:
+def test_what_is_no_duration_is_refused_with_examples(text: str) -> None:
     """Anything else is refused with examples of what to write."""
     with pytest.raises(click.BadParameter, match="1d12h"):
         convert(Duration(), text)
@@ -65,7 +65,7 @@ def test_reads_how_long_ago() -> None:
 @pytest.mark.parametrize(
     "text", ["", "yesterday", "2025-13-01", "0001-01-01T00:00+23:59", "99999999w", "123456w"]
 )
-def test_no_moment(text: str) -> None:
+def test_what_is_no_time_is_refused_with_examples(text: str) -> None:
     """Anything else is refused with examples of what to write."""
     with pytest.raises(click.BadParameter, match="2025-11-18T09:30"):
         convert(Moment(), text)
@@ -78,7 +78,7 @@ def test_reads_an_id() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "x", "1.0", "\u0661", str(2**63 - 1), "9" * 5000])
-def test_no_id(text: str) -> None:
+def test_what_is_no_id_is_refused(text: str) -> None:
     """Anything else is refused."""
     with pytest.raises(click.BadParameter, match="is not an id"):
         convert(EventId(), text)

@@ -90,7 +90,9 @@ def test_replay_takes_more_than_a_batch(
     assert late.calls == ALL
 
 
-def test_goes_on(past: Flask, late: Late, run: RunCommand, run_json: RunJSON) -> None:
+def test_an_interrupted_replay_goes_on_where_it_stopped(
+    past: Flask, late: Late, run: RunCommand, run_json: RunJSON
+) -> None:
     """It is not called again where it succeeded, only where it failed."""
     status_received.connect(late)
     late.failing = {"M2"}
@@ -104,7 +106,9 @@ def test_goes_on(past: Flask, late: Late, run: RunCommand, run_json: RunJSON) ->
     assert {event.state.value for event in ledger_of(past).events()} == {"done"}
 
 
-def test_other_handlers(past: Flask, late: Late, tickets: Tickets, run: RunCommand) -> None:
+def test_only_the_named_handler_is_called(
+    past: Flask, late: Late, tickets: Tickets, run: RunCommand
+) -> None:
     """No handler but the one that is named is called."""
     status_received.connect(late)
     assert run(past, "replay", "--handler", "late", "--yes").exit_code == 0
@@ -123,7 +127,9 @@ def test_replay_asks_before_it_calls(
     assert result.exit_code == (0 if calls else 1)
 
 
-def test_dry_run(past: Flask, late: Late, run: RunCommand, run_json: RunJSON) -> None:
+def test_a_dry_run_counts_and_calls_nothing(
+    past: Flask, late: Late, run: RunCommand, run_json: RunJSON
+) -> None:
     """A dry run shows how many there are, without asking or calling."""
     status_received.connect(late)
     result = run(past, "replay", "--handler", "late", "--dry-run")

@@ -64,7 +64,9 @@ def test_one_that_fails(deferred: Flask, post: Post, run: RunCommand, tickets: T
     assert states(deferred) == {"M1": "done", "M2": "pending", "M3": "done"}
 
 
-def test_many_failures(deferred: Flask, post: Post, run: RunCommand, tickets: Tickets) -> None:
+def test_of_many_failures_the_first_are_shown(
+    deferred: Flask, post: Post, run: RunCommand, tickets: Tickets
+) -> None:
     """Of many failures the first are shown, with the number of the others."""
     for number in range(23):
         post(deferred, data__message_id=f"M{number}")
@@ -88,7 +90,7 @@ def test_retry_calls_later_once_a_run(
     assert len(tickets.calls) == 2
 
 
-def test_other_receivers(
+def test_events_of_unregistered_receivers_are_left_alone(
     deferred: Flask, post: Post, make_durable: MakeApp, run: RunCommand
 ) -> None:
     """The events of a receiver that is not registered here are left alone."""

@@ -33,7 +33,9 @@ def test_the_dead_are_revived_when_asked_for(
     assert set(states(dead).values()) == {"done"}
 
 
-def test_dead_again(dead: Flask, run: RunCommand, run_json: RunJSON, tickets: Tickets) -> None:
+def test_an_event_that_dies_again_can_be_revived_again(
+    dead: Flask, run: RunCommand, run_json: RunJSON, tickets: Tickets
+) -> None:
     """An event that dies again is attempted once, reported as dead, and can be revived again."""
     outcome = run_json(dead, "retry", "--dead", status=1)
     assert (outcome["failed"], len(tickets.calls)) == (3, 3)
@@ -44,7 +46,9 @@ def test_dead_again(dead: Flask, run: RunCommand, run_json: RunJSON, tickets: Ti
     )
 
 
-def test_dead_pages(dead: Flask, run: RunCommand, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dead_events_of_many_pages_are_all_handled_once(
+    dead: Flask, run: RunCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """More dead events than one page are all handled, each once."""
     monkeypatch.setattr("flask_fd_whatsapp.receiving.sweep.BATCH", 2)
     assert run(dead, "retry", "--dead").stdout.splitlines()[-1] == "3 unfinished."

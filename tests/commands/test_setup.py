@@ -159,7 +159,9 @@ def test_refuses_a_fourth_header(make_app: MakeApp, run: RunCommand) -> None:
     ],
 )
 @pytest.mark.parametrize("form", [[], ["--json"]])
-def test_other_path(app: Flask, run: RunCommand, form: list[str], url: str, warns: bool) -> None:
+def test_a_destination_with_another_path_is_a_warning(
+    app: Flask, run: RunCommand, form: list[str], url: str, warns: bool
+) -> None:
     """A destination with another path than the receiver's, apart from a prefix, is a warning."""
     result: Any = run(app, "setup", "--url", url, *form)
     assert result.exit_code == 0

@@ -38,7 +38,9 @@ def table(output: str) -> dict[str, str]:
     return {row[0]: row[1] for row in rows if len(row) == 2}
 
 
-def test_in_process(app: Flask, ledger: Ledger, run: RunCommand) -> None:
+def test_without_a_url_the_application_itself_gets_the_events(
+    app: Flask, ledger: Ledger, run: RunCommand
+) -> None:
     """Without --url, events go through the application itself, whose ledger then agrees."""
     result = run(app, "simulate", "--messages", "20", "--campaign", "autumn", *FAST)
     assert result.exit_code == 0, result.output
@@ -52,7 +54,7 @@ def test_in_process(app: Flask, ledger: Ledger, run: RunCommand) -> None:
     assert ledger.messages(external_reference_id="autumn-00020")
 
 
-def test_every_fault(app: Flask, run: RunCommand) -> None:
+def test_the_ledger_agrees_with_all_faults(app: Flask, run: RunCommand) -> None:
     """With all faults the ledger still agrees."""
     result = run(
         app, "simulate", "--messages", "40", "--fault", "all", "--json", "--speed", "864000"
@@ -108,7 +110,9 @@ def test_headers_of_the_configuration(make_app: MakeApp, run: RunCommand) -> Non
         assert json.loads(body)["account_id"] == "41"
 
 
-def test_over_http(app: Flask, make_app: MakeApp, run: RunCommand) -> None:
+def test_with_a_url_the_events_are_posted_there(
+    app: Flask, make_app: MakeApp, run: RunCommand
+) -> None:
     """With --url, events go there, by default to the receiver's path."""
     with serving(make_app()) as url:
         for destination in (url, f"{url}/", f"{url}{URL}"):

@@ -190,7 +190,9 @@ def test_dead_events(
     assert rule(1)["found"] == 1
 
 
-def test_rejected_since(make_durable: MakeApp, post: Post, run_json: RunJSON) -> None:
+def test_a_wrong_token_is_a_problem_until_an_event_is_accepted(
+    make_durable: MakeApp, post: Post, run_json: RunJSON
+) -> None:
     """A wrong token is a problem until an event is accepted; a missing one is not."""
     app = make_durable()
     stranger = app.test_client()

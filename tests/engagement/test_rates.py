@@ -5,7 +5,7 @@ import pytest
 from flask_fd_whatsapp.engagement import Comparison, Rate
 
 
-def test_wilsons_interval() -> None:
+def test_the_interval_of_a_rate_is_wilsons() -> None:
     """The interval is Wilson's at 95 %."""
     rate = Rate(81, 263)
     assert (rate.low, rate.high) == (
@@ -29,7 +29,7 @@ def test_of_nothing_there_is_no_rate() -> None:
     assert rate.value is rate.low is rate.high is None
 
 
-def test_newcombes_interval() -> None:
+def test_the_interval_of_a_difference_is_newcombes() -> None:
     """The interval of a difference is Newcombe's at 95 %."""
     comparison = Comparison("read_rate", Rate(56, 70), Rate(48, 80))
     assert comparison.difference == pytest.approx(0.2)

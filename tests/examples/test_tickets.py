@@ -100,7 +100,7 @@ def test_failure_opens_the_ticket(app: Flask, payload: Payload) -> None:
     }
 
 
-def test_message_id(app: Flask, payload: Payload) -> None:
+def test_a_failure_without_a_reference_finds_its_ticket(app: Flask, payload: Payload) -> None:
     """A FAILED that arrives first, without a reference, finds its ticket by the message's id."""
     with app.app_context():
         sending.store(REFERENCE, payload("failed")["data"]["message_id"])
@@ -112,7 +112,7 @@ def test_message_id(app: Flask, payload: Payload) -> None:
     }
 
 
-def test_not_ours(app: Flask, payload: Payload) -> None:
+def test_an_event_without_a_ticket_changes_none(app: Flask, payload: Payload) -> None:
     """An event of a message without a ticket is accepted, and changes none."""
     assert post(app, payload("sent", data__external_reference_id="other")) == "accepted"
     assert ticket(app)["notes"] == []

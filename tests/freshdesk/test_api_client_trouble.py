@@ -180,7 +180,9 @@ ASKED: dict[str, tuple[type[Exception], int]] = {
 
 
 @pytest.mark.parametrize(("name", "kind", "calls"), [(n, *a) for n, a in ASKED.items()])
-def test_asking_ends(name: str, kind: type[Exception], calls: int, stack: ExitStack) -> None:
+def test_asking_stops_after_a_limited_number_of_calls(
+    name: str, kind: type[Exception], calls: int, stack: ExitStack
+) -> None:
     """It stops after a limited number of calls, and at once if repeating is useless."""
     double = Double(stack, None, *[name] * 10)
     sent = double.send()

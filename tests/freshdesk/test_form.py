@@ -74,7 +74,7 @@ def test_no_destination(url: object) -> None:
     assert list(errors(destination_url=url)) == ["destination_url"]
 
 
-def test_three_headers() -> None:
+def test_the_form_has_room_for_three_headers() -> None:
     """The form has room for three headers and no more."""
     headers = {"Authorization": "Bearer x", "X-A": "1", "X-B": "2"}
     assert errors(headers=headers) == {}
@@ -97,7 +97,7 @@ def test_three_headers() -> None:
         {"X-A": "é"},
     ],
 )
-def test_no_header(header: dict[str, Any]) -> None:
+def test_a_header_that_would_not_arrive_is_refused(header: dict[str, Any]) -> None:
     """A header without a value, or with a name that does not arrive, is refused."""
     assert list(errors(headers=header)) == ["headers"]
 

@@ -233,7 +233,9 @@ def test_a_wrong_certificate(wrong: str, authority: Authority, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
-def test_a_proxy(variable: str, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_proxy_of_the_environment_is_tunnelled_through(
+    variable: str, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The environment's proxy is used through a tunnel, with its own password, and does not see the
     key.
     """
@@ -264,7 +266,9 @@ def test_a_proxy_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     assert told == NoAnswer("the proxy refused the connection", went_out=False)
 
 
-def test_no_proxy(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hosts_in_no_proxy_are_called_directly(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Hosts in NO_PROXY, and this machine, are called directly."""
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     with listening(answering(answer_of(b"{}"))) as port:

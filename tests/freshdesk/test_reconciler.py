@@ -332,7 +332,7 @@ def test_three_at_once_ask_once(kind: str, tmp_path: Path) -> None:
         assert host.disagreeing() == {}
 
 
-def test_which_receiver() -> None:
+def test_an_unknown_receiver_or_one_without_a_key_is_an_error() -> None:
     """Without a key it is an error that names it, and an unknown receiver is one."""
     with system(API_KEY=None), pytest.raises(ConfigurationError, match="API_KEY"):
         reconcile()

@@ -94,7 +94,7 @@ def test_reconcilers_that_are_killed(kind: str, tmp_path: Path) -> None:
         assert not host.disagreeing().keys() & ids
 
 
-def test_two_follow(tmp_path: Path) -> None:
+def test_processes_that_follow_share_the_work(tmp_path: Path) -> None:
     """``reconcile --follow`` runs until SIGTERM, and several share the work."""
     with system(ledger_url=f"sqlite:///{tmp_path / 'ledger.db'}") as host:
         both, number = Barrier(2), count()

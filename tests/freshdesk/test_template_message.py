@@ -23,7 +23,7 @@ def test_without_placeholders() -> None:
     }
 
 
-def test_all_parts() -> None:
+def test_components_are_header_body_and_buttons_in_order() -> None:
     """Header, body and buttons are components in this order, a button's index is text."""
     parts = components(body=["Ada", "12"], header="Hello", buttons=[URLButton(1, "a/b")])
     assert parts == [
@@ -60,7 +60,9 @@ WRONG: dict[str, tuple[type[Exception], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize(("kind", "parts"), WRONG.values(), ids=WRONG)
-def test_wrong_parts(kind: type[Exception], parts: dict[str, Any]) -> None:
+def test_parts_that_the_api_would_refuse_are_errors(
+    kind: type[Exception], parts: dict[str, Any]
+) -> None:
     """What the API would refuse is an error when the template is created."""
     with pytest.raises(kind):
         TemplateMessage(**{"name": "order_update", "language": "en", **parts})

@@ -17,13 +17,13 @@ def test_ulid_tells_its_time(milliseconds: int, seed: int) -> None:
     assert ulid_time(ulid) == milliseconds
 
 
-def test_the_samples() -> None:
+def test_the_time_in_the_samples_id_precedes_queued() -> None:
     """The id of the vendor's samples was made 85 ms before their QUEUED."""
     assert ulid_time("01KAB4HHTBE081898E432RCMA7") == 1763457943371
 
 
 @pytest.mark.parametrize("text", ["", "01KAB4HHTBE081898E432RCMA", "8" + 25 * "0", 26 * "I"])
-def test_no_ulid(text: str) -> None:
+def test_anything_but_a_ulid_is_refused(text: str) -> None:
     """Anything but a ULID is refused."""
     with pytest.raises(ValueError, match="not a ULID"):
         ulid_time(text)

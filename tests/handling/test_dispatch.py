@@ -18,7 +18,9 @@ from ..conftest import TOKEN, URL, Payload
 from ..scripted import Scripted, authorized
 
 
-def test_own_context(app: Flask, client: FlaskClient, payload: Payload) -> None:
+def test_each_handler_has_an_application_context_of_its_own(
+    app: Flask, client: FlaskClient, payload: Payload
+) -> None:
     """Each handler, and the request, has an application context and ``g`` of its own."""
     contexts: list[Any] = []
 
@@ -66,7 +68,9 @@ def test_failing_teardown(app: Flask, client: FlaskClient, payload: Payload) -> 
     assert seen.statuses == ["QUEUED"] * 2
 
 
-def test_own_session(app: Flask, client: FlaskClient, payload: Payload) -> None:
+def test_a_failing_handlers_session_is_not_committed_by_another(
+    app: Flask, client: FlaskClient, payload: Payload
+) -> None:
     """What a failing handler left in its Flask-SQLAlchemy session is not committed by another."""
     flask_sqlalchemy = pytest.importorskip("flask_sqlalchemy")
     app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite://"

@@ -64,7 +64,7 @@ def test_other_events_after_an_exit(app: Flask, client: FlaskClient, payload: Pa
     assert client.post(URL, json=payload("sent")).json == {"result": "accepted"}
 
 
-def test_exits_count(make_app: MakeApp, payload: Payload) -> None:
+def test_an_exit_counts_as_a_failed_attempt(make_app: MakeApp, payload: Payload) -> None:
     """An exit counts as a failed attempt, so that none repeats for ever, and the death is
     signalled.
     """

@@ -161,7 +161,7 @@ def test_dead_event_is_told_once_and_rests(
     assert signals_seen[-1] == ("event_dead", {"event": broken.events[-1]})
 
 
-def test_dead_alone(make_app: MakeApp, payload: Payload) -> None:
+def test_a_dead_event_does_not_block_its_message(make_app: MakeApp, payload: Payload) -> None:
     """A dead event does not block other events of its message."""
     broken, changed = Scripted("broken", ValueError()), Scripted("changed")
     status_received.connect(broken)

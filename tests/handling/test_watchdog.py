@@ -161,7 +161,7 @@ def test_a_shorter_limit_with_the_same_lease(dog: Watchdog) -> None:
     assert hanging.wait(TIMEOUT)
 
 
-def test_no_thread(
+def test_a_thread_that_cannot_be_started_is_logged_and_tried_again(
     dog: Watchdog, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If no thread can be started, that is logged, and the next attempt retries for all."""
@@ -259,7 +259,9 @@ def test_reports_what_hangs(dog: Watchdog, caplog: pytest.LogCaptureFixture) -> 
     assert known == [12, "fd_whatsapp", "M1", "SENT", "tickets", 3]
 
 
-def test_no_limit(dog: Watchdog, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_limit_nothing_is_reported(
+    dog: Watchdog, caplog: pytest.LogCaptureFixture
+) -> None:
     """Without a limit nothing is reported, and leases are renewed as usual."""
     claim = Renewed()
     attempt = an_attempt(claim, handler_seconds=None)

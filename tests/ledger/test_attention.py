@@ -65,7 +65,7 @@ def test_revived_and_dead_again(ledger: Ledger) -> None:
     assert ledger.overview.backlog().unacknowledged == 1
 
 
-def test_oldest_due(ledger: Ledger) -> None:
+def test_the_event_due_longest_is_reported(ledger: Ledger) -> None:
     """The event that has been due longest is reported, unless it is being handled."""
     ledger.record(entry("QUEUED", message_id="M1"), POLICY, claim=False)
     _, claim = claimed(ledger, message_id="M2")

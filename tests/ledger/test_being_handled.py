@@ -26,7 +26,7 @@ def the_one(ledger: Ledger) -> BeingHandled:
     return found
 
 
-def test_fresh_event(ledger: Ledger) -> None:
+def test_an_event_is_being_handled_until_its_attempt_ends(ledger: Ledger) -> None:
     """An event is being handled from being recorded to the end of its attempt, with the time
     since.
     """
@@ -51,7 +51,7 @@ def test_only_what_is_claimed(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("by", ["delivery", "sweep"])
-def test_next_try(ledger: Ledger, by: str) -> None:
+def test_a_later_attempt_is_reported_with_its_own_beginning(ledger: Ledger, by: str) -> None:
     """A later attempt is reported like the first one, with its own beginning."""
     recorded, held = claimed(ledger, "SENT")
     first = the_one(ledger).since
@@ -81,7 +81,7 @@ def test_replayed_event_is_not_told(ledger: Ledger) -> None:
     assert ledger.overview.being_handled() == []
 
 
-def test_by_receiver(ledger: Ledger) -> None:
+def test_those_being_handled_are_selected_by_receiver(ledger: Ledger) -> None:
     """The events of one receiver can be selected, those handled longest first."""
     for number, receiver in enumerate(["a", "b", "a"]):
         claimed(ledger, message_id=f"M{number}", receiver=receiver)

@@ -30,7 +30,7 @@ def due(ledger: Ledger) -> list[Any]:
     return list(ledger.reservations.due(receiver=RECEIVER, limit=100))
 
 
-def test_one_holder(ledger: Ledger) -> None:
+def test_while_an_event_is_handled_its_message_cannot_be_claimed(ledger: Ledger) -> None:
     """While an event is handled, no event of its message can be claimed, but others can."""
     recorded, _ = claimed(ledger, "QUEUED")
     for status in ("QUEUED", "SENT", "SENT"):

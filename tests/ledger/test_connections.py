@@ -154,7 +154,9 @@ BEGIN SELECT RAISE(ABORT, 'not now'); END"""
 
 
 @pytest.mark.parametrize("kind", ["sqlite"])
-def test_kept_error(bare_url: str, make_ledger: Callable[[str], tuple[Flask, SQLLedger]]) -> None:
+def test_a_kept_error_holds_no_lock(
+    bare_url: str, make_ledger: Callable[[str], tuple[Flask, SQLLedger]]
+) -> None:
     """A database error that is kept with its traceback holds no lock."""
     _, ledger = make_ledger(bare_url)
     _, claim = claimed(ledger)
@@ -174,7 +176,7 @@ ZONES = ["Asia/Kolkata", "America/New_York"]
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("of", ["connection", "database"])
 @pytest.mark.parametrize("kind", ["postgresql"])
-def test_time_zone(
+def test_the_ends_of_the_calendar_are_read_back_in_any_time_zone(
     bare_url: str,
     administrator: Engine,
     make_ledger: Callable[[str], tuple[Flask, SQLLedger]],
@@ -235,7 +237,7 @@ def keep_two(ledger: SQLLedger) -> list[Any]:
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_in_turns(
+def test_kept_connections_are_used_in_rotation(
     bare_url: str, make_ledger: Callable[[str], tuple[Flask, SQLLedger]], kind: str
 ) -> None:
     """Kept connections are used in rotation, so that a server ends none for being idle."""

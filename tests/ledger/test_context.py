@@ -56,7 +56,7 @@ def ledger_of(app: Flask, name: str = "fd_whatsapp") -> Any:
 
 @pytest.mark.parametrize("handler", [look, look_async])
 @pytest.mark.parametrize("name", URLS)
-def test_in_handlers(
+def test_in_a_handler_it_is_the_receivers_ledger(
     two: Flask, payload: Payload, found: list[Any], handler: Any, name: str
 ) -> None:
     """In a handler, ``current_ledger`` is the ledger of the receiver that is handling the event."""
@@ -67,7 +67,9 @@ def test_in_handlers(
 
 @pytest.mark.parametrize("signal", [handler_failed, event_dead])
 @pytest.mark.parametrize("name", URLS)
-def test_in_notices(two: Flask, payload: Payload, found: list[Any], signal: Any, name: str) -> None:
+def test_in_a_notices_handler_it_is_the_receivers_ledger(
+    two: Flask, payload: Payload, found: list[Any], signal: Any, name: str
+) -> None:
     """In a handler of ``handler_failed`` or ``event_dead`` it is that receiver's ledger too."""
     broken = Scripted("broken", ValueError())
     status_received.connect(broken)

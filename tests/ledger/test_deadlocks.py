@@ -123,7 +123,7 @@ WORK: list[tuple[Callable[[SQLLedger], Any], str, Callable[[SQLLedger], None]]] 
 @pytest.mark.parametrize(
     ("prepare", "write", "work"), WORK, ids=["quarantine", "revive", "prune", "reserve", "erase"]
 )
-def test_done_again(
+def test_an_aborted_transaction_is_repeated_as_a_whole(
     sql_ledger: SQLLedger,
     kind: str,
     prepare: Callable[[SQLLedger], Any],
@@ -137,7 +137,7 @@ def test_done_again(
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_in_vain(sql_ledger: SQLLedger, kind: str) -> None:
+def test_a_transaction_that_is_always_aborted_is_an_error(sql_ledger: SQLLedger, kind: str) -> None:
     """A transaction that is always aborted is an error in the end."""
     deadlocking = deadlocks(sql_ledger, kind, "INSERT quarantine", times=100)
     with deadlocking, pytest.raises(LedgerUnavailable):
@@ -146,7 +146,7 @@ def test_in_vain(sql_ledger: SQLLedger, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-def test_claimed_once(sql_ledger: SQLLedger, kind: str) -> None:
+def test_a_repeated_delivery_keeps_its_claim(sql_ledger: SQLLedger, kind: str) -> None:
     """A delivery that claims a recorded event keeps the claim if it has to be repeated."""
     event_id = claimed(sql_ledger)[0].id
     end_leases(sql_ledger)

@@ -80,7 +80,9 @@ def noted_by_sqlite(engine: Engine, upgrade: Callable[[], None]) -> Waits:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_what_waits(ledger: SQLLedger, waits: Waits) -> None:
+def test_events_and_transactional_successes_wait_for_the_disk(
+    ledger: SQLLedger, waits: Waits
+) -> None:
     """Events wait for the disk, and so do successes in the ledger's transaction; no others do."""
     _, claim = claimed(ledger)
     claim.succeeded("plain")

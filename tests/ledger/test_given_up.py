@@ -75,7 +75,7 @@ def failure(app: Flask, ledger: Ledger, payload: Payload) -> tuple[Any, dict[str
 
 
 @pytest.mark.parametrize("by", ["delivery", "sweep"])
-def test_process_died(
+def test_event_dead_is_sent_once_for_a_process_that_died(
     app: Flask, ledger: Ledger, failure: tuple[Any, dict[str, Any]], by: str
 ) -> None:
     """``event_dead`` for an event whose process died has what the ledger knows, once."""

@@ -200,7 +200,7 @@ class PutDownMeanwhile(Turn):
         super().__enter__()
 
 
-def test_no_turn(transactions: Transactions) -> None:
+def test_all_who_wait_get_the_error_if_no_turn_can_be_had(transactions: Transactions) -> None:
     """If no turn can be had, all waiters get the error, and the next one may retry."""
     with ThreadPoolExecutor() as pool:
         turn = PutDownMeanwhile(pool, is_free=False)
@@ -239,7 +239,9 @@ def test_leader_interrupted_anywhere_holds_up_nobody() -> None:
             break
 
 
-def test_one_fails(transactions: Transactions, batches: Batches) -> None:
+def test_failing_work_fails_only_its_own_thread(
+    transactions: Transactions, batches: Batches
+) -> None:
     """Failing work fails only its own thread; the others' is done without it."""
     with held_up(transactions, batches) as put_down:
         (failed,) = put_down(fail)
@@ -271,7 +273,9 @@ def test_waits_so_long(transactions: Transactions) -> None:
     assert transactions.committed == [["first"], ["next"]]
 
 
-def test_process_ends(transactions: Transactions, batches: Batches) -> None:
+def test_a_process_asked_to_exit_leaves_nobody_waiting(
+    transactions: Transactions, batches: Batches
+) -> None:
     """A process asked to exit in the middle leaves nobody waiting."""
 
     def leave(_: Any) -> None:
@@ -285,7 +289,7 @@ def test_process_ends(transactions: Transactions, batches: Batches) -> None:
     assert batches.run(write("a"), is_durable=True) == "A"
 
 
-def test_in_sqlite(tmp_path: Any) -> None:
+def test_failed_work_leaves_nothing_in_a_database(tmp_path: Any) -> None:
     """With a real database, failed work leaves nothing behind."""
     database = sqlite3.connect(tmp_path / "x.db", isolation_level=None)
     database.execute("CREATE TABLE t (x UNIQUE)")

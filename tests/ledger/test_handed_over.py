@@ -49,7 +49,7 @@ def claiming_while_let_go(
         yield claiming
 
 
-def test_sees_successes(sql_ledger: SQLLedger) -> None:
+def test_the_new_holder_knows_which_handlers_succeeded(sql_ledger: SQLLedger) -> None:
     """The new holder knows which handlers have succeeded, and does not call them again."""
     event_id = claimed(sql_ledger)[0].id
     with claiming_while_let_go(sql_ledger, event_id, is_done=False) as claiming:
@@ -59,7 +59,7 @@ def test_sees_successes(sql_ledger: SQLLedger) -> None:
     assert recorded.succeeded == {"a"}
 
 
-def test_sees_end(sql_ledger: SQLLedger) -> None:
+def test_a_completed_event_is_not_handled_again_by_its_new_holder(sql_ledger: SQLLedger) -> None:
     """If that completes the event, it is not handled again, and its message is released."""
     event_id = claimed(sql_ledger)[0].id
     with claiming_while_let_go(sql_ledger, event_id, is_done=True) as claiming:

@@ -178,7 +178,9 @@ def test_pragmas_that_are_not_durable_are_named(
 
 
 @pytest.mark.parametrize("synchronous", ["FULL", "EXTRA"])
-def test_no_doubts(engine_with: Callable[..., Engine], synchronous: str) -> None:
+def test_durable_pragmas_cause_no_warning(
+    engine_with: Callable[..., Engine], synchronous: str
+) -> None:
     """Durable pragmas cause no warning."""
     assert database_of(engine_with(**{**PRAGMAS, "synchronous": synchronous})).doubts() == []
 

@@ -194,7 +194,9 @@ class Run:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(steps)
-def test_same_answers(sql_ledger: SQLLedger, steps: list[tuple[Any, ...]]) -> None:
+def test_every_database_gives_the_answers_of_memory(
+    sql_ledger: SQLLedger, steps: list[tuple[Any, ...]]
+) -> None:
     """Every ledger gives the in-memory ledger's answers, for any steps in any order."""
     wipe(sql_ledger)
     model, run = Run(new_memory_ledger()), Run(sql_ledger)

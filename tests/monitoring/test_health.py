@@ -77,7 +77,7 @@ def ready(client: FlaskClient) -> tuple[int, Any]:
     return answer.status_code, answer.get_json()
 
 
-def test_in_order(client: FlaskClient) -> None:
+def test_a_receiver_in_order_is_ready(client: FlaskClient) -> None:
     """A process that answers is live, and ready if its ledger accepts events."""
     answer = client.get(LIVE)
     assert (answer.status_code, answer.get_json()) == (200, {"status": "live"})

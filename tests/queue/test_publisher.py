@@ -76,7 +76,7 @@ def test_handed_over(make_system: MakeSystem, broker: str) -> None:
 
 @pytest.mark.parametrize("is_up", [False, True], ids=["refuses", "is silent"])
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_no_broker(
+def test_without_a_broker_requests_are_200_and_one_of_them_tests_it(
     make_system: MakeSystem,
     proxy: Proxy,
     caplog: pytest.LogCaptureFixture,
@@ -145,7 +145,9 @@ def test_idle_connection(make_system: MakeSystem, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("broker", ["rabbitmq"])
-def test_second_broker(make_system: MakeSystem, proxy: Proxy, broker: str) -> None:
+def test_one_working_broker_of_several_is_enough(
+    make_system: MakeSystem, proxy: Proxy, broker: str
+) -> None:
     """One working URL of several broker URLs is enough."""
     proxy.up()
     system = make_system(broker)

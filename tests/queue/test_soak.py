@@ -85,7 +85,7 @@ def played(tmp_path: Path) -> Iterator[Played]:
 ONE = select(handled).limit(1)
 
 
-def test_row_lost(played: Played) -> None:
+def test_a_lost_row_is_detected(played: Played) -> None:
     """A missing row of the handler is detected."""
     with played.ledger.engine.connect() as connection:
         message_id, status = connection.execute(ONE).one()
@@ -95,19 +95,19 @@ def test_row_lost(played: Played) -> None:
     assert played.found() == ["events that the handler wrote no row of"]
 
 
-def test_row_doubled(played: Played) -> None:
+def test_a_doubled_row_is_detected(played: Played) -> None:
     """An event handled twice is detected."""
     played.execute(insert(handled).from_select(["message_id", "status"], ONE))
     assert played.found() == ["events that it wrote too many rows of"]
 
 
-def test_status_lost(played: Played) -> None:
+def test_a_lost_status_is_detected(played: Played) -> None:
     """A lost status in the ledger is detected."""
     played.execute(text("UPDATE fd_whatsapp_message SET queued_at = NULL WHERE id = 1"))
     assert played.found() == ["disagreements of ledger and simulator"]
 
 
-def test_event_left(played: Played) -> None:
+def test_a_pending_event_is_detected(played: Played) -> None:
     """A pending event is detected."""
     played.execute(text("UPDATE fd_whatsapp_event SET due_at = received_at WHERE id = 1"))
     assert played.found() == ["events that are pending"]

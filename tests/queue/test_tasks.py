@@ -188,7 +188,7 @@ def test_broker_goes_down(system: System, monkeypatch: pytest.MonkeyPatch) -> No
     assert run(system, "sweep") == {"fd_whatsapp": 3}
 
 
-def test_sweep_ends(system: System) -> None:
+def test_a_sweep_leaves_the_rest_when_its_time_is_over(system: System) -> None:
     """A sweep leaves the rest to the next when its time is over."""
     system.post()
     assert run(system, "sweep", 0.0) == {"fd_whatsapp": 0}

@@ -26,7 +26,7 @@ JSON = st.recursive(
 
 @pytest.mark.parametrize("name", SAMPLES)
 @pytest.mark.parametrize("prefix", [b"", BOM], ids=["plain", "bom"])
-def test_the_samples(name: str, prefix: bytes) -> None:
+def test_a_sample_decodes_to_its_text_and_its_object(name: str, prefix: bytes) -> None:
     """A sample decodes to its text, without a byte order mark, and its object."""
     body = (PAYLOADS / f"{name}.json").read_bytes()
     text, payload = decode(prefix + body)
@@ -35,14 +35,14 @@ def test_the_samples(name: str, prefix: bytes) -> None:
 
 
 @given(st.dictionaries(st.text(), JSON), st.booleans())
-def test_any_object(value: dict[str, Any], is_ascii: bool) -> None:
+def test_any_object_round_trips(value: dict[str, Any], is_ascii: bool) -> None:
     """Any object round-trips, escaped or as UTF-8."""
     text = json.dumps(value, ensure_ascii=is_ascii)
     assert decode(text.encode()) == (text, value)
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes(body: bytes) -> None:
+def test_any_bytes_are_an_object_or_an_error(body: bytes) -> None:
     """Any bytes are either an object or one of the two errors."""
     try:
         text, payload = decode(body)

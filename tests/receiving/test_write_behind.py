@@ -35,7 +35,7 @@ def noting(written: list[str], what: str) -> Callable[[], None]:
     return lambda: written.append(what)
 
 
-def test_at_once() -> None:
+def test_the_first_of_each_kind_is_written_at_once() -> None:
     """The first of each kind is written at once, and can be waited for."""
     written: list[str] = []
     writes = writing(LONG)

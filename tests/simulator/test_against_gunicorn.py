@@ -74,7 +74,9 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SQLLedger
 
 
 @pytest.mark.slow
-def test_all_agree(ledger: SQLLedger, tmp_path: Path, make_simulator: MakeSimulator) -> None:
+def test_ledger_and_simulator_agree_behind_gunicorn(
+    ledger: SQLLedger, tmp_path: Path, make_simulator: MakeSimulator
+) -> None:
     """Everything is acknowledged, ledger and simulator agree, and handlers ran once for each
     event.
     """

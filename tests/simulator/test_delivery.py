@@ -34,7 +34,9 @@ def test_every_event_is_posted_once(
     assert report.answers == {"200": len(planned)}
 
 
-def test_in_order(make_destination: MakeDestination, make_simulator: MakeSimulator) -> None:
+def test_events_of_a_message_are_posted_one_after_the_other(
+    make_destination: MakeDestination, make_simulator: MakeSimulator
+) -> None:
     """A message's events are posted one after the other, even if all are due at once."""
     order: list[str] = []
     another = threading.Event()

@@ -69,7 +69,7 @@ def test_journey_is_there_with_its_fault_alone(name: str) -> None:
 
 
 @pytest.mark.parametrize("faults", [(), tuple(JOURNEYS)])
-def test_every_journey(faults: tuple[str, ...]) -> None:
+def test_a_journey_goes_forward_and_repeats_no_status(faults: tuple[str, ...]) -> None:
     """A journey begins with QUEUED, has no status twice and goes forward in time."""
     for message in sent(*faults):
         names = statuses(message)
@@ -116,7 +116,7 @@ def test_late_events_come_hours_later() -> None:
 
 
 @pytest.mark.parametrize("name", ["unknown-fields", "missing-fields", "numeric-ids"])
-def test_same_event(name: str) -> None:
+def test_changed_payloads_load_as_the_same_event(name: str) -> None:
     """Payloads differ from those without the fault, and still load as the same event."""
     schema = OutboundMessageEventSchema()
     changed = 0
@@ -173,7 +173,7 @@ def test_some_posts_are_sent_with_the_fault(name: str) -> None:
     assert not any(map(REQUEST_FAULTS[name], posts()))
 
 
-def test_own_fault() -> None:
+def test_a_custom_fault_is_applied_after_the_known_ones() -> None:
     """A custom fault is applied after the known ones, or replaces the one of its name."""
 
     def ten_seconds_later(posts: list[Post], random: Random) -> list[Post]:

@@ -35,7 +35,7 @@ def test_any_2xx_is_an_acknowledgement(
 
 
 @pytest.mark.parametrize("status", [302, 400, 401, 404, 429, 500, 503])
-def test_tried_again(
+def test_the_identical_body_is_retried_until_acknowledged(
     status: int, make_destination: MakeDestination, make_simulator: MakeSimulator
 ) -> None:
     """After any other answer the identical body is retried until acknowledged."""
@@ -116,7 +116,7 @@ def test_each_delay_comes_once() -> None:
 @pytest.mark.parametrize(
     "wrong", [{"timeout": 0}, {"delays": (-1,)}, {"at_least": -1}, {"delays": (float("nan"),)}]
 )
-def test_no_schedule(wrong: dict[str, Any]) -> None:
+def test_a_schedule_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
     """A schedule that makes no sense is refused."""
     with pytest.raises(ValueError, match="0"):
         Retries(**wrong)

@@ -40,7 +40,7 @@ def test_same_seed(faults: list[str]) -> None:
     assert planned(seed=7, faults=faults) == planned(seed=7, faults=faults)
 
 
-def test_other_process() -> None:
+def test_the_same_seed_gives_the_same_in_another_process() -> None:
     """It does so in another process, too."""
     digests = {
         subprocess.run(

@@ -58,7 +58,7 @@ def test_same_shape(name: str) -> None:
             assert payload["actor"] == sample["actor"]
 
 
-def test_shape_tells() -> None:
+def test_the_shape_tells_order_digits_and_types_apart() -> None:
     """The shape differs where order, digits or a type do."""
     sample = json.loads((PAYLOADS / "sent.json").read_text())
     reordered = dict(reversed(sample.items()))

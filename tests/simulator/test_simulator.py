@@ -114,7 +114,7 @@ def test_without_a_form(action: str) -> None:
         lambda: Clock(datetime(2025, 1, 1)),
     ],
 )
-def test_no_sense(make: Any) -> None:
+def test_invalid_numbers_are_refused(make: Any) -> None:
     """Invalid numbers are refused."""
     with pytest.raises(ValueError, match=r"more|aware|1970"):
         make()

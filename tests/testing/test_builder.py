@@ -54,7 +54,7 @@ def test_payloads_meet_the_schema(events: EventBuilder, name: str) -> None:
     assert timedelta() < event.event_time - event.timestamp < timedelta(seconds=1)
 
 
-def test_fresh_ids() -> None:
+def test_each_builder_is_for_a_message_of_its_own() -> None:
     """Each builder is for a separate message, and all its payloads are about that."""
     first = EventBuilder(account_id="7")
     builders = [first, first.another(), first.another(), EventBuilder()]

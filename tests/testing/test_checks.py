@@ -115,7 +115,7 @@ def test_raises_in_an_order(whatsapp: WhatsAppClient) -> None:
 
 
 @BOTH
-def test_nothing_left(whatsapp: WhatsAppClient, check: Check) -> None:
+def test_the_ledger_is_restored_after_the_checks(whatsapp: WhatsAppClient, check: Check) -> None:
     """The receiver's ledger is restored afterwards, and no event is unfinished."""
     ledger = whatsapp.receiver.ledger
     tickets: Tickets = {}
@@ -126,7 +126,7 @@ def test_nothing_left(whatsapp: WhatsAppClient, check: Check) -> None:
 
 
 @BOTH
-def test_one_attempt(make_app: MakeApp, check: Check) -> None:
+def test_a_lost_success_is_no_failed_attempt(make_app: MakeApp, check: Check) -> None:
     """A lost success is not a failed attempt: it passes even with a single attempt allowed."""
     app, tickets = make_app(MAX_ATTEMPTS=1), Tickets()
     handlers.follows(app, tickets)
@@ -141,7 +141,7 @@ def test_nothing_passes_without_a_handler(put: Put, whatsapp: WhatsAppClient, ch
 
 
 @BOTH
-def test_nothing_read(whatsapp: WhatsAppClient, check: Check) -> None:
+def test_a_read_that_returns_nothing_is_an_error(whatsapp: WhatsAppClient, check: Check) -> None:
     """A ``read`` that returns nothing is an error: all results would be the same."""
     handlers.follows(whatsapp.app, {})
     with pytest.raises(ValueError, match="read returned None"):
@@ -149,7 +149,9 @@ def test_nothing_read(whatsapp: WhatsAppClient, check: Check) -> None:
 
 
 @BOTH
-def test_same_message(put: Put, events: EventBuilder, check: Check) -> None:
+def test_a_message_that_is_not_fresh_is_an_error(
+    put: Put, events: EventBuilder, check: Check
+) -> None:
     """A message that is not fresh is an error: its events would be duplicates."""
     with pytest.raises(ValueError, match=f"returned message id {events.message_id} twice"):
         put(check, handlers.follows, new_message=lambda: events)
