@@ -170,6 +170,17 @@ def test_waiting_in_vain(ledger: Ledger) -> None:
     assert the_event(ledger, recorded.id).attempts == 1
 
 
+def test_waiting_does_not_wait_for_the_handlers_transaction(sql_ledger: SQLLedger) -> None:
+    """A request stops waiting for its message in time, even if a handler holds the whole file."""
+    held = sql_ledger.record(entry(), POLICY)
+    assert held.claim is not None
+    held.claim.transaction.connection.exec_driver_sql("SELECT 1")  # type: ignore[attr-defined]
+    waited = sql_ledger.claim(held.id, POLICY, wait=0.02)
+    assert waited is not None
+    assert waited.claim is None
+    held.claim.undo()
+
+
 @pytest.mark.parametrize("settled", [True, False])
 def test_no_such_event(ledger: Ledger, settled: bool) -> None:
     """An event that does not exist, or not any more, cannot be claimed or revived."""

@@ -122,7 +122,7 @@ class SQLRecording:
             self._prepared.database.stand_by()
         while True:
             recorded = self._prepared.database.retried(
-                partial(self._try_to_claim, event_id, policy, token, settled=settled)
+                partial(self._try_to_claim, event_id, policy, token, wait, settled=settled)
             )
             if recorded is None or recorded.claim:
                 return recorded
@@ -135,10 +135,11 @@ class SQLRecording:
             pause = min(pause * 2, MAX_WAIT_SECONDS)
 
     def _try_to_claim(
-        self, event_id: int, policy: Policy, token: str, *, settled: bool
+        self, event_id: int, policy: Policy, token: str, wait: float, *, settled: bool
     ) -> Recorded | None:
         database = self._prepared.database
-        if not settled:
+        # A request must not wait for a writer: it may be the handler that holds the message.
+        if not settled and not (wait and database.has_one_writer):
             recorded = self._claim_pending(event_id, policy, token)
             if recorded is not None:
                 return recorded
@@ -213,12 +214,7 @@ class SQLRecording:
                 return found.recorded()._replace(state=State.DEAD, has_died=True)
             statements.tried.execute(cursor, {**parameters, "counts": int(found.is_due)})
         statements.handlers.execute(cursor, parameters)
-        rows = cursor.fetchall()
-        found = found._replace(
-            handlers=frozenset(name for name, _ in rows),
-            gave_up=frozenset(name for name, gave_up in rows if gave_up),
-        )
-        return self._claimed(found, policy, token)
+        return self._claimed(found.settled_by(cursor.fetchall()), policy, token)
 
     def _claimed(self, found: Found, policy: Policy, token: str) -> Recorded:
         """A recorded event, under our claim."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -81,6 +81,14 @@ class Found(NamedTuple):
         if error is None or self.error_message is not None:
             return False
         return error.message is not None or (error.code is not None and self.error_code is None)
+
+    def settled_by(self, handlers: Iterable[tuple[str, bool]]) -> Found:
+        """The same with the handlers not to be called again, and whether each gave up."""
+        gave_up = dict(handlers)
+        return self._replace(
+            handlers=frozenset(gave_up),
+            gave_up=frozenset(name for name in gave_up if gave_up[name]),
+        )
 
     @property
     def state(self) -> State:

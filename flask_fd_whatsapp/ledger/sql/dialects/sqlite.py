@@ -14,6 +14,7 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import URL, Connection, Engine
 
 from ....exceptions import LedgerUnavailable
+from ..rows import Found
 from ..statement_parameters import by_position
 from ..statements import Statements, statements_for
 from ..transactions import Transaction
@@ -164,6 +165,33 @@ class SQLite(Database):
     def stand_by(self) -> None:
         """Let another process that is handling quick events continue first."""
         self._slices.enter()
+
+    def claim_pending(self, values: Mapping[str, Any]) -> Found | None:
+        """Claim a pending event's message and count the attempt, in one transaction."""
+        with self.claiming() as cursor:
+            return self._claim_found(cursor, values)
+
+    def _claim_found(self, cursor: Any, values: Mapping[str, Any]) -> Found | None:
+        self.statements.find_by_id.execute(cursor, values)
+        row = cursor.fetchone()
+        found = None if row is None else Found(*row)
+        if (
+            found is None
+            or not found.is_pending
+            or found.is_held
+            or found.attempts >= values["max_attempts"]
+        ):
+            return None
+        values = {
+            **values,
+            "message_key": found.message_key,
+            "status": found.status,
+            "counts": int(found.is_due),
+        }
+        self.statements.claim.execute(cursor, values)
+        self.statements.tried.execute(cursor, values)
+        self.statements.handlers.execute(cursor, values)
+        return found.settled_by(cursor.fetchall())
 
     def claiming(self) -> Transaction:
         """The same for a claim: it does not wait for the disk while others wait for the file."""
