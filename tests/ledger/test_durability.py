@@ -11,7 +11,7 @@ from sqlalchemy import Engine, event, text
 from flask_fd_whatsapp.ledger import Tried
 from flask_fd_whatsapp.ledger.sql import SQLLedger
 
-from .entries import claimed
+from .entries import POLICY, RECEIVER, claimed, entry
 
 Waits = Callable[[], list[tuple[str, bool]]]
 
@@ -65,11 +65,13 @@ def noted_by_sqlite(engine: Engine, upgrade: Callable[[], None]) -> Waits:
 
         def note(statement: str) -> None:
             if statement.startswith("PRAGMA synchronous ="):
-                state["waits"] = statement.endswith("FULL")
+                state["waits"] = statement.endswith(("FULL", "2"))
             elif "INSERT INTO fd_whatsapp_event" in statement:
                 found.append(("fd_whatsapp_event", state["waits"]))
             elif "INSERT INTO fd_whatsapp_handling" in statement:
                 found.append(("fd_whatsapp_handling", state["waits"]))
+            elif "SET reserved_until" in statement:
+                found.append(("reservation", state["waits"]))
 
         connection.set_trace_callback(note)  # type: ignore[attr-defined]
 
@@ -106,3 +108,18 @@ def test_last_in_transaction(ledger: SQLLedger, waits: Waits) -> None:
     claim.transaction.connection.execute(text("SELECT 1"))
     claim.finish(Tried(succeeded="in the transaction"))
     assert waits() == [("fd_whatsapp_event", True), ("fd_whatsapp_handling", True)]
+
+
+@pytest.mark.parametrize("kind", ["sqlite"])
+def test_reservations_do_not_wait_for_the_disk(ledger: SQLLedger, waits: Waits) -> None:
+    """Neither reserving events nor releasing them waits, and what is recorded afterwards does."""
+    ledger.record(entry(), POLICY, claim=False)
+    event_ids = ledger.reservations.reserve(receiver=RECEIVER, limit=9, seconds=60)
+    ledger.reservations.unreserve(event_ids)
+    ledger.record(entry("SENT"), POLICY, claim=False)
+    assert waits() == [
+        ("fd_whatsapp_event", True),
+        ("reservation", False),
+        ("reservation", False),
+        ("fd_whatsapp_event", True),
+    ]

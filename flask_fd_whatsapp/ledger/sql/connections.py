@@ -90,10 +90,12 @@ class Connections:
         return Transaction(self)
 
     @contextmanager
-    def writing(self, *, patiently: bool = False) -> Generator[Connection]:
+    def writing(self, *, patiently: bool = False, is_durable: bool = True) -> Generator[Connection]:
         """An SQLAlchemy connection in a transaction that may write from its first statement.
 
         :param patiently: its statements may take longer than those that handle an event.
+        :param is_durable: whether it has to survive a power cut; if not, SQLite does not wait for
+            the disk.
         """
         with (
             self.translated(),
@@ -106,7 +108,7 @@ class Connections:
 
     def forgetting(self) -> AbstractContextManager[Connection]:
         """The same for work that can be redone after a crash, and should not hold up others."""
-        return self.writing(patiently=True)
+        return self.writing(patiently=True, is_durable=False)
 
     @contextmanager
     def querying(self, *, patiently: bool = False) -> Generator[Connection]:

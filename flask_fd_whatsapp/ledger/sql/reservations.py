@@ -39,7 +39,7 @@ class SQLReservations:
     def _reserve(self, receiver: str, limit: int, seconds: float) -> Sequence[int]:
         # Do not wait for events that another process is reserving or finishing.
         query = self._due(receiver, limit).with_for_update(skip_locked=True)
-        with self._prepared.database.writing() as connection:
+        with self._prepared.database.writing(is_durable=False) as connection:
             ids = connection.scalars(query).all()
             if ids:
                 connection.execute(
@@ -63,7 +63,7 @@ class SQLReservations:
             self._prepared.database.retried(lambda: self._unreserve(event_ids))
 
     def _unreserve(self, event_ids: Collection[int]) -> None:
-        with self._prepared.database.writing() as connection:
+        with self._prepared.database.writing(is_durable=False) as connection:
             connection.execute(
                 update(event).where(event.c.id.in_(event_ids)).values(reserved_until=None)
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -223,21 +223,14 @@ class SQLite(Database):
         return self.step(lambda cursor: self._renewed(cursor, values()), is_durable=False)
 
     @contextmanager
-    def writing(self, *, patiently: bool = False) -> Generator[Connection]:
+    def writing(self, *, patiently: bool = False, is_durable: bool = True) -> Generator[Connection]:
         """An SQLAlchemy connection in a transaction that may write from its first statement."""
         self._look()
         # The connection first: waiting for one during the turn would hold up all others.
-        with self.translated(), self.engine.connect() as connection, self.turn, connection.begin():
-            self._lock(connection)
-            yield connection
-
-    @contextmanager
-    def forgetting(self) -> Generator[Connection]:
-        """The same for work that can be redone after a power cut: does not wait for the disk."""
-        self._look()
         with self.translated(), self.engine.connect() as connection:
             driver: Any = connection.connection.driver_connection
-            with sqlite_connection.lazy(driver), self.turn, connection.begin():
+            speed = nullcontext() if is_durable else sqlite_connection.lazy(driver)
+            with speed, self.turn, connection.begin():
                 self._lock(connection)
                 yield connection
 
