@@ -97,16 +97,15 @@ class _Follower:
         handled = 0
 
         def is_over() -> bool:
-            has_had_its_time = handled > 0 and time.monotonic() - start >= seconds
-            return has_had_its_time or self._stop.is_asked()
+            return handled > 0 and time.monotonic() - start >= seconds
 
-        for swept in self._sweep.run(should_stop=is_over):
+        for swept in self._sweep.run(should_stop=self._stop.is_asked, is_over=is_over):
             tally.count(swept)
             handled += 1
         if not handled:
             now = time.monotonic()
             self._again_at = now + COST_FACTOR * (now - start)
-        return is_over()
+        return is_over() or self._stop.is_asked()
 
     def _tell_down(self, error: LedgerUnavailable) -> None:
         if not self._is_down:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
@@ -16,7 +16,7 @@ from .responses import Result
 
 logger = get_logger(__name__)
 
-BATCH: Final = 100
+BATCH: Final = 400
 """The maximum number of events per batch."""
 
 BATCH_SECONDS: Final = 0.2
@@ -49,46 +49,58 @@ class Sweep:
         self._receiver = receiver
         self._size = min(FIRST_BATCH, BATCH)
 
-    def run(self, *, should_stop: ShouldStop = _never) -> Iterator[Swept]:
+    def run(
+        self, *, should_stop: ShouldStop = _never, is_over: ShouldStop = _never
+    ) -> Iterator[Swept]:
         """Handle what is due now, one event at a time.
 
         An event that its handlers ask for again immediately is left to the next run.
 
         :param should_stop: checked between events.
+        :param is_over: checked between batches, and between events if a batch takes long.
         :raises LedgerUnavailable: if the ledger cannot be used.
         """
         tried: set[Any] = set()
         passed_over: list[tuple[float, Any]] = []
         try:
-            while not should_stop():
+            while not should_stop() and not is_over():
+                asked = time.monotonic()
                 batch = self._receiver.ledger.reservations.reserve(
                     receiver=self._receiver.name, limit=self._size, seconds=RESERVED_SECONDS
                 )
-                started = time.monotonic()
-                end = started + RESERVED_SECONDS
+                end = asked + RESERVED_SECONDS
                 left = deque(event_id for event_id in batch if event_id not in tried)
                 passed_over += [(end, event_id) for event_id in batch if event_id in tried]
                 if not left:
                     return
-                yield from self._handle(left, end, should_stop, tried)
-                self._fit(len(batch) - len(left), time.monotonic() - started)
+                self._fit((yield from self._handle(left, end, should_stop, is_over, tried)))
         finally:  # not before, or the next batch would be full of them
             now = time.monotonic()
             if mine := [event_id for end, event_id in passed_over if now < end]:
                 self._give_back(mine)
 
     def _handle(
-        self, left: deque[Any], end: float, should_stop: ShouldStop, tried: set[Any]
-    ) -> Iterator[Swept]:
+        self,
+        left: deque[Any],
+        end: float,
+        should_stop: ShouldStop,
+        is_over: ShouldStop,
+        tried: set[Any],
+    ) -> Generator[Swept, None, list[float]]:
         """Handle a batch, and release what is left of it.
 
         :param end: when its reservation ends.
         :param tried: receives the ids of events that are not settled.
+        :return: when it began, and when each event ended.
         """
+        times = [time.monotonic()]
         try:
             while left and time.monotonic() < end and not should_stop():
+                if len(times) > 1 and times[-1] - times[1] >= BATCH_SECONDS and is_over():
+                    break
                 swept = try_one(self._receiver, left[0])
                 event_id = left.popleft()
+                times.append(time.monotonic())
                 if swept.result is Result.BUSY:
                     self._give_back([event_id])
                 elif not swept.result.is_settled:
@@ -97,10 +109,14 @@ class Sweep:
         finally:
             if time.monotonic() < end:  # later another sweep may have it
                 self._give_back(left)
+        return times
 
-    def _fit(self, handled: int, seconds: float) -> None:
-        """Adjust the size of the next batch to the time this one took."""
-        self._size = max(1, min(BATCH, int(handled * BATCH_SECONDS / max(seconds, 1e-6))))
+    def _fit(self, times: list[float]) -> None:
+        """Adjust the size of the next batch to the time that events took."""
+        if len(times) > 2:
+            del times[0]  # the first event may have waited for another process
+        seconds = max(times[-1] - times[0], 1e-6)
+        self._size = max(1, min(BATCH, int((len(times) - 1) * BATCH_SECONDS / seconds)))
 
     def _give_back(self, event_ids: Collection[Any]) -> None:
         with suppress(LedgerUnavailable):  # what cannot be released becomes due again on its own

@@ -158,6 +158,7 @@ def test_receivers_take_turns(
     tickets: Any,
 ) -> None:
     """A receiver whose time is over gives the next one its turn, however much is still due."""
+    monkeypatch.setattr("flask_fd_whatsapp.receiving.sweep.BATCH_SECONDS", 0.0)
     monkeypatch.setattr("flask_fd_whatsapp.commands.follow.ROUND_SECONDS", 0.0)
     monkeypatch.setattr("flask_fd_whatsapp.commands.follow.LEAST_TURN_SECONDS", 0.0)
     app = make_durable(DISPATCH="deferred")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from itertools import zip_longest
+from collections.abc import Sequence
+from itertools import chain, repeat, zip_longest
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -10,8 +13,9 @@ from flask import Flask
 from flask_fd_whatsapp import RetryLater
 from flask_fd_whatsapp.exceptions import LedgerUnavailable
 from flask_fd_whatsapp.receiving.responses import Result
-from flask_fd_whatsapp.receiving.sweep import sweep
+from flask_fd_whatsapp.receiving.sweep import FIRST_BATCH, Sweep, sweep
 
+from ..concurrency.threads import Clock
 from .conftest import Post, Tickets, ledger_of, receiver_of, states
 
 
@@ -65,6 +69,38 @@ def test_sweep_asks_whether_to_stop(due: Flask, tickets: Tickets) -> None:
     swept = list(sweep(receiver_of(due), should_stop=lambda: len(tickets.calls) == 2))
     assert len(swept) == 2
     assert list(states(due).values()) == ["done"] * 2 + ["pending"] * 3
+
+
+def test_sweep_ends_between_batches(
+    due: Flask, tickets: Tickets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sweep whose time is over finishes its batch, unless that takes long."""
+    monkeypatch.setattr("flask_fd_whatsapp.receiving.sweep.BATCH", 2)
+    whole = Sweep(receiver_of(due)).run(is_over=lambda: len(tickets.calls) > 0)
+    assert len(list(whole)) == 2
+    monkeypatch.setattr("flask_fd_whatsapp.receiving.sweep.BATCH_SECONDS", 0.0)
+    part = Sweep(receiver_of(due)).run(is_over=lambda: len(tickets.calls) > 2)
+    assert len(list(part)) == 1
+    assert len(ledger_of(due).reservations.due(limit=10)) == 2
+
+
+def test_first_event_does_not_shrink_batches(
+    due: Flask, tickets: Tickets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next batch is as large as the time of all events but the first, which may have waited."""
+    clock, seconds, limits = Clock(), chain([5.0], repeat(0.01)), list[int]()
+    monkeypatch.setattr("flask_fd_whatsapp.receiving.sweep.time", SimpleNamespace(monotonic=clock))
+    tickets.before = lambda: setattr(clock, "now", clock.now + next(seconds))
+    reservations = ledger_of(due).reservations
+    reserve = reservations.reserve
+
+    def noted(*, receiver: str, limit: int, seconds: float) -> Sequence[Any]:
+        limits.append(limit)
+        return reserve(receiver=receiver, limit=limit, seconds=seconds)
+
+    monkeypatch.setattr(reservations, "reserve", noted)
+    assert len(list(sweep(receiver_of(due)))) == 5
+    assert limits == [FIRST_BATCH, 20]
 
 
 def test_ledger_goes_down(due: Flask, tickets: Tickets) -> None:

@@ -32,6 +32,7 @@ class SQLReservations:
 
     def reserve(self, *, receiver: str, limit: int, seconds: float) -> Sequence[int]:
         """Reserve due events: for *seconds* no other sweep gets them."""
+        self._prepared.database.step_aside()
         if not self.due(receiver=receiver, limit=1):
             return ()  # without locking or writing when there is nothing to do
         return self._prepared.database.retried(lambda: self._reserve(receiver, limit, seconds))

@@ -131,6 +131,9 @@ class Database(Connections):
     def stand_by(self) -> None:
         """Before a claim: let others go first, where taking turns is faster for all."""
 
+    def step_aside(self) -> None:
+        """After a batch of events: let others that stand by go on."""
+
     def claim_pending(self, values: Mapping[str, Any]) -> Found | None:
         """Claim a pending event's message and count the attempt, where few round trips can do it.
 

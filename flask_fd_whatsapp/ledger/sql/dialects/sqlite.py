@@ -23,7 +23,7 @@ from .base import CLOCKS_DIFFER, Database
 from .database_file import DatabaseFile, file_of
 from .dialect_sql import DialectSQL
 from .group_commit import Batches
-from .slices import Slices
+from .slices import BUSY_SECONDS, QUICK_SECONDS, Slices
 from .sqlite_backup import write_backup
 from .sqlite_transaction import BeginsWriting, WritingInTurn, WritingStep
 from .table_changes import TableChanges
@@ -166,10 +166,16 @@ class SQLite(Database):
         """Let another process that is handling quick events continue first."""
         self._slices.enter()
 
+    def step_aside(self) -> None:
+        """Let another process that stands by continue."""
+        self._slices.leave()
+
     def claim_pending(self, values: Mapping[str, Any]) -> Found | None:
         """Claim a pending event's message and count the attempt, in one transaction."""
         with self.claiming() as cursor:
-            return self._claim_found(cursor, values)
+            found = self._claim_found(cursor, values)
+        self._slices.keep(QUICK_SECONDS)  # its handlers are called now
+        return found
 
     def _claim_found(self, cursor: Any, values: Mapping[str, Any]) -> Found | None:
         self.statements.find_by_id.execute(cursor, values)
@@ -207,6 +213,8 @@ class SQLite(Database):
         self.own()  # before its turn
         if is_durable:
             self._look()  # when an event arrives; later steps use the same file
+        else:
+            self._slices.keep(BUSY_SECONDS)
         return self._batches.run(work, is_durable=is_durable)
 
     def is_seen(self, cursor: Any, values: Mapping[str, Any]) -> bool:
