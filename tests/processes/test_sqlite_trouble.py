@@ -6,6 +6,7 @@ from collections.abc import Generator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -207,19 +208,48 @@ def test_restored_file_is_written_to(tmp_path: Path) -> None:
         assert f"The ledger's file {file} was replaced while it was in use." in server.log
 
 
+@pytest.mark.parametrize(
+    ("is_put_back", "result"), [(True, "duplicate"), (False, "accepted")], ids=["put back", "moved"]
+)
+def test_restored_beside_the_log_of_another(tmp_path: Path, is_put_back: bool, result: str) -> None:
+    """A backup that is put beside the previous file's log is not used, and so stays whole."""
+    with serving(tmp_path, tmp_path, workers=1) as (server, file):
+        accept(server, FIRST)
+        backup, away = tmp_path / "backup.db", tmp_path / "away.db"
+        with closing(sqlite3.connect(file)) as connection:
+            connection.execute("VACUUM INTO ?", (str(backup),))
+        accept(server, SECOND)
+        whole = backup.read_bytes()
+        file.rename(away)
+        backup.rename(file)
+        done = server.flask("retry")
+        assert done.returncode == 1
+        assert "ledger.db-wal beside it belongs to the previous file" in done.stdout + done.stderr
+        assert [post_once(server.port, SECOND).status for _ in range(3)] == [503] * 3
+        assert file.read_bytes() == whole
+        if is_put_back:
+            away.rename(file)
+        else:
+            Path(f"{file}-wal").unlink()
+            Path(f"{file}-shm").unlink()
+        assert answer_in_the_end(server, SECOND) == {"result": result}
+
+
 def remove(file: Path) -> None:
     for path in (file, Path(f"{file}-wal"), Path(f"{file}-shm")):
         path.unlink(missing_ok=True)
 
 
 def accept_in_the_end(server: Server, *events: Sent) -> None:
-    """The worker may refuse one event as it notices."""
     for event in events:
-        answers = [post_once(server.port, event)]
-        wait_until(
-            lambda event=event, answers=answers: (
-                answers[-1].status == 200 or answers.append(post_once(server.port, event))
-            ),
-            "the event is accepted",
-        )
-        assert answers[-1].body == {"result": "accepted"}
+        assert answer_in_the_end(server, event) == {"result": "accepted"}
+
+
+def answer_in_the_end(server: Server, event: Sent) -> dict[str, Any]:
+    """The body of the first 200: the worker may refuse an event as it notices."""
+    answers = [post_once(server.port, event)]
+    wait_until(
+        lambda: answers[-1].status == 200 or answers.append(post_once(server.port, event)),
+        "the event is answered with 200",
+    )
+    return answers[-1].body

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ....exceptions import LedgerUnavailable
+from .log_owner import note_log, require_own_log
 
 _ENDINGS: Final = ("-wal", "-shm")
 """Suffixes of SQLite's write-ahead log and its index, beside the file."""
@@ -33,6 +34,7 @@ class DatabaseFile:
         self._on_replaced = on_replaced
         self._lock = threading.Lock()
         self._known: tuple[int, int] | None = None
+        self._has_log = False
 
     def look(self) -> None:
         """Check that it is still the original file; costs two microseconds.
@@ -50,6 +52,8 @@ class DatabaseFile:
             return  # SQLite reports what is wrong
         if (found.st_dev, found.st_ino) != self._known:
             self._note(found.st_dev, found.st_ino)
+        elif not self._has_log:
+            self._has_log = note_log(self._path)
 
     def named(self, error: LedgerUnavailable) -> LedgerUnavailable:
         """*error* with the path, if it is about the file, which SQLite does not name."""
@@ -63,9 +67,11 @@ class DatabaseFile:
             if found == self._known:
                 return
             is_first, self._known = self._known is None, (found[0], found[1])
+            self._has_log = False
             if is_first:
                 return
             self._on_replaced()
+        require_own_log(self._path)
         raise LedgerUnavailable(
             f"The ledger's file {self._path} was replaced while it was in use. From now on events "
             "go to the new one; check it with `flask fd-whatsapp check`."

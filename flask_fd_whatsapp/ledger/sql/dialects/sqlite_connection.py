@@ -15,6 +15,7 @@ from sqlalchemy import URL, Engine, create_engine, event
 from ....exceptions import LedgerUnavailable
 from .database_file import require_no_log
 from .engines import ENGINE_OPTIONS
+from .log_owner import note_log, require_own_log
 
 BUSY_SECONDS: Final = 5
 """How long to wait for another writer to SQLite."""
@@ -37,14 +38,19 @@ def new_engine(url: URL, app: Flask) -> Engine:
         require_no_log(path)
         if not path.exists():
             return None  # SQLite creates the file
+        require_own_log(path)
         # If it is moved away right now, SQLite must not create another.
         return dialect.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, **parameters)
 
-    event.listen(engine, "connect", _set_pragmas)
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _: object) -> None:
+        _set_pragmas(connection)
+        note_log(path)
+
     return engine
 
 
-def _set_pragmas(connection: Any, _: object) -> None:
+def _set_pragmas(connection: Any) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     _to_wal(cursor)
