@@ -23,7 +23,7 @@ _NOTE: Final = Struct("=QQ")
 _PLACE: Final = 64
 """Where the note is in the file ``-turn``: behind that of :mod:`.slices`."""
 
-_NOTE_SECONDS: Final = 0.5
+_NOTE_SECONDS: Final = 0.1
 """Far longer than another process takes from creating a log to noting it."""
 
 
