@@ -14,6 +14,7 @@ from weakref import WeakSet
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import HealthCheck, settings
 from jinja2 import FileSystemBytecodeCache
 from sqlalchemy import Engine
 
@@ -36,6 +37,13 @@ os.environ["SSL_CERT_FILE"] = os.devnull
 
 # A shell's background jobs ignore Ctrl-C, and so would the processes that tests interrupt.
 signals.signal(signals.SIGINT, signals.default_int_handler)
+
+
+# A busy machine is no failure.
+settings.register_profile(
+    "patient", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("patient")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from marshmallow import (
     INCLUDE,
@@ -156,7 +156,7 @@ def mutants(values: list[Any]) -> Iterator[Any]:
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(st.lists(VALUES, min_size=1, max_size=4))
 def test_mutated_payloads(values: list[Any]) -> None:
     """Any values in one or two places give the same result as Schema.load."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from flask_fd_whatsapp import (
@@ -128,7 +128,6 @@ tries = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(tries)
 def test_orders_with_failures(tries: list[tuple[str, set[str]]]) -> None:
     """Whenever handlers fail, each succeeds once per event and only moves forward."""

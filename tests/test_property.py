@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flask_fd_whatsapp import FreshdeskWhatsApp, StatusEvent, status_changed, status_received
@@ -215,7 +215,7 @@ class Host:
 
 
 @pytest.mark.parametrize("ledger", [MemoryLedger, DurableLedger])
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250)
 @given(posted=bodies)
 def test_answers_to_mutated_samples_are_true(
     ledger: type[MemoryLedger], posted: list[bytes]
@@ -228,7 +228,7 @@ def test_answers_to_mutated_samples_are_true(
 
 
 @pytest.mark.slow
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400)
 @given(posted=st.lists(details, min_size=1, max_size=4))
 def test_details_never_lose_a_status(posted: list[bytes]) -> None:
     """An event with any details is accepted, or a duplicate."""
@@ -242,7 +242,7 @@ def test_details_never_lose_a_status(posted: list[bytes]) -> None:
     assert host.ledger.quarantined() == []
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     deliveries=st.lists(
         st.tuples(

@@ -103,7 +103,7 @@ def check(event: StatusEvent) -> None:
         assert part is None or {type(v) for v in dataclasses.astuple(part)} <= {str, type(None)}
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.sampled_from(SENT), mutations)
 def test_mutated_samples_load_or_are_errors(sample: dict[str, Any], changes: Any) -> None:
     """A mutated sample is an error by field, or an event that dumps to what was sent."""
@@ -143,7 +143,7 @@ events = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(events)
 def test_any_event(event: StatusEvent) -> None:
     """Any event, with its own payload or another's, round-trips through dump and load."""

@@ -42,7 +42,7 @@ def test_a_burst_and_then_one_by_one() -> None:
     assert clock.slept == pytest.approx([60 / 529] * 3, rel=0.01)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(1, 2000),
     st.lists(st.floats(0, 90), max_size=30),
