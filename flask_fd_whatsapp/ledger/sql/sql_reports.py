@@ -18,6 +18,8 @@ from .event_pages import came_to
 from .prepared import PreparedDatabase
 from .queries import distinct
 from .report_aggregates import add_aggregated
+from .report_counts import add_counts
+from .report_kinds import IS_FAILED
 from .report_rows import (
     PAGE,
     conditions,
@@ -123,7 +125,9 @@ def _read(
     reports = begun()
     with database.snapshot() as connection:
         aggregates = database.aggregates_reports
-        remaining = [one for one in reports if not (aggregates and add_aggregated(connection, one))]
+        remaining = [
+            one for one in reports if not (aggregates and add_aggregated(database, connection, one))
+        ]
         if remaining:
             _add_messages(database, remaining, lambda: nullcontext(connection))
         _add_folded(connection, wanted, reports)
@@ -137,8 +141,11 @@ def _add_messages(
 ) -> None:
     """Read the messages once, and count them in every report."""
     one = reports[0]  # they differ only in their groups
+    wanted = [*conditions(one.wanted)]
+    if not one.times and add_counts(database, reports, connect):
+        wanted.append(IS_FAILED)
     facts = facts_of(database, {each for report in reports for each in report.by}, times=one.times)
-    query = select(*facts, message.c.id).where(*conditions(one.wanted))
+    query = select(*facts, message.c.id).where(*wanted)
     for rows in pages_of_facts(connect, query, one.format):
         for report in reports:
             report.add(rows)

@@ -234,6 +234,12 @@ class Database(Connections):
         """A column of times as reports read it: as text, where the driver is slow to parse it."""
         return column
 
+    def place_among(
+        self, column: ColumnElement[Any], starts: Sequence[datetime]
+    ) -> ColumnElement[int]:
+        """How many of *starts*, which are in order, a time is not before."""
+        raise NotImplementedError
+
     def recordings(self, connection: Connection) -> set[Any]:
         """The statements now recording events for others, where several can run at once."""
         return set()

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from typing import Any, Final
 
 from flask import Flask
-from sqlalchemy import Insert, String, Table, TextClause, create_engine, event
+from sqlalchemy import Insert, Integer, String, Table, TextClause, create_engine, event
 from sqlalchemy.dialects.mysql import insert
 from sqlalchemy.engine import URL, Connection, Engine, RootTransaction
 from sqlalchemy.exc import InvalidRequestError
-from sqlalchemy.sql import ColumnElement, and_, cast, func, text
+from sqlalchemy.sql import ColumnElement, and_, cast, func, literal, text
 
 from ....exceptions import LedgerUnavailable
 from ..statement_parameters import by_name
@@ -189,6 +190,13 @@ class MariaDB(Database):
     def report_time(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         """As text: PyMySQL takes twelve times as long to make a datetime."""
         return cast(column, String(26))
+
+    def place_among(
+        self, column: ColumnElement[Any], starts: Sequence[datetime]
+    ) -> ColumnElement[int]:
+        """How many of *starts*, which are in order, a time is not before."""
+        seconds = (func.to_seconds(literal(start, column.type)) for start in starts)
+        return func.interval(func.to_seconds(column), *seconds, type_=Integer)
 
     def recordings(self, connection: Connection) -> set[Any]:
         """The statements now writing messages; other users' are not visible."""

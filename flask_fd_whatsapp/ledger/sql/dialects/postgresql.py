@@ -12,7 +12,20 @@ from importlib import import_module
 from typing import Any, Final, TypeVar
 
 from flask import Flask
-from sqlalchemy import URL, Connection, Engine, RootTransaction, Table, event, func, select
+from sqlalchemy import (
+    ARRAY,
+    URL,
+    ColumnElement,
+    Connection,
+    DateTime,
+    Engine,
+    RootTransaction,
+    Table,
+    cast,
+    event,
+    func,
+    select,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from ....engagement.facts import DATETIMES
@@ -159,6 +172,12 @@ class PostgreSQL(Database):
         a fifth of its rows, and sort by text what hashing groups in a third of the time."""
         super().begin_snapshot(connection)
         connection.exec_driver_sql(_FOR_REPORTS)
+
+    def place_among(
+        self, column: ColumnElement[Any], starts: Sequence[datetime]
+    ) -> ColumnElement[int]:
+        """How many of *starts*, which are in order, a time is not before."""
+        return func.width_bucket(column, cast([*starts], ARRAY(DateTime(timezone=True))))
 
     def recordings(self, connection: Connection) -> set[Any]:
         """The statements now writing messages; other users' are not visible."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from flask import Flask
-from sqlalchemy import ColumnElement, TextClause, event, func, text
+from sqlalchemy import ColumnElement, String, TextClause, event, func, text, type_coerce
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import URL, Connection, Engine
 
@@ -148,6 +148,10 @@ class SQLite(Database):
             yield connection
 
     reports_by_page = True  # a long read keeps the WAL from being truncated
+
+    def report_time(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """As the text that it is."""
+        return type_coerce(column, String)
 
     def begin_snapshot(self, connection: Connection) -> None:
         """Begin a transaction, whose snapshot starts with its first query."""

@@ -1,0 +1,78 @@
+"""Reports without times, counted by the database; what failed is read, for its reason and last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, bindparam, not_
+
+from ...engagement.groups import Calendar, Span
+from ...engagement.report import TIMELY, Report
+from .dialects.base import Database
+from .report_kinds import IS_FAILED, add_kind, column_of, kinds_of, spans_of
+from .report_rows import conditions
+from .tables import message
+
+MOST_SPANS: Final = 2000
+"""The most days or hours that are counted one by one."""
+
+Connect = Callable[[], AbstractContextManager[Connection]]
+
+
+def add_counts(database: Database, reports: Sequence[Report], connect: Connect) -> bool:
+    """Count what has not failed, in all reports at once; false if they span too many hours.
+
+    :param connect: returns the connection for each statement.
+    """
+    one = reports[0]  # they differ only in their groups
+    names = {each for report in reports for each in report.by} - {"failure"}
+    wanted = [*conditions(one.wanted), message.c.sent_on.is_not(None)]
+    spans: list[Span] = []
+    if database.reports_by_page or names.intersection(TIMELY):
+        calendar = Calendar("hour" if "hour" in names else "day", one.zone)
+        with connect() as connection:
+            found = spans_of(connection, calendar, wanted, MOST_SPANS)
+        if found is None:
+            return False
+        spans = found
+    days = Calendar("day", one.zone)
+    columns = [column_of(name) for name in sorted(names.difference(TIMELY))]
+    for row, span in _rows(database, one, [*wanted, not_(IS_FAILED)], columns, spans, connect):
+        key = {
+            **row._mapping,
+            "failure": None,
+            "hour": span and span.key,
+            "day": span and days.span_of(span.start).key,
+        }
+        for report in reports:
+            keys = tuple(key[name] for name in report.by)
+            tally = report.counted.tally(keys if len(keys) > 1 else keys[0] if keys else None)
+            add_kind(tally, row)
+    return True
+
+
+def _rows(
+    database: Database,
+    report: Report,
+    wanted: Sequence[ColumnElement[bool]],
+    columns: Sequence[ColumnElement[Any]],
+    spans: Sequence[Span],
+    connect: Connect,
+) -> Iterator[tuple[Any, Span | None]]:
+    """The kinds of messages, each with its day or hour if there are any."""
+    if database.reports_by_page:
+        one = [message.c.sent_on >= bindparam("start"), message.c.sent_on < bindparam("end")]
+        of_span = kinds_of(database, report.as_of, [*wanted, *one], columns)
+        for span in spans:
+            with connect() as connection:
+                for row in connection.execute(of_span, {"start": span.start, "end": span.end}):
+                    yield row, span
+        return
+    if spans:
+        starts = [span.start for span in spans]
+        columns = [*columns, database.place_among(message.c.sent_on, starts).label("place")]
+    with connect() as connection:
+        for row in connection.execute(kinds_of(database, report.as_of, wanted, columns)):
+            yield row, spans[row.place - 1] if spans else None

@@ -1,0 +1,124 @@
+"""Messages counted by a database: one row for all that reached the same.
+
+What that makes of a figure is left to the accumulator's definitions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Select,
+    and_,
+    case,
+    false,
+    func,
+    literal,
+    select,
+)
+
+from ...engagement.definitions import DELIVERED, FAILED, OTHER, QUEUED, READ, SENT, YOUNG
+from ...engagement.groups import Calendar, Span
+from ...engagement.tally import Tally
+from .dialects.base import Database
+from .report_rows import is_heard
+from .tables import message
+
+TIME_OF: Final = {
+    QUEUED: message.c.queued_at,
+    SENT: message.c.sent_at,
+    FAILED: message.c.failed_at,
+    DELIVERED: message.c.delivered_at,
+    READ: message.c.read_at,
+}
+
+IS_FAILED: Final = and_(
+    message.c.failed_at.is_not(None),
+    message.c.delivered_at.is_(None),
+    message.c.read_at.is_(None),
+)
+
+IS_RETURNED: Final = func.coalesce(message.c.is_returned, false())
+
+_REACHED: Final[ColumnElement[int]] = sum(
+    (case((column.is_not(None), bit), else_=0) for bit, column in TIME_OF.items()),
+    start=literal(0),
+)
+
+
+def column_of(dimension: str) -> ColumnElement[Any]:
+    """The column of a dimension that is neither a time nor a failure."""
+    column = message.c.account_id if dimension == "account" else message.c[dimension]
+    return column.label(dimension)
+
+
+def kinds_of(
+    database: Database,
+    as_of: datetime,
+    wanted: Sequence[ColumnElement[bool]],
+    by: Sequence[ColumnElement[Any]],
+    *measures: ColumnElement[Any],
+) -> Select[Any]:
+    """How many messages there are of each kind, and when the first and the last was sent.
+
+    :param by: what else tells kinds apart; labelled, unlike any column unless it is that one.
+    :param measures: what else is to be known of a kind; labelled.
+    """
+    kind = [
+        *by,
+        _REACHED.label("reached"),
+        is_heard().label("heard"),
+        IS_RETURNED.label("returned"),
+    ]
+    is_young = message.c.sent_on > as_of - YOUNG
+    query = select(
+        *kind,
+        func.count().label("number"),
+        func.sum(case((is_young, 1), else_=0), type_=Integer).label("young"),
+        database.report_time(func.min(message.c.sent_on)).label("first_sent"),
+        database.report_time(func.max(message.c.sent_on)).label("last_sent"),
+        *measures,
+    )
+    # By their names, since parameters in expressions would make those of GROUP BY others.
+    return query.where(*wanted).group_by(*(column.name for column in kind))
+
+
+def reached_of(row: Any) -> int:
+    """The bits of what messages of a kind reached, as :func:`.facts.reached_by` gives them."""
+    reached: int = row.reached
+    return reached if reached or not row.heard else OTHER
+
+
+def add_kind(tally: Tally, row: Any) -> None:
+    """Count the messages of a kind."""
+    number = int(row.number)
+    if row.returned:
+        tally.returned += number
+        return
+    tally.kinds[reached_of(row)] += number
+    tally.young += int(row.young)
+    if tally.first_sent is None or row.first_sent < tally.first_sent:
+        tally.first_sent = row.first_sent
+    if tally.last_sent is None or row.last_sent > tally.last_sent:
+        tally.last_sent = row.last_sent
+
+
+def spans_of(
+    connection: Connection, calendar: Calendar, wanted: Sequence[ColumnElement[bool]], most: int
+) -> list[Span] | None:
+    """The days or hours from the first message to the last; ``None`` if there are too many."""
+    sent_on = select(message.c.sent_on).where(*wanted).limit(1)
+    moment = connection.scalar(sent_on.order_by(message.c.sent_on))
+    last = connection.scalar(sent_on.order_by(message.c.sent_on.desc()))
+    spans: list[Span] = []
+    while moment is not None and moment <= last:
+        if len(spans) == most:
+            return None
+        spans.append(calendar.span_of(moment))
+        moment = spans[-1].end
+    return spans
