@@ -43,7 +43,6 @@ from .report_kinds import (
     add_kind,
     column_of,
     kinds_of,
-    reached_of,
     spans_of,
 )
 from .report_rows import conditions
@@ -74,9 +73,12 @@ def add_aggregated(database: Database, connection: Connection, report: Report) -
         keys.append(key)
     for row in connection.execute(_kinds(database, report, columns, wanted)):
         tally = report.counted.tally(_key_of(row, keys))
+        if row.returned:
+            tally.returned += row.number
+            continue
         add_kind(tally, row)
-        if report.times and not row.returned:
-            _measure(tally, row, reached_of(row))
+        if report.times:
+            _measure(tally, row)
     for row in connection.execute(_failures(columns, wanted)):
         reason = report.counted.reason_of(row.error_code)
         report.counted.tally(_key_of(row, keys)).failures[reason] = FailureTally(
@@ -113,10 +115,11 @@ def _kinds(
     wanted: Sequence[ColumnElement[bool]],
 ) -> Select[Any]:
     """The number of messages of each kind, and how long they took."""
+    by = [*dimensions, IS_RETURNED.label("returned")]
     if not report.times:
-        return kinds_of(database, report.as_of, wanted, dimensions)
+        return kinds_of(database, report.as_of, wanted, by)
     estimated = func.coalesce(message.c.estimated, 0).op("&")(KINDS - 1)
-    by = [*dimensions, estimated.label("estimates"), *_in_curve(report.as_of)]
+    by += [estimated.label("estimates"), *_in_curve(report.as_of)]
     return kinds_of(database, report.as_of, wanted, by, *_together())
 
 
@@ -171,8 +174,8 @@ def _failures(
     return select(ranked).where(ranked.c.place == 1)
 
 
-def _measure(tally: Tally, row: Any, reached: int) -> None:
-    measured = measured_of(reached, row.estimates)
+def _measure(tally: Tally, row: Any) -> None:
+    measured = measured_of(row.reached, row.estimates)
     for way, _, _ in measured.ways:
         tally.elapsed[way].add_all(_numbers(getattr(row, WAYS[way].name)))
     for way in measured.left_out:

@@ -1,4 +1,4 @@
-"""Reports without times, counted by the database; what failed is read, for its reason and last."""
+"""Reports without times: what the database counts, and what has to be read one by one."""
 
 from __future__ import annotations
 
@@ -6,23 +6,26 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, bindparam, not_
+from sqlalchemy import ColumnElement, Connection, bindparam, not_, or_
 
 from ...engagement.groups import Calendar, Span
 from ...engagement.report import TIMELY, Report
 from .dialects.base import Database
-from .report_kinds import IS_FAILED, add_kind, column_of, kinds_of, spans_of
+from .report_kinds import IS_FAILED, IS_RETURNED, add_kind, column_of, kinds_of, spans_of
 from .report_rows import conditions
 from .tables import message
 
 MOST_SPANS: Final = 2000
 """The most days or hours that are counted one by one."""
 
+ONE_BY_ONE: Final = or_(IS_FAILED, IS_RETURNED)
+"""Messages that failed, of which the last of each reason is shown, or returned: few of all."""
+
 Connect = Callable[[], AbstractContextManager[Connection]]
 
 
 def add_counts(database: Database, reports: Sequence[Report], connect: Connect) -> bool:
-    """Count what has not failed, in all reports at once; false if they span too many hours.
+    """Count all but :data:`ONE_BY_ONE` in all reports; false if they span too many days or hours.
 
     :param connect: returns the connection for each statement.
     """
@@ -39,7 +42,7 @@ def add_counts(database: Database, reports: Sequence[Report], connect: Connect) 
         spans = found
     days = Calendar("day", one.zone)
     columns = [column_of(name) for name in sorted(names.difference(TIMELY))]
-    for row, span in _rows(database, one, [*wanted, not_(IS_FAILED)], columns, spans, connect):
+    for row, span in _rows(database, one, [*wanted, not_(ONE_BY_ONE)], columns, spans, connect):
         key = {
             **row._mapping,
             "failure": None,

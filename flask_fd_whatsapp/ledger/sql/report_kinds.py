@@ -45,10 +45,13 @@ IS_FAILED: Final = and_(
 
 IS_RETURNED: Final = func.coalesce(message.c.is_returned, false())
 
-_REACHED: Final[ColumnElement[int]] = sum(
+_SUM: Final[ColumnElement[int]] = sum(
     (case((column.is_not(None), bit), else_=0) for bit, column in TIME_OF.items()),
     start=literal(0),
 )
+_HAS_NO_TIME: Final = and_(*(column.is_(None) for column in TIME_OF.values()))
+_REACHED: Final = case((and_(_HAS_NO_TIME, is_heard()), OTHER), else_=_SUM).label("reached")
+"""The bits of what a message reached, as :func:`.facts.reached_by` gives them."""
 
 
 def column_of(dimension: str) -> ColumnElement[Any]:
@@ -69,12 +72,7 @@ def kinds_of(
     :param by: what else tells kinds apart; labelled, unlike any column unless it is that one.
     :param measures: what else is to be known of a kind; labelled.
     """
-    kind = [
-        *by,
-        _REACHED.label("reached"),
-        is_heard().label("heard"),
-        IS_RETURNED.label("returned"),
-    ]
+    kind = [*by, _REACHED]
     is_young = message.c.sent_on > as_of - YOUNG
     query = select(
         *kind,
@@ -88,19 +86,9 @@ def kinds_of(
     return query.where(*wanted).group_by(*(column.name for column in kind))
 
 
-def reached_of(row: Any) -> int:
-    """The bits of what messages of a kind reached, as :func:`.facts.reached_by` gives them."""
-    reached: int = row.reached
-    return reached if reached or not row.heard else OTHER
-
-
 def add_kind(tally: Tally, row: Any) -> None:
     """Count the messages of a kind."""
-    number = int(row.number)
-    if row.returned:
-        tally.returned += number
-        return
-    tally.kinds[reached_of(row)] += number
+    tally.kinds[row.reached] += row.number
     tally.young += int(row.young)
     if tally.first_sent is None or row.first_sent < tally.first_sent:
         tally.first_sent = row.first_sent

@@ -18,8 +18,7 @@ from .event_pages import came_to
 from .prepared import PreparedDatabase
 from .queries import distinct
 from .report_aggregates import add_aggregated
-from .report_counts import add_counts
-from .report_kinds import IS_FAILED
+from .report_counts import ONE_BY_ONE, add_counts
 from .report_rows import (
     PAGE,
     conditions,
@@ -143,7 +142,7 @@ def _add_messages(
     one = reports[0]  # they differ only in their groups
     wanted = [*conditions(one.wanted)]
     if not one.times and add_counts(database, reports, connect):
-        wanted.append(IS_FAILED)
+        wanted.append(ONE_BY_ONE)
     facts = facts_of(database, {each for report in reports for each in report.by}, times=one.times)
     query = select(*facts, message.c.id).where(*wanted)
     for rows in pages_of_facts(connect, query, one.format):
