@@ -18,7 +18,7 @@ from flask_fd_whatsapp.ledger.sql.tables import quarantine as quarantine_table
 from flask_fd_whatsapp.ledger.sql.tables import send as send_table
 
 from .conftest import Shared
-from .databases import KINDS
+from .databases import KINDS, SERVERS
 from .entries import RECEIVER
 from .plans import rows_read
 
@@ -198,6 +198,12 @@ QUERIES: dict[str, Callable[[SQLLedger], Any]] = {
     "report of a period": lambda ledger: ledger.engagement(
         since=START + timedelta(minutes=777), until=START + timedelta(minutes=777 + PAGE), by="hour"
     ),
+    "counts of a period": lambda ledger: ledger.engagement(
+        since=START + timedelta(minutes=777),
+        until=START + timedelta(minutes=777 + PAGE),
+        by=("day", "failure"),
+        times=False,
+    ),
     "report of rare campaign": lambda ledger: ledger.engagement(campaign="autumn", by="day"),
     "report of a campaign's period": lambda ledger: ledger.engagement(
         since=START + timedelta(minutes=777),
@@ -288,6 +294,15 @@ def test_queries_are_answered_from_indexes(
 def test_queries_of_quarantine(full: SQLLedger, ask: Callable[[SQLLedger], Any]) -> None:
     """A page of the quarantine, or one entry, is found without scanning the rest."""
     assert most_rows_read(full, ask) < KEPT // 2
+
+
+@pytest.mark.parametrize("full", SERVERS, indirect=True)
+@pytest.mark.parametrize("times", [False, True])
+def test_report_of_a_large_part(full: SQLLedger, times: bool) -> None:
+    """A report of a fifth of all messages goes through no others."""
+    since = START + timedelta(minutes=MESSAGES * 4 // 5)
+    read = most_rows_read(full, lambda ledger: ledger.engagement(since=since, times=times))
+    assert read < MESSAGES // 4
 
 
 def most_rows_read(full: SQLLedger, ask: Callable[[SQLLedger], Any]) -> int:

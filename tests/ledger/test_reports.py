@@ -217,30 +217,43 @@ def test_filters_are_met_all_of_them(ledger: Ledger) -> None:
 @pytest.mark.parametrize(
     "by", ["campaign", "day", "hour", "account", "failure", ("day", "failure")]
 )
-def test_groups_are_the_same_on_every_ledger(ledger: Ledger, by: Any) -> None:
+@pytest.mark.parametrize("times", [False, True])
+def test_groups_are_the_same_on_every_ledger(ledger: Ledger, by: Any, times: bool) -> None:
     """Groups partition the total, and equal those of the in-memory ledger."""
 
     known = sure(21, 80)
     record(ledger, known)
     memory = new_memory_ledger()
     record(memory, known)
-    mine = ledger.engagement(by=by, tz="Australia/Lord_Howe")
-    its = memory.engagement(by=by, tz="Australia/Lord_Howe")
+    mine = ledger.engagement(by=by, tz="Australia/Lord_Howe", times=times)
+    its = memory.engagement(by=by, tz="Australia/Lord_Howe", times=times)
     assert sum(one.known for one in mine.groups.values()) == mine.total.known == len(known)
     assert mine.groups == its.groups
     assert list(mine.groups) == list(its.groups)
 
 
-@pytest.mark.parametrize("kind", ["postgresql"])
+@pytest.mark.parametrize("times", [False, True])
+def test_what_freshdesk_says_of_a_failure_is_told_as_it_came(ledger: Ledger, times: bool) -> None:
+    """Codes and campaigns of any characters are those that were recorded."""
+    odd = 'a "quoted" \\ back\tslash\x1f\u2028 \U0001f600'
+    record(ledger, [Journey("M", times={"FAILED": NOW}, code=odd, campaign=odd)])
+    found = ledger.engagement(by="campaign", times=times)
+    assert [*found.groups] == [odd]
+    (failure,) = found.total.failures
+    assert (failure.code, failure.text, failure.example) == (odd, "No.", "M")
+
+
+@pytest.mark.parametrize("times", [False, True])
 @pytest.mark.parametrize("by", ["hour", ("day", "campaign")])
 def test_groups_of_more_days_than_the_database_is_told(
-    sql_ledger: SQLLedger, monkeypatch: pytest.MonkeyPatch, by: Any
+    sql_ledger: SQLLedger, monkeypatch: pytest.MonkeyPatch, by: Any, times: bool
 ) -> None:
     """Figures for very many days or hours equal those for few."""
     record(sql_ledger, sure(22, 30))
-    few = sql_ledger.engagement(by=by, tz="Asia/Kolkata")
-    monkeypatch.setattr("flask_fd_whatsapp.ledger.sql.report_aggregates.MOST_SPANS", 2)
-    many = sql_ledger.engagement(by=by, tz="Asia/Kolkata")
+    few = sql_ledger.engagement(by=by, tz="Asia/Kolkata", times=times)
+    for module in ("report_aggregates", "report_counts"):
+        monkeypatch.setattr(f"flask_fd_whatsapp.ledger.sql.{module}.MOST_SPANS", 2)
+    many = sql_ledger.engagement(by=by, tz="Asia/Kolkata", times=times)
     assert len(few.groups) > 2
     assert many == few
 

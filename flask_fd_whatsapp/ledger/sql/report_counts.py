@@ -12,7 +12,7 @@ from ...engagement.groups import Calendar, Span
 from ...engagement.report import TIMELY, Report
 from .dialects.base import Database
 from .report_kinds import IS_FAILED, IS_RETURNED, add_kind, column_of, kinds_of, spans_of
-from .report_rows import conditions
+from .report_rows import by_period, conditions
 from .tables import message
 
 MOST_SPANS: Final = 2000
@@ -76,6 +76,7 @@ def _rows(
     if spans:
         starts = [span.start for span in spans]
         columns = [*columns, database.place_among(message.c.sent_on, starts).label("place")]
+    query = by_period(kinds_of(database, report.as_of, wanted, columns), report.wanted)
     with connect() as connection:
-        for row in connection.execute(kinds_of(database, report.as_of, wanted, columns)):
+        for row in connection.execute(query):
             yield row, spans[row.place - 1] if spans else None

@@ -21,6 +21,7 @@ from .report_aggregates import add_aggregated
 from .report_counts import ONE_BY_ONE, add_counts
 from .report_rows import (
     PAGE,
+    by_period,
     conditions,
     facts_of,
     fill_sent_on,
@@ -144,8 +145,8 @@ def _add_messages(
     if not one.times and add_counts(database, reports, connect):
         wanted.append(ONE_BY_ONE)
     facts = facts_of(database, {each for report in reports for each in report.by}, times=one.times)
-    query = select(*facts, message.c.id).where(*wanted)
-    for rows in pages_of_facts(connect, query, one.format):
+    query = by_period(select(*facts, message.c.id).where(*wanted), one.wanted)
+    for rows in pages_of_facts(database, connect, query):
         for report in reports:
             report.add(rows)
 
