@@ -74,16 +74,16 @@ def kinds_of(
     """
     kind = [*by, _REACHED]
     is_young = message.c.sent_on > as_of - YOUNG
-    query = select(
+    columns: list[ColumnElement[Any]] = [
         *kind,
         func.count().label("number"),
         func.sum(case((is_young, 1), else_=0), type_=Integer).label("young"),
         database.report_time(func.min(message.c.sent_on)).label("first_sent"),
         database.report_time(func.max(message.c.sent_on)).label("last_sent"),
         *measures,
-    )
+    ]
     # By their names, since parameters in expressions would make those of GROUP BY others.
-    return query.where(*wanted).group_by(*(column.name for column in kind))
+    return select(*columns).where(*wanted).group_by(*(column.name for column in kind))
 
 
 def add_kind(tally: Tally, row: Any) -> None:
@@ -101,8 +101,8 @@ def spans_of(
 ) -> list[Span] | None:
     """The days or hours from the first message to the last; ``None`` if there are too many."""
     sent_on = select(message.c.sent_on).where(*wanted).limit(1)
-    moment = connection.scalar(sent_on.order_by(message.c.sent_on))
-    last = connection.scalar(sent_on.order_by(message.c.sent_on.desc()))
+    moment: Any = connection.scalar(sent_on.order_by(message.c.sent_on))
+    last: Any = connection.scalar(sent_on.order_by(message.c.sent_on.desc()))
     spans: list[Span] = []
     while moment is not None and moment <= last:
         if len(spans) == most:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar
 
 from flask import Flask
-from sqlalchemy import ColumnElement, Insert, Select, Table, func, select, type_coerce
+from sqlalchemy import ColumnElement, Executable, Insert, Select, Table, func, select, type_coerce
 from sqlalchemy.engine import URL, Connection, Engine
 
 from ....engagement.facts import TEXT_TIMES
@@ -234,7 +234,7 @@ class Database(Connections):
         """A column of times as reports read it: as text, where the driver is slow to parse it."""
         return column
 
-    def pack(self, query: Select[Any]) -> Select[Any]:
+    def pack(self, query: Select[Any]) -> Executable:
         """A query of very many rows, in the form in which the driver reads them fastest."""
         return query
 

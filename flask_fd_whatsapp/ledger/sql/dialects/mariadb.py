@@ -10,7 +10,17 @@ from datetime import datetime
 from typing import Any, Final
 
 from flask import Flask
-from sqlalchemy import Insert, Integer, Select, String, Table, TextClause, create_engine, event
+from sqlalchemy import (
+    Executable,
+    Insert,
+    Integer,
+    Select,
+    String,
+    Table,
+    TextClause,
+    create_engine,
+    event,
+)
 from sqlalchemy.dialects.mysql import insert
 from sqlalchemy.engine import URL, Connection, Engine, RootTransaction
 from sqlalchemy.exc import InvalidRequestError
@@ -192,7 +202,7 @@ class MariaDB(Database):
         """As text: PyMySQL takes twelve times as long to make a datetime."""
         return cast(column, String(26))
 
-    def pack(self, query: Select[Any]) -> Select[Any]:
+    def pack(self, query: Select[Any]) -> Executable:
         """Each row as JSON, since PyMySQL reads columns one by one, in Python."""
         return query.with_only_columns(func.json_array(*query.selected_columns, type_=String))
 
