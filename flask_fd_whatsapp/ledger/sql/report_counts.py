@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, bindparam, not_, or_
@@ -67,10 +68,15 @@ def _rows(
     """The kinds of messages, each with its day or hour if there are any."""
     if database.reports_by_page:
         one = [message.c.sent_on >= bindparam("start"), message.c.sent_on < bindparam("end")]
-        of_span = kinds_of(database, report.as_of, [*wanted, *one], columns)
+        # SQLite would go from the beginning of the period to the span, if told both.
+        asked = replace(report.wanted, since=None, until=None)
+        one += [*conditions(asked), not_(ONE_BY_ONE)]
+        of_span = kinds_of(database, report.as_of, one, columns)
         for span in spans:
+            start = max(span.start, report.wanted.since or span.start)
+            end = min(span.end, report.wanted.until or span.end)
             with connect() as connection:
-                for row in connection.execute(of_span, {"start": span.start, "end": span.end}):
+                for row in connection.execute(of_span, {"start": start, "end": end}):
                     yield row, span
         return
     if spans:
