@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -110,30 +110,18 @@ def pages_of_facts(
     database: Database,
     connect: Callable[[], AbstractContextManager[Connection]],
     query: Select[Any],
+    since: datetime | None,
 ) -> Iterator[Sequence[Any]]:
-    """The rows of a query of messages as the driver returns them, some at a time.
+    """The rows of a query of messages as the driver returns them, page by page.
 
-    :param connect: returns the connection, where reports are read by page for each page.
-    :param query: of :func:`facts_of`, and at the end the messages' keys.
+    :param connect: returns the connection for each page.
+    :param query: of :func:`facts_of`, and at the end the messages' keys; without *since*, as SQLite
+        would go through the whole period up to each page if told both.
     """
-    query = query.where(message.c.sent_on.is_not(None))
-    if database.reports_by_page:
-        yield from _pages(database, connect, query)
-        return
-    packed = database.pack(query).execution_options(yield_per=PAGE)
-    with connect() as connection:
-        for rows in connection.execute(packed).partitions():
-            yield database.unpack(rows)
-
-
-def _pages(
-    database: Database,
-    connect: Callable[[], AbstractContextManager[Connection]],
-    query: Select[Any],
-) -> Iterator[Sequence[Any]]:
     read = database.report_times.read
     query = query.order_by(message.c.sent_on, message.c.id)
-    page = query
+    sent_on = message.c.sent_on
+    page = query.where(sent_on.is_not(None) if since is None else sent_on >= since)
     while True:
         with connect() as connection:
             found = connection.execute(page.limit(PAGE))
@@ -143,11 +131,9 @@ def _pages(
         yield rows
         if len(rows) < PAGE:
             return
-        sent_on, key = read(rows[-1][0]), rows[-1][-1]
-        sent_on = sent_on if sent_on.tzinfo else sent_on.replace(tzinfo=UTC)
-        page = query.where(
-            message.c.sent_on >= sent_on, or_(message.c.sent_on > sent_on, message.c.id > key)
-        )
+        moment, key = read(rows[-1][0]), rows[-1][-1]
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        page = query.where(sent_on >= moment, or_(sent_on > moment, message.c.id > key))
 
 
 _AGGREGATED: Final = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, func, or_, select, update
@@ -141,12 +142,12 @@ def _add_messages(
 ) -> None:
     """Read the messages once, and count them in every report."""
     one = reports[0]  # they differ only in their groups
-    wanted = [*conditions(one.wanted)]
+    wanted = [*conditions(replace(one.wanted, since=None))]
     if not one.times and add_counts(database, reports, connect):
         wanted.append(ONE_BY_ONE)
     facts = facts_of(database, {each for report in reports for each in report.by}, times=one.times)
     query = by_period(select(*facts, message.c.id).where(*wanted), one.wanted)
-    for rows in pages_of_facts(database, connect, query):
+    for rows in pages_of_facts(database, connect, query, one.wanted.since):
         for report in reports:
             report.add(rows)
 

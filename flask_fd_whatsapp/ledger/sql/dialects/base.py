@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar
 
 from flask import Flask
-from sqlalchemy import ColumnElement, Executable, Insert, Select, Table, func, select, type_coerce
+from sqlalchemy import ColumnElement, Insert, Table, func, select, type_coerce
 from sqlalchemy.engine import URL, Connection, Engine
 
 from ....engagement.facts import TEXT_TIMES
@@ -233,14 +233,6 @@ class Database(Connections):
     def report_time(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         """A column of times as reports read it: as text, where the driver is slow to parse it."""
         return column
-
-    def pack(self, query: Select[Any]) -> Executable:
-        """A query of very many rows, in the form in which the driver reads them fastest."""
-        return query
-
-    def unpack(self, rows: Sequence[Any]) -> Sequence[Any]:
-        """The rows of what :meth:`pack` returned, as the query itself would have them."""
-        return rows
 
     def place_among(
         self, column: ColumnElement[Any], starts: Sequence[datetime]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -11,10 +10,8 @@ from typing import Any, Final
 
 from flask import Flask
 from sqlalchemy import (
-    Executable,
     Insert,
     Integer,
-    Select,
     String,
     Table,
     TextClause,
@@ -201,14 +198,6 @@ class MariaDB(Database):
     def report_time(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         """As text: PyMySQL takes twelve times as long to make a datetime."""
         return cast(column, String(26))
-
-    def pack(self, query: Select[Any]) -> Executable:
-        """Each row as JSON, since PyMySQL reads columns one by one, in Python."""
-        return query.with_only_columns(func.json_array(*query.selected_columns, type_=String))
-
-    def unpack(self, rows: Sequence[Any]) -> Sequence[Any]:
-        """The rows of what :meth:`pack` returned."""
-        return [json.loads(row[0], strict=False) for row in rows]
 
     def place_among(
         self, column: ColumnElement[Any], starts: Sequence[datetime]
