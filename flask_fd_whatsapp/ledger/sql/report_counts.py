@@ -82,7 +82,7 @@ def _rows(
     if spans:
         starts = [span.start for span in spans]
         columns = [*columns, database.place_among(message.c.sent_on, starts).label("place")]
-    query = by_period(kinds_of(database, report.as_of, wanted, columns), report.wanted)
+    query = by_period(database, kinds_of(database, report.as_of, wanted, columns), report.wanted)
     with connect() as connection:
         for row in connection.execute(query):
             yield row, spans[row.place - 1] if spans else None

@@ -57,13 +57,11 @@ def conditions(wanted: ReportFilter) -> Iterator[ColumnElement[bool]]:
         yield message.c.template == storable(wanted.template)
 
 
-def by_period(query: Select[Any], wanted: ReportFilter) -> Select[Any]:
-    """Let MariaDB find a period's messages by their index, as it would those of a few days only."""
+def by_period(database: Database, query: Select[Any], wanted: ReportFilter) -> Select[Any]:
+    """Let a query find a period's messages by their index."""
     if wanted.campaign is not ... or wanted.since is wanted.until is None:
         return query
-    for dialect in ("mariadb", "mysql"):
-        query = query.with_hint(message, f"FORCE INDEX ({_BY_SENT_ON})", dialect)
-    return query
+    return database.using(query, message, _BY_SENT_ON)
 
 
 def facts_of(database: Database, by: Collection[str], *, times: bool) -> list[ColumnElement[Any]]:

@@ -146,7 +146,7 @@ def _add_messages(
     if not one.times and add_counts(database, reports, connect):
         wanted.append(ONE_BY_ONE)
     facts = facts_of(database, {each for report in reports for each in report.by}, times=one.times)
-    query = by_period(select(*facts, message.c.id).where(*wanted), one.wanted)
+    query = by_period(database, select(*facts, message.c.id).where(*wanted), one.wanted)
     for rows in pages_of_facts(database, connect, query, one.wanted.since):
         for report in reports:
             report.add(rows)
