@@ -63,7 +63,12 @@ def make_celery(app: Flask, config: CeleryConfig) -> Celery:
     celery_app.set_default()
 
     @celery_app.task(
-        name=EMPTY, bind=True, acks_late=True, reject_on_worker_lost=True, ignore_result=True
+        name=EMPTY,
+        bind=True,
+        shared=False,  # not with the other apps of this process
+        acks_late=True,
+        reject_on_worker_lost=True,
+        ignore_result=True,
     )
     def empty(task: Task, notes: str) -> None:
         with Path(notes).open("a") as file:

@@ -72,6 +72,8 @@ with app.app_context():
         })
         assert answer.json == {"result": "accepted"}, answer.json
     assert current_ledger.message("M1").domain == "x.freshdesk.com"
+    if hasattr(current_ledger, "engine"):
+        current_ledger.engine.dispose()  # else the driver may warn of open connections
 """
 
 
