@@ -15,7 +15,7 @@ from flask_fd_whatsapp.engagement.report_filter import ReportFilter
 from flask_fd_whatsapp.events import DeliveryError
 from flask_fd_whatsapp.ledger import Entry, Ledger, Tried
 from flask_fd_whatsapp.ledger.send_records import Expected
-from flask_fd_whatsapp.ledger.sql import SQLLedger, forgetting
+from flask_fd_whatsapp.ledger.sql import SQLLedger, forgetting, sql_reports
 from flask_fd_whatsapp.ledger.sql.tables import message as message_table
 
 from ..concurrency.threads import TIMEOUT
@@ -313,6 +313,24 @@ def test_without_times(ledger: Ledger) -> None:
     assert counts.failures == whole.failures
     assert (counts.known, counts.read, counts.young) == (whole.known, whole.read, whole.young)
     assert counts.time_to_read is None
+
+
+def test_message_that_fails_while_it_is_counted_is_counted_once(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some databases read failed messages after they have counted the others."""
+    ledger.record(entry("SENT"), POLICY, claim=False)
+    read = sql_reports.pages_of_facts
+
+    def fail_first(*arguments: Any) -> Any:
+        ledger.record(entry("FAILED"), POLICY, claim=False)
+        return read(*arguments)
+
+    monkeypatch.setattr(sql_reports, "pages_of_facts", fail_first)
+    assert ledger.engagement(times=False).total.known == 1
+    monkeypatch.undo()
+    ledger.record(entry("FAILED"), POLICY, claim=False)
+    assert ledger.engagement(times=False).total.failed == 1
 
 
 def test_what_is_asked_wrongly_is_an_error(ledger: Ledger) -> None:

@@ -113,17 +113,18 @@ def _read(
     database: Database, wanted: ReportFilter, begun: Callable[[], list[Report]]
 ) -> list[Report]:
     """The requested reports, all from one snapshot."""
-    if database.reports_by_page:
+    reports = begun()
+    # Without times it takes two passes, between which a message must not change sides.
+    if database.reports_by_page and reports[0].times:
         with database.querying() as connection:
             before = database.folds(connection)
-        reports = begun()
         _add_messages(database, reports, database.querying)
         with database.querying() as connection:
             _add_folded(connection, wanted, reports)
             if database.folds(connection) == before:
                 return reports
         # Messages pruned meanwhile may have been counted twice, or not at all.
-    reports = begun()
+        reports = begun()
     with database.snapshot() as connection:
         aggregates = database.aggregates_reports
         remaining = [
