@@ -15,6 +15,7 @@ from ..log_fields import get_logger, log_fields
 from ..receiving.receiver import Receiver
 from .account_options import account_option, chosen_account
 from .graceful_shutdown import Stop, stopping
+from .hanging import not_for_ever
 from .options import json_option, receiver_option, receivers, shared_ledger
 from .output import many, plain, print_json, progress
 from .parameters import AT_MOST, Duration, Moment
@@ -78,6 +79,9 @@ def reconcile(
     Exit 1, with the reason, if Freshdesk could not be asked: it rejected the key, gave no usable
     answer, or five unusable ones in a row, or the last webhook came from a different account than
     the API's. A run that stops at --limit is complete in this sense.
+
+    Exit 75 if a handler has not returned after FD_WHATSAPP_HANDLER_SECONDS, or 20 seconds after
+    SIGTERM: it has failed, and a supervisor should start a new process.
     """
     in_order(since, until)
     if follows and (recheck or dry_run or ids is not None or limit is not None):
@@ -95,7 +99,7 @@ def reconcile(
         "is_dry_run": dry_run,
         "limit": limit,
     }
-    with stopping() as stop:
+    with stopping() as stop, not_for_ever(stop):
         result = _follow(receiver, stop, options) if follows else _once(receiver, stop, options)
     _show(result, as_json=as_json)
     if result.problem is not None:

@@ -6,12 +6,13 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from itertools import count
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 from flask import Flask
 
-from flask_fd_whatsapp import FreshdeskWhatsApp
+from flask_fd_whatsapp import FreshdeskWhatsApp, status_received
+from flask_fd_whatsapp.commands import hanging
 from flask_fd_whatsapp.freshdesk import FreshdeskAPIError, current_client, pace, reconcile
 
 from .catching_up import ALWAYS, TEMPLATE, TO
@@ -23,6 +24,19 @@ def create_app(settings: Mapping[str, Any] | None = None) -> Flask:
     app.config.from_prefixed_env()
     app.config.from_mapping(settings or {})
     app.register_blueprint(FreshdeskWhatsApp())
+    return app
+
+
+def create_hanging_app() -> Flask:
+    """The same host with a handler that never returns, and that gets no 20 s to do so."""
+    hanging.STOP_SECONDS = 0.3  # type: ignore[misc]
+    app = create_app()
+
+    @status_received.connect_via(app)
+    def hang(*_: Any, **__: Any) -> None:
+        Event().wait()
+
+    app.extensions["hang"] = hang
     return app
 
 

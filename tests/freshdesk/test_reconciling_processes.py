@@ -13,11 +13,13 @@ from itertools import count
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import pytest
 from flask import request
 
 from flask_fd_whatsapp.freshdesk import reconcile
+from flask_fd_whatsapp.ledger import State
 
 from ..concurrency.threads import TIMEOUT
 from ..ledger.databases import KINDS, fresh_database
@@ -36,7 +38,9 @@ ALLOWED = 300
 MINUTE = 6
 """Real seconds of a minute, so that some of them pass."""
 
-FOLLOW = f"-m flask --app {served_host.__name__} fd-whatsapp reconcile --follow --stuck-for 0s"
+FOLLOW = (
+    f"-m flask --app {served_host.__name__}:{{app}} fd-whatsapp reconcile --follow --stuck-for 0s"
+)
 
 
 def expect_many(host: System) -> None:
@@ -56,6 +60,19 @@ def run(host: System) -> BaseProcess:
     """A process that sends and catches up."""
     settings = {**settings_of(host), "FD_WHATSAPP_CALLS_A_MINUTE": ALLOWED}
     return started(served_host.send_and_reconcile, settings, MINUTE)
+
+
+def following(host: System, app: str = "create_app", **settings: Any) -> subprocess.Popen[str]:
+    """``reconcile --follow`` in a process with the host's settings, and *settings* beside them."""
+    configured = {**settings_of(host), **{f"FD_WHATSAPP_{k}": v for k, v in settings.items()}}
+    return subprocess.Popen(
+        [sys.executable, *FOLLOW.format(app=app).split()],
+        cwd=ROOT,
+        env={**os.environ, **{f"FLASK_{k}": host.app.json.dumps(v) for k, v in configured.items()}},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 @pytest.mark.slow
@@ -105,18 +122,7 @@ def test_processes_that_follow_share_the_work(tmp_path: Path) -> None:
                 both.wait(TIMEOUT)
 
         expect_many(host)
-        settings = {f"FLASK_{k}": host.app.json.dumps(v) for k, v in settings_of(host).items()}
-        followers = [
-            subprocess.Popen(
-                [sys.executable, *FOLLOW.split()],
-                cwd=ROOT,
-                env={**os.environ, **settings},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            for _ in range(2)
-        ]
+        followers = [following(host) for _ in range(2)]
         try:
             wait_until(lambda: len(asked(host)) == MESSAGES, "all are asked for")
             for one in followers:
@@ -131,3 +137,28 @@ def test_processes_that_follow_share_the_work(tmp_path: Path) -> None:
         assert (sum(counts), min(counts) > 0) == (MESSAGES, True)
         assert set(asked(host).values()) == {1}
         assert host.disagreeing() == {}
+
+
+@pytest.mark.parametrize("is_asked_to_stop", [False, True])
+def test_hanging_handler_ends_the_process(tmp_path: Path, is_asked_to_stop: bool) -> None:
+    """A handler that never returns has failed, and the process exits so that another is started."""
+    with system(ledger_url=f"sqlite:///{tmp_path / 'ledger.db'}") as host:
+        host.ledger.upgrade()
+        host.ledger.expect(host.simulator.send("R").id)
+        host.clock.skip(TWO_DAYS)
+        seconds = None if is_asked_to_stop else 0.5
+        follower = following(host, "create_hanging_app", HANDLER_SECONDS=seconds)
+        try:
+            if is_asked_to_stop:
+                wait_until(lambda: host.ledger.overview.being_handled(), "the handler hangs")
+                follower.terminate()
+            _, log = follower.communicate(timeout=TIMEOUT)
+        finally:
+            follower.kill()
+            follower.wait()
+        assert follower.returncode == 75, log
+        (event,) = host.ledger.events()
+        reason = "0.3 seconds of SIGTERM" if is_asked_to_stop else "0.5 seconds"
+        assert event.state is State.PENDING
+        assert event.last_error is not None
+        assert event.last_error.endswith(f"TimeoutError: did not return within {reason}")
