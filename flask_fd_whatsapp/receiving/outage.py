@@ -71,7 +71,7 @@ class Outage:
             logger.warning(
                 "The ledger of %s works again. In the last %s, %s answered with 503.",
                 self._receiver,
-                "second" if round(seconds) == 1 else f"{seconds:.0f} seconds",
+                "second" if seconds < 1.5 else f"{seconds:.0f} seconds",
                 "1 request was" if refused == 1 else f"{refused} requests were",
                 extra=log_fields(receiver=self._receiver),
             )

@@ -87,11 +87,12 @@ def test_one_line_a_minute(host: Host, payload: Payload) -> None:
     )
 
 
-def test_a_short_outage(host: Host, payload: Payload) -> None:
-    """A single request and second are worded in the singular."""
+@pytest.mark.parametrize("seconds", [0.2, 1])
+def test_a_short_outage(host: Host, payload: Payload, seconds: float) -> None:
+    """A single request and second are worded in the singular; no outage takes 0 seconds."""
     host.ledger.error = LedgerUnavailable("The disk is full.")
     host.post(payload(), 503)
-    host.clock.now += 1
+    host.clock.now += seconds
     host.ledger.error = None
     host.post(payload(), 200)
     last = host.lines()[-1].getMessage()
