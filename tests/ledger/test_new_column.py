@@ -21,7 +21,7 @@ NEXT = f"{int(HEAD) + 1:04}"
 
 FIELD = "    language: str | None = None\n"
 ADDED = {
-    "ledger/sql/tables.py": (
+    "ledger/sql/tables/message_tables.py": (
         '    Column("language", text(32)),\n',
         '    Column("domain", text(255)),\n',
     ),

@@ -17,8 +17,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from ...events import Status
-from .column_types import UTCDateTime, binary, digest, key, long_text, text
+from ....events import Status
+from ..column_types import UTCDateTime, binary, digest, key, long_text, text
 
 PREFIX: Final = "fd_whatsapp_"
 """The prefix of all tables' names, Alembic's own included."""
