@@ -29,7 +29,7 @@ NAMES = ("sqlite", "postgres", "mariadb", "mysql", "psycopg")
 
 MAY_NAME = {
     "ledger/sql/column_types.py",  # how each has a type
-    "ledger/sql/tables/message_tables.py",  # and a partial index
+    "ledger/sql/tables/table_metadata.py",  # and a partial index
     "ledger/sql/dialects/registry.py",
     "ledger_urls.py",  # the URLs, which are read before SQLAlchemy is imported
 }
