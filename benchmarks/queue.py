@@ -34,7 +34,7 @@ _COLUMNS = {
     "workers": "processes, each `celery worker --concurrency 1`",
     "events/s": "handled by all of them while the queue is full, the median of the rounds",
     "empty/s": "Celery alone: tasks with the same options that only note the time",
-    "statements/s": "PostgreSQL alone: the three statements of an event, by as many processes",
+    "statements/s": "PostgreSQL alone: the two statements of an event, by as many processes",
     "median ms": f"from recorded to handled at {RATE} events per second, one account's maximum",
     "p99 ms": "the 99th percentile",
 }

@@ -81,11 +81,9 @@ def _execute(url: str, event_ids: Sequence[int]) -> list[float]:
                 "is_durable": False,
                 "handled": json.dumps({"by hand": False}),
             }
-            own.claim_of.execute(cursor, values)
+            own.claim_pending.execute(cursor, values)
             (claimed,) = cursor.fetchall()
-            own.begin_try.execute(cursor, {**values, "message_key": claimed[0]})
-            cursor.fetchall()
-            own.complete.execute(cursor, {**values, "message_key": claimed[0]})
+            own.complete.execute(cursor, {**values, "message_key": claimed[1]})
             if cursor.rowcount != 1:
                 raise RuntimeError(f"Event {event_id} is not complete.")
             moments.append(time.time())

@@ -205,23 +205,17 @@ class PostgreSQL(Database):
         return self._record(cursor, self.statements.complete, values, handled)
 
     def claim_pending(self, values: Mapping[str, Any]) -> Found | None:
-        """Claim a pending event's message and count the attempt, in two statements.
+        """Claim a pending event's message and count the attempt, in one statement.
 
-        The second sees everything that the previous holder has written.
+        It claims nothing if another has changed the message since the statement began.
         """
         with self._alone_at_read_committed() as cursor:
-            self.statements.claim_of.execute(cursor, values)
-            claimed = cursor.fetchone()
-            if claimed is None:
-                return None
-            values = {**values, "message_key": claimed[0]}
-            self.statements.begin_try.execute(cursor, values)
+            self.statements.claim_pending.execute(cursor, values)
             row = cursor.fetchone()
-            if row is None:
-                self.release(cursor, values, ())
-                return None
-            *found, settled, gave_up = row
-            return Found._make((*found, frozenset(settled or ()), frozenset(gave_up or ())))
+        if row is None:
+            return None
+        *found, settled, gave_up = row
+        return Found._make((*found, frozenset(settled or ()), frozenset(gave_up or ())))
 
     def _record(
         self,

@@ -27,14 +27,12 @@ class SingleStatements(Statements):
 
     :param insert: the event and its message.
     :param complete: successes, the end of the claim and of the event.
-    :param claim_of: the claim on a pending event's message.
-    :param begin_try: counts the attempt at a pending event whose message is claimed.
+    :param claim_pending: claims a pending event's message and counts the attempt.
     """
 
     insert: Statement
     complete: Statement
-    claim_of: Statement
-    begin_try: Statement
+    claim_pending: Statement
 
 
 _SINGLE_INSERT: Final = """
@@ -74,21 +72,23 @@ WITH m AS ({claimed}
 # A crash of the server may lose the claim, and a handler may be called again.
 _LAZY: Final = "set_config('synchronous_commit', 'off', TRUE) IS NOT NULL"
 
-_CLAIM_OF: Final = """
-UPDATE fd_whatsapp_message m
-SET claim_token = :token, claim_until = {lease_end}, claimed_at = {now}, claimed_status = e.status
-FROM fd_whatsapp_event e
-WHERE e.id = :event_id AND e.due_at IS NOT NULL AND m.id = e.message_key
-  AND (m.claim_token IS NULL OR m.claim_until <= {now} OR m.claim_token = :token) AND {lazy}
-RETURNING m.id
-"""
-
-_BEGIN_TRY: Final = """
-WITH t AS (
+# Where the message has changed since the statement's snapshot was taken, nothing is claimed: the
+# snapshot may lack what the previous holder has written.  Told by xmin, since PostgreSQL may not
+# compare the ctid of a changed row again.
+_CLAIM_PENDING: Final = """
+WITH m AS (
+  UPDATE fd_whatsapp_message m
+  SET claim_token = :token, claim_until = {lease_end}, claimed_at = {now}, claimed_status = e.status
+  FROM fd_whatsapp_event e JOIN fd_whatsapp_message seen ON seen.id = e.message_key
+  WHERE e.id = :event_id AND e.due_at IS NOT NULL AND e.attempts < :max_attempts
+    AND m.id = seen.id AND m.xmin = seen.xmin
+    AND (m.claim_token IS NULL OR m.claim_until <= {now} OR m.claim_token = :token) AND {lazy}
+  RETURNING e.id
+), t AS (
   UPDATE fd_whatsapp_event
   SET attempts = attempts + CASE WHEN due_at <= {now} THEN 1 ELSE 0 END,
       due_at = LEAST(due_at, {now})
-  WHERE id = :event_id AND due_at IS NOT NULL AND attempts < :max_attempts AND {lazy}
+  WHERE id = (SELECT id FROM m) AND due_at IS NOT NULL
   RETURNING id
 )
 SELECT found.*, h.settled, h.gave_up
@@ -111,7 +111,8 @@ def single_statements() -> SingleStatements:
         "succeed": recording(texts["renew"], "SELECT id FROM m"),
         "release": recording(texts["release"], "SELECT id FROM m"),
         "complete": recording(texts["release"], f"{texts['done']} AND EXISTS (SELECT FROM m)"),
-        "claim_of": _CLAIM_OF.format(now=now, lease_end=_SQL.lease_end, lazy=_LAZY),
-        "begin_try": _BEGIN_TRY.format(found=texts["find_by_id"], lazy=_LAZY, now=now),
+        "claim_pending": _CLAIM_PENDING.format(
+            found=texts["find_by_id"], lazy=_LAZY, now=now, lease_end=_SQL.lease_end
+        ),
     }
     return SingleStatements(**{name: by_name(text) for name, text in {**texts, **singles}.items()})
