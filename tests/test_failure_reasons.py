@@ -19,6 +19,7 @@ from flask_fd_whatsapp import (
     status_received,
 )
 from flask_fd_whatsapp.failure_reasons import Failure, classify
+from flask_fd_whatsapp.receiving.resuming import resume
 
 from .answers import DurableLedger, client_of
 from .conftest import URL, MakeApp, Payload
@@ -128,7 +129,7 @@ def test_a_retry_gets_the_failure_that_came_with_another_copy(
     client = client_of(app)
     client.post(URL, json=payload("failed", data__error=None))
     client.post(URL, json=payload("failed", data__error={"code": "131026", "message": "away"}))
-    app.extensions["fd_whatsapp"]["fd_whatsapp"].resume(1)
+    resume(app.extensions["fd_whatsapp"]["fd_whatsapp"], 1)
     (event,) = received.events
     assert event.error == DeliveryError("131026", "away")
     assert event.failure == Failure(FailureClass.RECIPIENT)

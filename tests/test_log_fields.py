@@ -23,6 +23,7 @@ from flask_fd_whatsapp import (
 from flask_fd_whatsapp.escaping import plain_traceback
 from flask_fd_whatsapp.ledger import Ledger
 from flask_fd_whatsapp.log_fields import LOG_FIELDS, get_logger, log_fields
+from flask_fd_whatsapp.receiving.resuming import resume
 
 from .answers import assert_problem, client_of, make_due
 from .conftest import URL, MakeApp, Payload
@@ -75,7 +76,7 @@ def test_a_failing_event(
 
     caplog.clear()
     make_due(app)
-    app.extensions["fd_whatsapp"]["fd_whatsapp"].resume(event.id)
+    resume(app.extensions["fd_whatsapp"]["fd_whatsapp"], event.id)
     died = [record for record in caplog.records if "is dead" in record.getMessage()]
     assert len(died) == 1
     for record in caplog.records:

@@ -18,6 +18,7 @@ from flask.cli import with_appcontext
 from ..events import Status, StatusEvent
 from ..handling.handlers import handlers_of
 from ..ledger import Event, EventFilter, State
+from ..receiving import resuming
 from ..receiving.receiver import Receiver
 from ..receiving.sweep import has_error
 from ..signals import signals_of, status_changed
@@ -245,5 +246,5 @@ def _run(
                 click.echo("Another process has begun to replay this handler.", err=True)
             if lease.is_lost or stop.is_asked():
                 return False
-            results[_WORDS[wanted.receiver.replay(event.id, wanted.handler)]] += 1
+            results[_WORDS[resuming.replay(wanted.receiver, event.id, wanted.handler)]] += 1
     return True

@@ -8,7 +8,6 @@ from copy import copy
 from dataclasses import replace
 from functools import partial
 from threading import Lock
-from typing import Any
 from urllib.parse import quote
 
 from flask import Flask
@@ -18,11 +17,11 @@ from ..accounts import Account
 from ..events import API, StatusEvent
 from ..exceptions import ClaimLost, LedgerUnavailable
 from ..handling.attempt import Attempt
-from ..handling.dispatch import dispatch, dispatch_one
+from ..handling.dispatch import dispatch
 from ..handling.enriched import enriched
 from ..handling.notices import bury
 from ..handling.observing import Observer
-from ..ledger import Entry, Ledger, Policy, Recorded, State, Tried
+from ..ledger import Entry, Ledger, Policy, Recorded, State
 from ..ledger.records import name_of_account
 from ..log_fields import about, get_logger, now_about
 from ..settings import Settings
@@ -104,7 +103,7 @@ class Receiver:
         self._duplicates = Duplicates(name, lambda: self.ledger)
         self._outage = Outage(name)
         self.authenticator = Authenticator(settings.headers, notes.token_use)
-        self._policy = Policy(
+        self.policy = Policy(
             lease_seconds=settings.lease_seconds,
             max_attempts=settings.max_attempts,
             give_up_after=settings.give_up_after,
@@ -238,18 +237,18 @@ class Receiver:
             campaign=campaign_of(reference) if campaign_of and reference else None,
         )
         is_inline = self.settings.dispatch == "inline"
-        recorded = self.ledger.record(entry, self._policy, claim=is_inline)
+        recorded = self.ledger.record(entry, self.policy, claim=is_inline)
         if recorded.state is State.PENDING and recorded.claim is None:
             if not is_inline:
                 if self._hand_over is not None:
                     self._hand_over(recorded.id)
                 return ACCEPTED
-            waited = self.ledger.claim(recorded.id, self._policy, wait=self.wait_seconds)
+            waited = self.ledger.claim(recorded.id, self.policy, wait=self.wait_seconds)
             if waited is None:
                 return Outcome(Result.DUPLICATE)  # handled, and pruned, in the meantime
             recorded = waited
         if recorded.source != event.source:  # it was recorded before, from another source
-            event = self._reloaded(recorded) or event
+            event = self.reloaded(recorded) or event
         return self.handle(event, recorded)
 
     def handle(self, event: StatusEvent, recorded: Recorded) -> Outcome:
@@ -261,7 +260,7 @@ class Receiver:
         if recorded.claim is None:
             bury(self.app, self.ledger, event)
             return without_attempt(recorded.state)
-        attempt = self._attempt(event, recorded)
+        attempt = self.attempt(event, recorded)
         try:
             if self.observer is None:
                 dispatch(attempt, self._unheard)
@@ -269,78 +268,20 @@ class Receiver:
                 with self.observer.handling(self.name, event, recorded):
                     dispatch(attempt, self._unheard)
         except ClaimLost as error:
-            return _late(error)
+            logger.warning("%s", error)
+            return BUSY
         return after_attempt(attempt)
 
-    def _attempt(self, event: StatusEvent, recorded: Recorded) -> Attempt:
+    def attempt(self, event: StatusEvent, recorded: Recorded) -> Attempt:
+        """An attempt at a recorded event, under the claim it was recorded with."""
         return Attempt(
-            self.app, self.ledger, self._policy, self.name, recorded, event, self.observer
+            self.app, self.ledger, self.policy, self.name, recorded, event, self.observer
         )
 
-    def resume(self, event_id: Any, *, wait: float = 0) -> Outcome | None:
-        """Resume a recorded event; return ``None`` if there is no such event (any more).
-
-        :param wait: how many seconds to wait for another process that is handling its message.
-        :raises LedgerUnavailable: if the ledger cannot be used.
-        """
-        recorded = self.ledger.claim(event_id, self._policy, wait=wait)
-        if recorded is None:
-            return None
-        with about(self.name, None, recorded.id, recorded.attempt):
-            event = self._reloaded(recorded)
-            return _given_up(recorded) if event is None else self.handle(event, recorded)
-
-    def replay(self, event_id: Any, handler_name: str) -> bool | None:
-        """Call one handler with a settled event.
-
-        :return: whether it succeeded; ``None`` if it was not called, since it has succeeded before,
-            or the event has no such handler, or is pending or being handled.
-        :raises LedgerUnavailable: if the ledger cannot be used.
-        """
-        recorded = self.ledger.claim(event_id, self._policy, wait=self.wait_seconds, settled=True)
-        if recorded is None or recorded.claim is None:
-            return None
-        with about(self.name, None, recorded.id, recorded.attempt):
-            try:
-                event = self._reloaded(recorded)
-                if event is None:
-                    recorded.claim.finish(Tried())
-                    return False
-                event = enriched(event, recorded, self.settings.failure_classes)
-                now_about(self.name, event, recorded.id, recorded.attempt)
-                return dispatch_one(self._attempt(event, recorded), handler_name)
-            except ClaimLost as error:
-                _late(error)
-                return False
-
-    def _reloaded(self, recorded: Recorded) -> StatusEvent | None:
+    def reloaded(self, recorded: Recorded) -> StatusEvent | None:
         """Load the recorded event; return ``None`` if the schema, now changed, rejects it."""
         try:
             return self._intake.load(json.loads(recorded.body))
         except ValidationError:
             logger.error("The schema no longer accepts the recorded event %s.", recorded.id)
             return None
-
-
-def _given_up(recorded: Recorded) -> Outcome:
-    """Return the outcome of an event that the schema no longer accepts."""
-    state, has_died = recorded.state, recorded.has_died
-    if recorded.claim is not None:
-        tried = Tried(failed={"schema": "no longer accepts the event"})
-        try:
-            state = recorded.claim.finish(tried)
-        except ClaimLost as error:
-            return _late(error)
-        has_died = state is State.DEAD
-    if has_died:
-        logger.error(
-            "Event %s is now dead, and event_dead cannot be sent for it: fix the schema, then run "
-            "`flask fd-whatsapp retry --dead`.",
-            recorded.id,
-        )
-    return without_attempt(state)
-
-
-def _late(error: ClaimLost) -> Outcome:
-    logger.warning("%s", error)
-    return BUSY

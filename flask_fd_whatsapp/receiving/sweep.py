@@ -13,6 +13,7 @@ from ..ledger import Event, EventFilter, State
 from ..log_fields import get_logger, log_fields
 from .receiver import Receiver
 from .responses import Result
+from .resuming import resume
 
 logger = get_logger(__name__)
 
@@ -174,7 +175,7 @@ def try_one(receiver: Receiver, event_id: Any) -> Swept:
     :raises LedgerUnavailable: if the ledger cannot be used.
     """
     try:
-        outcome = receiver.resume(event_id)
+        outcome = resume(receiver, event_id)
     except LedgerUnavailable:
         raise
     except Exception:

@@ -12,6 +12,7 @@ from ..ledger.context import EXTENSION
 from ..log_fields import get_logger, log_fields
 from .receiver import Receiver
 from .responses import Result
+from .resuming import resume
 
 logger = get_logger(__name__)
 
@@ -56,7 +57,7 @@ def handle_event(receiver_name: str, event_id: Any) -> str:
 def _resume(receiver: Receiver, event_id: int) -> str:
     ledger = _ledger_of(receiver)
     try:
-        outcome = receiver.resume(event_id, wait=receiver.wait_seconds)
+        outcome = resume(receiver, event_id, wait=receiver.wait_seconds)
         if outcome is not None and outcome.result is Result.BUSY:
             # For the next sweep, when its message is no longer claimed.
             ledger.reservations.unreserve([event_id])

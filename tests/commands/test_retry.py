@@ -11,6 +11,8 @@ from flask import Flask
 
 from flask_fd_whatsapp import FreshdeskWhatsApp, RetryLater
 from flask_fd_whatsapp.ledger.memory.memory_ledger import MemoryLedger
+from flask_fd_whatsapp.receiving.receiver import Receiver
+from flask_fd_whatsapp.receiving.resuming import resume
 
 from ..conftest import MakeApp
 from .conftest import Post, RunCommand, RunJSON, Tickets, ledger_of, make_due, states
@@ -135,15 +137,13 @@ def test_retry_goes_on_after_a_surprise(
     """An unexpected error on one event leaves it, and the others are handled."""
     for message_id in ("M1", "M2"):
         post(deferred, data__message_id=message_id)
-    receiver = deferred.extensions["fd_whatsapp"]["fd_whatsapp"]
-    resume = receiver.resume
 
-    def break_on_the_first(event_id: int) -> Any:
+    def break_on_the_first(receiver: Receiver, event_id: int) -> Any:
         if event_id == 1:
             raise ZeroDivisionError
-        return resume(event_id)
+        return resume(receiver, event_id)
 
-    monkeypatch.setattr(receiver, "resume", break_on_the_first)
+    monkeypatch.setattr("flask_fd_whatsapp.receiving.sweep.resume", break_on_the_first)
     monkeypatch.setattr("flask_fd_whatsapp.receiving.sweep.BATCH", 1)
     result = run(deferred, "retry")
     assert result.exit_code == 1

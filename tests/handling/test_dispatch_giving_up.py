@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 
 from flask_fd_whatsapp import GiveUp, RetryLater, status_received
 from flask_fd_whatsapp.ledger import State
+from flask_fd_whatsapp.receiving.resuming import replay
 
 from ..answers import assert_result, client_of, make_due
 from ..conftest import URL, MakeApp, Payload
@@ -75,7 +76,7 @@ def test_handler_that_gave_up_can_be_replayed(app: Flask, payload: Payload) -> N
     assert_result(client_of(app).post(URL, json=payload()), "dead")
     receiver = app.extensions["fd_whatsapp"]["fd_whatsapp"]
     (event,) = receiver.ledger.events()
-    results = [receiver.replay(event.id, "shop") for _ in range(3)]
+    results = [replay(receiver, event.id, "shop") for _ in range(3)]
     assert results == [False, True, None]
 
 

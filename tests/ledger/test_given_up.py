@@ -19,6 +19,7 @@ from flask_fd_whatsapp import (
 )
 from flask_fd_whatsapp.ledger import Ledger, State
 from flask_fd_whatsapp.receiving.responses import Result
+from flask_fd_whatsapp.receiving.resuming import resume
 
 from ..answers import assert_result, client_of
 from ..conftest import URL, MakeApp, Payload
@@ -90,7 +91,7 @@ def test_event_dead_is_sent_once_for_a_process_that_died(
             headers = {"X-Tenant": "another"}
             assert_result(client_of(app).post(URL, json=body, headers=headers), "dead")
         else:
-            assert receiver.resume(event_id).result is Result.DEAD
+            assert resume(receiver, event_id).result is Result.DEAD
     (event,) = told
     assert (event.status, event.payload) == ("FAILED", body)
     assert (event.external_reference_id, event.campaign) == ("MM-T1-00001", "T1")
@@ -122,7 +123,7 @@ def test_schema_changed(
     results = []
     for _ in range(POLICY.max_attempts):
         make_due(ledger)
-        results.append(receiver.resume(event.id).result)
+        results.append(resume(receiver, event.id).result)
     assert results == [Result.BUSY] * (POLICY.max_attempts - 2) + [Result.DEAD] * 2
     errors = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
     line = f"The schema no longer accepts the recorded event {event.id}"
@@ -141,7 +142,7 @@ def test_schema_mended(app: Flask, ledger: Ledger, schema: Picky, payload: Paylo
     (event,) = ledger.events()
     receiver = app.extensions["fd_whatsapp"]["fd_whatsapp"]
     schema.refuses = True
-    receiver.resume(event.id)
+    resume(receiver, event.id)
     schema.refuses = False
-    assert receiver.resume(event.id).result is Result.ACCEPTED
+    assert resume(receiver, event.id).result is Result.ACCEPTED
     assert handler.statuses == ["FAILED"] * 2

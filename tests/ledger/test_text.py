@@ -9,6 +9,7 @@ from flask import Flask
 from flask_fd_whatsapp import FreshdeskWhatsApp, StatusEvent, status_received
 from flask_fd_whatsapp.events import DeliveryError
 from flask_fd_whatsapp.ledger import Ledger, Tried
+from flask_fd_whatsapp.receiving.resuming import replay, resume
 
 from ..answers import assert_result, client_of
 from ..conftest import URL, MakeApp, Payload
@@ -146,5 +147,5 @@ def test_posted_text_is_retried_exactly(
     assert seen == [body, body]
     (event,) = ledger.events()
     receiver = app.extensions["fd_whatsapp"]["fd_whatsapp"]
-    assert receiver.replay(event.id, "no such handler") is None
-    assert receiver.resume(event.id).result.label == "duplicate"
+    assert replay(receiver, event.id, "no such handler") is None
+    assert resume(receiver, event.id).result.label == "duplicate"

@@ -13,6 +13,7 @@ from flask_fd_whatsapp import FreshdeskWhatsApp, OutboundMessageEventSchema, Sta
 from flask_fd_whatsapp.exceptions import LedgerUnavailable
 from flask_fd_whatsapp.ledger import Ledger
 from flask_fd_whatsapp.ledger.drift import MOST
+from flask_fd_whatsapp.receiving.resuming import resume
 from flask_fd_whatsapp.receiving.write_behind import finish_writes
 
 from ..conftest import SAMPLES, TOKEN, URL, MakeApp, Payload
@@ -182,7 +183,7 @@ def test_retry_finds_nothing_anew(make_app: MakeApp, payload: Payload) -> None:
     app = make_app(DISPATCH="deferred", LEDGER_URL="sqlite:///retried.db")
     post(app, payload("sent", data__button=1))
     receiver = app.extensions["fd_whatsapp"]["fd_whatsapp"]
-    assert receiver.resume(receiver.ledger.events()[0].id)
+    assert resume(receiver, receiver.ledger.events()[0].id)
     assert seen(receiver.ledger)
     assert [one.count for one in ledger_of(app).drift.seen()] == [1]
 

@@ -99,8 +99,7 @@ def test_what_breaks_otherwise_does_not_raise(
     app: Flask, event_id: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Any other error is logged with its traceback, and the event left to the sweep."""
-    receiver = app.extensions["fd_whatsapp"]["fd_whatsapp"]
-    monkeypatch.setattr(receiver, "resume", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("flask_fd_whatsapp.receiving.worker.resume", lambda *_, **__: 1 / 0)
     assert handle(app, event_id) == "unfinished"
     assert "ZeroDivisionError" in caplog.text
 
