@@ -67,23 +67,17 @@ def measure(options: Namespace) -> list[Table]:
 
     :raises NotMeasured: if there is none of the databases.
     """
-    rows, notes = on_each(
+    return on_each(
         options.only,
         lambda database: [
             _row(database, milliseconds, options.events, options.rounds) for milliseconds in AIMS
         ],
+        title="A backlog",
+        text=f"{options.events:,} due events, and `retry --follow` in one process and in four, "
+        "alternately; the rate is that of the middle half. The processes and the database "
+        "share the machine's cores.",
+        columns=_COLUMNS,
     )
-    return [
-        Table(
-            title="A backlog",
-            text=f"{options.events:,} due events, and `retry --follow` in one process and in four, "
-            "alternately; the rate is that of the middle half. The processes and the database "
-            "share the machine's cores.",
-            columns=_COLUMNS,
-            rows=rows,
-            notes=notes,
-        )
-    ]
 
 
 def _row(database: str, milliseconds: int, events: int, rounds: int) -> dict[str, Any]:

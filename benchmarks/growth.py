@@ -72,17 +72,14 @@ def measure(options: Namespace) -> list[Table]:
 
     :raises NotMeasured: if there is none of them.
     """
-    rows, notes = on_each(options.only, lambda database: _measure(database, options))
-    return [
-        Table(
-            title=f"With {options.events:,} events in the ledger",
-            text=f"In one process, {options.blocks} interleaved blocks of {options.posts} events "
-            "or of one query each; wall-clock time, since the database's time counts too.",
-            columns=_COLUMNS,
-            rows=rows,
-            notes=notes,
-        )
-    ]
+    return on_each(
+        options.only,
+        lambda database: _measure(database, options),
+        title=f"With {options.events:,} events in the ledger",
+        text=f"In one process, {options.blocks} interleaved blocks of {options.posts} events "
+        "or of one query each; wall-clock time, since the database's time counts too.",
+        columns=_COLUMNS,
+    )
 
 
 def _measure(database: str, options: Namespace) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from tempfile import TemporaryDirectory
@@ -13,6 +13,7 @@ from flask import Flask
 from flask_fd_whatsapp.ledger.sql import SQLLedger
 
 from .command import NotMeasured, say
+from .report import Table
 from .services import about_postgresql, fresh_mariadb, fresh_postgresql
 
 _FRESH = {"postgresql": fresh_postgresql, "mariadb": fresh_mariadb}
@@ -48,9 +49,14 @@ def fresh_host(database: str, make: Callable[[str], Flask]) -> Generator[Host]:
 
 
 def on_each(
-    databases: Iterable[str], measure: Callable[[str], list[dict[str, Any]]]
-) -> tuple[list[dict[str, Any]], list[str]]:
-    """The rows that *measure* returns for the available databases, and notes on the others.
+    databases: Iterable[str],
+    measure: Callable[[str], list[dict[str, Any]]],
+    *,
+    title: str,
+    text: str,
+    columns: Mapping[str, str],
+) -> list[Table]:
+    """A table of the rows of each available database, with notes on the others.
 
     :raises NotMeasured: if there is none of them.
     """
@@ -66,4 +72,4 @@ def on_each(
             say(notes[-1])
     if not rows:
         raise NotMeasured("; ".join(notes))
-    return rows, notes
+    return [Table(title=title, text=text, columns=columns, rows=rows, notes=notes)]

@@ -47,17 +47,14 @@ def measure(options: Namespace) -> list[Table]:
 
     :raises NotMeasured: if there is none of them.
     """
-    rows, notes = on_each(options.only, lambda database: [_row(database, options)])
-    return [
-        Table(
-            title="Connections that stay open",
-            text=f"In one process, {options.blocks} pairs of blocks of {options.events} events, "
-            "one after the other.",
-            columns=_COLUMNS,
-            rows=rows,
-            notes=notes,
-        )
-    ]
+    return on_each(
+        options.only,
+        lambda database: [_row(database, options)],
+        title="Connections that stay open",
+        text=f"In one process, {options.blocks} pairs of blocks of {options.events} events, "
+        "one after the other.",
+        columns=_COLUMNS,
+    )
 
 
 def _row(database: str, options: Namespace) -> dict[str, Any]:

@@ -69,19 +69,16 @@ def measure(options: Namespace) -> list[Table]:
 
     :raises NotMeasured: if there is none of them.
     """
-    rows, notes = on_each(options.only, lambda database: _measure(database, options))
-    return [
-        Table(
-            title=f"Reports of {options.messages:,} messages",
-            text=f"Messages with every outcome, sent over {DAYS} days for 20 campaigns, one "
-            "message of "
-            f"{SMALL_SHARE} for the small one; {options.rounds} rounds. The aims are those for a "
-            f"million messages; the history should cost at most {_HISTORY_AIM} times as much.",
-            columns=_COLUMNS,
-            rows=rows,
-            notes=notes,
-        )
-    ]
+    return on_each(
+        options.only,
+        lambda database: _measure(database, options),
+        title=f"Reports of {options.messages:,} messages",
+        text=f"Messages with every outcome, sent over {DAYS} days for 20 campaigns, one "
+        "message of "
+        f"{SMALL_SHARE} for the small one; {options.rounds} rounds. The aims are those for a "
+        f"million messages; the history should cost at most {_HISTORY_AIM} times as much.",
+        columns=_COLUMNS,
+    )
 
 
 def _measure(database: str, options: Namespace) -> list[dict[str, Any]]:
