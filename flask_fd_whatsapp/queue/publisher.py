@@ -8,7 +8,7 @@ from flask import Flask
 
 from .broker import Producers, celery_of, reason_of
 from .broker_check import broker_problem
-from .tasks import HANDLE_EVENT, time_limit
+from .tasks import publish_event
 
 
 class Publisher:
@@ -25,13 +25,8 @@ class Publisher:
 
     def __call__(self, receiver_name: str, event_id: Any) -> None:
         """Publish the task of a receiver's event; raise the broker's error, within seconds."""
-        celery_app = celery_of(self._app)
-        task = celery_app.tasks[HANDLE_EVENT]
-        with self._producers.producer(celery_app) as producer:
-            limit = time_limit(self._app, receiver_name)
-            task.apply_async(
-                (receiver_name, event_id), producer=producer, retry=False, time_limit=limit
-            )
+        with self._producers.producer(celery_of(self._app)) as producer:
+            publish_event(self._app, producer, receiver_name, event_id)
 
     def problem(self) -> str | None:
         """Return why events cannot be handed over, with the remedy; ``None`` if they can."""

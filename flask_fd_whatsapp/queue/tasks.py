@@ -174,15 +174,26 @@ def _hand_over(receiver: Receiver, limit: int, publish: Callable[[str, Any], Non
 @contextmanager
 def _publishing() -> Generator[Callable[[str, Any], None]]:
     """Context manager that publishes event tasks over one connection that fails fast."""
-    celery_app = celery_of(_app())
-    task = celery_app.tasks[HANDLE_EVENT]
-    producer = connection_to(celery_app).Producer()
+    app = _app()
+    producer = connection_to(celery_of(app)).Producer()
     try:
-        yield lambda name, event_id: task.apply_async(
-            (name, event_id), producer=producer, retry=False, time_limit=time_limit(_app(), name)
-        )
+        yield lambda name, event_id: publish_event(app, producer, name, event_id)
     finally:
         producer.connection.collect()
+
+
+def publish_event(app: Flask, producer: Any, receiver_name: str, event_id: Any) -> None:
+    """Publish the task of a receiver's event; raise the broker's error."""
+    arguments = receiver_name, event_id
+    celery_of(app).tasks[HANDLE_EVENT].apply_async(
+        arguments,
+        producer=producer,
+        retry=False,
+        time_limit=time_limit(app, receiver_name),
+        # As Celery would show them, which costs it a seventh of the time to publish.
+        argsrepr=repr(arguments),
+        kwargsrepr="{}",
+    )
 
 
 def time_limit(app: Flask, receiver_name: str) -> float | None:

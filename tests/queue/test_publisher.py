@@ -8,6 +8,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from celery.signals import before_task_publish
+from celery.utils.saferepr import saferepr
 
 from flask_fd_whatsapp.queue import broker
 from flask_fd_whatsapp.queue.broker import connection_to
@@ -72,6 +74,25 @@ def test_handed_over(make_system: MakeSystem, broker: str) -> None:
     system.post_again(message_id, "sent")
     wait_for_tasks(system, 3)
     assert not system.calls(message_id)
+
+
+def test_the_task_shows_its_arguments_as_celery_would(make_system: MakeSystem) -> None:
+    """What logs show of a task's arguments is what Celery itself would write."""
+    shown: list[tuple[str, str]] = []
+    expected: list[tuple[str, str]] = []
+
+    def look(headers: dict[str, Any], body: tuple[Any, ...], **_: Any) -> None:
+        shown.append((headers["argsrepr"], headers["kwargsrepr"]))
+        expected.append((saferepr(body[0]), saferepr(body[1])))
+
+    system = make_system("redis")
+    before_task_publish.connect(look)
+    try:
+        system.post()
+    finally:
+        before_task_publish.disconnect(look)
+    assert len(shown) == 1
+    assert shown == expected
 
 
 @pytest.mark.parametrize("is_up", [False, True], ids=["refuses", "is silent"])
