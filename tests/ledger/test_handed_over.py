@@ -67,3 +67,22 @@ def test_a_completed_event_is_not_handled_again_by_its_new_holder(sql_ledger: SQ
     assert recorded is not None
     assert (recorded.state, recorded.claim) == (State.DONE, None)
     claimed(sql_ledger, "SENT")
+
+
+def test_an_event_that_the_sweep_is_reserving_is_claimed(sql_ledger: SQLLedger) -> None:
+    """A claim of an event that the sweep is reserving waits for that, and counts one attempt."""
+    event_id = claimed(sql_ledger)[0].id
+    end_leases(sql_ledger)
+    with ThreadPoolExecutor() as pool:
+        with sql_ledger.engine.begin() as sweep:
+            sweep.execute(update(event).values(reserved_until=datetime.now(UTC)))
+            claiming = pool.submit(sql_ledger.claim, event_id, POLICY)
+            with sql_ledger.engine.connect() as observer:
+                wait_until(
+                    lambda: observer.execute(WAITING).first() or observer.rollback(),
+                    "the other waits for the row",
+                )
+        recorded = claiming.result(TIMEOUT)
+    assert recorded is not None
+    assert recorded.claim is not None
+    assert recorded.attempt == 2
