@@ -206,6 +206,19 @@ def test_due_events_come_longest_due_first(ledger: Ledger) -> None:
     assert list(ledger.reservations.due(receiver="nobody", limit=2)) == []
 
 
+def test_attempt_counts_only_if_the_event_was_due(ledger: Ledger) -> None:
+    """Attempts at an event that is not due yet do not count, but if their process dies it is due
+    at once, and the next one does.
+    """
+    recorded, claim = claimed(ledger)
+    claim.finish(FAILED)
+    for attempts in (1, 2):
+        assert ledger.claim(recorded.id, POLICY) is not None
+        assert the_event(ledger, recorded.id).attempts == attempts
+        end_leases(ledger)
+        assert due(ledger) == [recorded.id]
+
+
 def test_held_messages_are_not_due(ledger: Ledger) -> None:
     """While a message is handled none of its events is due; after its lease, all are."""
     first, _ = claimed(ledger, "QUEUED")

@@ -212,7 +212,8 @@ class SQLRecording:
                     return found.recorded()
                 statements.dead.execute(cursor, parameters)
                 return found.recorded()._replace(state=State.DEAD, has_died=True)
-            statements.tried.execute(cursor, {**parameters, "counts": int(found.is_due)})
+            tried = statements.tried if found.is_due else statements.tried_early
+            tried.execute(cursor, parameters)
         statements.handlers.execute(cursor, parameters)
         return self._claimed(found.settled_by(cursor.fetchall()), policy, token)
 

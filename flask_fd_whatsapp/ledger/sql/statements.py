@@ -133,12 +133,11 @@ DELETE FROM fd_whatsapp_handling WHERE event_id = :event_id AND handler = :handl
 
 _HANDLERS: Final = "SELECT handler, gave_up FROM fd_whatsapp_handling WHERE event_id = :event_id"
 
+# Without the time that it is due, which is in an index.
+_TRIED: Final = "UPDATE fd_whatsapp_event SET attempts = attempts + 1 WHERE id = :event_id"
+
 # One before the event is due does not count, but if its process dies the next one does.
-_TRY: Final = """
-UPDATE fd_whatsapp_event
-SET attempts = attempts + :counts, due_at = CASE WHEN due_at > {now} THEN {now} ELSE due_at END
-WHERE id = :event_id
-"""
+_TRIED_EARLY: Final = "UPDATE fd_whatsapp_event SET due_at = {now} WHERE id = :event_id"
 
 _STANDING: Final = (
     "SELECT COALESCE(postponed, 0), {age} FROM fd_whatsapp_event WHERE id = :event_id"
@@ -177,6 +176,7 @@ class Statements(CorrectionStatements):
     take_up_again: Statement
     handlers: Statement
     tried: Statement
+    tried_early: Statement
     done: Statement
     standing: Statement
     unfinished: Statement
@@ -259,7 +259,8 @@ def texts_for(sql: DialectSQL) -> dict[str, str]:
         "failed_first": _FAILED_FIRST.format(**times),
         "take_up_again": _TAKE_UP_AGAIN,
         "handlers": _HANDLERS,
-        "tried": _TRY.format(**times),
+        "tried": _TRIED,
+        "tried_early": _TRIED_EARLY.format(**times),
         "done": _DONE,
         "standing": _STANDING.format(**times),
         "unfinished": _UNFINISHED.format(**times),

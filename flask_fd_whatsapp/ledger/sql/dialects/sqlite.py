@@ -192,14 +192,10 @@ class SQLite(Database):
             or found.attempts >= values["max_attempts"]
         ):
             return None
-        values = {
-            **values,
-            "message_key": found.message_key,
-            "status": found.status,
-            "counts": int(found.is_due),
-        }
+        values = {**values, "message_key": found.message_key, "status": found.status}
+        tried = self.statements.tried if found.is_due else self.statements.tried_early
         self.statements.claim.execute(cursor, values)
-        self.statements.tried.execute(cursor, values)
+        tried.execute(cursor, values)
         self.statements.handlers.execute(cursor, values)
         return found.settled_by(cursor.fetchall())
 
