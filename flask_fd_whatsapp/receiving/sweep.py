@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import suppress
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from ..exceptions import LedgerUnavailable
@@ -114,10 +115,10 @@ class Sweep:
 
     def _fit(self, times: list[float]) -> None:
         """Adjust the size of the next batch to the time that events took."""
-        if len(times) > 2:
-            del times[0]  # the first event may have waited for another process
-        seconds = max(times[-1] - times[0], 1e-6)
-        self._size = max(1, min(BATCH, int((len(times) - 1) * BATCH_SECONDS / seconds)))
+        took = [end - start for start, end in pairwise(times)]
+        if len(took) > 1:
+            took.remove(max(took))  # it may have waited for another process
+        self._size = max(1, min(BATCH, int(len(took) * BATCH_SECONDS / max(sum(took), 1e-6))))
 
     def _give_back(self, event_ids: Collection[Any]) -> None:
         with suppress(LedgerUnavailable):  # what cannot be released becomes due again on its own

@@ -84,11 +84,14 @@ def test_sweep_ends_between_batches(
     assert len(ledger_of(due).reservations.due(limit=10)) == 2
 
 
-def test_first_event_does_not_shrink_batches(
-    due: Flask, tickets: Tickets, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("place", [0, 3], ids=["first", "later"])
+def test_event_that_waited_does_not_shrink_batches(
+    due: Flask, tickets: Tickets, monkeypatch: pytest.MonkeyPatch, place: int
 ) -> None:
-    """The next batch is as large as the time of all events but the first, which may have waited."""
-    clock, seconds, limits = Clock(), chain([5.0], repeat(0.01)), list[int]()
+    """The next batch is as large as the time of all events but the longest, which may have waited
+    for another process."""
+    clock, limits = Clock(), list[int]()
+    seconds = chain(repeat(0.01, place), [5.0], repeat(0.01))
     monkeypatch.setattr("flask_fd_whatsapp.receiving.sweep.time", SimpleNamespace(monotonic=clock))
     tickets.before = lambda: setattr(clock, "now", clock.now + next(seconds))
     reservations = ledger_of(due).reservations

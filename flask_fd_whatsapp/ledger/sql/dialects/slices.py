@@ -17,7 +17,7 @@ from typing import Final
 
 from .writer_lock import OpenFile, ask_until
 
-SLICE_SECONDS: Final = 0.5
+SLICE_SECONDS: Final = 2.0
 """How long a process continues at most while others stand by; after half of it, it may leave."""
 
 BUSY_SECONDS: Final = 0.02
@@ -26,10 +26,11 @@ BUSY_SECONDS: Final = 0.02
 QUICK_SECONDS: Final = 0.002
 """How long they stand by while it calls handlers: slower ones hold nobody up."""
 
-PATIENCE_SECONDS: Final = 3.0
-"""How long to stand by at most."""
+PATIENCE_SECONDS: Final = 8.0
+"""How long to stand by at most: less than a sweep's reservation of its events lasts."""
 
-PAUSE_SECONDS: Final = 0.002
+PAUSE_SECONDS: Final = 0.003
+"""How often to look meanwhile: looking costs the one that continues, and so does noticing late."""
 
 _NOTE: Final = Struct("=qdqd")
 """The process whose slice it is, until when others stand by unless it is kept, which of them has
