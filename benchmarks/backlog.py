@@ -21,7 +21,7 @@ from sqlalchemy import select
 from flask_fd_whatsapp.ledger.sql import SQLLedger
 from flask_fd_whatsapp.ledger.sql.tables import handling
 
-from .backlog_app import HANDLER_MS, create_app
+from .backlog_app import HANDLER_MS, RECEIVER, create_app
 from .command import each, make_parser, positive, run
 from .ledgers import fresh_host, on_each
 from .ratios import ratio
@@ -34,6 +34,9 @@ DATABASES = ("sqlite", "postgresql")
 
 AIMS = {0: 1.0, 20: 2.5}
 """How many times as fast four are to be, by the handler's milliseconds."""
+
+_MORE_IF_NOTHING = 12
+"""How many times as many events a handler that does nothing gets, as it takes no time."""
 
 _PATIENCE_SECONDS = 600
 _FOLLOW = (sys.executable, "-m", "flask", "--app", "benchmarks.backlog_app", "fd-whatsapp")
@@ -56,7 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def parser() -> ArgumentParser:
     """The options."""
     made = make_parser("backlog", __doc__ or "", "--events 20000 --rounds 1 --only postgresql")
-    made.add_argument("--events", type=positive, default=1000, help="in the backlog of a round")
+    made.add_argument(
+        "--events",
+        type=positive,
+        default=1000,
+        help="in the backlog of a round, for a slow handler",
+    )
     made.add_argument("--rounds", type=positive, default=3, help="of one, and of four")
     made.add_argument("--only", nargs="+", choices=DATABASES, default=DATABASES)
     return made
@@ -70,12 +78,19 @@ def measure(options: Namespace) -> list[Table]:
     return on_each(
         options.only,
         lambda database: [
-            _row(database, milliseconds, options.events, options.rounds) for milliseconds in AIMS
+            _row(
+                database,
+                milliseconds,
+                options.events * (1 if milliseconds else _MORE_IF_NOTHING),
+                options.rounds,
+            )
+            for milliseconds in AIMS
         ],
         title="A backlog",
-        text=f"{options.events:,} due events, and `retry --follow` in one process and in four, "
-        "alternately; the rate is that of the middle half. The processes and the database "
-        "share the machine's cores.",
+        text=f"{options.events:,} due events ({_MORE_IF_NOTHING} times as many for a handler that "
+        "does nothing), and `retry --follow` in one process and in four, alternately; the events "
+        "are released once all processes have started, and the rate is that of the middle half. "
+        "The processes and the database share the machine's cores.",
         columns=_COLUMNS,
     )
 
@@ -87,8 +102,14 @@ def _row(database: str, milliseconds: int, events: int, rounds: int) -> dict[str
         for count, taken in rates.items():
             with _backlog(database, events) as (ledger, variables), ExitStack() as stack:
                 variables = {**variables, HANDLER_MS: str(milliseconds)}
-                for _ in range(count):
-                    stack.enter_context(_following(variables))
+                # Starting takes longer than handling a thousand events.
+                reserved = ledger.reservations.reserve(
+                    receiver=RECEIVER, limit=events, seconds=_PATIENCE_SECONDS
+                )
+                started = [stack.enter_context(_following(variables)) for _ in range(count)]
+                for process in started:
+                    _wait_for(process)
+                ledger.reservations.unreserve(reserved)
                 taken.append(_rate(ledger, events))
     return {
         "database": database,
@@ -118,19 +139,26 @@ def _backlog(database: str, events: int) -> Generator[tuple[SQLLedger, Mapping[s
 
 
 @contextmanager
-def _following(variables: Mapping[str, str]) -> Generator[None]:
+def _following(variables: Mapping[str, str]) -> Generator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(
         [*_FOLLOW, "retry", "--follow"],
         cwd=ROOT,
         env={**os.environ, **variables},
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )
     try:
-        yield
+        yield process
     finally:
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.communicate()
+
+
+def _wait_for(process: subprocess.Popen[bytes]) -> None:
+    """Wait until it says that it follows."""
+    assert process.stderr is not None
+    if not any(line.startswith(b"Following") for line in process.stderr):
+        raise RuntimeError("`retry --follow` did not start.")
 
 
 def _rate(ledger: SQLLedger, events: int) -> float:

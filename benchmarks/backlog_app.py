@@ -13,6 +13,7 @@ from .requests import TOKEN
 from .server import LEDGER_URL
 
 HANDLER_MS = "BENCHMARK_HANDLER_MS"
+RECEIVER = "fd_whatsapp"
 
 
 def create_app(url: str | None = None) -> Flask:
@@ -24,7 +25,7 @@ def create_app(url: str | None = None) -> Flask:
     app.config["FD_WHATSAPP_HEADERS"] = {"Authorization": TOKEN}
     app.config["FD_WHATSAPP_LEDGER_URL"] = url or os.environ[LEDGER_URL]
     app.config["FD_WHATSAPP_DISPATCH"] = "deferred"
-    app.register_blueprint(FreshdeskWhatsApp())
+    app.register_blueprint(FreshdeskWhatsApp(RECEIVER))
     seconds = int(os.environ.get(HANDLER_MS, "0")) / 1000
 
     @status_received.connect_via(app)
