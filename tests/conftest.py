@@ -5,13 +5,17 @@ import gc
 import json
 import os
 import signal as signals
+import sys
+import threading
 import weakref
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
 import pytest
+from click import Context
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, settings
@@ -19,6 +23,7 @@ from jinja2 import FileSystemBytecodeCache
 from sqlalchemy import Engine
 
 from flask_fd_whatsapp import FreshdeskWhatsApp
+from flask_fd_whatsapp.commands.group import NAMES, group
 from flask_fd_whatsapp.ledger import Ledger
 from flask_fd_whatsapp.receiving.write_behind import finish_writes
 from flask_fd_whatsapp.signals import EVENT_SIGNALS, NOTICES
@@ -30,6 +35,8 @@ SAMPLES = ("queued", "sent", "delivered", "read", "failed")
 
 MakeApp = Callable[..., Flask]
 Payload = Callable[..., dict[str, Any]]
+
+IS_UNTRACED = pytest.StashKey[bool]()
 
 # No outside host is called, and reading the machine's authorities takes 20 ms per TLS context:
 # MariaDB's driver creates one for every connection.
@@ -57,11 +64,39 @@ def pytest_collection() -> Generator[None, Any, Any]:
         gc.enable()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Do not trace slow tests: it takes time, and most exercise processes it does not see."""
-    for item in items:
-        if item.get_closest_marker("slow"):
-            item.add_marker(pytest.mark.no_cover)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Choose what coverage is measured by: five cases of each test, and none that is slow.
+
+    Tracing takes half as long again.  Further cases reach little that is new, and most slow tests
+    exercise processes that it does not see.
+    """
+    if not config.pluginmanager.has_plugin("_cov"):
+        return
+    for command in NAMES:  # imported once, while it is traced
+        group.get_command(Context(group), command)
+    cases: Counter[str] = Counter()
+    for item in sorted(items, key=lambda item: item.nodeid):  # their order is random
+        name = item.nodeid.partition("[")[0]
+        cases[name] += 1
+        item.stash[IS_UNTRACED] = cases[name] > 5 or bool(item.get_closest_marker("slow"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Do not trace the other tests, nor what sets them up.
+
+    ``pytest.mark.no_cover`` does not stop it: in a worker, pytest-cov has started coverage twice.
+    """
+    if not item.stash.get(IS_UNTRACED, False):
+        return (yield)
+    here, in_threads = sys.gettrace(), threading.gettrace()
+    sys.settrace(None)
+    threading.settrace(None)
+    try:
+        return (yield)
+    finally:
+        sys.settrace(here)
+        threading.settrace(in_threads)
 
 
 @pytest.hookimpl(wrapper=True)
