@@ -140,26 +140,9 @@ class Accumulator:
     def _measure(self, tally: Tally, alike: Sequence[Sequence[Any]], measured: Measured) -> None:
         read = self._format.read
         times = {place: list(map(read, map(itemgetter(place), alike))) for place in measured.places}
-        for way, start, end in measured.ways:
-            tally.elapsed[way].add_all(_seconds(times[start], times[end]))
-        for way in measured.left_out:
-            tally.elapsed[way].left_out += len(alike)
-        if not measured.is_submitted:
-            return
-        ages = list(self._by_age(alike))
-        if measured.is_left_out_of_curve:
-            for age, same in ages:
-                tally.left_out[age] += len(alike[same])
-            return
-        sent_on, seen = times[_SENT_ON], times.get(_READ_AT)
-        for cells, moments in (
-            (tally.delivered_cells, times.get(_DELIVERED_AT, seen)),
-            (tally.read_cells, seen),
-        ):
-            seconds = [inf] * len(alike) if moments is None else _seconds(sent_on, moments)
-            for age, same in ages:
-                for place, count in enumerate(by_age(sorted(seconds[same]))):
-                    cells[age * BINS + place] += count
+        for age, same in self._by_age(alike):
+            its = {place: moments[same] for place, moments in times.items()}
+            measure(tally, measured, age, its, _seconds)
 
     def _by_age(self, alike: Sequence[Sequence[Any]]) -> Iterator[tuple[int, slice]]:
         """Split rows in the order of ``sent_on`` by how many of the curve's ages they have "
@@ -208,6 +191,39 @@ class Accumulator:
         if row[_FAILED_AT] is None or not is_failed(reached_by(row)):
             return None
         return self.reason_of(row[_ERROR_CODE])
+
+
+def measure(
+    tally: Tally,
+    measured: Measured,
+    age: int,
+    times: Mapping[int, Sequence[Any]],
+    seconds: Callable[[Sequence[Any], Sequence[Any]], list[float]],
+) -> None:
+    """Add the times of messages that are alike, and of the same age.
+
+    :param age: how many of :data:`.AGES` they have reached.
+    :param times: by their positions in :class:`.Facts`.
+    :param seconds: returns how long each took from one time to another.
+    """
+    number = len(times[_SENT_ON])
+    for way, start, end in measured.ways:
+        tally.elapsed[way].add_all(seconds(times[start], times[end]))
+    for way in measured.left_out:
+        tally.elapsed[way].left_out += number
+    if not measured.is_submitted:
+        return
+    if measured.is_left_out_of_curve:
+        tally.left_out[age] += number
+        return
+    read_at = times.get(_READ_AT)
+    for cells, moments in (
+        (tally.delivered_cells, times.get(_DELIVERED_AT, read_at)),
+        (tally.read_cells, read_at),
+    ):
+        took = [inf] * number if moments is None else seconds(times[_SENT_ON], moments)
+        for place, count in enumerate(by_age(sorted(took))):
+            cells[age * BINS + place] += count
 
 
 def _seconds(starts: Sequence[datetime], ends: Sequence[datetime]) -> list[float]:

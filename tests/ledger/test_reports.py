@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.event import listen, remove
 
 from flask_fd_whatsapp.engagement import elapsed
 from flask_fd_whatsapp.engagement.report import ReportRules
@@ -215,7 +216,7 @@ def test_filters_are_met_all_of_them(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize(
-    "by", ["campaign", "day", "hour", "account", "failure", ("day", "failure")]
+    "by", ["campaign", "day", "hour", "account", "failure", ("day", "failure"), ("hour", "day")]
 )
 @pytest.mark.parametrize("times", [False, True])
 def test_groups_are_the_same_on_every_ledger(ledger: Ledger, by: Any, times: bool) -> None:
@@ -358,11 +359,39 @@ def test_rows_of_the_previous_version_are_filled(sql_ledger: SQLLedger) -> None:
 def test_reports_of_many_pages(sql_ledger: SQLLedger, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages have no gaps, even with equal times of sending."""
     monkeypatch.setattr("flask_fd_whatsapp.ledger.sql.report_rows.PAGE", 7)
+    monkeypatch.setattr("flask_fd_whatsapp.ledger.sql.report_slices.MESSAGES", 7)
     known = sure(3, 30)
     for journey in known[:15]:
         journey.times = {"QUEUED": NOW - timedelta(days=3)}
     record(sql_ledger, known)
     assert told(sql_ledger.engagement().total) == figures_of(known, NOW)
+
+
+@pytest.mark.parametrize("kind", ["mariadb"])
+def test_a_server_that_cuts_long_texts_off(sql_ledger: SQLLedger) -> None:
+    """Figures are whole although the server's limit is low, and the connection keeps that limit."""
+    limit, left = "@@SESSION.group_concat_max_len", []
+
+    def lower(connection: Any, *_: object) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET {limit} = 20")
+
+    def note(connection: Any, *_: object) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT {limit}")
+            left.append(cursor.fetchone()[0])
+
+    known = sure(4, 60)
+    record(sql_ledger, known)
+    listen(sql_ledger.engine, "checkout", lower)
+    listen(sql_ledger.engine, "reset", note)
+    try:
+        assert told(sql_ledger.engagement().total) == figures_of(known, NOW)
+    finally:
+        remove(sql_ledger.engine, "checkout", lower)
+        remove(sql_ledger.engine, "reset", note)
+        sql_ledger.engine.dispose()
+    assert {*left} == {20}
 
 
 def test_the_feed(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ PAGE: Final = 4096
 FILLED_AT_ONCE: Final = 500
 """One UPDATE of a million rows would hold SQLite's lock for seconds."""
 
-_BY_SENT_ON: Final = "ix_fd_whatsapp_message_sent_on"
+BY_SENT_ON: Final = "ix_fd_whatsapp_message_sent_on"
 
 _OF_MESSAGE: Final = event.c.message_key == message.c.id
 
@@ -61,7 +61,7 @@ def by_period(database: Database, query: Select[Any], wanted: ReportFilter) -> S
     """Let a query find a period's messages by their index."""
     if wanted.campaign is not ... or wanted.since is wanted.until is None:
         return query
-    return database.using(query, message, _BY_SENT_ON)
+    return database.using(query, message, BY_SENT_ON)
 
 
 def facts_of(database: Database, by: Collection[str], *, times: bool) -> list[ColumnElement[Any]]:

@@ -30,6 +30,7 @@ from .report_rows import (
     key_of,
     pages_of_facts,
 )
+from .report_texts import add_measured
 from .tables import aggregate, duplicate, event, message
 
 
@@ -126,6 +127,10 @@ def _read(
         # Messages pruned meanwhile may have been counted twice, or not at all.
         reports = begun()
     with database.snapshot() as connection:
+        if database.measures_in_texts and reports[0].times:
+            add_measured(database, reports, connection)
+            _add_folded(connection, wanted, reports)
+            return reports
         aggregates = database.aggregates_reports
         remaining = [
             one for one in reports if not (aggregates and add_aggregated(database, connection, one))

@@ -72,6 +72,9 @@ class Database(Connections):
     aggregates_reports = False
     """Whether it counts messages faster than the accumulator."""
 
+    measures_in_texts = False
+    """Whether it puts many times into one text faster than its driver reads them."""
+
     reports_by_page = False
     """Whether a long read holds others up, so that reports are read page by page."""
 
@@ -233,6 +236,10 @@ class Database(Connections):
     def report_time(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         """A column of times as reports read it: as text, where the driver is slow to parse it."""
         return column
+
+    def microseconds(self, column: ColumnElement[Any]) -> ColumnElement[int]:
+        """The microseconds from some moment to a time, where :attr:`measures_in_texts`."""
+        raise NotImplementedError
 
     def using(self, query: Select[Any], table: Table, index: str) -> Select[Any]:
         """*query* by an index of the table, where the database would rather scan the table."""
