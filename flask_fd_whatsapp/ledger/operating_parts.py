@@ -63,6 +63,10 @@ class Reservations(Protocol):
         """
         ...
 
+    def extend(self, event_ids: Collection[Any], *, seconds: float) -> None:
+        """Reserve for *seconds* from now what is still reserved: neither released nor handled."""
+        ...
+
     def reserved(self) -> Mapping[str, int]:
         """Return how many due events are currently reserved, by receiver."""
         ...

@@ -39,6 +39,12 @@ WAITING_SECONDS: Final = 600.0
 After that it is handed over again: the broker, or a worker that was killed, may have lost it.
 """
 
+PUBLISHING_SECONDS: Final = 60.0
+"""How long the sweep may take to publish a batch that it has reserved.
+
+After that another may: the process may have been killed in between.
+"""
+
 MOST_WAITING: Final = 10_000
 LEAST_WAITING: Final = 1_000
 """How many events may wait at a time: for all receivers, with a share for each."""
@@ -155,20 +161,23 @@ def _room(receivers: Mapping[str, Receiver]) -> dict[str, int]:
 def _hand_over(receiver: Receiver, limit: int, publish: Callable[[str, Any], None]) -> int:
     """Publish due events; release those that the broker does not accept."""
     try:
-        event_ids = receiver.ledger.reservations.reserve(
-            receiver=receiver.name, limit=limit, seconds=WAITING_SECONDS
+        reservations = receiver.ledger.reservations
+        event_ids = reservations.reserve(
+            receiver=receiver.name, limit=limit, seconds=PUBLISHING_SECONDS
         )
     except LedgerUnavailable as error:
         _report(receiver, error)
         return 0
-    for number, event_id in enumerate(event_ids):
-        try:
+    published = 0
+    try:
+        for event_id in event_ids:
             publish(receiver.name, event_id)
-        except BaseException:
-            with suppress(LedgerUnavailable):
-                receiver.ledger.reservations.unreserve(event_ids[number:])
-            raise
-    return len(event_ids)
+            published += 1
+    finally:
+        with suppress(LedgerUnavailable):  # else another sweep soon hands them over as well
+            reservations.unreserve(event_ids[published:])
+            reservations.extend(event_ids[:published], seconds=WAITING_SECONDS)
+    return published
 
 
 @contextmanager

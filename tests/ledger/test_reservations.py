@@ -104,6 +104,31 @@ def test_events_given_back_are_due_at_once(ledger: Ledger, ids: list[Any]) -> No
     assert reserve(ledger) == ids[:2]
 
 
+def test_extended_reservations_last_longer(ledger: Ledger, ids: list[Any]) -> None:
+    """Only what is still reserved: neither released nor attempted since."""
+    reserve(ledger)
+    end_reservations(ledger)
+    ledger.reservations.extend(ids[:1], seconds=60)
+    assert due(ledger) == ids[1:]
+
+
+@pytest.mark.parametrize("tried", [FAILED, Tried(retry_after=0), Tried()])
+def test_what_is_no_longer_reserved_is_not_extended(
+    ledger: Ledger, ids: list[Any], tried: Tried
+) -> None:
+    """Neither released events nor attempted ones, which are due when the attempt says so."""
+    reserve(ledger)
+    ledger.reservations.unreserve(ids[:1])
+    recorded = ledger.claim(ids[1], POLICY)
+    assert recorded is not None
+    assert recorded.claim is not None
+    recorded.claim.finish(tried)
+    ledger.reservations.extend([*ids, -1], seconds=60)
+    ledger.reservations.extend([], seconds=60)
+    make_due(ledger)
+    assert due(ledger) == [ids[0], *([] if tried == Tried() else [ids[1]])]
+
+
 def test_no_claim(ledger: Ledger, ids: list[Any]) -> None:
     """A delivery or an explicit retry does not wait for a reservation."""
     reserve(ledger)

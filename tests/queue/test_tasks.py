@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from celery import Celery
 from kombu.exceptions import OperationalError
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, select, update
 
 from flask_fd_whatsapp import ConfigurationError, FreshdeskWhatsApp
 from flask_fd_whatsapp.ledger import Policy, Tried
 from flask_fd_whatsapp.ledger.sql import SQLLedger
+from flask_fd_whatsapp.ledger.sql.tables import event as event_table
 from flask_fd_whatsapp.queue import tasks
 
 from ..conftest import TOKEN, Payload
@@ -186,6 +188,37 @@ def test_broker_goes_down(system: System, monkeypatch: pytest.MonkeyPatch) -> No
         run(system, "sweep")
     monkeypatch.undo()
     assert run(system, "sweep") == {"fd_whatsapp": 3}
+
+
+def test_events_of_a_sweep_that_was_killed_before_it_published_them(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are handed over a minute later; those that were published may wait for longer."""
+    for _ in range(3):
+        system.post()
+    task = system.app.extensions["celery"].tasks["flask_fd_whatsapp.handle_event"]
+    pid = os.fork()
+    if pid == 0:
+        monkeypatch.setattr(type(task), "apply_async", lambda *_, **__: os._exit(9))
+        run(system, "sweep")
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 9
+    assert run(system, "sweep") == {"fd_whatsapp": 0}
+    bring_forward(system, tasks.PUBLISHING_SECONDS)
+    assert run(system, "sweep") == {"fd_whatsapp": 3}
+    bring_forward(system, tasks.PUBLISHING_SECONDS)
+    assert run(system, "sweep") == {"fd_whatsapp": 0}
+    bring_forward(system, tasks.WAITING_SECONDS)
+    assert run(system, "sweep") == {"fd_whatsapp": 3}
+
+
+def bring_forward(system: System, seconds: float) -> None:
+    """Let reservations end so much sooner."""
+    table, sooner = event_table, timedelta(seconds=seconds)
+    with system.engine.begin() as connection:
+        for event_id, until in connection.execute(select(table.c.id, table.c.reserved_until)).all():
+            values = {"reserved_until": until - sooner}
+            connection.execute(update(table).where(table.c.id == event_id).values(values))
 
 
 def test_a_sweep_leaves_the_rest_when_its_time_is_over(system: System) -> None:

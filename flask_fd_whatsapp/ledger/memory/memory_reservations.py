@@ -39,6 +39,14 @@ class MemoryReservations:
                 self._store.events[event_id][1].reserved_until = self._store.clock() + seconds
         return ids
 
+    def extend(self, event_ids: Collection[int], *, seconds: float) -> None:
+        """Reserve for *seconds* from now what is still reserved."""
+        with self._store.lock:
+            for event_id in event_ids:
+                _, event = self._store.events.get(event_id, (None, None))
+                if event is not None and event.reserved_until:
+                    event.reserved_until = self._store.clock() + seconds
+
     def reserved(self) -> Mapping[str, int]:
         """How many due events are currently reserved, by receiver."""
         with self._store.lock:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, exists, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, exists, or_, select, update
 
 from .event_pages import came_to
 from .prepared import PreparedDatabase
@@ -50,6 +50,12 @@ class SQLReservations:
                 )
         return ids
 
+    def extend(self, event_ids: Collection[int], *, seconds: float) -> None:
+        """Reserve for *seconds* from now what is still reserved."""
+        if event_ids:
+            until = self._prepared.database.now(after=seconds)
+            self._prepared.database.retried(lambda: self._reserve_until(until, event_ids))
+
     def reserved(self) -> Mapping[str, int]:
         """How many due events are currently reserved, by receiver."""
         now = self._prepared.database.now()
@@ -61,13 +67,18 @@ class SQLReservations:
     def unreserve(self, event_ids: Collection[int]) -> None:
         """Release reserved events that were not attempted."""
         if event_ids:
-            self._prepared.database.retried(lambda: self._unreserve(event_ids))
+            self._prepared.database.retried(lambda: self._reserve_until(None, event_ids))
 
-    def _unreserve(self, event_ids: Collection[int]) -> None:
+    def _reserve_until(
+        self, until: ColumnElement[datetime] | None, event_ids: Collection[int]
+    ) -> None:
+        is_reserved = and_(
+            event.c.id.in_(event_ids),
+            event.c.due_at.is_not(None),
+            event.c.reserved_until.is_not(None),
+        )
         with self._prepared.database.writing(is_durable=False) as connection:
-            connection.execute(
-                update(event).where(event.c.id.in_(event_ids)).values(reserved_until=None)
-            )
+            connection.execute(update(event).where(is_reserved).values(reserved_until=until))
 
     def _due(self, receiver: str | None, limit: int) -> Select[Any]:
         now = self._prepared.database.now()
