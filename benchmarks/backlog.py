@@ -35,7 +35,7 @@ DATABASES = ("sqlite", "postgresql")
 AIMS = {0: 1.0, 20: 2.5}
 """How many times as fast four are to be, by the handler's milliseconds."""
 
-_MORE_IF_NOTHING = 12
+_MORE_IF_NOTHING = 20
 """How many times as many events a handler that does nothing gets, as it takes no time."""
 
 _PATIENCE_SECONDS = 600
