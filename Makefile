@@ -42,11 +42,11 @@ check: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
-# Takes about eight minutes, and wants a machine that does nothing else.
+# Takes about twenty-five minutes, and wants a machine that does nothing else.
 bench: $(BENCH)/.installed
 	$(BENCH)/bin/python -m benchmarks
 
-# Takes about twenty minutes, and wants PostgreSQL and RabbitMQ.
+# Takes up to half an hour, and wants PostgreSQL and RabbitMQ.
 soak: $(INSTALLED)
 	$(BIN)/python -m benchmarks.soak
 
