@@ -190,6 +190,7 @@ def test_broker_goes_down(system: System, monkeypatch: pytest.MonkeyPatch) -> No
     assert run(system, "sweep") == {"fd_whatsapp": 3}
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="There is no fork here.")
 def test_events_of_a_sweep_that_was_killed_before_it_published_them(
     system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,8 +200,11 @@ def test_events_of_a_sweep_that_was_killed_before_it_published_them(
     task = system.app.extensions["celery"].tasks["flask_fd_whatsapp.handle_event"]
     pid = os.fork()
     if pid == 0:
-        monkeypatch.setattr(type(task), "apply_async", lambda *_, **__: os._exit(9))
-        run(system, "sweep")
+        try:
+            monkeypatch.setattr(type(task), "apply_async", lambda *_, **__: os._exit(9))
+            run(system, "sweep")
+        finally:
+            os._exit(1)
     _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 9
     assert run(system, "sweep") == {"fd_whatsapp": 0}
