@@ -152,8 +152,8 @@ class FreshdeskWhatsApp(Blueprint):
             _warm_up(settings.ledger_url)
 
     def _require_name(self, name: str) -> None:
-        """Check the name, under which ledgers store everything, with an account's key after a "
-        "slash."""
+        """Check the name, under which ledgers store everything, with an account's key after a
+        slash."""
         most = MOST_OF_NAME
         if self._given_accounts is not None:
             most -= len(ACCOUNT_SEPARATOR) + MOST_CHARACTERS

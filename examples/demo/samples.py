@@ -1,5 +1,5 @@
-"""Plays Freshdesk's five sample payloads and two unusable bodies through the quickstart and a "
-"crash."""
+"""Plays Freshdesk's five sample payloads and two unusable bodies through the quickstart and a
+crash."""
 
 from __future__ import annotations
 

@@ -28,8 +28,8 @@ class Lead(UserMixin):
 
 
 def may_look() -> bool | Response:
-    """The guard: ``True`` admits the visitor; visitors who are not logged in go to the login "
-    "page."""
+    """The guard: ``True`` admits the visitor; visitors who are not logged in go to the login
+    page."""
     if current_user.is_authenticated:
         return True
     return redirect(url_for("log_in", next=request.full_path))

@@ -92,8 +92,8 @@ def events(
 
 
 def _failures(ledger: Ledger, receiver: Receiver, page: Sequence[Event]) -> dict[Any, Any]:
-    """Return for each FAILED, by its event's id, why it failed, and whether it arrived "
-    "nevertheless."""
+    """Return for each FAILED, by its event's id, why it failed, and whether it arrived
+    nevertheless."""
     failed = [event for event in page if event.status == Status.FAILED]
     if not failed:
         return {}

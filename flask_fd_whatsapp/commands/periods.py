@@ -66,8 +66,8 @@ def beginning(text: str | None, zone: tzinfo, option: str) -> datetime | None:
 def period(
     since: str | None, until: str | None, zone: tzinfo
 ) -> tuple[datetime | None, datetime | None]:
-    """Return the period of ``--since`` and ``--until``; see :func:`beginning` and "
-    ":func:`in_order`."""
+    """Return the period of ``--since`` and ``--until``; see :func:`beginning` and
+    :func:`in_order`."""
     return in_order(beginning(since, zone, "--since"), beginning(until, zone, "--until"))
 
 

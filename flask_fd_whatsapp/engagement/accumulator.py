@@ -145,8 +145,8 @@ class Accumulator:
             measure(tally, measured, age, its, _seconds)
 
     def _by_age(self, alike: Sequence[Sequence[Any]]) -> Iterator[tuple[int, slice]]:
-        """Split rows in the order of ``sent_on`` by how many of the curve's ages they have "
-        "reached."""
+        """Split rows in the order of ``sent_on`` by how many of the curve's ages they have
+        reached."""
         start = 0
         for place, since in enumerate(self._old_since):
             end = bisect_right(alike, since, start, key=_sent_on_of)

@@ -29,8 +29,8 @@ LATE_SECONDS: Final = tuple(late.total_seconds() for late in LATE)
 
 
 def by_age(seconds: Sequence[float]) -> list[int]:
-    """Count the durations between each of :data:`.AGES` and the one before, and those beyond the "
-    "last.
+    """Count the durations between each of :data:`.AGES` and the one before, and those beyond the
+    last.
 
     :param seconds: sorted.
     """

@@ -197,8 +197,8 @@ def from_text(
 
 
 def _word_of(kind: int) -> str:
-    """Return a kind as it is stored: the bit for undocumented statuses moves when a status is "
-    "added."""
+    """Return a kind as it is stored: the bit for undocumented statuses moves when a status is
+    added."""
     return _OTHER if kind == OTHER else str(kind)
 
 

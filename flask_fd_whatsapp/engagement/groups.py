@@ -88,8 +88,8 @@ class Calendar:
         return span
 
     def _at_its_end(self, moment: datetime) -> Span:
-        """Return the day or hour in UTC, where the zone's is not entirely within Python's "
-        "calendar."""
+        """Return the day or hour in UTC, where the zone's is not entirely within Python's
+        calendar."""
         hour = moment.replace(minute=0, second=0, microsecond=0)
         start = hour if self._unit == "hour" else hour.replace(hour=0)
         length = timedelta(hours=1) if self._unit == "hour" else timedelta(days=1)

@@ -11,8 +11,8 @@ from .records import Tried
 from .views import Message
 
 UNHEARD: Final = "UNHEARD"
-"""Used instead of a status for messages without any event, as counted by the figure of that "
-"name."""
+"""Used instead of a status for messages without any event, as counted by the figure of that
+name."""
 
 
 class Place(NamedTuple):

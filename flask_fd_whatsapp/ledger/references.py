@@ -1,5 +1,5 @@
-"""How text from outside is stored: characters that databases reject, and references of any "
-"length."""
+"""How text from outside is stored: characters that databases reject, and references of any
+length."""
 
 from __future__ import annotations
 

@@ -165,8 +165,8 @@ def sweep_chosen(
 
 
 def has_error(event: Event, text: str | None) -> bool:
-    """Whether an event's last error, or its handler's name, contains a text; ``None`` matches "
-    "all."""
+    """Whether an event's last error, or its handler's name, contains a text; ``None`` matches
+    all."""
     return text is None or text.casefold() in (event.last_error or "").casefold()
 
 

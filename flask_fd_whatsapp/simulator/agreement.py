@@ -62,8 +62,8 @@ def _problems(message: SimulatedMessage, known: Message | None) -> Iterator[str]
 
 
 def _told(message: SimulatedMessage, known: Message) -> set[str]:
-    """The statuses that the API reported: those without a time, and QUEUED with the time of "
-    "sending."""
+    """The statuses that the API reported: those without a time, and QUEUED with the time of
+    sending."""
     reached = {step.status for step in message.steps}
     sent_at = moment_of(message.sent_at // 1_000_000 * 1_000_000)  # the API has milliseconds
     queued = {Status.QUEUED} if known.times.get(Status.QUEUED) == sent_at else set()

@@ -106,8 +106,8 @@ def bars_by_hour(groups: Mapping[datetime, Figures], first: datetime, last: date
 
 
 def outcomes(bars: Sequence[Bar], name: str, title: str, note: str, *, unit: str) -> Chart:
-    """Stacked bars; failures are below the line, so that they and reads both have a straight "
-    "base."""
+    """Stacked bars; failures are below the line, so that they and reads both have a straight
+    base."""
     height, pad, foot = 260, 18, 52
     plot = height - pad - foot
     step = step_to(max((bar.known - bar.failed for bar in bars), default=0), want=5)

@@ -51,8 +51,8 @@ class MemoryMessage:
         return State.PENDING not in [event.state for event in self.events.values()]
 
     def came_only_to(self, receivers: Collection[str]) -> bool:
-        """Whether its events came only to these receivers; if it has none, whether they expect "
-        "it."""
+        """Whether its events came only to these receivers; if it has none, whether they expect
+        it."""
         if not self.events:
             return self.receiver is None or self.receiver in receivers
         return all(event.receiver in receivers for event in self.events.values())
