@@ -268,8 +268,7 @@ class Receiver:
                 with self.observer.handling(self.name, event, recorded):
                     dispatch(attempt, self._unheard)
         except ClaimLost as error:
-            logger.warning("%s", error)
-            return BUSY
+            return claim_lost(error)
         return after_attempt(attempt)
 
     def attempt(self, event: StatusEvent, recorded: Recorded) -> Attempt:
@@ -285,3 +284,9 @@ class Receiver:
         except ValidationError:
             logger.error("The schema no longer accepts the recorded event %s.", recorded.id)
             return None
+
+
+def claim_lost(error: ClaimLost) -> Outcome:
+    """Log that a claim was lost, and return the outcome: another worker handles the event."""
+    logger.warning("%s", error)
+    return BUSY

@@ -9,8 +9,8 @@ from ..handling.dispatch import dispatch_one
 from ..handling.enriched import enriched
 from ..ledger import Recorded, State, Tried
 from ..log_fields import about, get_logger, now_about
-from .receiver import Receiver
-from .responses import BUSY, Outcome, without_attempt
+from .receiver import Receiver, claim_lost
+from .responses import Outcome, without_attempt
 
 logger = get_logger(__name__)
 
@@ -51,7 +51,7 @@ def replay(receiver: Receiver, event_id: Any, handler_name: str) -> bool | None:
             now_about(receiver.name, event, recorded.id, recorded.attempt)
             return dispatch_one(receiver.attempt(event, recorded), handler_name)
         except ClaimLost as error:
-            logger.warning("%s", error)
+            claim_lost(error)
             return False
 
 
@@ -63,8 +63,7 @@ def _given_up(recorded: Recorded) -> Outcome:
         try:
             state = recorded.claim.finish(tried)
         except ClaimLost as error:
-            logger.warning("%s", error)
-            return BUSY
+            return claim_lost(error)
         has_died = state is State.DEAD
     if has_died:
         logger.error(
