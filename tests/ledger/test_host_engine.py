@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Engine, String, create_engine, event, select
+from sqlalchemy import Engine, String, create_engine, event, select, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from flask_fd_whatsapp import FreshdeskWhatsApp, StatusEvent, current_ledger, status_changed
-from flask_fd_whatsapp.ledger import State
+from flask_fd_whatsapp.exceptions import LedgerUnavailable
+from flask_fd_whatsapp.ledger import State, Tried
 from flask_fd_whatsapp.ledger.sql import SQLLedger
 from flask_fd_whatsapp.ledger.sql.dialects.registry import database_of
 from flask_fd_whatsapp.receiving.write_behind import finish_writes
@@ -20,7 +21,7 @@ from ..answers import assert_problem, assert_result, client_of
 from ..concurrency.threads import TIMEOUT
 from ..conftest import TOKEN, URL, Payload
 from .databases import SERVERS
-from .entries import POLICY, entry, handle
+from .entries import POLICY, claimed, entry, handle
 
 PRAGMAS = {
     "journal_mode": "WAL",
@@ -102,6 +103,25 @@ def test_hosts_tables_follow_the_messages(app: Flask, db: SQLAlchemy, payload: P
     with app.app_context():
         (ticket,) = db.session.scalars(select(Ticket)).all()
         assert ticket.status == "READ"
+
+
+def test_failed_step_locks_nobody_out(app: Flask) -> None:
+    """A step that fails leaves no lock behind, even while its error is being handled."""
+    ledger = ledger_of(app)
+    ledger.upgrade()
+    handle(ledger)
+    _, claim = claimed(ledger, "SENT")
+    rename(ledger.engine, "fd_whatsapp_event", "away")
+    with pytest.raises(LedgerUnavailable) as raised:
+        claim.finish(Tried())
+    rename(ledger.engine, "away", "fd_whatsapp_event")
+    assert raised.value.__traceback__ is not None  # refers to the step's cursor
+    assert claim.finish(Tried()) is State.DONE
+
+
+def rename(engine: Engine, table: str, name: str) -> None:
+    with engine.begin() as connection:
+        connection.execute(text(f"ALTER TABLE {table} RENAME TO {name}"))
 
 
 def test_own_session_in_handler(app: Flask, db: SQLAlchemy, payload: Payload) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError
@@ -80,6 +81,13 @@ class WritingStep(Transaction):
             with sqlite_connection.impatient(driver) as seconds:
                 self._begin_writing(driver, cursor.execute, seconds)
         return cursor
+
+    def _drop(self, error: BaseException) -> None:
+        # Closing alone would leave the file locked for as long as a cursor is referenced, by the
+        # error's traceback, say.
+        with suppress(self._database.driver_error):
+            self._connection.driver_connection.rollback()
+        super()._drop(error)
 
 
 class WritingInTurn(WritingStep):
