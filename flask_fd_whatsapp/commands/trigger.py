@@ -20,6 +20,8 @@ from ..ledger import Message
 from ..receiving.receiver import Receiver
 from .account_options import account_option, chosen_account
 from .event_list import known_status
+from .graceful_shutdown import stopping
+from .hanging import not_for_ever
 from .options import json_option, receiver_option, shared_ledger
 from .output import plain, print_json
 from .simulation import headers_of, url_of
@@ -70,7 +72,8 @@ def trigger(
 
     STATUS is QUEUED, SENT, DELIVERED, READ, FAILED or one that is not documented. Several calls
     with one --reference make the journey of one message. Handlers are called as usual: do not run
-    this against a production ledger.
+    this against a production ledger. Exit 75 if a handler hangs (FD_WHATSAPP_HANDLER_SECONDS), or
+    has not returned 20 seconds after SIGTERM or Ctrl-C.
     """
     from ..simulator.payloads import encode
     from ..simulator.transport import NoAnswer, Outgoing
@@ -86,7 +89,8 @@ def trigger(
     headers = {"Content-Type": "application/json", **form, **surplus}
     transport = WSGITransport(app.wsgi_app, url_of(app, receiver, None))
     try:
-        answer = transport.send(Outgoing(headers=headers, body=encode(payload)))
+        with stopping() as stop, not_for_ever(stop):
+            answer = transport.send(Outgoing(headers=headers, body=encode(payload)))
     except NoAnswer as error:
         raise click.ClickException(plain(f"No answer: {error}")) from None
     if as_json:

@@ -1,4 +1,4 @@
-"""``retry`` with a handler that never returns, in processes of its own."""
+"""Commands with a handler that never returns, in processes of their own."""
 
 from __future__ import annotations
 
@@ -33,14 +33,18 @@ flask.cli.main()
 
 
 class Processes:
-    """Running ``retry`` commands; what is left of them is killed."""
+    """Running commands; what is left of them is killed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.running: list[subprocess.Popen[bytes]] = []
 
     def start(
-        self, *arguments: str, handler_seconds: str, command: str = "retry"
+        self,
+        *arguments: str,
+        handler_seconds: str,
+        command: str = "retry",
+        dispatch: str = "deferred",
     ) -> subprocess.Popen[bytes]:
         with (self.folder / "log").open("ab") as log:
             process = subprocess.Popen(
@@ -50,6 +54,7 @@ class Processes:
                     **os.environ,
                     "DEFERRED_APP_FOLDER": str(self.folder),
                     "FLASK_FD_WHATSAPP_HANDLER_SECONDS": handler_seconds,
+                    "FLASK_FD_WHATSAPP_DISPATCH": dispatch,
                 },
                 stdout=log,
                 stderr=log,
@@ -128,6 +133,18 @@ def test_hanging_replay_ends(host: Flask, post: Post, processes: Processes) -> N
     assert command.wait(WAIT_SECONDS) == 75
     assert processes.noted("wait") == 1
     assert ledger_of(host).events()[0].state is State.DONE
+    assert ledger_of(host).overview.being_handled() == []
+
+
+def test_hanging_trigger_ends(host: Flask, processes: Processes) -> None:
+    """A triggered event whose handler hangs counts as failed, and the command exits."""
+    command = processes.start(
+        "READ", "--message", "wait", command="trigger", handler_seconds="0.5", dispatch="inline"
+    )
+    assert command.wait(WAIT_SECONDS) == 75
+    (event,) = ledger_of(host).events()
+    assert event.state is State.PENDING
+    assert event.last_error == "note: TimeoutError: did not return within 0.5 seconds"
     assert ledger_of(host).overview.being_handled() == []
 
 
