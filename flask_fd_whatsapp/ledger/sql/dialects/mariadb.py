@@ -16,9 +16,6 @@ from sqlalchemy import (
     Select,
     String,
     Table,
-    TextClause,
-    create_engine,
-    event,
 )
 from sqlalchemy.dialects.mysql import insert
 from sqlalchemy.engine import URL, Connection, Engine, RootTransaction
@@ -30,11 +27,10 @@ from ..statement_parameters import by_name
 from ..statements import Statements, statements_for
 from ..tables import metadata
 from ..transactions import Transaction
+from . import mariadb_connection
 from .base import Database
 from .dialect_sql import DialectSQL
-from .engines import ENGINE_OPTIONS, replace_dead, unless_in
-from .table_changes import TableChanges
-from .timeouts import ANSWER_SECONDS, CONNECT_SECONDS, LOCK_SECONDS, keep_alive
+from .mariadb_changes import DEADLOCK, MariaDBChanges
 
 OLDEST: Final = (10, 6)
 """The first version with RETURNING and SKIP LOCKED."""
@@ -46,8 +42,11 @@ _NEEDED: Final = (
 
 _READ_COMMITTED: Final = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"
 
-_LOCKED, _DEADLOCK, _CHANGED, _IN_TRANSACTION = 1205, 1213, 1020, 1568
-"""Error numbers; the last: an isolation level was set in the middle of a transaction."""
+_CHANGED: Final = 1020
+"""The error number of a write to a row that has changed since the transaction's snapshot."""
+
+_IN_TRANSACTION: Final = 1568
+"""The error number of setting an isolation level in the middle of a transaction."""
 
 # MariaDB assigns from left to right: claim_token is already the new one when claim_until is set,
 # and error_message sees the new error_code, either the event's own or the one before.
@@ -69,65 +68,6 @@ _SQL: Final = DialectSQL(
 _LONGEST_TEXT: Final = 16 * 1024 * 1024
 """The most bytes of times in one text; a slice of a report needs a tenth of that at most."""
 
-_LIMITS: Final = {"lock_wait_timeout": 1, "innodb_lock_wait_timeout": 1, "max_statement_time": 0}
-"""While a table is changed: seconds for a lock, and no limit on statements, meant for requests.
-"""
-
-
-class _Changes(TableChanges):
-    """A change commits implicitly, and also waits for tables that refer to its own."""
-
-    # The locks have one namespace for all databases.
-    upgrade_lock = "SELECT GET_LOCK(CONCAT('fd_whatsapp.', MD5(DATABASE())), 0)"
-    keep_lock = "SET SESSION wait_timeout = 86400, SESSION idle_transaction_timeout = 0"
-    in_the_way = (_LOCKED, _DEADLOCK)
-    lists_transactions = "SHOW PROCESSLIST"
-
-    def create_index(
-        self, op: Any, name: str, table: str, columns: Sequence[str], where: TextClause | None
-    ) -> None:
-        op.execute(
-            f"CREATE INDEX IF NOT EXISTS {name} ON {table} ({', '.join(columns)}) "
-            "ALGORITHM=INPLACE LOCK=NONE"
-        )
-
-    @contextmanager
-    def limited(
-        self, connection: Connection, patience: float, *, is_beside: bool
-    ) -> Generator[None]:
-        query = f"SELECT {', '.join(f'@@SESSION.{name}' for name in _LIMITS)}"
-        before = connection.exec_driver_sql(query).one()
-        _set(connection, _LIMITS)
-        try:
-            yield
-        finally:
-            _set(connection, dict(zip(_LIMITS, before, strict=True)))
-
-
-def _set(connection: Connection, limits: Mapping[str, object]) -> None:
-    values = ", ".join(f"SESSION {name} = {value}" for name, value in limits.items())
-    connection.exec_driver_sql(f"SET {values}")
-
-
-def _connect(dialect: Any, record: object, arguments: Any, parameters: Any) -> Any:
-    """Limit the wait for a greeting: PyMySQL's connect_timeout covers TCP only."""
-    seconds = parameters["read_timeout"]
-    least = min(parameters["connect_timeout"], seconds)
-    connection = dialect.connect(*arguments, **{**parameters, "read_timeout": least})
-    connection._read_timeout = seconds
-    return connection
-
-
-def _set_up(connection: Any, _: object) -> None:
-    if not connection.unix_socket:
-        keep_alive(connection._sock)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SET SESSION innodb_lock_wait_timeout = {LOCK_SECONDS}, "
-            f"lock_wait_timeout = {LOCK_SECONDS}"
-        )
-
-
 _RECORDINGS: Final = """
 SELECT id, query_id FROM information_schema.processlist
 WHERE db = DATABASE() AND id <> CONNECTION_ID()
@@ -140,10 +80,10 @@ class MariaDB(Database):
 
     dialects = ("mariadb", "mysql")
     # The latter is SQLAlchemy's older name for it; MySQL servers are refused at first use.
-    changes = _Changes()
+    changes = MariaDBChanges()
     compares_bytes = True
     time_out_attribute = "_read_timeout"  # PyMySQL's
-    conflicts = (_DEADLOCK, _CHANGED)
+    conflicts = (DEADLOCK, _CHANGED)
     compacting = tuple(f"OPTIMIZE TABLE {name}" for name in metadata.tables)
     compacts = (
         "OPTIMIZE TABLE rebuilds the tables: others continue meanwhile, except for a moment at "
@@ -161,21 +101,7 @@ class MariaDB(Database):
     @classmethod
     def new_engine(cls, url: URL, app: Flask) -> Engine:
         """An engine used only by the ledger."""
-        parameters = {
-            "connect_timeout": CONNECT_SECONDS,
-            "read_timeout": ANSWER_SECONDS,
-            "write_timeout": ANSWER_SECONDS,
-        }
-        engine = create_engine(
-            url,
-            connect_args=unless_in(url, parameters),
-            isolation_level="READ COMMITTED",  # fewer gap locks, fewer deadlocks
-            **ENGINE_OPTIONS,
-        )
-        event.listen(engine, "do_connect", _connect)
-        event.listen(engine, "connect", _set_up)
-        replace_dead(engine, lambda connection: int(connection._sock.fileno()))
-        return engine
+        return mariadb_connection.new_engine(url)
 
     @staticmethod
     def code_of(error: BaseException) -> object:
