@@ -13,12 +13,7 @@ from ..ledger.send_records import Expected
 from ..log_fields import get_logger, log_fields
 from ..receiving.receiver import Receiver
 from .account_match import account_problem
-from .api_errors import (
-    FreshdeskAPIError,
-    MessageNotFound,
-    NotAllowed,
-    RateLimited,
-)
+from .api_errors import FreshdeskAPIError, MessageNotFound, NotAllowed, RateLimited
 from .client_lookup import client_of, receiver_to_ask
 from .outbound_message import OutboundMessage
 from .reconciliation import Answered, Reconciliation, Told, told_by
@@ -28,9 +23,15 @@ from .told_event import told_event
 logger = get_logger(__name__)
 
 PAGE: Final = 100
+"""How many messages are read from the ledger at a time."""
+
 UNREADABLE_LIMIT: Final = 5
+"""After so many unusable answers in a row a run ends."""
+
 STUCK_FOR: Final = timedelta(hours=1)
 
+WAIT_SECONDS: Final = 150.0
+"""How long to wait for the rate limit: longer than any pause that a 429 demands."""
 
 _ASKED_TO_STOP: Final = "it was asked to stop"
 
@@ -238,10 +239,6 @@ class Reconciler:
 
     def _stop(self, reason: str) -> None:
         self.result.stopped = reason
-
-
-WAIT_SECONDS: Final = 150.0
-"""How long to wait for the rate limit: longer than any pause that a 429 demands."""
 
 
 def reconcile(
