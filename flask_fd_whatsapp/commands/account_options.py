@@ -21,7 +21,7 @@ account_filter = click.option(
     "--account",
     "account_id",
     metavar="KEY|ID",
-    help="This account only: its key, if a receiver has many, or its account_id.",
+    help="Only this account: its key, if a receiver has many, or its account_id.",
 )
 
 _NAMED: Final = 20

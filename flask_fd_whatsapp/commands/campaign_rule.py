@@ -26,8 +26,8 @@ AT_ONCE: Final = 500
     "  flask fd-whatsapp campaigns --try MM-T1-00042\n"
     "  flask fd-whatsapp campaigns --recompute"
 )
-@click.option("--since", help="Sent at or after: today, 7d, 2026-11, 2026-11-01.")
-@click.option("--until", help="Sent before, in the same formats.")
+@click.option("--since", help="Only messages sent at or after: today, 7d, 2026-11, 2026-11-01.")
+@click.option("--until", help="Only messages sent before, in the same formats.")
 @click.option(
     "--tz", callback=zone_option, help="Time zone. [default: TZ of the environment, else UTC]"
 )

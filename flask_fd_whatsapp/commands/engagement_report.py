@@ -42,24 +42,30 @@ _COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
     "  flask fd-whatsapp report --by day --compare 2026-11-02 2026-11-09\n"
     "  flask fd-whatsapp report --since 24h --by campaign --alarm 'read_rate<0.4'"
 )
-@click.option("--since", help="Sent at or after: today, yesterday, 7d, 24h, 2026-11, 2026-11-01.")
-@click.option("--until", help="Sent before, in the same formats.")
+@click.option(
+    "--since",
+    help="Only messages sent at or after: today, yesterday, 7d, 24h, 2026-11, 2026-11-01.",
+)
+@click.option("--until", help="Only messages sent before, in the same formats.")
 @click.option(
     "--tz", callback=zone_option, help="Time zone. [default: TZ of the environment, else UTC]"
 )
 @click.option(
-    "--by", multiple=True, type=click.Choice(DIMENSIONS), help="Group by this; twice for a pair."
+    "--by",
+    multiple=True,
+    type=click.Choice(DIMENSIONS),
+    help="Group by this; give it twice for pairs.",
 )
-@click.option("--campaign", help="This campaign only.")
+@click.option("--campaign", help="Only this campaign.")
 @account_filter
-@click.option("--template", help="This template only.")
+@click.option("--template", help="Only this template.")
 @click.option(
     "--no-times",
     "times",
     is_flag=True,
     default=True,
     flag_value=False,
-    help="Leave out how long each step took: quicker.",
+    help="Do not measure how long each step took, which is quicker.",
 )
 @click.option(
     "--compare",
@@ -73,7 +79,7 @@ _COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {
     "alarms",
     multiple=True,
     metavar="RATE<SHARE",
-    help="Exit 1 and say so if this holds: read_rate<0.4, failure_rate>0.1; in any group.",
+    help="Exit 1, with the reason, if this holds in any group: read_rate<0.4, failure_rate>0.1.",
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV: one row for each group.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print Markdown.")

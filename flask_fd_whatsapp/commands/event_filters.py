@@ -16,12 +16,18 @@ from .periods import in_order
 F = TypeVar("F", bound=Callable[..., Any])
 
 _OPTIONS = (
-    click.option("--status", help="With this status, such as FAILED."),
-    click.option("--campaign", help="Of this campaign only."),
+    click.option("--status", help="Only events with this status, such as FAILED."),
+    click.option("--campaign", help="Only events of this campaign."),
     account_filter,
-    click.option("--error", metavar="TEXT", help="Whose last error contains this text."),
-    click.option("--since", type=Moment(), help="Received at or after: ISO (UTC), or 2h, 3d ago."),
-    click.option("--until", type=Moment(), help="Received before this."),
+    click.option(
+        "--error", metavar="TEXT", help="Only events whose last error contains this text."
+    ),
+    click.option(
+        "--since",
+        type=Moment(),
+        help="Only events received at or after this: ISO (UTC), or 2h, 3d ago.",
+    ),
+    click.option("--until", type=Moment(), help="Only events received before this."),
 )
 
 

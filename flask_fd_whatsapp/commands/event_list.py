@@ -26,18 +26,36 @@ _HEAD = ("id", "received", "status", "state", "due", "account", "message", "refe
     epilog="\b\nExamples:\n  flask fd-whatsapp events --status FAILED --since 2h\n"
     "  flask fd-whatsapp events --state dead --json"
 )
-@click.option("--status", help="With this status, such as FAILED.")
+@click.option("--status", help="Only events with this status, such as FAILED.")
 @account_filter
-@click.option("--campaign", help="Of this campaign only.")
-@click.option("--reference", "external_reference_id", help="With this external_reference_id.")
-@click.option("--message", "message_id", metavar="ID", help="Of this message only.")
-@click.option("--since", type=Moment(), help="Received at or after: ISO (UTC), or 2h, 3d ago.")
-@click.option("--until", type=Moment(), help="Received before this.")
+@click.option("--campaign", help="Only events of this campaign.")
 @click.option(
-    "--source", type=click.Choice(["webhook", "api"]), help="Reported by the webhook or by the API."
+    "--reference", "external_reference_id", help="Only events with this external_reference_id."
 )
-@click.option("--state", type=click.Choice([state.value for state in State]))
-@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
+@click.option("--message", "message_id", metavar="ID", help="Only events of this message.")
+@click.option(
+    "--since",
+    type=Moment(),
+    help="Only events received at or after this: ISO (UTC), or 2h, 3d ago.",
+)
+@click.option("--until", type=Moment(), help="Only events received before this.")
+@click.option(
+    "--source",
+    type=click.Choice(["webhook", "api"]),
+    help="Only events that the webhook, or the API, reported.",
+)
+@click.option(
+    "--state",
+    type=click.Choice([state.value for state in State]),
+    help="Only events in this state.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=50,
+    show_default=True,
+    help="At most this many.",
+)
 @click.option("--before", type=EventId(), help="Next page: recorded before the event with this id.")
 @receiver_option
 @json_option

@@ -32,17 +32,21 @@ def _not_blank(_: click.Context, parameter: click.Parameter, value: str | None) 
     "  flask fd-whatsapp forget --message 01KAB4HHTBE081898E432RCMA7"
 )
 @click.option(
-    "--message", "message_id", metavar="ID", callback=_not_blank, help="The message with this id."
+    "--message",
+    "message_id",
+    metavar="ID",
+    callback=_not_blank,
+    help="Erase the message with this id.",
 )
 @click.option(
-    "--reference", callback=_not_blank, help="All messages with this external_reference_id."
+    "--reference", callback=_not_blank, help="Erase all messages with this external_reference_id."
 )
 @click.option(
     "--account",
     "account_id",
     metavar="KEY|ID",
     callback=_not_blank,
-    help="This account only: its key, if a receiver has many, or its account_id.",
+    help="Only this account: its key, if a receiver has many, or its account_id.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option(

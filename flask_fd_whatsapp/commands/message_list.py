@@ -38,22 +38,30 @@ _HEAD = ("sent", "status", "account", "message", "reference", "campaign", "failu
     "  flask fd-whatsapp messages --stuck-for 1d\n"
     "  flask fd-whatsapp messages --since 2026-11 --csv > november.csv"
 )
-@click.option("--status", help=f"Furthest status, such as FAILED, or {UNHEARD}.")
-@click.option("--campaign", help="Of this campaign only.")
+@click.option(
+    "--status", help=f"Only messages whose furthest status is this, such as FAILED, or {UNHEARD}."
+)
+@click.option("--campaign", help="Only messages of this campaign.")
 @account_filter
 @click.option(
     "--failure-class",
     type=click.Choice([one.value for one in FailureClass]),
-    help="Failed for this kind of reason.",
+    help="Only messages that failed for this kind of reason.",
 )
-@click.option("--reference", "search", help="With this id, or a reference that begins with this.")
+@click.option(
+    "--reference",
+    "search",
+    help="Only messages with this id, or a reference that begins with this.",
+)
 @click.option(
     "--stuck-for",
     type=Duration(),
-    help="Sent at least this long ago; neither delivered nor failed.",
+    help="Only messages sent at least this long ago that are neither delivered nor failed.",
 )
-@click.option("--since", help="Sent at or after: today, yesterday, 7d, 2026-11, 2026-11-01.")
-@click.option("--until", help="Sent before, in the same formats.")
+@click.option(
+    "--since", help="Only messages sent at or after: today, yesterday, 7d, 2026-11, 2026-11-01."
+)
+@click.option("--until", help="Only messages sent before, in the same formats.")
 @click.option(
     "--tz", callback=zone_option, help="Time zone. [default: TZ of the environment, else UTC]"
 )

@@ -16,8 +16,22 @@ OFF: Final = "off"
 LARGEST: Final = 2**63 - 2
 """The largest id of a database, minus the one that is added to search for it, or for more rows."""
 
-AT_MOST: Final = click.IntRange(1, LARGEST)
-"""How many."""
+
+class Count(click.IntRange):
+    """How many: from 1 to :data:`LARGEST`, which the help text leaves out."""
+
+    def __init__(self) -> None:
+        super().__init__(min=1)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number."""
+        number = int(super().convert(value, param, ctx))
+        if number > LARGEST:
+            self.fail(f"{quoted(value)} is more than there can be.", param, ctx)
+        return number
+
+
+AT_MOST: Final = Count()
 
 _LONGEST: Final = timedelta(days=100 * 365)
 

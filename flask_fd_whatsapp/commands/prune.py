@@ -26,10 +26,10 @@ from .replay_rate import Pace
 @click.option(
     "--unregistered",
     is_flag=True,
-    help="Also what was received for receivers that are not registered here (any more).",
+    help="Also delete what receivers received that are not, or no longer, registered here.",
 )
 @click.option(
-    "--compact", is_flag=True, help="Also reclaim the disk space; reports what that locks."
+    "--compact", is_flag=True, help="Also reclaim the disk space, and say what that locks."
 )
 @json_option
 @with_appcontext

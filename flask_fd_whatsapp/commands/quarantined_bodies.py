@@ -91,7 +91,7 @@ def show(entry_id: int, name: str | None, as_json: bool) -> None:
 
 @quarantine.command(epilog="Example: flask fd-whatsapp quarantine replay 12 13")
 @click.argument("entry_ids", metavar="[ID]...", type=EventId(), nargs=-1)
-@click.option("--all", "is_all", is_flag=True, help="Replay all.")
+@click.option("--all", "is_all", is_flag=True, help="Replay all entries.")
 @receiver_option
 @json_option
 @with_appcontext

@@ -42,9 +42,17 @@ POLL_SECONDS: Final = 30.0
     default=timedelta(hours=1),
     help="Ask about messages without an event for this long.  [default: 1h]",
 )
-@click.option("--recheck", is_flag=True, help="Also DELIVERED and FAILED: after an outage.")
-@click.option("--since", type=Moment(), help="First seen at or after: ISO (UTC), or 3d ago.")
-@click.option("--until", type=Moment(), help="First seen before this.")
+@click.option(
+    "--recheck",
+    is_flag=True,
+    help="Also ask about DELIVERED and FAILED messages, as after an outage.",
+)
+@click.option(
+    "--since",
+    type=Moment(),
+    help="Only messages first seen at or after this: ISO (UTC), or 3d ago.",
+)
+@click.option("--until", type=Moment(), help="Only messages first seen before this.")
 @click.option(
     "--ids", type=click.File(), help="Ask about the messages with these ids, one per line."
 )

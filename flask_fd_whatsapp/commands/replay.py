@@ -62,7 +62,7 @@ class _Plan:
     "--handler", required=True, metavar="NAME", help="The handler's name, as listed by check."
 )
 @event_filters
-@click.option("--dry-run", is_flag=True, help="Show how many events, and call nothing.")
+@click.option("--dry-run", is_flag=True, help="Show how many events there are, and call nothing.")
 @click.option(
     "--rate",
     type=POSITIVE,

@@ -39,7 +39,9 @@ from .retry_report import Tally
 @click.option("--dead", is_flag=True, help="Revive dead events, and handle them.")
 @click.option("--event", "event_id", type=EventId(), help="Handle this event now, due or dead.")
 @event_filters
-@click.option("--handler", metavar="NAME", help="Which this handler has failed on, or postponed.")
+@click.option(
+    "--handler", metavar="NAME", help="Only events that this handler has failed on, or postponed."
+)
 @receiver_option
 @json_option
 @with_appcontext

@@ -36,10 +36,10 @@ SHOWN: Final = 100
     "  flask fd-whatsapp sends --campaign spring --csv > sends.csv\n"
     "  flask fd-whatsapp sends --not-sent 4711"
 )
-@click.option("--unknown", is_flag=True, help="Sends whose outcome is unknown.")
-@click.option("--unheard", is_flag=True, help="Sent, but no event of the message has arrived.")
-@click.option("--campaign", help="Of this campaign only.")
-@click.option("--reference", help="With this external_reference_id.")
+@click.option("--unknown", is_flag=True, help="Only sends whose outcome is unknown.")
+@click.option("--unheard", is_flag=True, help="Only sends of whose message no event has arrived.")
+@click.option("--campaign", help="Only sends of this campaign.")
+@click.option("--reference", help="Only sends with this external_reference_id.")
 @account_filter
 @click.option(
     "--limit",

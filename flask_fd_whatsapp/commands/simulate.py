@@ -56,9 +56,12 @@ def _address(context: click.Context, parameter: click.Parameter, text: str) -> t
     "  flask fd-whatsapp simulate --url http://127.0.0.1:8000 --messages 1000 --fault all --seed 7"
 )
 @click.option("--url", help="The URL to post to. [default: directly into this application]")
-@click.option("--messages", type=AT_MOST, default=200, show_default=True)
+@click.option("--messages", type=AT_MOST, default=200, show_default=True, help="How many to send.")
 @click.option(
-    "--campaign", default="spring", show_default=True, help="The prefix of their references."
+    "--campaign",
+    default="spring",
+    show_default=True,
+    help="The prefix of the messages' references.",
 )
 @click.option(
     "--fault", "faults", multiple=True, metavar="NAME", help="The name of a fault, or all."
@@ -68,7 +71,9 @@ def _address(context: click.Context, parameter: click.Parameter, text: str) -> t
     help="List the faults and exit.",
 )  # fmt: skip
 @click.option("--rate", type=POSITIVE, help="At most this many posts per second.")
-@click.option("--concurrency", type=AT_MOST, default=8, show_default=True)
+@click.option(
+    "--concurrency", type=AT_MOST, default=8, show_default=True, help="How many posts at a time."
+)
 @click.option("--seed", type=int, help="The same seed generates the same events.")
 @click.option(
     "--speed", type=POSITIVE, default=86_400.0, show_default=True,
@@ -79,7 +84,7 @@ def _address(context: click.Context, parameter: click.Parameter, text: str) -> t
 )  # fmt: skip
 @click.option(
     "--header", "headers", multiple=True, metavar="'NAME: VALUE'",
-    help="In addition to this application's configured headers, or in place of one.",
+    help="A header to send besides those this application is configured with, or instead of one.",
 )  # fmt: skip
 @click.option(
     "--timeout",

@@ -34,7 +34,7 @@ _COUNT: Final = OrOff(click.IntRange(0), "a whole number such as 0 or 100")
 _LENGTH: Final = OrOff(Duration(), "a length of time such as 90s, 15m, 2h, 3d or 1d12h")
 
 _LIMITS: Final = {
-    "--max-dead": (_COUNT, "Dead events not acknowledged.  [default: 0]"),
+    "--max-dead": (_COUNT, "How many dead events may be unacknowledged.  [default: 0]"),
     "--max-rejected": (
         _LENGTH,
         "How much newer a rejection may be than the last accepted event.  [default: 0s]",
@@ -51,10 +51,10 @@ _LIMITS: Final = {
     ),
     "--max-told": (
         _COUNT,
-        "Events that only the API reported, in the last 24 hours.  [default: 0]",
+        "How many events only the API may have reported in the last 24 hours.  [default: 0]",
     ),
-    "--max-silence": (_LENGTH, "The longest time without an event: 2h, 3d.  [default: off]"),
-    "--max-pending": (_COUNT, "Pending events.  [default: off]"),
+    "--max-silence": (_LENGTH, "How long there may be no event: 2h, 3d.  [default: off]"),
+    "--max-pending": (_COUNT, "How many events may be pending.  [default: off]"),
 }
 
 

@@ -46,15 +46,19 @@ def _identifier(_: click.Context, parameter: click.Parameter, value: str | None)
     "  flask fd-whatsapp trigger FAILED --reference T1 --error-code 131026"
 )
 @click.argument("status", callback=_identifier)
-@click.option("--reference", help="Of the newest message with this reference, or of a new one.")
+@click.option(
+    "--reference", help="Post it for the newest message with this reference, or for a new one."
+)
 @click.option(
     "--message",
     "message_id",
     metavar="ID",
     callback=_identifier,
-    help="Of the message with this id.",
+    help="Post it for the message with this id.",
 )
-@click.option("--error-code", default="131026", show_default=True, help="Of a FAILED.")
+@click.option(
+    "--error-code", default="131026", show_default=True, help="The error code of a FAILED."
+)
 @receiver_option
 @account_option
 @json_option
