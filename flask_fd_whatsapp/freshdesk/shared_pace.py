@@ -19,6 +19,9 @@ SENDING_SHARE: Final = 0.75
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_NAME: Final = 255
 
+_LONGEST_WAIT: Final = 3600.0
+"""How far ahead, in seconds, the next call can be due, unless the ledger's clock was set back."""
+
 
 class LedgerRateStore:
     """Stores a pace's state in a ledger, using the ledger's clock.
@@ -39,7 +42,7 @@ class LedgerRateStore:
         rates = self._rates()
         while True:
             moments, moment = rates.read(self._name)
-            before, now = _state(moments), _seconds(moment)
+            before, now = _state(moments, moment), _seconds(moment)
             after = step(before, now)
             if after == before or rates.replace(self._name, moments, _moments(after)):
                 return before, now
@@ -91,7 +94,7 @@ def budgets_of(rates: Rates, domain: str, calls_a_minute: int) -> list[Budget]:
     ):
         rate = Rate(calls_a_minute * share)
         moments, moment = rates.read(name)
-        state, now = _state(moments), _seconds(moment)
+        state, now = _state(moments, moment), _seconds(moment)
         pause = state.paused_until - now
         found.append(
             Budget(
@@ -130,8 +133,8 @@ def _seconds(moment: datetime) -> float:
     return (moment - _EPOCH).total_seconds()
 
 
-def _state(moments: PaceMoments | None) -> RateState:
-    if moments is None:
+def _state(moments: PaceMoments | None, now: datetime) -> RateState:
+    if moments is None or _seconds(moments.tat) > _seconds(now) + _LONGEST_WAIT:
         return RateState()
     paused = moments.paused_until
     return RateState(_seconds(moments.tat), 0.0 if paused is None else _seconds(paused))

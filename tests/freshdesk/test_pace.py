@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,9 @@ from hypothesis import strategies as st
 
 from flask_fd_whatsapp.freshdesk import RateLimited
 from flask_fd_whatsapp.freshdesk.pace import LocalRateStore, Pace, Rate, RateState
+from flask_fd_whatsapp.freshdesk.shared_pace import budgets_of, paces_of
+from flask_fd_whatsapp.ledger.memory.memory_ledger import MemoryLedger
+from flask_fd_whatsapp.ledger.pacing import PaceMoments
 
 
 class Clock:
@@ -130,6 +134,16 @@ def test_a_pause_while_one_waits() -> None:
     for _ in range(7):
         pace.take_turn(60)
     assert clock.now - 1000 >= 20
+
+
+def test_a_turn_by_a_clock_that_was_ahead() -> None:
+    """What was noted before the ledger's clock was set back by a day holds nobody up."""
+    rates = MemoryLedger().rates
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    assert rates.replace("a/send", None, PaceMoments(tomorrow, tomorrow))
+    sending, _ = budgets_of(rates, "a", 600)
+    assert (sending.free, sending.paused_for) == (sending.burst, None)
+    assert paces_of(lambda: rates, "a", 600).sending.take_turn(0) == 0
 
 
 def test_what_is_free_may_be_called_at_once() -> None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from sqlalchemy import update
+
 from flask_fd_whatsapp.ledger import Ledger, Tried
+from flask_fd_whatsapp.ledger.sql import SQLLedger
+from flask_fd_whatsapp.ledger.sql.tables import event as event_table
 
 from .entries import (
     FAILED,
@@ -63,6 +67,19 @@ def test_revived_and_dead_again(ledger: Ledger) -> None:
     assert ledger.overview.backlog().unacknowledged == 0
     assert exhaust(ledger) == event_id
     assert ledger.overview.backlog().unacknowledged == 1
+
+
+def test_dead_again_after_the_clock_was_set_back(sql_ledger: SQLLedger) -> None:
+    """An event acknowledged by a clock that ran ahead is new when it dies again."""
+    event_id = exhaust(sql_ledger)
+    sql_ledger.dead_events.acknowledge()
+    ahead = datetime.now(UTC) + timedelta(days=1)
+    with sql_ledger.engine.begin() as connection:
+        connection.execute(update(event_table).values(acknowledged_at=ahead))
+    sql_ledger.dead_events.revive(event_id)
+    exhaust(sql_ledger)
+    assert sql_ledger.overview.backlog().unacknowledged == 1
+    assert sql_ledger.dead_events.acknowledge() == 1
 
 
 def test_the_event_due_longest_is_reported(ledger: Ledger) -> None:

@@ -133,6 +133,9 @@ QUERIES: dict[str, Callable[[SQLLedger], Any]] = {
     "reserve": lambda ledger: ledger.reservations.reserve(
         receiver=RECEIVER, limit=PAGE, seconds=60
     ),
+    "nothing to reserve": lambda ledger: ledger.reservations.reserve(
+        receiver="silent", limit=PAGE, seconds=60
+    ),
     "backlog": lambda ledger: ledger.overview.backlog(),
     "backlog of receiver": lambda ledger: ledger.overview.backlog(receiver=RECEIVER),
     "backlog of silent receiver": lambda ledger: ledger.overview.backlog(receiver="silent"),

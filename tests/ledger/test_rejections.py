@@ -71,6 +71,16 @@ def test_rejections_are_acknowledged_once(ledger: Ledger) -> None:
     assert ledger.rejections.acknowledge() == 2
 
 
+def test_rejected_after_the_clock_was_set_back(ledger: Ledger) -> None:
+    """A rejection noted after an acknowledgement is new, even if its time is earlier."""
+    ledger.rejections.note(REJECTION)
+    ledger.rejections.acknowledge()
+    ledger.rejections.note(replace(REJECTION, last_seen=MOMENT - timedelta(hours=1)))
+    (found,) = ledger.rejections.last()
+    assert not found.is_acknowledged
+    assert ledger.rejections.acknowledge() == 1
+
+
 def test_text_no_database_takes(ledger: Ledger) -> None:
     """A rejection is noted even with text that a database would refuse."""
     ledger.rejections.note(replace(REJECTION, detail="bad \x00 \ud800."))

@@ -182,3 +182,33 @@ def test_reserved_events_are_counted_by_receiver(ledger: Ledger, ids: list[Any])
     assert dict(ledger.reservations.reserved()) == {RECEIVER: 4, "other": 1}
     end_reservations(ledger)
     assert dict(ledger.reservations.reserved()) == {}
+
+
+def test_recorded_by_a_clock_that_was_ahead(sql_ledger: SQLLedger) -> None:
+    """Events recorded before a clock was set back are due at once, and then as all others are."""
+    ids = record(sql_ledger, 3)
+    reserve(sql_ledger, 1)
+    ahead = datetime.now(UTC) + timedelta(days=1)
+    with sql_ledger.engine.begin() as connection:
+        wrong = {"received_at": ahead, "due_at": ahead}
+        connection.execute(update(event_table).values(wrong))
+        is_reserved = event_table.c.reserved_until.is_not(None)
+        connection.execute(update(event_table).where(is_reserved).values(reserved_until=ahead))
+    assert sorted(reserve(sql_ledger)) == ids
+    end_reservations(sql_ledger)
+    failed = sql_ledger.claim(ids[0], POLICY)
+    assert failed is not None
+    assert failed.claim is not None
+    failed.claim.finish(FAILED)
+    assert sorted(reserve(sql_ledger)) == ids[1:]
+    assert the_event(sql_ledger, ids[0]).attempts == 1
+
+
+def test_due_later_is_not_ahead(sql_ledger: SQLLedger) -> None:
+    """Events that are due tomorrow are left alone, even if a clock differed by seconds."""
+    record(sql_ledger, 2)
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    with sql_ledger.engine.begin() as connection:
+        soon = datetime.now(UTC) + timedelta(seconds=30)
+        connection.execute(update(event_table).values(received_at=soon, due_at=tomorrow))
+    assert reserve(sql_ledger) == []

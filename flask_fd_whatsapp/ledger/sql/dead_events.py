@@ -28,6 +28,7 @@ class SQLDeadEvents:
                 .where(event.c.id == event_id, event.c.dead_at.is_not(None))
                 .values(
                     dead_at=None,
+                    acknowledged_at=None,
                     due_at=self._prepared.database.now(),
                     reserved_until=None,
                     revived_at=self._prepared.database.now(),

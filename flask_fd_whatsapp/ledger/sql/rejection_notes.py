@@ -40,7 +40,11 @@ class SQLLastRejections:
             "count": more,
             "first_seen": rejection.first_seen or rejection.last_seen,
         }
-        again = {**values, "count": func.coalesce(table.c.count, 0) + more}
+        again = {
+            **values,
+            "count": func.coalesce(table.c.count, 0) + more,
+            "acknowledged_at": None,  # whatever the time: clocks differ
+        }
         with self._prepared.database.writing() as connection:
             connection.execute(self._prepared.database.upsert(table, key, first, again))
 

@@ -11,11 +11,12 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, or_, select, update
+from sqlalchemy import ColumnElement, Select, Update, and_, exists, or_, select, update
 
+from .dialects.base import CLOCKS_DIFFER
 from .event_pages import came_to
 from .prepared import PreparedDatabase
-from .queries import is_free
+from .queries import IDS, is_free
 from .tables import event, message
 
 
@@ -33,7 +34,7 @@ class SQLReservations:
     def reserve(self, *, receiver: str, limit: int, seconds: float) -> Sequence[int]:
         """Reserve due events: for *seconds* no other sweep gets them."""
         self._prepared.database.step_aside()
-        if not self.due(receiver=receiver, limit=1):
+        if not self.due(receiver=receiver, limit=1) and not self._correct_times():
             return ()  # without locking or writing when there is nothing to do
         return self._prepared.database.retried(lambda: self._reserve(receiver, limit, seconds))
 
@@ -49,6 +50,27 @@ class SQLReservations:
                     .values(reserved_until=self._prepared.database.now(after=seconds))
                 )
         return ids
+
+    def _correct_times(self) -> bool:
+        """Date what was recorded by a clock that ran ahead now, or it would not be due for long.
+
+        :return: whether there was anything.
+        """
+        database = self._prepared.database
+        is_ahead = event.c.received_at > database.now(after=CLOCKS_DIFFER.total_seconds())
+        is_ahead &= event.c.due_at.is_not(None)
+        with database.querying() as connection:
+            ids = connection.scalars(select(event.c.id).where(is_ahead).limit(IDS)).all()
+        if ids:
+            now = database.now()
+            times = {"received_at": now, "due_at": now, "reserved_until": None}
+            wrong = update(event).where(event.c.id.in_(ids), is_ahead)
+            database.retried(lambda: self._change(wrong.values(times)))
+        return bool(ids)
+
+    def _change(self, change: Update) -> None:
+        with self._prepared.database.writing(is_durable=False) as connection:
+            connection.execute(change)
 
     def extend(self, event_ids: Collection[int], *, seconds: float) -> None:
         """Reserve for *seconds* from now what is still reserved."""
@@ -77,8 +99,7 @@ class SQLReservations:
             event.c.due_at.is_not(None),
             event.c.reserved_until.is_not(None),
         )
-        with self._prepared.database.writing(is_durable=False) as connection:
-            connection.execute(update(event).where(is_reserved).values(reserved_until=until))
+        self._change(update(event).where(is_reserved).values(reserved_until=until))
 
     def _due(self, receiver: str | None, limit: int) -> Select[Any]:
         now = self._prepared.database.now()
