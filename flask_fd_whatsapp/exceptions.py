@@ -90,3 +90,11 @@ class NoSuchReceiver(FreshdeskWhatsAppError, LookupError):
 
 class AmbiguousMessage(FreshdeskWhatsAppError, LookupError):
     """Two accounts share a message id: ``account_id`` is required."""
+
+    @classmethod
+    def of(cls, message_id: str, account_id: str) -> AmbiguousMessage:
+        """Return the error for a message id; *account_id* is one of the accounts that have it."""
+        return cls(
+            f"Message {message_id} exists in several accounts: pass account_id, such as "
+            f"{account_id}."
+        )

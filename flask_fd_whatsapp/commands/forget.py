@@ -13,7 +13,7 @@ from ..ledger import Ledger
 from .account_options import account_id_of, require_known
 from .options import chosen_ledger, json_option
 from .output import many, print_json
-from .search_body import stands_in
+from .search_body import contains_value
 
 PAGE = 100
 
@@ -103,6 +103,6 @@ def _with(ledger: Ledger, text: str, account_id: str | None) -> Iterator[Any]:
     last: Any = 0
     while page := ledger.quarantined(after=last, limit=PAGE):
         for entry in page:
-            if stands_in(ledger.quarantine.body(entry.id) or b"", text, account_id):
+            if contains_value(ledger.quarantine.body(entry.id) or b"", text, account_id):
                 yield entry.id
         last = page[-1].id

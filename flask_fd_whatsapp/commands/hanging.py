@@ -27,11 +27,11 @@ RECORD_SECONDS: Final = 30.0
 
 
 @contextmanager
-def not_for_ever(stop: Stop) -> Generator[None]:
+def exit_if_hanging(stop: Stop) -> Generator[None]:
     """Context manager: a hanging handler counts as failed, and ends the process with status 75.
 
-    It hangs past ``FD_WHATSAPP_HANDLER_SECONDS``, or :data:`STOP_SECONDS` after the command has
-    been asked to end.
+    A handler hangs if it has not returned after ``FD_WHATSAPP_HANDLER_SECONDS``, or
+    :data:`STOP_SECONDS` after the command was asked to stop.
     """
     has_ended = Event()
 

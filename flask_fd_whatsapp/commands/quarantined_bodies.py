@@ -16,7 +16,7 @@ from ..ledger.records import name_of_account
 from ..receiving.responses import Result
 from .account_options import account_filter, required_account
 from .graceful_shutdown import stopping
-from .hanging import not_for_ever
+from .hanging import exit_if_hanging
 from .options import chosen_receiver, json_option, receiver_of, receiver_option, shared_ledger
 from .output import plain, print_json, print_table, progress, when
 from .parameters import EventId
@@ -110,7 +110,7 @@ def replay(entry_ids: tuple[int, ...], is_all: bool, name: str | None, as_json: 
     refused: dict[Any, str] = {}
     with (
         stopping() as stop,
-        not_for_ever(stop),
+        exit_if_hanging(stop),
         progress(chosen, "Replaying", len(named) or None) as shown,
     ):
         for entry in shown:

@@ -13,7 +13,7 @@ _ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|(.))", re.DOTALL)
 _SHORT_ESCAPES: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 
-def stands_in(body: bytes, text: str, account_id: str | None) -> bool:
+def contains_value(body: bytes, text: str, account_id: str | None) -> bool:
     """Whether *text* is one of the JSON values in *body*, however it is escaped.
 
     In a body that is not JSON, such as one that was cut off, it has to be a whole word.

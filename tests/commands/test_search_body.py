@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from flask_fd_whatsapp.commands.search_body import stands_in
+from flask_fd_whatsapp.commands.search_body import contains_value
 
 ESCAPED = [
     (r'{"ref": "a\u0026b"}', "a&b"),
@@ -16,8 +16,8 @@ ESCAPED = [
 @pytest.mark.parametrize(("body", "text"), ESCAPED)
 def test_text_is_found_however_it_is_escaped(body: str, text: str) -> None:
     """A text is found however JSON escapes it, even in a body that was cut off."""
-    assert stands_in(body.encode(), text, None)
-    assert stands_in(body[:-1].encode(), text, None)
+    assert contains_value(body.encode(), text, None)
+    assert contains_value(body[:-1].encode(), text, None)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_text_is_found_however_it_is_escaped(body: str, text: str) -> None:
 )
 def test_value_is_found_wherever_it_stands(body: str) -> None:
     """A value is found anywhere, even under a repeated name."""
-    assert stands_in(body.encode(), "T1", None)
+    assert contains_value(body.encode(), "T1", None)
 
 
 @pytest.mark.parametrize(
@@ -50,17 +50,17 @@ def test_value_is_found_wherever_it_stands(body: str) -> None:
 )
 def test_what_only_contains_the_text_is_anothers(body: str) -> None:
     """T10 is not T1, and the name of a field is no value."""
-    assert not stands_in(body.encode(), "T1", None)
+    assert not contains_value(body.encode(), "T1", None)
 
 
 def test_number_is_found_as_its_text() -> None:
     """An id that was sent as a number is the one that the ledger has as a text."""
-    assert stands_in(b'{"id": 4711}', "4711", None)
-    assert not stands_in(b'{"id": 47110}', "4711", None)
+    assert contains_value(b'{"id": 4711}', "4711", None)
+    assert not contains_value(b'{"id": 47110}', "4711", None)
 
 
 def test_text_is_found_as_the_ledger_keeps_it() -> None:
     """A reference is found in the body by the text that lists show for it, even if no database
     could store it.
     """
-    assert stands_in(rb'{"ref": "T\u0000"}', "T\ufffd", None)
+    assert contains_value(rb'{"ref": "T\u0000"}', "T\ufffd", None)

@@ -27,10 +27,7 @@ class MemoryQueries:
         with self._store.lock:
             accounts = self._store.messages.get(message_id, {})
             if account_id is None and len(accounts) > 1:
-                raise AmbiguousMessage(
-                    f"Message {message_id} exists in several accounts: pass account_id, such as "
-                    f"{next(iter(accounts))}."
-                )
+                raise AmbiguousMessage.of(message_id, next(iter(accounts)))
             if account_id is None:
                 found = next(iter(accounts.values()), None)
             else:

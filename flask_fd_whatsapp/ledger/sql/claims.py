@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final, cast
@@ -16,8 +15,7 @@ from ..views import State
 from .corrections import correct, mark_told
 from .fenced_claim import SQLClaim
 from .prepared import PreparedDatabase
-from .rows import Found, Inserted, values_of
-from .statement_parameters import Statement
+from .rows import Found, Inserted, found_by, values_of
 
 FIRST_WAIT_SECONDS: Final = 0.01
 MAX_WAIT_SECONDS: Final = 0.1
@@ -234,10 +232,3 @@ class SQLRecording:
         )
         called = found.handlers if is_pending else found.handlers - found.gave_up
         return found.recorded(claim=claim, succeeded=called, attempt=attempts)
-
-
-def found_by(cursor: Any, statement: Statement, parameters: Mapping[str, Any]) -> Found | None:
-    """The event that a statement finds."""
-    statement.execute(cursor, parameters)
-    row = cursor.fetchone()
-    return None if row is None else Found(*row)

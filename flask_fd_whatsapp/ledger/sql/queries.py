@@ -63,10 +63,7 @@ class SQLQueries:
             query = query.where(message.c.account_id == account_id)
         found = self._messages(query.limit(2))
         if len(found) > 1:
-            raise AmbiguousMessage(
-                f"Message {message_id} exists in several accounts: pass account_id, such as "
-                f"{found[0].account_id}."
-            )
+            raise AmbiguousMessage.of(message_id, found[0].account_id)
         return found[0] if found else None
 
     def messages(

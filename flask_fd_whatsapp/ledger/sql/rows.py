@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -13,6 +13,7 @@ from ..learned import LEARNED
 from ..records import Claim, Entry, Recorded
 from ..references import KeptReference, storable
 from ..views import State
+from .statement_parameters import Statement
 from .tables import TIME_COLUMNS
 
 
@@ -120,6 +121,13 @@ class Found(NamedTuple):
             superseded=is_ahead(self.message_status, of=self.status),
             source=self.source or WEBHOOK,
         )
+
+
+def found_by(cursor: Any, statement: Statement, parameters: Mapping[str, Any]) -> Found | None:
+    """The event that a statement finds."""
+    statement.execute(cursor, parameters)
+    row = cursor.fetchone()
+    return None if row is None else Found(*row)
 
 
 _NONE: Final[dict[str, Any]] = {

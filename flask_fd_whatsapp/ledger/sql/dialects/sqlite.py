@@ -14,7 +14,7 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import URL, Connection, Engine
 
 from ....exceptions import LedgerUnavailable
-from ..rows import Found
+from ..rows import Found, found_by
 from ..statement_parameters import by_position
 from ..statements import Statements, statements_for
 from ..transactions import Transaction
@@ -182,9 +182,7 @@ class SQLite(Database):
         return found
 
     def _claim_found(self, cursor: Any, values: Mapping[str, Any]) -> Found | None:
-        self.statements.find_by_id.execute(cursor, values)
-        row = cursor.fetchone()
-        found = None if row is None else Found(*row)
+        found = found_by(cursor, self.statements.find_by_id, values)
         if (
             found is None
             or not found.is_pending
