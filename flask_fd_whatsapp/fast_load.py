@@ -110,7 +110,10 @@ def _take_part(schema: Schema) -> _TakePart:
 
 
 def _ways(field: Field[Any]) -> tuple[_FromText | None, _Take, _TakePart | None]:
-    """Return how to load a text, ``None`` if it stays as it is; anything else; and an object."""
+    """Return three ways to load a field: from a text, from any other value, and from an object.
+
+    The first is ``None`` if a text stays as it is, the last if the field is not a nested schema.
+    """
     if isinstance(field, Nested):
         return _refuse, field.deserialize, _take_part(field.schema)
     # pre_load and post_load were added in marshmallow 4.3.

@@ -32,7 +32,7 @@ which may be long if another receiver's backlog has to be scanned."""
 
 
 def follow(receivers: Sequence[Receiver], stop: Stop) -> Tally:
-    """Sweep until asked to stop. It waits while the database is down.
+    """Sweep until asked to stop; wait while a ledger is unavailable.
 
     :raises click.ClickException: if there is nothing to follow.
     """

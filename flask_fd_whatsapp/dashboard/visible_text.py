@@ -75,7 +75,7 @@ def seen(text: str) -> str:
 def harmless(value: Any) -> Any:
     """Return *value*; if it is text that is not escaped yet, as :func:`seen`, with its lines.
 
-    For all that a template puts out, so that none can be forgotten.
+    For everything that a template outputs, so that nothing can be forgotten.
     """
     if not isinstance(value, str) or isinstance(value, Markup) or value.isprintable():
         return value

@@ -93,9 +93,9 @@ class TemplateMessage:
         if isinstance(self.body, str):
             raise TypeError("body is a list of texts, one for each placeholder: write [text].")
         for part in self.body:
-            _text(part, "What stands for a placeholder of the body")
+            _text(part, "The value of a placeholder in the body")
         if self.header is not None and not isinstance(self.header, _Media):
-            _text(self.header, "What stands for the header's placeholder")
+            _text(self.header, "The value of the placeholder in the header")
 
     def as_json(self) -> dict[str, Any]:
         """Return the request's ``message``, without components that have no placeholders."""

@@ -67,7 +67,7 @@ class Rates(Protocol):
         ...
 
     def replace(self, name: str, before: PaceMoments | None, after: PaceMoments) -> bool:
-        """Replace *before* by *after*; return false if another process has changed it."""
+        """Replace *before* with *after*; return false if another process has changed it."""
         ...
 
 

@@ -31,7 +31,7 @@ class Limits:
     :param max_handling: how long one attempt at an event may last, all its handlers together.
     :param max_unheard: how long after a send the next webhook may take to arrive.
     :param max_told: events that only the API reported in the last 24 hours: the webhook lost them.
-    :param max_silence: how long no event may arrive.
+    :param max_silence: the longest time without an event.
     :param max_pending: pending events.
     """
 

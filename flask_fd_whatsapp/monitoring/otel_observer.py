@@ -177,7 +177,7 @@ class OTelObserver:
         self._waits.add(receiver, by=seconds)
 
     def reconciled(self, receiver: str, told: str) -> None:
-        """A message was retrieved."""
+        """Freshdesk was asked about a message, with this result."""
         self._reconciled.add(receiver, told)
 
     def handling(

@@ -213,7 +213,7 @@ class Receiver:
         return outcome
 
     def tell(self, body: bytes) -> Outcome:
-        """Process what Freshdesk's API reported, in a webhook's shape and by a webhook's path.
+        """Process what Freshdesk's API reported, in the shape of a webhook and like a webhook.
 
         :raises LedgerUnavailable: if the ledger cannot be used.
         """
@@ -287,6 +287,6 @@ class Receiver:
 
 
 def claim_lost(error: ClaimLost) -> Outcome:
-    """Log that a claim was lost, and return the outcome: another worker handles the event."""
+    """Log that a claim was lost, and return the outcome: the event is no longer this worker's."""
     logger.warning("%s", error)
     return BUSY

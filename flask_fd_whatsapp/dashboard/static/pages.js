@@ -1,4 +1,4 @@
-// Sorts a table where it stands, and looks again by itself. All pages work without it.
+// Sorts tables in place, and refreshes the page. All pages work without it.
 "use strict";
 
 (() => {

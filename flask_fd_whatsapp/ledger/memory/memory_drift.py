@@ -18,7 +18,7 @@ class MemoryDriftRecord:
         store.on_forgetting(self._forget_example)
 
     def note(self, drifts: Collection[Drift]) -> None:
-        """Add drifts."""
+        """Add to what was seen; of examples, only messages that are in the ledger."""
         with self._store.lock:
             for drift in drifts:
                 if drift.example not in self._store.messages:
@@ -30,7 +30,7 @@ class MemoryDriftRecord:
                     del self._seen[oldest.key]
 
     def seen(self, *, receiver: str | None = None) -> list[Drift]:
-        """The drifts seen by every receiver (or this one), newest first."""
+        """What was seen by all receivers (or this one), newest first."""
         with self._store.lock:
             return self._newest_first(receiver)
 

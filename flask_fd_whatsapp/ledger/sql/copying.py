@@ -46,7 +46,7 @@ def copy_ledger(
 
     :param target: a database without a ledger, or with an empty one.  One that is not empty is
         left unchanged.
-    :param tell: is called with how many rows are copied, and of how many.
+    :param tell: called with the number of rows copied, and their total.
     :raises FreshdeskWhatsAppError: if the target is not empty, or lacks what was copied.
     :raises LedgerUnavailable: if either cannot be used.
     """

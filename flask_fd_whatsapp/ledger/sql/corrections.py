@@ -60,7 +60,7 @@ WHERE id = :event_id
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorrectionStatements:
-    """By purpose."""
+    """The statements that correct what the API reported, each by what it does."""
 
     told: Statement
     estimated: Statement

@@ -30,7 +30,7 @@ class SQLDriftRecord:
         self._prepared = prepared
 
     def note(self, drifts: Collection[Drift]) -> None:
-        """Add drifts."""
+        """Add to what was seen; of examples, only messages that are in the ledger."""
         database = self._prepared.database
         names = [column.name for column in table.primary_key]
         with database.writing() as connection:
@@ -47,7 +47,7 @@ class SQLDriftRecord:
         forget_examples(database)
 
     def seen(self, *, receiver: str | None = None) -> list[Drift]:
-        """The drifts seen by every receiver (or this one), newest first."""
+        """What was seen by all receivers (or this one), newest first."""
         query = select(table).order_by(table.c.last_seen.desc(), *table.primary_key)
         if receiver is not None:
             query = query.where(table.c.receiver == receiver)

@@ -115,7 +115,7 @@ class SQLMaintenance:
         """Create the tables, or bring them up to date, while events are recorded.
 
         :param to: a revision to stop at, instead of the newest.
-        :param tell: is called with what is being done; perhaps from another thread.
+        :param tell: called with each step; possibly from another thread.
         :raises ConfigurationError: if the host's own migrations should do that.
         :raises FreshdeskWhatsAppError: if there is no such revision.
         """

@@ -60,7 +60,7 @@ def upgrade(
 
     The others wait.  Tables at a later revision stay as they are.
 
-    :param tell: is called with what is being done, from several threads.
+    :param tell: called with each step, from several threads.
     :param patience: for how many seconds to retry locks that others hold.
     :raises FreshdeskWhatsAppError: if there is no such revision.
     :raises LedgerUnavailable: if a lock could not be obtained, or the tables are too new for

@@ -108,7 +108,7 @@ WHERE id = :event_id
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statements(CorrectionStatements):
-    """By purpose."""
+    """Each statement, by what it does."""
 
     upsert: Statement
     insert_event: Statement

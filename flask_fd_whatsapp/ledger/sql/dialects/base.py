@@ -224,7 +224,7 @@ class Database(Connections):
         return has_it
 
     def unselective(self, condition: ColumnElement[bool]) -> ColumnElement[bool]:
-        """*condition* as one that most rows meet, so that no index is used for it."""
+        """*condition*, marked as one that most rows meet, so that no index is used for it."""
         return condition
 
     def require_suitable(self) -> None:
@@ -242,13 +242,13 @@ class Database(Connections):
         raise NotImplementedError
 
     def using(self, query: Select[Any], table: Table, index: str) -> Select[Any]:
-        """*query* by an index of the table, where the database would rather scan the table."""
+        """*query* with a hint to use an index, where the database would scan the table instead."""
         return query
 
     def place_among(
         self, column: ColumnElement[Any], starts: Sequence[datetime]
     ) -> ColumnElement[int]:
-        """How many of *starts*, which are in order, a time is not before."""
+        """How many of *starts*, which are sorted, are at or before a time."""
         raise NotImplementedError
 
     def recordings(self, connection: Connection) -> set[Any]:
@@ -269,7 +269,7 @@ class Database(Connections):
     def back_up(self, path: Path, tell: Callable[[int, int], None]) -> None:
         """Write a snapshot of the database to a new file.
 
-        :param tell: is called with how much is done, and of how much.
+        :param tell: called with the amount done, and the total.
         :raises FreshdeskWhatsAppError: if the server has its own tool for that.
         """
         raise FreshdeskWhatsAppError(
@@ -287,7 +287,8 @@ class Database(Connections):
     def times(self, *, lease: float | None = None, delay: float = 0) -> dict[str, Any]:
         """The parameters for the statements' times: now, and seconds from now.
 
-        :param lease: for statements that involve the end of a claim.
+        :param lease: the seconds until a claim ends, for statements that set that.
+        :param delay: the seconds until an event is due.
         """
         return {"lease": lease, "delay": delay}
 

@@ -44,7 +44,7 @@ def require_own_log(path: Path) -> None:
 
 
 def note_log(path: Path) -> bool:
-    """Note which log *path*, which is open, has; where that cannot be noted, nothing is.
+    """Note which log belongs to *path*, which is open, if that can be noted.
 
     :return: whether it has one; SQLite creates that of a new file with the first write.
     """

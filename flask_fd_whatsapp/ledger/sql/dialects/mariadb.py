@@ -127,7 +127,7 @@ class MariaDB(Database):
         return and_(column >= value, column <= value)
 
     def report_time(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
-        """As text: PyMySQL takes twelve times as long to make a datetime."""
+        """As text: PyMySQL takes twelve times as long to parse it into a datetime."""
         return cast(column, String(26))
 
     measures_in_texts = True
@@ -161,7 +161,7 @@ class MariaDB(Database):
     def place_among(
         self, column: ColumnElement[Any], starts: Sequence[datetime]
     ) -> ColumnElement[int]:
-        """How many of *starts*, which are in order, a time is not before."""
+        """How many of *starts*, which are sorted, are at or before a time."""
         seconds = (func.to_seconds(literal(start, column.type)) for start in starts)
         return func.interval(func.to_seconds(column), *seconds, type_=Integer)
 

@@ -176,7 +176,7 @@ class PostgreSQL(Database):
     def place_among(
         self, column: ColumnElement[Any], starts: Sequence[datetime]
     ) -> ColumnElement[int]:
-        """How many of *starts*, which are in order, a time is not before."""
+        """How many of *starts*, which are sorted, are at or before a time."""
         return func.width_bucket(column, cast([*starts], ARRAY(DateTime(timezone=True))))
 
     def recordings(self, connection: Connection) -> set[Any]:

@@ -114,7 +114,7 @@ class SQLite(Database):
         return getattr(error, "sqlite_errorname", None)
 
     def unselective(self, condition: ColumnElement[bool]) -> ColumnElement[bool]:
-        """*condition* as one that most rows meet: SQLite keeps no statistics that say so."""
+        """*condition*, marked as one that most rows meet: SQLite keeps no statistics about that."""
         return func.likely(condition)
 
     def renew(self) -> None:

@@ -34,7 +34,7 @@ def write_backup(driver: Any, path: Path, tell: Callable[[int, int], None]) -> N
 
     :param driver: a connection of the ``sqlite3`` module in a transaction that has read, so that
         its snapshot stays the same.
-    :param tell: is called with how many pages are copied, and of how many.
+    :param tell: called with the number of pages copied, and their total.
     :raises FreshdeskWhatsAppError: if the file cannot be written, or is not sound.
     """
     try:
