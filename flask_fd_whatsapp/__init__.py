@@ -1,5 +1,8 @@
 """Receives Freshdesk's WhatsApp webhooks in a Flask application."""
 
+import typing
+
+from . import on_access
 from .accounts import Account
 from .blueprint import FreshdeskWhatsApp
 from .events import Actor, DeliveryError, Status, StatusEvent
@@ -7,7 +10,6 @@ from .exceptions import ConfigurationError, FreshdeskWhatsAppError, GiveUp, Retr
 from .failure_reasons import FailureClass
 from .handling.handlers import handler_name
 from .ledger.context import current_ledger
-from .receiving.worker import handle_event
 from .schemas import OutboundMessageEventSchema
 from .signals import (
     event_dead,
@@ -21,6 +23,11 @@ from .signals import (
     status_received,
     webhook_rejected,
 )
+
+if typing.TYPE_CHECKING:
+    from .receiving.worker import handle_event
+else:
+    __getattr__, __dir__ = on_access.imported(__name__, {"receiving.worker": ["handle_event"]})
 
 __all__ = [
     "Account",

@@ -14,9 +14,9 @@ from typing import Any, Final, TypeVar, cast
 
 from . import campaigns
 from .durations import parse_duration
-from .engagement.groups import zone_of
 from .escaping import quoted
 from .failure_reasons import FailureClass, code_key
+from .time_zones import zone_of
 
 T = TypeVar("T")
 

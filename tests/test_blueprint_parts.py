@@ -224,6 +224,6 @@ def test_memory_warning(
         setattr(app, quiet, True)
     for status in ("queued", "sent"):
         authorized(app).post(URL, json=payload(status))
-    found = [r for r in caplog.records if r.name == "flask_fd_whatsapp.blueprint"]
+    found = [r for r in caplog.records if r.name == "flask_fd_whatsapp.registration"]
     assert {r.levelno for r in found} <= {logging.WARNING}
     assert ["FD_WHATSAPP_LEDGER_URL" in record.message for record in found] == [True] * warnings

@@ -164,7 +164,7 @@ def test_nothing_else_is_public() -> None:
         for name, value in vars(flask_fd_whatsapp).items()
         if not name.startswith("_") and not inspect.ismodule(value)
     }
-    assert public == set(flask_fd_whatsapp.__all__)
+    assert public <= set(flask_fd_whatsapp.__all__)
 
 
 @pytest.mark.parametrize("name", SIGNALS.split())
@@ -200,7 +200,7 @@ def test_the_blueprints_signature() -> None:
 def test_no_circles() -> None:
     """No modules import each other in a cycle, even inside functions."""
     graph = import_graph()
-    assert graph[f"{ROOT}.blueprint"] >= {f"{ROOT}.receiving.receiver", f"{ROOT}.ledger.context"}
+    assert graph[f"{ROOT}.registration"] >= {f"{ROOT}.receiving.receiver", f"{ROOT}.ledger.context"}
     assert circle_in(graph) is None
 
 
@@ -216,8 +216,10 @@ GROUND = {
     "exceptions",
     "failure_reasons",
     "log_fields",
+    "on_access",
     "per_process",
     "throttle",
+    "time_zones",
 }
 BELOW = {
     "failure_reasons": set(),
@@ -225,8 +227,10 @@ BELOW = {
     "exceptions": set(),
     "durations": set(),
     "escaping": set(),
+    "on_access": set(),
     "per_process": set(),
     "throttle": set(),
+    "time_zones": set(),
     "log_fields": {"escaping", "events", "failure_reasons"},
     "signals": {"events", "failure_reasons"},
     "campaigns": GROUND,
@@ -235,7 +239,7 @@ BELOW = {
     "known_fields": GROUND | {"fields"},
     "fast_load": GROUND | {"fields", "known_fields", "schemas"},
     "engagement": GROUND | {"engagement"},
-    "setting_values": GROUND | {"campaigns", "engagement"},
+    "setting_values": GROUND | {"campaigns"},
     "header_values": GROUND | {"setting_values"},
     "ledger_urls": GROUND | {"setting_values"},
     "api_settings": GROUND | {"campaigns", "setting_values"},
@@ -270,7 +274,7 @@ def test_imports_point_one_way() -> None:
         if layer in BELOW and not name.startswith(f"{ROOT}.ledger.sql"):
             assert tops <= BELOW[layer], name
         if name not in (ROOT, f"{ROOT}.blueprint"):
-            assert "blueprint" not in tops, name
+            assert not tops & {"blueprint", "registration"}, name
 
 
 def test_no_two_modules_share_a_name() -> None:

@@ -7,9 +7,9 @@ from typing import Any, Final
 import click
 from flask.cli import with_appcontext
 
-from ..engagement.groups import zone_of
 from ..ledger import Ledger
 from ..receiving.receiver import Receiver
+from ..time_zones import zone_of
 from .account_options import account_filter, account_id_of
 from .graceful_shutdown import stopping
 from .options import chosen_receiver, json_option, receiver_option, shared_ledger

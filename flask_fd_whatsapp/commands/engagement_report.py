@@ -16,7 +16,8 @@ from flask.cli import with_appcontext
 from ..engagement import Comparison, Engagement, Figures, compare
 from ..engagement.definitions import RATES
 from ..engagement.export import table_of
-from ..engagement.groups import DIMENSIONS, zone_of
+from ..engagement.groups import DIMENSIONS
+from ..time_zones import zone_of
 from .account_options import account_filter, account_id_of
 from .options import chosen_receiver, json_option, one_format, receiver_option, shared_ledger
 from .output import plain, print_json, print_table, quoted

@@ -13,11 +13,11 @@ import click
 from flask.cli import with_appcontext
 
 from ..engagement.export import MESSAGE_HEAD, cell
-from ..engagement.groups import zone_of
 from ..events import Status
 from ..failure_reasons import FailureClass, classify
 from ..ledger import Ledger
 from ..ledger.listing import UNHEARD, ListedMessage, MessageFilter
+from ..time_zones import zone_of
 from .account_options import account_filter, account_id_of
 from .options import chosen_ledger, json_option, one_format, receiver_option
 from .output import print_json_rows, print_table, short, when

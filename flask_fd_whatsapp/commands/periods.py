@@ -10,8 +10,9 @@ from typing import Final
 import click
 
 from ..durations import parse_duration
-from ..engagement.groups import local_time, zone_of
+from ..engagement.groups import local_time
 from ..escaping import quoted
+from ..time_zones import zone_of
 
 _MONTH: Final = re.compile(r"(\d{4})-(\d{2})", re.ASCII)
 

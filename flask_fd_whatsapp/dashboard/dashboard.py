@@ -9,13 +9,13 @@ from typing import Any, Final
 
 from flask import Blueprint, Response, current_app, request
 
-from ..engagement.groups import zone_of
 from ..exceptions import ConfigurationError, FreshdeskWhatsAppError
 from ..ledger.context import EXTENSION
 from ..ledger.patience import PAGE_SECONDS, waiting_at_most
 from ..ledger_urls import MEMORY_URL
 from ..log_fields import get_logger
 from ..monitoring.masking import masked_url, without_secrets
+from ..time_zones import zone_of
 from .account_choice import account_label, resolve_account
 from .campaign_views import campaign, campaigns, campaigns_csv
 from .failure_views import failures, failures_csv

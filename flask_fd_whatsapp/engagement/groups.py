@@ -6,27 +6,10 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from typing import Final, NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 DIMENSIONS: Final = ("campaign", "day", "hour", "account", "template", "failure")
 
 _QUARTER: Final = timedelta(minutes=15)
-
-
-def zone_of(name: str) -> tzinfo:
-    """Return the time zone with that name.
-
-    :raises ValueError: if it is unknown.
-    """
-    if name == "UTC":  # which needs no time zone database
-        return UTC
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(
-            f"{name!r} is not a time zone known here: write one such as Europe/Berlin or UTC (if "
-            "the system has none, `pip install tzdata` installs them)."
-        ) from None
 
 
 def dimensions_of(by: str | Sequence[str] | None) -> tuple[str, ...]:

@@ -9,10 +9,11 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from ..failure_reasons import FailureClass
+from ..time_zones import zone_of
 from .accumulator import Accumulator
 from .facts import DATETIMES, TimeFormat
 from .folding import FoldKey, from_text
-from .groups import Calendar, dimensions_of, zone_of
+from .groups import Calendar, dimensions_of
 from .report_filter import ReportFilter
 from .results import Engagement
 from .tally import Tally

@@ -1,35 +1,47 @@
 """What has been received and handled: the protocol of a ledger, and the in-memory ledger."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from .. import on_access
 from .context import current_ledger
-from .event_filter import EventFilter
-from .protocol import Ledger
-from .records import Claim, Entry, Policy, Recorded, Tried, Unusable
-from .views import (
-    Backlog,
-    BeingHandled,
-    Event,
-    Message,
-    Quarantined,
-    Rejection,
-    State,
-    TokenUse,
-    Upgraded,
-)
 
 if TYPE_CHECKING:
+    from .event_filter import EventFilter
     from .memory.memory_ledger import MemoryLedger
+    from .protocol import Ledger
+    from .records import Claim, Entry, Policy, Recorded, Tried, Unusable
+    from .views import (
+        Backlog,
+        BeingHandled,
+        Event,
+        Message,
+        Quarantined,
+        Rejection,
+        State,
+        TokenUse,
+        Upgraded,
+    )
 else:
-
-    def __getattr__(name: str) -> Any:
-        """Import the in-memory ledger on access: in production it is rarely used."""
-        if name == "MemoryLedger":
-            from .memory.memory_ledger import MemoryLedger
-
-            return MemoryLedger
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
+    __getattr__, __dir__ = on_access.imported(
+        __name__,
+        {
+            "event_filter": ["EventFilter"],
+            "memory.memory_ledger": ["MemoryLedger"],
+            "protocol": ["Ledger"],
+            "records": ["Claim", "Entry", "Policy", "Recorded", "Tried", "Unusable"],
+            "views": [
+                "Backlog",
+                "BeingHandled",
+                "Event",
+                "Message",
+                "Quarantined",
+                "Rejection",
+                "State",
+                "TokenUse",
+                "Upgraded",
+            ],
+        },
+    )
 
 __all__ = [
     "Backlog",

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from contextvars import ContextVar, Token
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import Flask, current_app, has_app_context
 from werkzeug.local import LocalProxy
 
 from ..exceptions import FreshdeskWhatsAppError, NoSuchReceiver
-from .protocol import Ledger
-from .records import Claim
+
+if TYPE_CHECKING:
+    from .protocol import Ledger
+    from .records import Claim
 
 EXTENSION = "fd_whatsapp"
 """The key in ``app.extensions`` of a mapping from registered name to receiver."""
@@ -101,10 +103,10 @@ def _find_ledger() -> Ledger:
             "app.extensions['fd_whatsapp'][<name>].ledger."
         )
     (ledger,) = ledgers.values()
-    return cast(Ledger, ledger)
+    return cast("Ledger", ledger)
 
 
-current_ledger: Ledger = cast(Ledger, LocalProxy(_find_ledger))
+current_ledger: Ledger = cast("Ledger", LocalProxy(_find_ledger))
 """The ledger of the receiver that is handling an event, else the application's only one.
 
 :raises NoSuchReceiver: if there is no receiver, or several and none is handling an event.
