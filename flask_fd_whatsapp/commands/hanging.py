@@ -12,7 +12,7 @@ from typing import Final
 from ..handling.attempt import Attempt
 from ..handling.watchdog import watchdog
 from ..log_fields import get_logger, log_fields
-from .graceful_shutdown import Stop
+from .graceful_shutdown import Stop, stopping
 
 logger = get_logger(__name__)
 
@@ -27,15 +27,16 @@ RECORD_SECONDS: Final = 30.0
 
 
 @contextmanager
-def exit_if_hanging(stop: Stop) -> Generator[None]:
-    """Context manager: a hanging handler counts as failed, and ends the process with status 75.
+def calling_handlers() -> Generator[Stop]:
+    """Context manager for a command that calls handlers: asked to stop, it ends between two events.
 
-    A handler hangs if it has not returned after ``FD_WHATSAPP_HANDLER_SECONDS``, or
-    :data:`STOP_SECONDS` after the command was asked to stop.
+    A hanging handler counts as failed, and ends the process with status 75. It hangs if it has not
+    returned after ``FD_WHATSAPP_HANDLER_SECONDS``, or :data:`STOP_SECONDS` after the command was
+    asked to stop.
     """
     has_ended = Event()
 
-    def end_in_time() -> None:
+    def end_in_time(stop: Stop) -> None:
         stop.wait_until_asked()
         if not has_ended.wait(STOP_SECONDS):
             for attempt in watchdog.running():
@@ -46,14 +47,15 @@ def exit_if_hanging(stop: Stop) -> Generator[None]:
         if _record(attempt, f"did not return within {attempt.handler_seconds:g} seconds"):
             _exit()
 
-    Thread(target=end_in_time, name="fd_whatsapp_stop", daemon=True).start()
-    watchdog.on_hanging = end
-    try:
-        yield
-    finally:
-        watchdog.on_hanging = None
-        has_ended.set()
-        stop.give_up_waiting()
+    with stopping() as stop:
+        Thread(target=end_in_time, args=[stop], name="fd_whatsapp_stop", daemon=True).start()
+        watchdog.on_hanging = end
+        try:
+            yield stop
+        finally:
+            watchdog.on_hanging = None
+            has_ended.set()
+            stop.give_up_waiting()
 
 
 def _record(attempt: Attempt, text: str) -> bool:

@@ -15,8 +15,7 @@ from ..ledger import Ledger, Quarantined
 from ..ledger.records import name_of_account
 from ..receiving.responses import Result
 from .account_options import account_filter, required_account
-from .graceful_shutdown import stopping
-from .hanging import exit_if_hanging
+from .hanging import calling_handlers
 from .options import chosen_receiver, json_option, receiver_of, receiver_option, shared_ledger
 from .output import plain, print_json, print_table, progress, when
 from .parameters import EventId
@@ -109,8 +108,7 @@ def replay(entry_ids: tuple[int, ...], is_all: bool, name: str | None, as_json: 
     results: Counter[str] = Counter()
     refused: dict[Any, str] = {}
     with (
-        stopping() as stop,
-        exit_if_hanging(stop),
+        calling_handlers() as stop,
         progress(chosen, "Replaying", len(named) or None) as shown,
     ):
         for entry in shown:

@@ -14,8 +14,8 @@ from ..exceptions import LedgerUnavailable
 from ..log_fields import get_logger, log_fields
 from ..receiving.receiver import Receiver
 from .account_options import account_option, chosen_account
-from .graceful_shutdown import Stop, stopping
-from .hanging import exit_if_hanging
+from .graceful_shutdown import Stop
+from .hanging import calling_handlers
 from .options import json_option, receiver_option, receivers, shared_ledger
 from .output import many, plain, print_json, progress
 from .parameters import AT_MOST, Duration, Moment
@@ -107,7 +107,7 @@ def reconcile(
         "is_dry_run": dry_run,
         "limit": limit,
     }
-    with stopping() as stop, exit_if_hanging(stop):
+    with calling_handlers() as stop:
         result = _follow(receiver, stop, options) if follows else _once(receiver, stop, options)
     _show(result, as_json=as_json)
     if result.problem is not None:

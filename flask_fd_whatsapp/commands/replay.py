@@ -24,7 +24,7 @@ from ..receiving.sweep import has_error
 from ..signals import signals_of, status_changed
 from .event_filters import event_filters, wanted_events
 from .graceful_shutdown import stopping
-from .hanging import exit_if_hanging
+from .hanging import calling_handlers
 from .options import chosen_receiver, json_option, receiver_option, shared_ledger
 from .output import many, print_json, progress, quoted, when
 from .parameters import POSITIVE
@@ -232,8 +232,7 @@ def _run(
     planned = (event for event in wanted.past() if wanted.has(event))
     apart, next_at = 1 / rate if rate else 0.0, 0.0
     with (
-        stopping() as stop,
-        exit_if_hanging(stop),
+        calling_handlers() as stop,
         progress(planned, "Replaying", plan.count) as shown,
     ):
         for event in shown:

@@ -16,8 +16,8 @@ from ..receiving.sweep import Swept, sweep, sweep_chosen, try_one
 from .errors import noting
 from .event_filters import event_filters, wanted_events
 from .follow import follow
-from .graceful_shutdown import Stop, stopping
-from .hanging import exit_if_hanging
+from .graceful_shutdown import Stop
+from .hanging import calling_handlers
 from .options import (
     chosen_receiver,
     chosen_receivers,
@@ -90,7 +90,7 @@ def retry(
 
 
 def _follow(receivers: list[Receiver]) -> Tally:
-    with stopping() as stop, exit_if_hanging(stop):
+    with calling_handlers() as stop:
         return follow(receivers, stop)
 
 
@@ -109,14 +109,14 @@ def _one(receiver: Receiver, event_id: int) -> Tally:
     elif event.state is State.DONE:
         click.echo(f"Event {event_id} is already done.", err=True)
     tally = Tally()
-    with stopping() as stop, exit_if_hanging(stop):
+    with calling_handlers():
         tally.add(receiver, try_one(receiver, event_id))
     return tally
 
 
 def _all(receivers: list[Receiver], sweeps: Callable[..., Iterator[Swept]]) -> Tally:
     tally = Tally()
-    with stopping() as stop, exit_if_hanging(stop):
+    with calling_handlers() as stop:
         with progress(_swept(receivers, stop, tally, sweeps), "Retrying") as shown:
             for _ in shown:
                 pass

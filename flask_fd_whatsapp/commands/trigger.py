@@ -20,8 +20,7 @@ from ..ledger import Message
 from ..receiving.receiver import Receiver
 from .account_options import account_option, chosen_account
 from .event_list import known_status
-from .graceful_shutdown import stopping
-from .hanging import exit_if_hanging
+from .hanging import calling_handlers
 from .options import json_option, receiver_option, shared_ledger
 from .output import plain, print_json
 from .simulation import headers_of, url_of
@@ -93,7 +92,7 @@ def trigger(
     headers = {"Content-Type": "application/json", **form, **surplus}
     transport = WSGITransport(app.wsgi_app, url_of(app, receiver, None))
     try:
-        with stopping() as stop, exit_if_hanging(stop):
+        with calling_handlers():
             answer = transport.send(Outgoing(headers=headers, body=encode(payload)))
     except NoAnswer as error:
         raise click.ClickException(plain(f"No answer: {error}")) from None
