@@ -138,6 +138,16 @@ def test_latin1_database(bare_url: str, administrator: Engine, make_app: MakeApp
 
 
 @pytest.mark.parametrize("kind", ["mariadb"])
+@pytest.mark.parametrize("mode", ["SIMULTANEOUS_ASSIGNMENT", "EMPTY_STRING_IS_NULL", "ORACLE"])
+def test_mariadb_mode(bare_url: str, make_app: MakeApp, mode: str) -> None:
+    """A mode with which the ledger's statements mean something else is an error with the remedy."""
+    command = f"SET SESSION sql_mode = 'STRICT_TRANS_TABLES,{mode}'"
+    url = make_url(bare_url).update_query_dict({"init_command": command})
+    app = make_app(LEDGER_URL=url.render_as_string(hide_password=False))
+    assert_refused(app, f"sql_mode contains {mode}", "init_command=SET SESSION sql_mode")
+
+
+@pytest.mark.parametrize("kind", ["mariadb"])
 def test_mariadb_charset(bare_url: str, make_app: MakeApp, payload: Payload) -> None:
     """A connection that lacks characters is an error with the remedy, and loses nothing."""
     right = make_app(LEDGER_URL=bare_url)

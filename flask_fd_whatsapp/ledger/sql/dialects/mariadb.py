@@ -40,6 +40,9 @@ _NEEDED: Final = (
     "LOCKED; MySQL is a different database and lacks the former."
 )
 
+_UNSUITABLE_MODES: Final = frozenset({"SIMULTANEOUS_ASSIGNMENT", "EMPTY_STRING_IS_NULL", "ORACLE"})
+"""Each gives the ledger's statements another meaning: with the first, claims would never expire."""
+
 _READ_COMMITTED: Final = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED"
 
 _CHANGED: Final = 1020
@@ -191,11 +194,11 @@ class MariaDB(Database):
         cursor.close()
 
     def require_suitable(self) -> None:
-        """Check that it is MariaDB, with a connection character set that covers Unicode."""
-        query = "SELECT VERSION(), @@character_set_client, @@character_set_connection"
+        """Check that it is MariaDB, with a mode and a character set that suit the ledger."""
+        query = "SELECT VERSION(), @@sql_mode, @@character_set_client, @@character_set_connection"
         try:
             with self.querying() as connection:
-                version, *sets = connection.exec_driver_sql(query).one()
+                version, modes, *sets = connection.exec_driver_sql(query).one()
         except LedgerUnavailable as error:
             if isinstance(error.__cause__, InvalidRequestError):  # a dialect for MariaDB only
                 raise LedgerUnavailable(f"{error} {_NEEDED}") from error
@@ -203,6 +206,12 @@ class MariaDB(Database):
         number = re.match(r"(?:5\.5\.5-)?(\d+)\.(\d+).*mariadb", version, re.IGNORECASE)
         if number is None or tuple(map(int, number.groups())) < OLDEST:
             raise LedgerUnavailable(f"The server is {version}. {_NEEDED}")
+        if unsuitable := _UNSUITABLE_MODES.intersection(modes.split(",")):
+            raise LedgerUnavailable(
+                f"The server's sql_mode contains {', '.join(sorted(unsuitable))}, which gives SQL "
+                "another meaning: remove it, or choose a mode for these connections, such as "
+                "init_command=SET SESSION sql_mode='TRADITIONAL' in the engine's URL."
+            )
         for found in sets:
             if found != "utf8mb4":
                 raise LedgerUnavailable(
