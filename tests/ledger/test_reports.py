@@ -245,6 +245,25 @@ def test_what_freshdesk_says_of_a_failure_is_told_as_it_came(ledger: Ledger, tim
 
 
 @pytest.mark.parametrize("times", [False, True])
+def test_failures_before_and_after_submission_count_together(ledger: Ledger, times: bool) -> None:
+    """A reason's first and last failure are those of all its messages, by when they failed."""
+    hours = [NOW - timedelta(hours=ago) for ago in range(6)]
+    before = {
+        "M1": {"QUEUED": hours[4], "FAILED": hours[2]},
+        "M2": {"QUEUED": hours[3], "FAILED": hours[3]},
+    }
+    after = {
+        "M3": {"QUEUED": hours[5], "SENT": hours[5], "FAILED": hours[1]},
+        "M4": {"QUEUED": hours[4], "SENT": hours[4], "FAILED": hours[4]},
+    }
+    known = [Journey(name, times=its, code="1") for name, its in (before | after).items()]
+    record(ledger, known)
+    (failure,) = ledger.engagement(times=times).total.failures
+    assert failure.count.numerator == len(known)
+    assert (failure.first, failure.last, failure.example) == (hours[4], hours[1], "M3")
+
+
+@pytest.mark.parametrize("times", [False, True])
 @pytest.mark.parametrize("by", ["hour", ("day", "campaign")])
 def test_groups_of_more_days_than_the_database_is_told(
     sql_ledger: SQLLedger, monkeypatch: pytest.MonkeyPatch, by: Any, times: bool

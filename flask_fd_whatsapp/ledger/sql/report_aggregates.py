@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from sqlalchemy import (
     ARRAY,
+    BigInteger,
     ColumnElement,
     Connection,
     DateTime,
@@ -21,15 +22,15 @@ from sqlalchemy import (
     Interval,
     LargeBinary,
     Select,
-    case,
+    any_,
     cast,
     func,
     literal,
-    not_,
     select,
 )
+from sqlalchemy.dialects import postgresql
 
-from ...engagement.definitions import AGES, KINDS, WAYS
+from ...engagement.definitions import AGES, KINDS, WAYS, is_failed
 from ...engagement.elapsed import AGE_SECONDS
 from ...engagement.facts import measured_of
 from ...engagement.groups import Calendar, Span
@@ -37,6 +38,7 @@ from ...engagement.report import TIMELY, Report
 from ...engagement.tally import BINS, FailureTally, Tally
 from .dialects.base import Database
 from .report_kinds import (
+    FAILURE_CODE,
     IS_FAILED,
     IS_RETURNED,
     TIME_OF,
@@ -77,13 +79,13 @@ def add_aggregated(database: Database, connection: Connection, report: Report) -
             tally.returned += row.number
             continue
         add_kind(tally, row)
+        if is_failed(row.reached):
+            reason = report.counted.reason_of(row.failure_code)
+            failures = FailureTally(row.number, row.first_failed, row.last_failure)
+            tally.failures.setdefault(reason, FailureTally()).merge(failures)
         if report.times:
             _measure(tally, row)
-    for row in connection.execute(_failures(columns, wanted)):
-        reason = report.counted.reason_of(row.error_code)
-        report.counted.tally(_key_of(row, keys)).failures[reason] = FailureTally(
-            row.number, row.first, row.failed_at, row.error_message, row.message_id
-        )
+    _look_up_failures(connection, report)
     return True
 
 
@@ -97,11 +99,8 @@ def _dimension(
 ) -> tuple[list[ColumnElement[Any]], Key]:
     """The columns of a dimension, and a function that makes a key of them."""
     if name == "failure":
-        code = case((IS_FAILED, message.c.error_code))
         reason_of = report.counted.reason_of
-        return [IS_FAILED.label("is_failed"), code.label("failure_code")], (
-            lambda row: reason_of(row.failure_code) if row.is_failed else None
-        )
+        return [], lambda row: reason_of(row.failure_code) if is_failed(row.reached) else None
     if name in TIMELY:
         place = database.place_among(message.c.sent_on, [span.start for span in spans])
         return [place.label(name)], lambda row: spans[getattr(row, name) - 1].key
@@ -115,12 +114,12 @@ def _kinds(
     wanted: Sequence[ColumnElement[bool]],
 ) -> Select[Any]:
     """The number of messages of each kind, and how long they took."""
-    by = [*dimensions, IS_RETURNED.label("returned")]
+    by = [*dimensions, IS_RETURNED.label("returned"), FAILURE_CODE]
     if not report.times:
-        return kinds_of(database, report.as_of, wanted, by)
+        return kinds_of(database, report.as_of, wanted, by, *_failures())
     estimated = func.coalesce(message.c.estimated, 0).op("&")(KINDS - 1)
     by += [estimated.label("estimates"), *_in_curve(report.as_of)]
-    return kinds_of(database, report.as_of, wanted, by, *_together())
+    return kinds_of(database, report.as_of, wanted, by, *_failures(), *_together())
 
 
 def _in_curve(as_of: datetime) -> Iterator[ColumnElement[Any]]:
@@ -146,32 +145,29 @@ def _together() -> Iterator[ColumnElement[Any]]:
         yield func.string_agg(seconds, cast(b"", LargeBinary), type_=LargeBinary).label(way.name)
 
 
-def _failures(
-    dimensions: Sequence[ColumnElement[Any]], wanted: Sequence[ColumnElement[bool]]
-) -> Any:
-    """How many failed for each reason, with the last of each."""
-    failed = (
-        select(
-            *dimensions,
-            message.c.error_code,
-            message.c.failed_at,
-            message.c.error_message,
-            message.c.message_id,
-            message.c.sent_on,
-            message.c.id,
-        )
-        .where(*wanted, IS_FAILED, not_(IS_RETURNED))
-        .subquery("failed")
+def _failures() -> Iterator[ColumnElement[Any]]:
+    """When the first message failed; and when the last failed and was sent, and its key."""
+    moments = (message.c.failed_at, message.c.sent_on)
+    last = postgresql.array(
+        [*(func.date_part("epoch", moment) for moment in moments), message.c.id]
     )
-    together = [*(failed.c[column.name] for column in dimensions), failed.c.error_code]
-    last_first = [failed.c[one].desc() for one in ("failed_at", "sent_on", "id")]
-    ranked = select(
-        failed,
-        func.count().over(partition_by=together).label("number"),
-        func.min(failed.c.failed_at).over(partition_by=together).label("first"),
-        func.row_number().over(partition_by=together, order_by=last_first).label("place"),
-    ).subquery("ranked")
-    return select(ranked).where(ranked.c.place == 1)
+    yield func.min(message.c.failed_at).filter(IS_FAILED).label("first_failed")
+    yield func.max(last).filter(IS_FAILED).label("last_failure")
+
+
+def _look_up_failures(connection: Connection, report: Report) -> None:
+    """Look up what is told of the last failures, each given as by :func:`_failures`."""
+    tallies = report.counted.groups.values()
+    last_of = {
+        int(failures.last[-1]): failures
+        for tally in tallies
+        for failures in tally.failures.values()
+    }
+    told = (message.c.id, message.c.failed_at, message.c.error_message, message.c.message_id)
+    query = select(*told).where(message.c.id == any_(cast([*last_of], ARRAY(BigInteger))))
+    for key, *last in connection.execute(query):
+        failures = last_of[key]
+        failures.last, failures.text, failures.example = last
 
 
 def _measure(tally: Tally, row: Any) -> None:

@@ -43,6 +43,8 @@ IS_FAILED: Final = and_(
     message.c.read_at.is_(None),
 )
 
+FAILURE_CODE: Final = case((IS_FAILED, message.c.error_code)).label("failure_code")
+
 IS_RETURNED: Final = func.coalesce(message.c.is_returned, false())
 
 _SUM: Final[ColumnElement[int]] = sum(

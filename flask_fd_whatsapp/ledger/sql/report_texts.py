@@ -21,7 +21,7 @@ from ...engagement.groups import Calendar
 from ...engagement.report import TIMELY, Report
 from ...engagement.tally import FailureTally, Reason, Tally
 from .dialects.base import Database
-from .report_kinds import IS_FAILED, IS_RETURNED, add_kind, column_of, kinds_of
+from .report_kinds import FAILURE_CODE, IS_FAILED, IS_RETURNED, add_kind, column_of, kinds_of
 from .report_rows import BY_SENT_ON, conditions
 from .report_slices import IN_SLICE, slices
 from .tables import message
@@ -67,7 +67,7 @@ def _kinds(database: Database, report: Report, names: Sequence[str]) -> Select[A
     by = [
         *map(column_of, names),
         IS_RETURNED.label("returned"),
-        case((IS_FAILED, message.c.error_code)).label("failure_code"),
+        FAILURE_CODE,
         func.coalesce(message.c.estimated, 0).op("&")(KINDS - 1).label("estimates"),
     ]
     first_failed = func.min(case((IS_FAILED, message.c.failed_at)))
