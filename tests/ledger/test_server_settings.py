@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from flask import Flask
@@ -189,6 +190,19 @@ def test_forgetful_setting_is_a_doubt(
     (doubt,) = ledger.check()
     assert f"{setting} is {value}: set it to on" in doubt
     ledger.engine.dispose()
+
+
+@pytest.mark.parametrize("kind", ["postgresql"])
+@pytest.mark.parametrize("ahead", [timedelta(hours=1), timedelta(hours=-1)])
+def test_clock_that_differs_is_a_doubt(
+    sql_ledger: SQLLedger, monkeypatch: pytest.MonkeyPatch, ahead: timedelta
+) -> None:
+    """A server whose clock is not this machine's is a warning with the remedy."""
+    assert sql_ledger.check() == []
+    of_server = sql_ledger.database.read_clock
+    monkeypatch.setattr(sql_ledger.database, "read_clock", lambda here: of_server(here) + ahead)
+    (doubt,) = sql_ledger.check()
+    assert re.search(r"clock and this machine's differ by 3,(600|599) seconds: synchronise", doubt)
 
 
 @pytest.mark.parametrize("url", ["mariadb+pymysql", "mysql+pymysql"])

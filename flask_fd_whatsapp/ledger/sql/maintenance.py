@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import ColumnElement, false, true
@@ -15,6 +15,7 @@ from ..send_records import digest_of
 from ..views import Erased, Upgraded
 from .aggregates import drop_old
 from .ask_rows import forget_runs
+from .dialects.base import CLOCKS_DIFFER
 from .drift_rows import forget_examples
 from .event_pages import has_reference
 from .forgetting import erase, forget
@@ -107,7 +108,16 @@ class SQLMaintenance:
         """Check that the database answers, has its tables, and takes writes durably."""
         database = self._prepared.database
         try_writing(database)
-        return database.doubts()
+        with database.querying() as connection:
+            difference = abs(database.read_clock(connection) - datetime.now(UTC))
+        if difference < CLOCKS_DIFFER:
+            return database.doubts()
+        doubt = (
+            f"The database's clock and this machine's differ by {difference.total_seconds():,.0f} "
+            "seconds: synchronise both, or `status` reports what is overdue or rejected too early "
+            "or too late."
+        )
+        return [*database.doubts(), doubt]
 
     def upgrade(
         self, to: str | None = None, *, tell: Callable[[str], None] | None = None
