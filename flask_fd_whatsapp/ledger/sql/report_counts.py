@@ -12,7 +12,15 @@ from sqlalchemy import ColumnElement, Connection, bindparam, not_, or_
 from ...engagement.groups import Calendar, Span
 from ...engagement.report import TIMELY, Report
 from .dialects.base import Database
-from .report_kinds import IS_FAILED, IS_RETURNED, add_kind, column_of, kinds_of, spans_of
+from .report_kinds import (
+    IS_FAILED,
+    IS_RETURNED,
+    add_kind,
+    column_of,
+    kinds_of,
+    kinds_of_narrow_rows,
+    spans_of,
+)
 from .report_rows import by_period, conditions
 from .tables import message
 
@@ -71,7 +79,7 @@ def _rows(
         # SQLite would go from the beginning of the period to the span, if told both.
         asked = replace(report.wanted, since=None, until=None)
         one += [*conditions(asked), not_(ONE_BY_ONE)]
-        of_span = kinds_of(database, report.as_of, one, columns)
+        of_span = kinds_of_narrow_rows(database, report.as_of, one, columns)
         for span in spans:
             start = max(span.start, report.wanted.since or span.start)
             end = min(span.end, report.wanted.until or span.end)

@@ -5,7 +5,7 @@ What that makes of a figure is left to the accumulator's definitions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -75,17 +75,34 @@ def kinds_of(
     :param measures: what else is to be known of a kind; labelled.
     """
     kind = [*by, _REACHED]
-    is_young = message.c.sent_on > as_of - YOUNG
-    columns: list[ColumnElement[Any]] = [
-        *kind,
-        func.count().label("number"),
-        func.sum(case((is_young, 1), else_=0), type_=Integer).label("young"),
-        database.report_time(func.min(message.c.sent_on)).label("first_sent"),
-        database.report_time(func.max(message.c.sent_on)).label("last_sent"),
-        *measures,
-    ]
+    columns = [*kind, *_counted(database, as_of, message.c.sent_on), *measures]
     # By their names, since parameters in expressions would make those of GROUP BY others.
     return select(*columns).where(*wanted).group_by(*(column.name for column in kind))
+
+
+def kinds_of_narrow_rows(
+    database: Database,
+    as_of: datetime,
+    wanted: Sequence[ColumnElement[bool]],
+    by: Sequence[ColumnElement[Any]],
+) -> Select[Any]:
+    """As :func:`kinds_of`, for SQLite, which sorts the messages by kind.
+
+    It would sort all columns that tell kinds apart along with them.  Here they are in a subquery,
+    which it does not merge into the query around it as it has a limit, even if that is none.
+    """
+    one = select(*by, _REACHED, message.c.sent_on).where(*wanted).limit(-1).subquery("one")
+    *kind, sent_on = one.c
+    return select(*kind, *_counted(database, as_of, sent_on)).group_by(*kind)
+
+
+def _counted(
+    database: Database, as_of: datetime, sent_on: ColumnElement[Any]
+) -> Iterator[ColumnElement[Any]]:
+    yield func.count().label("number")
+    yield func.sum(case((sent_on > as_of - YOUNG, 1), else_=0), type_=Integer).label("young")
+    yield database.report_time(func.min(sent_on)).label("first_sent")
+    yield database.report_time(func.max(sent_on)).label("last_sent")
 
 
 def add_kind(tally: Tally, row: Any) -> None:
