@@ -75,7 +75,11 @@ def kinds_of(
     :param measures: what else is to be known of a kind; labelled.
     """
     kind = [*by, _REACHED]
-    columns = [*kind, *_counted(database, as_of, message.c.sent_on), *measures]
+    columns: list[ColumnElement[Any]] = [
+        *kind,
+        *_counted(database, as_of, message.c.sent_on),
+        *measures,
+    ]
     # By their names, since parameters in expressions would make those of GROUP BY others.
     return select(*columns).where(*wanted).group_by(*(column.name for column in kind))
 
@@ -93,7 +97,8 @@ def kinds_of_narrow_rows(
     """
     one = select(*by, _REACHED, message.c.sent_on).where(*wanted).limit(-1).subquery("one")
     *kind, sent_on = one.c
-    return select(*kind, *_counted(database, as_of, sent_on)).group_by(*kind)
+    columns: list[ColumnElement[Any]] = [*kind, *_counted(database, as_of, sent_on)]
+    return select(*columns).group_by(*kind)
 
 
 def _counted(
