@@ -11,8 +11,8 @@ from flask import Flask
 
 from flask_fd_whatsapp.commands.periods import beginning
 from flask_fd_whatsapp.commands.report_text import bar, long, per_cent
-from flask_fd_whatsapp.engagement.groups import zone_of
 from flask_fd_whatsapp.events import DeliveryError
+from flask_fd_whatsapp.time_zones import zone_of
 
 from ..conftest import MakeApp
 from ..ledger.entries import POLICY, entry

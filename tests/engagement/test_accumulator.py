@@ -10,9 +10,9 @@ import pytest
 
 from flask_fd_whatsapp.engagement.accumulator import Accumulator
 from flask_fd_whatsapp.engagement.facts import TimeFormat
-from flask_fd_whatsapp.engagement.groups import zone_of
 from flask_fd_whatsapp.engagement.tally import Tally
 from flask_fd_whatsapp.failure_reasons import FailureClass, classify
+from flask_fd_whatsapp.time_zones import zone_of
 
 from .naive import NOW, Journey, figures_of, journeys, told
 

@@ -4,7 +4,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from flask_fd_whatsapp.engagement.groups import Calendar, dimensions_of, midpoint, zone_of
+from flask_fd_whatsapp.engagement.groups import Calendar, dimensions_of, midpoint
+from flask_fd_whatsapp.time_zones import zone_of
 
 SUMMER_ENDS = datetime(2026, 10, 25, 1, tzinfo=UTC)  # in Berlin
 

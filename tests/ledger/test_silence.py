@@ -17,7 +17,7 @@ from flask_fd_whatsapp.commands import status
 from flask_fd_whatsapp.dashboard import Dashboard, csv_download, dashboard, message_paging
 from flask_fd_whatsapp.exceptions import LedgerUnavailable
 from flask_fd_whatsapp.ledger.sql import SQLLedger
-from flask_fd_whatsapp.ledger.sql.dialects import mariadb, psycopg_connection, timeouts
+from flask_fd_whatsapp.ledger.sql.dialects import mariadb_connection, psycopg_connection, timeouts
 
 from ..answers import assert_result, client_of
 from ..conftest import URL, MakeApp, Payload
@@ -47,8 +47,8 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time-outs that a test can wait for."""
     monkeypatch.setattr(psycopg_connection.TimedConnection, "answer_seconds", SHORT_SECONDS)
     monkeypatch.setitem(psycopg_connection.PARAMETERS, "connect_timeout", 2)  # libpq's minimum
-    monkeypatch.setattr(mariadb, "ANSWER_SECONDS", SHORT_SECONDS)
-    monkeypatch.setattr(mariadb, "LOCK_SECONDS", SHORT_SECONDS)
+    monkeypatch.setattr(mariadb_connection, "ANSWER_SECONDS", SHORT_SECONDS)
+    monkeypatch.setattr(mariadb_connection, "LOCK_SECONDS", SHORT_SECONDS)
     monkeypatch.setattr(psycopg_connection, "LOCK_SECONDS", SHORT_SECONDS)
 
 
@@ -215,7 +215,7 @@ def test_silent_greeting(
     """A server that accepts a connection but sends no greeting is given up as early as one that
     does not accept, however long answers may take.
     """
-    monkeypatch.setattr(mariadb, "CONNECT_SECONDS", SHORT_SECONDS)
+    monkeypatch.setattr(mariadb_connection, "CONNECT_SECONDS", SHORT_SECONDS)
     monkeypatch.setitem(psycopg_connection.PARAMETERS, "connect_timeout", 2)  # libpq's minimum
     url = direct.set(host="127.0.0.1", port=wire.port)
     app = make_app(LEDGER_URL=url.render_as_string(hide_password=False))
@@ -223,7 +223,7 @@ def test_silent_greeting(
     start = time.monotonic()
     with app.app_context(), pytest.raises(LedgerUnavailable):
         ledger_of(app).counts()
-    assert time.monotonic() - start < ENOUGH_SECONDS < mariadb.ANSWER_SECONDS
+    assert time.monotonic() - start < ENOUGH_SECONDS < mariadb_connection.ANSWER_SECONDS
     wire.come_back()
     with app.app_context():
         ledger_of(app).upgrade()

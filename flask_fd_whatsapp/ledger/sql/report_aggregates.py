@@ -28,7 +28,6 @@ from sqlalchemy import (
     literal,
     select,
 )
-from sqlalchemy.dialects import postgresql
 
 from ...engagement.definitions import AGES, KINDS, WAYS, is_failed
 from ...engagement.elapsed import AGE_SECONDS
@@ -116,10 +115,10 @@ def _kinds(
     """The number of messages of each kind, and how long they took."""
     by = [*dimensions, IS_RETURNED.label("returned"), FAILURE_CODE]
     if not report.times:
-        return kinds_of(database, report.as_of, wanted, by, *_failures())
+        return kinds_of(database, report.as_of, wanted, by, *_failures(database))
     estimated = func.coalesce(message.c.estimated, 0).op("&")(KINDS - 1)
     by += [estimated.label("estimates"), *_in_curve(report.as_of)]
-    return kinds_of(database, report.as_of, wanted, by, *_failures(), *_together())
+    return kinds_of(database, report.as_of, wanted, by, *_failures(database), *_together())
 
 
 def _in_curve(as_of: datetime) -> Iterator[ColumnElement[Any]]:
@@ -145,12 +144,11 @@ def _together() -> Iterator[ColumnElement[Any]]:
         yield func.string_agg(seconds, cast(b"", LargeBinary), type_=LargeBinary).label(way.name)
 
 
-def _failures() -> Iterator[ColumnElement[Any]]:
+def _failures(database: Database) -> Iterator[ColumnElement[Any]]:
     """When the first message failed; and when the last failed and was sent, and its key."""
     moments = (message.c.failed_at, message.c.sent_on)
-    last = postgresql.array(
-        [*(func.date_part("epoch", moment) for moment in moments), message.c.id]
-    )
+    seconds = (func.date_part("epoch", moment) for moment in moments)
+    last = database.array_of(*seconds, message.c.id)
     yield func.min(message.c.failed_at).filter(IS_FAILED).label("first_failed")
     yield func.max(last).filter(IS_FAILED).label("last_failure")
 

@@ -251,6 +251,11 @@ class Database(Connections):
         """How many of *starts*, which are sorted, are at or before a time."""
         raise NotImplementedError
 
+    def array_of(self, *values: ColumnElement[Any]) -> ColumnElement[Any]:
+        """*values* as one that is compared by the first of them, then by the second, and so on,
+        where :attr:`aggregates_reports`."""
+        raise NotImplementedError
+
     def recordings(self, connection: Connection) -> set[Any]:
         """The statements now recording events for others, where several can run at once."""
         return set()

@@ -26,7 +26,7 @@ from sqlalchemy import (
     func,
     select,
 )
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import array, insert
 
 from ....engagement.facts import DATETIMES
 from ....exceptions import LedgerUnavailable
@@ -178,6 +178,10 @@ class PostgreSQL(Database):
     ) -> ColumnElement[int]:
         """How many of *starts*, which are sorted, are at or before a time."""
         return func.width_bucket(column, cast([*starts], ARRAY(DateTime(timezone=True))))
+
+    def array_of(self, *values: ColumnElement[Any]) -> ColumnElement[Any]:
+        """*values* as one that is compared by the first of them, then by the second, and so on."""
+        return array(values)
 
     def recordings(self, connection: Connection) -> set[Any]:
         """The statements now writing messages; other users' are not visible."""
