@@ -3,7 +3,6 @@
 import typing
 
 from . import on_access
-from .accounts import Account
 from .blueprint import FreshdeskWhatsApp
 from .events import Actor, DeliveryError, Status, StatusEvent
 from .exceptions import ConfigurationError, FreshdeskWhatsAppError, GiveUp, RetryLater
@@ -25,9 +24,12 @@ from .signals import (
 )
 
 if typing.TYPE_CHECKING:
+    from .accounts import Account
     from .receiving.worker import handle_event
 else:
-    __getattr__, __dir__ = on_access.imported(__name__, {"receiving.worker": ["handle_event"]})
+    __getattr__, __dir__ = on_access.imported(
+        __name__, {"accounts": ["Account"], "receiving.worker": ["handle_event"]}
+    )
 
 __all__ = [
     "Account",

@@ -9,11 +9,11 @@ from flask import Blueprint
 from flask.sansio.blueprints import BlueprintSetupState
 from marshmallow import Schema
 
-from .accounts import Accounts, require_accounts
 from .exceptions import ConfigurationError
 from .schemas import OutboundMessageEventSchema
 
 if TYPE_CHECKING:
+    from .accounts import Accounts
     from .ledger import Ledger
     from .receiving.hand_over import Take
     from .registration import LedgerFactory
@@ -78,6 +78,8 @@ class FreshdeskWhatsApp(Blueprint):
                 f"the Account for a key, not {type(accounts).__name__}."
             )
         if isinstance(accounts, Mapping):
+            from .accounts import require_accounts  # which imports all that reads settings
+
             require_accounts(accounts)
         self._accounts = accounts
         self.record(self._set_up)
