@@ -160,9 +160,8 @@ class Registration:
             from .ledger.sql import SQLLedger  # needs an extra
 
             shared = app.extensions.setdefault(LEDGERS, {})
-            if (
-                url not in shared
-            ):  # two threads may both create one; the second is discarded, which costs nothing
+            if url not in shared:
+                # Two threads may both create one: the second is discarded, which costs nothing.
                 shared.setdefault(url, SQLLedger.from_url(url, app))
             return cast(Ledger, shared[url])
         if not (app.debug or app.testing or is_command_running()):

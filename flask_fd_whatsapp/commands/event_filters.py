@@ -1,4 +1,4 @@
-"""The conditions, shared by ``retry`` and ``replay``, that select the events to act on."""
+"""The conditions that select events, shared by ``events``, ``retry`` and ``replay``."""
 
 from __future__ import annotations
 
@@ -7,27 +7,32 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from ..events import Status
 from ..ledger import EventFilter
 from .account_options import account_filter, account_id_of
-from .event_list import known_status
 from .parameters import Moment
 from .periods import in_order
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+status_option = click.option("--status", help="Only events with this status, such as FAILED.")
+campaign_option = click.option("--campaign", help="Only events of this campaign.")
+since_option = click.option(
+    "--since",
+    type=Moment(),
+    help="Only events received at or after this: ISO (UTC), or 2h, 3d ago.",
+)
+until_option = click.option("--until", type=Moment(), help="Only events received before this.")
+
 _OPTIONS = (
-    click.option("--status", help="Only events with this status, such as FAILED."),
-    click.option("--campaign", help="Only events of this campaign."),
+    status_option,
+    campaign_option,
     account_filter,
     click.option(
         "--error", metavar="TEXT", help="Only events whose last error contains this text."
     ),
-    click.option(
-        "--since",
-        type=Moment(),
-        help="Only events received at or after this: ISO (UTC), or 2h, 3d ago.",
-    ),
-    click.option("--until", type=Moment(), help="Only events received before this."),
+    since_option,
+    until_option,
 )
 
 
@@ -48,3 +53,8 @@ def wanted_events(chosen: Mapping[str, Any], name: str | None) -> EventFilter:
     in_order(chosen["since"], chosen["until"])
     wanted = {**chosen, "status": known_status(chosen["status"])}
     return cast(EventFilter, {**wanted, "account_id": account_id_of(chosen["account_id"], name)})
+
+
+def known_status(status: str | None) -> str | None:
+    """A known status in any case; an unknown one as given."""
+    return status.upper() if status and status.upper() in list(Status) else status

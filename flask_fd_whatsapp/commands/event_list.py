@@ -14,9 +14,16 @@ from ..failure_reasons import classify
 from ..ledger import Event, Ledger, State
 from ..receiving.receiver import Receiver
 from .account_options import account_filter, account_id_of
+from .event_filters import (
+    campaign_option,
+    known_status,
+    since_option,
+    status_option,
+    until_option,
+)
 from .options import chosen_ledger, json_option, receiver_option
 from .output import many, plain, print_json, print_table, short, when
-from .parameters import EventId, Moment
+from .parameters import EventId
 from .periods import in_order
 
 _HEAD = ("id", "received", "status", "state", "due", "account", "message", "reference", "campaign")
@@ -26,19 +33,15 @@ _HEAD = ("id", "received", "status", "state", "due", "account", "message", "refe
     epilog="\b\nExamples:\n  flask fd-whatsapp events --status FAILED --since 2h\n"
     "  flask fd-whatsapp events --state dead --json"
 )
-@click.option("--status", help="Only events with this status, such as FAILED.")
+@status_option
 @account_filter
-@click.option("--campaign", help="Only events of this campaign.")
+@campaign_option
 @click.option(
     "--reference", "external_reference_id", help="Only events with this external_reference_id."
 )
 @click.option("--message", "message_id", metavar="ID", help="Only events of this message.")
-@click.option(
-    "--since",
-    type=Moment(),
-    help="Only events received at or after this: ISO (UTC), or 2h, 3d ago.",
-)
-@click.option("--until", type=Moment(), help="Only events received before this.")
+@since_option
+@until_option
 @click.option(
     "--source",
     type=click.Choice(["webhook", "api"]),
@@ -54,7 +57,7 @@ _HEAD = ("id", "received", "status", "state", "due", "account", "message", "refe
     type=click.IntRange(1, 10_000),
     default=50,
     show_default=True,
-    help="At most this many.",
+    help="List at most this many.",
 )
 @click.option("--before", type=EventId(), help="Next page: recorded before the event with this id.")
 @receiver_option
@@ -161,11 +164,6 @@ def _without_error(event: Event) -> str:
     if event.attempts:
         return "no handler is known to have failed: it is being handled, or its process died"
     return "no handler failed"
-
-
-def known_status(status: str | None) -> str | None:
-    """A known status in any case; an unknown one as given."""
-    return status.upper() if status and status.upper() in list(Status) else status
 
 
 def _row(event: Event) -> tuple[object, ...]:

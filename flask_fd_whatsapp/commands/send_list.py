@@ -37,7 +37,7 @@ SHOWN: Final = 100
     "  flask fd-whatsapp sends --not-sent 4711"
 )
 @click.option("--unknown", is_flag=True, help="Only sends whose outcome is unknown.")
-@click.option("--unheard", is_flag=True, help="Only sends of whose message no event has arrived.")
+@click.option("--unheard", is_flag=True, help="Only sends whose message has had no event yet.")
 @click.option("--campaign", help="Only sends of this campaign.")
 @click.option("--reference", help="Only sends with this external_reference_id.")
 @account_filter

@@ -19,7 +19,7 @@ from ..freshdesk.ulid import make_ulid
 from ..ledger import Message
 from ..receiving.receiver import Receiver
 from .account_options import account_option, chosen_account
-from .event_list import known_status
+from .event_filters import known_status
 from .hanging import calling_handlers
 from .options import json_option, receiver_option, shared_ledger
 from .output import plain, print_json
